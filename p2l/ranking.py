@@ -1,0 +1,142 @@
+"""P2L ("predict to learn"): rank source models for a target by likeness of the data and size of the source.
+
+score(S | T) = w_sim * z(-KL(p_T || p_S)) + w_size * z(log n_S), z over the candidates. After Bhattacharjee et al., CVPR
+Workshops 2020 (arXiv 1908.07630), whose own equation was not published in a form we could read; docs/p2l.md says what is
+known, and what is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from p2l.scores import WEIGHTS, kl_divergences, similarity_scores, size_scores
+from p2l.signatures import Floats, log_signatures, mean_feature, signature
+
+BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however large the zoo
+DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
+PER_DATASET = 2  # of a shortlist: its members should not all be networks of one data set
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A source model as the ranking sees it."""
+
+    name: str
+    images: int  # of the data set it was trained on
+    signature: Sequence[float] | Floats | None = None  # mean reference feature (d,) of that set; None: nobody has its images
+    dataset: str = ''  # '': not known
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate with its score and the parts of it. Best first in every list."""
+
+    name: str
+    divergence: float | None  # KL(target || source) in nats; None without a signature
+    images: int
+    similarity_part: float  # w_sim * z(-divergence); 0, the candidates' mean, without a signature
+    size_part: float  # w_size * z(log images)
+    score: float  # the sum of both
+    stability: float  # share of bootstrap resamples of the target's images in which it comes first
+    signed: bool  # whether its data set has a signature
+    dataset: str = ''
+
+
+def rank(
+    target_features: ArrayLike,
+    candidates: Sequence[Candidate],
+    weights: tuple[float, float] = WEIGHTS,
+    seed: int = 0,
+    bootstraps: int = 200,
+) -> list[Ranked]:
+    """The candidates, best first; equal scores keep the given order. target_features: (n, d), non-negative.
+
+    ValueError naming the candidate whose signature is not one of d numbers.
+    """
+    if not candidates:
+        return []
+    features = np.asarray(target_features, dtype=np.float64)
+    target = mean_feature(features)
+    field = _Field(candidates, len(target), weights)
+    divergences = field.divergences(target[None])
+    parts = field.similarity_parts(divergences)[0]
+    scores = parts + field.size_parts
+    stability = _share_of_first_places(features, field, seed, bootstraps)
+    nats = np.full(len(candidates), np.nan)
+    nats[field.signed] = divergences[0]
+    ranked = [
+        Ranked(
+            name=candidate.name,
+            divergence=None if np.isnan(nats[index]) else float(nats[index]),
+            images=candidate.images,
+            similarity_part=float(parts[index]),
+            size_part=float(field.size_parts[index]),
+            score=float(scores[index]),
+            stability=float(stability[index]),
+            signed=bool(field.signed[index]),
+            dataset=candidate.dataset,
+        )
+        for index, candidate in enumerate(candidates)
+    ]
+    return sorted(ranked, key=lambda item: -round(item.score, DECIMALS))
+
+
+def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
+    """The first `count`, but at most two of one data set while others are left; what is passed over fills the end."""
+    taken: list[Ranked] = []
+    passed: list[Ranked] = []
+    for item in ranked:
+        same = sum(1 for other in taken if item.dataset and other.dataset == item.dataset)
+        (passed if same >= PER_DATASET else taken).append(item)
+    return (taken + passed)[:count]
+
+
+class _Field:
+    """The candidates laid out for arithmetic."""
+
+    def __init__(self, candidates: Sequence[Candidate], width: int, weights: tuple[float, float]) -> None:
+        means = {index: _checked(candidate, width) for index, candidate in enumerate(candidates) if _has_signature(candidate)}
+        self.signed = np.array([index in means for index in range(len(candidates))])
+        self.logs = log_signatures(np.stack(list(means.values()))) if means else np.empty((0, width))
+        self.similarity_weight, size_weight = weights
+        self.size_parts = size_weight * size_scores([candidate.images for candidate in candidates])
+
+    def divergences(self, means: Floats) -> Floats:
+        """Mean target features (b, d) to (b, signed candidates)."""
+        return kl_divergences(signature(means), self.logs)
+
+    def similarity_parts(self, divergences: Floats) -> Floats:
+        """(b, signed candidates) to (b, candidates): an unsigned candidate stands at the mean, 0."""
+        parts = np.zeros((len(divergences), len(self.signed)))
+        if len(self.logs):
+            parts[:, self.signed] = self.similarity_weight * similarity_scores(divergences)
+        return parts
+
+
+def _has_signature(candidate: Candidate) -> bool:
+    return candidate.signature is not None and len(candidate.signature) > 0
+
+
+def _checked(candidate: Candidate, width: int) -> Floats:
+    values = np.asarray(candidate.signature, dtype=np.float64)
+    if values.shape != (width,) or not np.isfinite(values).all() or values.min() < 0:
+        raise ValueError(f'the signature of {candidate.name} must be {width} finite numbers, none negative')
+    return values
+
+
+def _share_of_first_places(features: Floats, field: _Field, seed: int, bootstraps: int) -> Floats:
+    """How often each candidate wins when the target's images are drawn anew, with replacement."""
+    images = len(features)
+    wins = np.zeros(len(field.signed))
+    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=bootstraps)
+    means = draws @ features / images
+    rows = max(1, BLOCK // len(field.signed))
+    for start in range(0, bootstraps, rows):
+        scores = field.similarity_parts(field.divergences(means[start : start + rows])) + field.size_parts
+        first = np.round(scores, DECIMALS).argmax(axis=1)
+        wins += np.bincount(first, minlength=len(wins))
+    return wins / max(1, bootstraps)

@@ -1,0 +1,202 @@
+"""The shapes of trainings, models, publications, sources and predictions. Those of `reports` pass through as they are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rest_framework import serializers
+
+from recognition import reports
+from recognition.models import Job, Publication, TrainedModel
+from recognition.models.job import State
+
+Fields = serializers.Serializer[Any]
+
+
+class Finite(serializers.FloatField):
+    """The text `nan` is a float to Python, and passes every comparison with a bound."""
+
+    def to_internal_value(self, data: Any) -> float:
+        number = super().to_internal_value(data)
+        if not math.isfinite(number):
+            self.fail('invalid')
+        return number
+
+
+class TrainingIn(Fields):
+    """Every field may be left out."""
+
+    source = serializers.CharField(required=False, help_text='`auto` (the P2L choice) or the name of a source model.')
+    seed = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
+    folds = serializers.IntegerField(required=False, min_value=2, max_value=20)
+    shortlist = serializers.IntegerField(required=False, min_value=1, max_value=20)
+    epochs = serializers.IntegerField(required=False, min_value=0, max_value=1000, help_text='0: chosen from the set’s size.')
+    batch = serializers.IntegerField(required=False, min_value=1, max_value=4096)
+    plan = serializers.ChoiceField(required=False, choices=['auto', 'linear', 'last', 'several', 'all'])
+    rates = serializers.DictField(
+        required=False, child=Finite(min_value=0, max_value=10), help_text='Layer group -> learning rate.'
+    )
+    flip = serializers.BooleanField(required=False)
+    crop = Finite(required=False, min_value=0.05, max_value=1)
+    jitter = Finite(required=False, min_value=0, max_value=1)
+    lighting = Finite(required=False, min_value=0, max_value=1)
+    patience = serializers.IntegerField(required=False, min_value=1, max_value=1000)
+    device = serializers.ChoiceField(required=False, choices=['auto', 'cpu', 'cuda'])
+    precision = serializers.ChoiceField(required=False, choices=['auto', 'float32', 'bfloat16'])
+    instant_only = serializers.BooleanField(required=False, help_text='Stop after the linear model.')
+
+
+class Point(Fields):
+    epoch = serializers.IntegerField()
+    loss = serializers.FloatField(allow_null=True)
+    accuracy = serializers.FloatField(allow_null=True)
+
+
+class ProgressOut(Fields):
+    phase = serializers.CharField()
+    fraction = serializers.FloatField(help_text='Of the whole training, 0 to 1.')
+    message = serializers.CharField()
+    epoch = serializers.IntegerField()
+    epochs = serializers.IntegerField()
+    loss = serializers.FloatField(allow_null=True)
+    accuracy = serializers.FloatField(allow_null=True)
+    seconds_left = serializers.FloatField(allow_null=True)
+
+
+class TrainingOut(Fields):
+    """As recognition.reports.job_status tells it."""
+
+    id = serializers.UUIDField()
+    project = serializers.UUIDField()
+    kind = serializers.CharField()
+    state = serializers.ChoiceField(choices=State.choices)
+    finished = serializers.BooleanField()
+    place = serializers.IntegerField(allow_null=True, help_text='In the queue; null unless it waits.')
+    attempt = serializers.IntegerField()
+    cancel_requested = serializers.BooleanField()
+    progress = ProgressOut(allow_null=True)
+    curve = Point(many=True)
+    error = serializers.DictField(child=serializers.CharField(), allow_null=True)
+    model = serializers.UUIDField(allow_null=True, help_text='What it made so far.')
+    provisional = serializers.BooleanField(allow_null=True)
+    events = serializers.ListField(child=serializers.DictField())
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def to_representation(self, instance: Job) -> dict[str, Any]:
+        return reports.job_status(instance)
+
+
+class ModelOut(Fields):
+    """As recognition.reports.model_summary tells it."""
+
+    id = serializers.UUIDField()
+    project = serializers.UUIDField()
+    version = serializers.IntegerField()
+    provisional = serializers.BooleanField(help_text='The instant model of a training that goes on.')
+    task = serializers.CharField()
+    labels = serializers.ListField(child=serializers.CharField())
+    source = serializers.CharField()
+    images = serializers.IntegerField()
+    accuracy = serializers.FloatField(allow_null=True, help_text='Out-of-fold, 0 to 1.')
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True, help_text='95 %.')
+    job = serializers.UUIDField(allow_null=True)
+    published = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+
+    def to_representation(self, instance: TrainedModel) -> dict[str, Any]:
+        return reports.model_summary(instance)
+
+
+class ModelReport(ModelOut):
+    """As recognition.reports.model_report tells it; docs/api.md says what each part holds."""
+
+    digest = serializers.CharField()
+    data_digest = serializers.CharField()
+    seed = serializers.IntegerField(allow_null=True)
+    winner = serializers.CharField(help_text='linear or finetuned.')
+    why = serializers.CharField()
+    ranking = serializers.ListField(child=serializers.DictField())
+    probes = serializers.ListField(child=serializers.DictField())
+    plan = serializers.DictField()
+    per_class = serializers.ListField(child=serializers.DictField())
+    confusion = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
+    wrong = serializers.ListField(child=serializers.DictField())
+    calibration = serializers.DictField()
+    curve = serializers.ListField(child=serializers.DictField())
+    seconds = serializers.DictField()
+    sealing = serializers.DictField()
+    notes = serializers.ListField(child=serializers.CharField())
+
+    def to_representation(self, instance: TrainedModel) -> dict[str, Any]:
+        return reports.model_report(instance)
+
+
+class PublishIn(Fields):
+    name = serializers.CharField(max_length=80, help_text='Letters, digits, hyphens and underscores.')
+
+
+class PublicationOut(Fields):
+    """As recognition.reports.publication_report tells it."""
+
+    name = serializers.CharField()
+    project = serializers.UUIDField()
+    model = ModelOut()
+    previous = serializers.UUIDField(allow_null=True, help_text='What a rollback would go back to.')
+    history = serializers.ListField(child=serializers.DictField())
+    created_at = serializers.DateTimeField()
+
+    def to_representation(self, instance: Publication) -> dict[str, Any]:
+        return reports.publication_report(instance)
+
+
+class SourceOut(Fields):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    architecture = serializers.CharField()
+    dataset = serializers.CharField()
+    classes = serializers.IntegerField()
+    images = serializers.IntegerField(help_text='How many it was trained on.')
+    side = serializers.IntegerField(help_text='Input side in pixels.')
+
+
+class SourcesOut(Fields):
+    results = SourceOut(many=True)
+
+
+class Wanted(Fields):
+    """What of the scores is wanted."""
+
+    top = serializers.IntegerField(required=False, min_value=1, max_value=10_000, help_text='At most so many classes an image.')
+    threshold = Finite(required=False, min_value=0, max_value=1, help_text='Only scores from here on.')
+
+
+class ClassifyJson(Wanted):
+    image = serializers.CharField(required=False, help_text='Base64.')
+    images = serializers.ListField(child=serializers.CharField(), required=False, help_text='Base64, 1 to 20.')
+
+
+class ClassifyFiles(Wanted):
+    """multipart/form-data."""
+
+    image = serializers.ListField(child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.')
+    images = serializers.ListField(child=serializers.FileField(), required=False, help_text='The same by another name.')
+
+
+class ScoreOut(Fields):
+    label = serializers.CharField()
+    score = serializers.FloatField(help_text='Calibrated probability, 0 to 1.')
+
+
+class ClassifiedImage(Fields):
+    name = serializers.CharField(allow_blank=True, help_text='Of the file that was sent.')
+    scores = ScoreOut(many=True, help_text='The best class first.')
+
+
+class ClassifyOut(Fields):
+    model = serializers.UUIDField()
+    version = serializers.IntegerField()
+    provisional = serializers.BooleanField()
+    images = ClassifiedImage(many=True)

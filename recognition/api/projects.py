@@ -1,0 +1,76 @@
+"""Projects and who may come in."""
+
+from __future__ import annotations
+
+import uuid
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from recognition import doctor, projects, training
+from recognition.api.documentation import PAGE, paged
+from recognition.api.endpoint import Endpoint
+from recognition.api.pagination import page_of
+from recognition.api.schemas import HealthOut, MemberIn, MemberOut, ProjectIn, ProjectOut
+from recognition.models import Project
+
+
+class Projects(Endpoint):
+    @extend_schema(operation_id='list_projects', parameters=PAGE, responses=paged(ProjectOut))
+    def get(self, request: Request) -> Response:
+        self.query()
+        return page_of(Project.objects.visible_to(self.person()), request, self, ProjectOut)
+
+    @extend_schema(operation_id='create_project', request=ProjectIn, responses={201: ProjectOut})
+    def post(self, request: Request) -> Response:
+        project = projects.create_project(self.person(), self.body(ProjectIn)['name'])
+        return Response(ProjectOut(project).data, status=201)
+
+
+class OneProject(Endpoint):
+    @extend_schema(operation_id='get_project', responses=ProjectOut)
+    def get(self, request: Request, project_id: uuid.UUID) -> Response:
+        return Response(ProjectOut(projects.visible(self.person(), project_id)).data)
+
+    @extend_schema(operation_id='rename_project', request=ProjectIn, responses=ProjectOut)
+    def patch(self, request: Request, project_id: uuid.UUID) -> Response:
+        project = projects.editable(self.person(), project_id)
+        return Response(ProjectOut(projects.rename_project(project, self.body(ProjectIn)['name'])).data)
+
+    @extend_schema(operation_id='delete_project', responses={204: None})
+    def delete(self, request: Request, project_id: uuid.UUID) -> Response:
+        """Its published names stop answering."""
+        projects.delete_project(projects.owned(self.person(), project_id), self.person())
+        return Response(status=204)
+
+
+class Health(Endpoint):
+    @extend_schema(operation_id='get_project_health', responses=HealthOut)
+    def get(self, request: Request, project_id: uuid.UUID) -> Response:
+        """How many images of what, whether a training can start, and what would spoil it."""
+        project = projects.visible(self.person(), project_id)
+        health, readiness = doctor.health(project), training.readiness(project)
+        record = {name: getattr(health, name) for name in ('images', 'unlabelled', 'classes', 'warnings')}
+        return Response(HealthOut({'ready': readiness.ready, 'missing': readiness.missing, **record}).data)
+
+
+class Members(Endpoint):
+    @extend_schema(operation_id='list_members', parameters=PAGE, responses=paged(MemberOut))
+    def get(self, request: Request, project_id: uuid.UUID) -> Response:
+        rows = projects.visible(self.person(), project_id).memberships.select_related('user').order_by('pk')
+        self.query()
+        return page_of(rows, request, self, MemberOut)
+
+    @extend_schema(operation_id='share_project', request=MemberIn, responses=MemberOut)
+    def post(self, request: Request, project_id: uuid.UUID) -> Response:
+        """Let a person in, or change what she may do."""
+        project = projects.owned(self.person(), project_id)
+        return Response(MemberOut(projects.share(project, **self.body(MemberIn))).data)
+
+
+class OneMember(Endpoint):
+    @extend_schema(operation_id='unshare_project', responses={204: None})
+    def delete(self, request: Request, project_id: uuid.UUID, username: str) -> Response:
+        projects.unshare(projects.owned(self.person(), project_id), username)
+        return Response(status=204)

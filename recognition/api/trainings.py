@@ -1,0 +1,45 @@
+"""Trainings: started, watched, called off."""
+
+from __future__ import annotations
+
+import uuid
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from recognition import jobs, projects, training
+from recognition.api.documentation import PAGE, paged
+from recognition.api.endpoint import Endpoint
+from recognition.api.learning_schemas import TrainingIn, TrainingOut
+from recognition.api.pagination import page_of
+
+
+class Trainings(Endpoint):
+    @extend_schema(operation_id='list_trainings', parameters=PAGE, responses=paged(TrainingOut))
+    def get(self, request: Request, project_id: uuid.UUID) -> Response:
+        """The newest first."""
+        project = projects.visible(self.person(), project_id)
+        self.query()
+        return page_of(project.jobs.prefetch_related('events'), request, self, TrainingOut)
+
+    @extend_schema(operation_id='start_training', request=TrainingIn, responses={202: TrainingOut})
+    def post(self, request: Request, project_id: uuid.UUID) -> Response:
+        """409 names what the project lacks; 429: too many of yours are waiting."""
+        project = projects.editable(self.person(), project_id)
+        job = training.start(project, self.person(), self.body(TrainingIn))
+        return Response(TrainingOut(job).data, status=202)
+
+
+class OneTraining(Endpoint):
+    @extend_schema(operation_id='get_training', responses=TrainingOut)
+    def get(self, request: Request, job_id: uuid.UUID) -> Response:
+        return Response(TrainingOut(jobs.visible(self.person(), job_id)).data)
+
+
+class CancelTraining(Endpoint):
+    @extend_schema(operation_id='cancel_training', request=None, responses={202: TrainingOut})
+    def post(self, request: Request, job_id: uuid.UUID) -> Response:
+        """A waiting one ends at once, a running one within seconds. 409 when it has ended."""
+        job = training.cancel(jobs.editable(self.person(), job_id), self.person())
+        return Response(TrainingOut(job).data, status=202)

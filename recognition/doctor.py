@@ -1,0 +1,113 @@
+"""The health of a project's image set: how many of what, and what would spoil a training, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from recognition.models import Image, Label, Project
+from recognition.training import LEAST_CLASSES, LEAST_IMAGES
+
+# Below ten images a class, one wrong photo moves its accuracy by ten points and more; hosted services ask for 10 to 15.
+FEW = 10
+IMBALANCE = 10.0  # largest class : smallest, beyond which the small one is mostly overlooked
+TINY = 64  # pixels of the short side: less than the smallest input of the zoo's networks
+
+
+@dataclass(frozen=True)
+class ClassHealth:
+    label: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to mend."""
+
+    code: str  # few, empty, imbalance, unlabelled, alike, tiny, one_class, no_images
+    message: str
+    label: str = ''
+    grave: bool = False  # no model, or a useless one, comes of it
+
+
+@dataclass(frozen=True)
+class DatasetHealth:
+    """`classes` by name, empty ones included; `images` and `unlabelled` count what is not in the trash."""
+
+    images: int
+    unlabelled: int
+    classes: tuple[ClassHealth, ...]
+    warnings: tuple[Finding, ...]  # the grave ones first
+
+
+def health(project: Project) -> DatasetHealth:
+    """Two queries, whatever the size."""
+    present = Image.objects.present().filter(project=project)
+    counts = present.aggregate(
+        images=Count('id'),
+        unlabelled=Count('id', filter=Q(label=None)),
+        tiny=Count('id', filter=Q(width__lt=TINY) | Q(height__lt=TINY)),
+    )
+    labels = Label.objects.filter(project=project).annotate(present=Count('images', filter=Q(images__deleted_at=None)))
+    classes = tuple(ClassHealth(label.name, label.present) for label in labels.order_by('name'))
+    findings = [
+        *_whole(counts, classes),
+        *(finding for found in classes for finding in _one_class(found)),
+        *_alike(classes),
+    ]
+    findings.sort(key=lambda finding: not finding.grave)
+    return DatasetHealth(counts['images'], counts['unlabelled'], classes, tuple(findings))
+
+
+def _whole(counts: dict[str, int], classes: tuple[ClassHealth, ...]) -> Iterator[Finding]:
+    filled = [found for found in classes if found.images]
+    if not counts['images']:
+        yield Finding('no_images', 'There are no images yet.', grave=True)
+    elif len(filled) < LEAST_CLASSES:
+        yield Finding('one_class', f'A classifier needs images of at least {LEAST_CLASSES} classes.', grave=True)
+    else:
+        largest, smallest = max(filled, key=_images), min(filled, key=_images)
+        if largest.images >= IMBALANCE * smallest.images:
+            yield Finding(
+                'imbalance',
+                f'“{largest.label}” has {largest.images} images and “{smallest.label}” has {smallest.images}: '
+                'the small class will often be overlooked.',
+                smallest.label,
+            )
+    if counts['unlabelled']:
+        yield Finding('unlabelled', f'{_number(counts["unlabelled"])} without a class: training leaves them out.')
+    if counts['tiny']:
+        yield Finding('tiny', f'{_number(counts["tiny"])} with a side below {TINY} pixels: there is little to see in them.')
+
+
+def _one_class(found: ClassHealth) -> Iterator[Finding]:
+    if not found.images:
+        yield Finding('empty', f'“{found.label}” has no images: training leaves it out.', found.label)
+    elif found.images < LEAST_IMAGES:
+        message = f'“{found.label}” has {_number(found.images)}: a training needs at least {LEAST_IMAGES} of each class.'
+        yield Finding('few', message, found.label, grave=True)
+    elif found.images < FEW:
+        message = f'“{found.label}” has only {found.images} images: its accuracy cannot be told; take at least {FEW}.'
+        yield Finding('few', message, found.label)
+
+
+def _alike(classes: tuple[ClassHealth, ...]) -> Iterator[Finding]:
+    """Names that differ by case, spaces or punctuation alone are most often one class written in two ways."""
+    seen: dict[str, str] = {}
+    for found in classes:
+        key = ''.join(letter for letter in found.label.casefold() if letter.isalnum())
+        if key and key in seen:
+            yield Finding(
+                'alike', f'Are “{seen[key]}” and “{found.label}” the same class? Renaming one merges them.', found.label
+            )
+        seen.setdefault(key, found.label)
+
+
+def _images(found: ClassHealth) -> int:
+    return found.images
+
+
+def _number(count: int) -> str:
+    return '1 image' if count == 1 else f'{count} images'

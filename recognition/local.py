@@ -1,0 +1,140 @@
+"""Training and predicting from a shell: the same deeds as in the browser, done here and now, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from recognition import archives, prediction, projects, storage, training, uploads
+from recognition.errors import GraftError, InvalidInput, NotFound, TooLarge
+from recognition.models import Project, Publication, TrainedModel
+from recognition.models.job import State
+from recognition.uploads import IncomingFile, Verdict
+from transfer.spec import Progress
+
+
+@dataclass(frozen=True)
+class Trained:
+    model: TrainedModel
+    left_out: tuple[Verdict, ...]  # files that were not used, and why
+
+
+def train(path: Path, name: str, options: dict[str, Any], watch: Callable[[Progress], None]) -> Trained:
+    """A project, its images and its model from a folder with one sub-folder for each class, or from such a zip.
+
+    Errors: a GraftError saying what is wrong; the project and all that was stored for it are gone then.
+    """
+    user = person()
+    with _whole_or_nothing(user, name or path.stem or 'Photos') as project:
+        verdicts = _add(project, user, path)
+        job = training.run_here(training.start_here(project, user, options), watch)
+        if job.state != State.SUCCEEDED:
+            raise GraftError(job.error_message or f'The training was {job.state}.')
+        left_out = tuple(verdict for verdict in verdicts if verdict.outcome in ('rejected', 'duplicate', 'skipped'))
+        return Trained(TrainedModel.objects.get(job=job), left_out)
+
+
+def summary(model: TrainedModel) -> dict[str, Any]:
+    """What a program wants to know of a training."""
+    report = model.report
+    told = {name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds')}
+    return {'model': str(model.pk), 'source': model.source_name, **told}
+
+
+def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Each image's best class and all scores. `reference`: a model's id, or the name under which one is published.
+
+    Errors: NotFound, and InvalidImage or TooLarge naming the file.
+    """
+    model = _model(reference)
+    for path in paths:
+        if not path.is_file():
+            raise NotFound(f'There is no file {path}.')
+    answers = []
+    for path in paths:  # one at a time: an error then names its file
+        scores = _classify(model, path)
+        answers.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
+    return answers
+
+
+def person() -> AbstractBaseUser:
+    """Whoever has a shell here owns the installation: the administrator, or, before there is one, `local`, who cannot sign in."""
+    people = get_user_model()
+    administrator = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
+    if administrator is not None:
+        return administrator
+    local, made = people.objects.get_or_create(username='local')
+    if made:
+        local.set_unusable_password()
+        local.save(update_fields=['password'])
+    return local
+
+
+def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
+    if path.is_dir():
+        return _add_images(project, user, path, archives.read_folder(path))
+    if not path.is_file():
+        raise NotFound(f'There is no folder or zip {path}.')
+    if path.suffix.lower() != '.zip':
+        raise InvalidInput(f'{path} is neither a folder nor a zip.')
+    with path.open('rb') as file:
+        return _add_images(project, user, path, archives.read_upload(path.name, file))
+
+
+def _add_images(project: Project, user: AbstractBaseUser, path: Path, files: Iterator[IncomingFile | Verdict]) -> list[Verdict]:
+    verdicts = uploads.add_images(project, user, files)
+    if not any(verdict.outcome == 'created' for verdict in verdicts):
+        first = next((f' {verdict.name} {verdict.reason}.' for verdict in verdicts if verdict.reason), '')
+        raise InvalidInput(f'{path} holds no image that can be used.{first}')
+    return verdicts
+
+
+def _model(reference: str) -> TrainedModel:
+    with contextlib.suppress(ValueError):  # not an id: a name
+        if model := TrainedModel.objects.filter(pk=uuid.UUID(reference)).first():
+            return model
+    published = Publication.objects.filter(name=reference).select_related('model').first()
+    if published is None:
+        raise NotFound(f'There is no model {reference!r}: neither an id nor a published name.')
+    return published.model
+
+
+def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
+    try:
+        if path.stat().st_size > settings.MAX_IMAGE_BYTES:
+            raise TooLarge(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
+        (answer,) = prediction.classify(model, [path.read_bytes()])
+    except GraftError as error:
+        raise type(error)(f'{path}: {error.message.removeprefix("images[0] ")}') from error
+    return [{'label': score.label, 'score': score.score} for score in answer.scores]
+
+
+@contextlib.contextmanager
+def _whole_or_nothing(user: AbstractBaseUser, name: str) -> Iterator[Project]:
+    project = projects.create_project(user, name)
+    try:
+        yield project
+    except BaseException:
+        _erase(project)
+        raise
+
+
+def _erase(project: Project) -> None:
+    keys = [key for pair in project.images.values_list('key', 'thumbnail_key') for key in pair]
+    artifacts = list(project.models.values_list('artifact', flat=True))
+    jobs = list(project.jobs.values_list('pk', flat=True))
+    project.delete()
+    for key in keys:
+        storage.delete(key)
+    for artifact in artifacts:
+        storage.delete_artifact(artifact)
+    for job in jobs:
+        storage.drop_training_folder(job)

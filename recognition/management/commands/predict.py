@@ -1,0 +1,32 @@
+"""`manage.py predict MODEL PATH...`: what a trained model says of images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from recognition import local
+from recognition.errors import GraftError
+
+
+class Command(BaseCommand):
+    help = 'Classify image files.'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument('model', help="a model's id, or the name under which one is published")
+        parser.add_argument('paths', type=Path, nargs='+', metavar='path')
+        parser.add_argument('--json', action='store_true', help='one JSON list of file, label and scores')
+
+    def handle(self, *, model: str, paths: list[Path], **options: Any) -> None:
+        try:
+            answers = local.predict(model, paths)
+        except GraftError as error:
+            raise CommandError(error.message) from error
+        if options['json']:
+            self.stdout.write(json.dumps(answers))
+            return
+        for answer in answers:
+            self.stdout.write(f'{answer["file"]}: {answer["label"]} ({answer["scores"][0]["score"]:.1%})')

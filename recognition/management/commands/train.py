@@ -1,0 +1,43 @@
+"""`manage.py train PATH`: from a folder or zip of labelled photos to a model, in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from recognition import local
+from recognition.errors import GraftError
+from recognition.terminal import ProgressBar
+
+
+class Command(BaseCommand):
+    help = 'Train a classifier from a folder with one sub-folder for each class, or from such a zip.'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument('path', type=Path)
+        parser.add_argument('--name', default='', help="of the project (default: the path's)")
+        parser.add_argument('--source', default='auto', help='name of a source model (default: the best by P2L and a probe)')
+        parser.add_argument('--seed', type=int, default=0)
+        parser.add_argument('--json', action='store_true', help='the last line is one JSON object')
+
+    def handle(self, *, path: Path, name: str, source: str, seed: int, **options: Any) -> None:
+        bar = ProgressBar(sys.stderr)
+        try:
+            trained = local.train(path, name, {'source': source, 'seed': seed}, bar)
+        except GraftError as error:
+            raise CommandError(error.message) from error
+        except KeyboardInterrupt as error:
+            raise CommandError('Interrupted; nothing was kept.', returncode=130) from error
+        finally:
+            bar.close()
+        for verdict in trained.left_out:
+            self.stderr.write(f'{verdict.name} was left out: it {verdict.reason}', self.style.NOTICE)
+        told = local.summary(trained.model)
+        low, high = told['interval']
+        self.stdout.write(f'Model {told["model"]}: {told["accuracy"]:.1%} right ({low:.1%} to {high:.1%}), from {told["source"]}')
+        if options['json']:
+            self.stdout.write(json.dumps(told))

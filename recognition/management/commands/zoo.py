@@ -1,0 +1,83 @@
+"""`manage.py zoo list|sync|import FILE|pull NAME|remove NAME`: keep the source models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from recognition import zoo
+from recognition.errors import GraftError
+from recognition.models import SourceModel
+
+
+class Command(BaseCommand):
+    help = 'List, register, import, fetch and remove the source models that trainings start from.'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        deeds = parser.add_subparsers(dest='deed', required=True)
+        deeds.add_parser('list', help='every source').add_argument(
+            '--architectures', action='store_true', help='the networks that can be imported, instead'
+        )
+        deeds.add_parser('sync', help='register the sources that ship with Graft')
+        file = deeds.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)')
+        file.add_argument('file', type=Path)
+        file.add_argument('--name', default='', help="default: the file's")
+        file.add_argument('--architecture', default='', help="default: what the file's name begins with")
+        file.add_argument('--dataset', default='', help='what it was trained on')
+        file.add_argument('--images', type=int, default=0, help='how many images that were')
+        file.add_argument('--classes', type=Path, help='a JSON list of class names; default: NAME.classes.json beside the file')
+        file.add_argument('--licence', default='')
+        file.add_argument('--side', type=int, default=0, help='input side in pixels')
+        file.add_argument('--images-from', type=Path, help="a folder of the source's own images, for its P2L signature")
+        deeds.add_parser('pull', help="download torchvision's weights").add_argument('name', help='an architecture')
+        deeds.add_parser('remove', help='delete, or retire while models name it').add_argument('name')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.stdout.write(getattr(self, f'_{options["deed"]}')(options))
+        except GraftError as error:
+            raise CommandError(error.message) from error
+
+    def _list(self, options: dict[str, Any]) -> str:
+        if options['architectures']:
+            return '\n'.join(zoo.ARCHITECTURE_NAMES)
+        rows: list[tuple[str, ...]] = [
+            ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNED', 'STATE')
+        ]
+        rows += [_row(source) for source in SourceModel.objects.all()]
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        lines = ('  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+        return '\n'.join(lines) if len(rows) > 1 else 'The zoo is empty; `manage.py zoo sync` registers the starter zoo.'
+
+    def _sync(self, options: dict[str, Any]) -> str:
+        names = zoo.sync_starter()
+        return f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
+
+    def _import(self, options: dict[str, Any]) -> str:
+        classes = zoo.read_class_names(options['classes']) if options['classes'] else ()
+        said = {name: options[name] for name in ('name', 'architecture', 'dataset', 'images', 'licence', 'side', 'images_from')}
+        row = zoo.import_source(options['file'], zoo.Origins(**said, class_names=classes))
+        return f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
+
+    def _pull(self, options: dict[str, Any]) -> str:
+        return f'{zoo.pull(options["name"]).name} is in the zoo'
+
+    def _remove(self, options: dict[str, Any]) -> str:
+        gone = zoo.remove(options['name'])
+        return f'{options["name"]} is {"removed" if gone else "retired: its file stays for the models that name it"}'
+
+
+def _row(source: SourceModel) -> tuple[str, ...]:
+    numbers = (str(source.side), str(source.classes), str(source.images))
+    state = 'retired' if source.retired_at else 'missing' if not Path(source.weights).is_file() else 'usable'
+    return (
+        source.name,
+        source.architecture,
+        *numbers,
+        source.dataset,
+        source.origin,
+        'yes' if source.signatures else 'no',
+        state,
+    )

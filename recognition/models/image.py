@@ -1,0 +1,62 @@
+"""Images and their labels (the classes of a project)."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from recognition.models.project import Project
+
+
+class Label(models.Model):
+    """A class of the project. Deleting one leaves its images unlabelled."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name='labels')
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ['name']
+        constraints = [models.UniqueConstraint(fields=['project', 'name'], name='label_names_differ')]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImageQuerySet(models.QuerySet['Image']):
+    def present(self) -> ImageQuerySet:
+        """Not in the trash."""
+        return self.filter(deleted_at=None)
+
+    def labelled(self) -> ImageQuerySet:
+        return self.present().filter(label__isnull=False)
+
+
+class Image(models.Model):
+    """One upright RGB image. Its bytes lie in storage under `key`, its thumbnail under `thumbnail_key`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name='images')
+    name = models.CharField(max_length=255, help_text='As the file was called; never used as a path.')
+    digest = models.CharField(max_length=64, help_text='SHA-256 of the bytes as they were uploaded.')
+    key = models.CharField(max_length=200)
+    thumbnail_key = models.CharField(max_length=200)
+    width = models.PositiveIntegerField(help_text='Pixels, upright.')
+    height = models.PositiveIntegerField(help_text='Pixels, upright.')
+    size = models.PositiveBigIntegerField(help_text='Bytes stored.')
+    label = models.ForeignKey(Label, models.SET_NULL, null=True, blank=True, related_name='images')
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ImageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ['created_at', 'id']
+        indexes = [models.Index(fields=['project', 'label', 'created_at', 'id'], name='images_of_a_label')]
+        constraints = [models.UniqueConstraint(fields=['project', 'digest'], name='an_image_once_a_project')]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,171 @@
+"""A job: one training. This row is the truth; a broker's message only wakes a worker.
+
+    queued --claim--> running --> succeeded | failed | cancelled
+       ^                 |
+       +----take back----+   (its heartbeat fell silent: the worker died)
+    queued --> cancelled
+
+A worker takes the first job of its line (`in_line`), whichever job the message that woke it was sent for.
+Every change is a compare-and-set on the state (and, from a worker, on the attempt), and leaves a JobEvent. So of two
+workers that received the same message one wins, and a worker that was thought dead cannot write over its successor.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Case, F, OuterRef, Subquery, When, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+
+from recognition.models.project import Project
+
+
+class State(models.TextChoices):
+    QUEUED = 'queued', 'Queued'
+    RUNNING = 'running', 'Running'
+    SUCCEEDED = 'succeeded', 'Succeeded'
+    FAILED = 'failed', 'Failed'
+    CANCELLED = 'cancelled', 'Cancelled'
+
+
+ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class JobQuerySet(models.QuerySet['Job']):
+    def ended(self) -> JobQuerySet:
+        return self.filter(state__in=ENDED)
+
+    def unfinished(self) -> JobQuerySet:
+        return self.exclude(state__in=ENDED)
+
+    def silent(self, seconds: float) -> JobQuerySet:
+        """Running jobs whose worker has not been heard of for so many seconds."""
+        return self.filter(state=State.RUNNING, heartbeat_at__lt=timezone.now() - timedelta(seconds=seconds))
+
+    def in_line(self, queue: str) -> JobQuerySet:
+        """The queued jobs in the order in which they will be taken.
+
+        What was interrupted goes on first. Then people take turns, whoever was served longest ago first, so that one
+        person's ten jobs do not keep another's single one waiting.
+        """
+        served = Job.objects.filter(created_by=OuterRef('created_by'), started_at__isnull=False).order_by('-started_at')
+        order = [F('created_at').asc(), F('id').asc()]
+        return (
+            self.filter(state=State.QUEUED, queue=queue, project__deleted_at=None)
+            .annotate(
+                fresh=Case(When(attempt=0, then=1), default=0),
+                turn=Window(RowNumber(), partition_by=[F('created_by')], order_by=order),
+                served=Subquery(served.values('started_at')[:1]),
+            )
+            .order_by('fresh', 'turn', F('served').asc(nulls_first=True), 'created_at', 'id')
+        )
+
+
+class Job(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name='jobs')
+    kind = models.CharField(max_length=20, default='classification')
+    spec = models.JSONField(default=dict, help_text='The frozen TrainSpec.')
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
+    attempt = models.PositiveIntegerField(default=0, help_text='How often it was claimed.')
+    queue = models.CharField(max_length=20, default='cpu')
+    worker = models.CharField(max_length=120, blank=True)
+    progress = models.JSONField(default=dict, blank=True, help_text='The last transfer.spec.Progress.')
+    curve = models.JSONField(default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.')
+    cancel_requested = models.BooleanField(default=False)
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    woken_at = models.DateTimeField(null=True, blank=True, help_text='When a message was last sent for it.')
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ['-created_at']
+
+    def __str__(self) -> str:
+        return f'{self.kind} {self.id} ({self.state})'
+
+    def _move(self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object) -> bool:
+        """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
+        with transaction.atomic():
+            rows = Job.objects.filter(pk=self.pk, state=old, **(where or {}))
+            if rows.update(state=new, **fields) != 1:
+                return False
+            JobEvent.objects.create(job=self, old=old, new=new, reason=reason)
+        self.refresh_from_db()
+        return True
+
+    def claim(self, worker: str) -> bool:
+        """Take a queued job for a worker; the loser of a race gets False and leaves."""
+        now = timezone.now()
+        return self._move(
+            State.QUEUED,
+            State.RUNNING,
+            f'claimed by {worker}',
+            where={'attempt': self.attempt},
+            attempt=models.F('attempt') + 1,
+            worker=worker,
+            started_at=now,
+            heartbeat_at=now,
+        )
+
+    def beat(self, attempt: int, **fields: object) -> bool:
+        """The heartbeat of the worker that holds this attempt; False means the job is no longer its own."""
+        rows = Job.objects.filter(pk=self.pk, state=State.RUNNING, attempt=attempt)
+        return rows.update(heartbeat_at=timezone.now(), **fields) == 1
+
+    def succeed(self, attempt: int) -> bool:
+        return self._move(State.RUNNING, State.SUCCEEDED, 'done', where={'attempt': attempt}, finished_at=timezone.now())
+
+    def fail(self, attempt: int, code: str, message: str) -> bool:
+        return self._move(
+            State.RUNNING,
+            State.FAILED,
+            code,
+            where={'attempt': attempt},
+            finished_at=timezone.now(),
+            error_code=code,
+            error_message=message,
+        )
+
+    def stop(self, attempt: int) -> bool:
+        """The worker that holds the job answers a request to cancel it."""
+        return self._move(State.RUNNING, State.CANCELLED, 'cancelled', where={'attempt': attempt}, finished_at=timezone.now())
+
+    def withdraw(self) -> bool:
+        """Cancel before any worker took it."""
+        return self._move(State.QUEUED, State.CANCELLED, 'cancelled in the queue', finished_at=timezone.now())
+
+    def take_back(self, reason: str) -> bool:
+        """Put a job whose worker is gone back into the queue; it resumes from its checkpoint.
+
+        False when the worker was heard of since this row was read: it lives.
+        """
+        unheard = {'attempt': self.attempt, 'heartbeat_at': self.heartbeat_at}
+        return self._move(State.RUNNING, State.QUEUED, reason, where=unheard, worker='', woken_at=None)
+
+
+class JobEvent(models.Model):
+    """One change of a job's state."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name='events')
+    at = models.DateTimeField(auto_now_add=True)
+    old = models.CharField(max_length=10, choices=State.choices, blank=True)
+    new = models.CharField(max_length=10, choices=State.choices)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ['id']
+
+    def __str__(self) -> str:
+        return f'{self.old} -> {self.new}: {self.reason}'

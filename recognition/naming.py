@@ -1,0 +1,38 @@
+"""Names that people give: tidy text that every database and every page can hold."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from recognition.errors import InvalidInput
+
+# Control, format-breaking and unassigned characters: PostgreSQL refuses NUL, no encoder takes a lone surrogate,
+# and a bidirectional override makes a name read as another one.
+HIDDEN = {'Cc', 'Cs', 'Co', 'Cn'}
+BIDIRECTIONAL = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
+
+
+def clean(value: object, *, field: str, longest: int = 120) -> str:
+    """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else InvalidInput."""
+    if not isinstance(value, str):
+        raise InvalidInput(f'{field} must be text', field=field)
+    name = unicodedata.normalize('NFC', value).strip()
+    if any(unicodedata.category(letter) in HIDDEN or letter in BIDIRECTIONAL for letter in name):
+        raise InvalidInput(f'{field} has characters that cannot be shown', field=field)
+    if not name:
+        raise InvalidInput(f'{field} must not be empty', field=field)
+    if len(name) > longest:
+        raise InvalidInput(f'{field} is longer than {longest} characters', field=field)
+    return name
+
+
+def shown(value: str, longest: int = 255) -> str:
+    """A file's own name, made fit to be kept and shown. Never fails, never used as a path; the end (its suffix) survives."""
+    text = ''.join(
+        '\ufffd' if unicodedata.category(letter) in HIDDEN or letter in BIDIRECTIONAL else letter
+        for letter in unicodedata.normalize('NFC', value)
+    ).strip()
+    if len(text) > longest:
+        half = (longest - 1) // 2
+        text = f'{text[:half]}…{text[-half:]}'
+    return text or 'unnamed'

@@ -1,0 +1,53 @@
+"""API keys, the zoo as its readers see it, and the page that explains."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from recognition import keys
+from recognition.errors import InvalidInput
+from recognition.models import ApiKey, SourceModel
+from recognition.pages.answers import deed, page, person
+from recognition.pages.forms import KeyForm
+
+
+@page
+def show_keys(request: HttpRequest) -> HttpResponse:
+    return _keys_page(request, KeyForm())
+
+
+@deed
+def issue_key(request: HttpRequest) -> HttpResponse:
+    """The new key stands in this one answer; it is kept nowhere, so it cannot be shown again."""
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        raise InvalidInput('Say what the key is for (up to 80 characters).')
+    key, plain = keys.issue(person(request), form.cleaned_data['name'], form.cleaned_data['scope'])
+    response = _keys_page(request, KeyForm(), {'new_key': key, 'plain': plain})
+    response['Cache-Control'] = 'no-store'
+    return response
+
+
+def _keys_page(request: HttpRequest, form: KeyForm, extra: dict[str, object] | None = None) -> HttpResponse:
+    own = ApiKey.objects.filter(user_id=person(request).pk)
+    return render(request, 'keys.html', {'keys': own, 'form': form, **(extra or {})})
+
+
+@deed
+def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
+    key = keys.of(person(request), key_id)
+    keys.revoke(key)
+    messages.success(request, f'The key “{key.name}” opens nothing any more.')
+    return redirect('keys')
+
+
+@page
+def zoo(request: HttpRequest) -> HttpResponse:
+    return render(request, 'zoo.html', {'sources': SourceModel.objects.usable()})
+
+
+@page
+def help_page(request: HttpRequest) -> HttpResponse:
+    return render(request, 'help.html')

@@ -1,0 +1,66 @@
+"""The classes of a project and all images of one. (Moving, deleting and bringing back go through REST.)"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from recognition import labeling, projects
+from recognition.errors import NotFound
+from recognition.models import Label, Project
+from recognition.models.project import Role
+from recognition.pages import overview
+from recognition.pages.answers import deed, page, person
+
+PAGE = 60  # images
+
+
+@page
+def show(request: HttpRequest, project_id: uuid.UUID, label_id: int | None = None) -> HttpResponse:
+    """All images of a class; without a label_id the unlabelled ones."""
+    project = projects.visible(request.user, project_id)
+    label = None if label_id is None else _label(project, label_id)
+    images = labeling.filtered(project, labelled=False) if label is None else labeling.filtered(project, label=label.name)
+    context = {
+        'project': project,
+        'label': label,
+        'labels': project.labels.all(),
+        'images': Paginator(images.order_by('-created_at', 'id'), PAGE).get_page(request.GET.get('page')),
+        'may_edit': overview.role_of(person(request), project) != Role.VIEWER,
+    }
+    return render(request, 'class.html', context)
+
+
+def _label(project: Project, label_id: int) -> Label:
+    label = project.labels.filter(pk=label_id).first()
+    if label is None:
+        raise NotFound('There is no such class.')
+    return label
+
+
+@deed
+def create(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    labeling.create_label(project, request.POST.get('name', ''))
+    return redirect('project', project.pk)
+
+
+@deed
+def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    label = labeling.rename_label(project, label_id, request.POST.get('name', ''))
+    if label.pk != label_id:
+        messages.success(request, f'The two classes are now one: “{label.name}”.')
+    return redirect('class', project.pk, label.pk)
+
+
+@deed
+def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    freed = labeling.delete_label(project, label_id)
+    messages.success(request, f'The class is gone; {len(freed)} images are unlabelled now.' if freed else 'The class is gone.')
+    return redirect('project', project.pk)

@@ -1,0 +1,121 @@
+"""The list of projects, a project's page with its three columns, and who may see it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.text import slugify
+
+from recognition import doctor, projects, publishing, reports, training, zoo
+from recognition.errors import InvalidInput
+from recognition.models import Job, Project, TrainedModel
+from recognition.models.project import Role
+from recognition.pages import overview
+from recognition.pages.answers import deed, page, person
+from recognition.pages.forms import MemberForm, TrainingForm
+
+HISTORY = 8  # trainings listed in the middle column
+
+
+@page
+def listing(request: HttpRequest) -> HttpResponse:
+    return render(request, 'projects.html', {'cards': overview.project_cards(person(request))})
+
+
+@deed
+def create(request: HttpRequest) -> HttpResponse:
+    project = projects.create_project(person(request), request.POST.get('name', ''))
+    return redirect('project', project.pk)
+
+
+@page
+def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.visible(request.user, project_id)
+    role = overview.role_of(person(request), project)
+    context = {
+        'project': project,
+        'role': role,
+        'may_edit': role != Role.VIEWER,
+        'rows': overview.class_rows(project),
+        'health': doctor.health(project),
+        'training_form': TrainingForm(sources=_sources(request)),
+        **_training_context(project),
+        **_model_context(request, project),
+    }
+    return render(request, 'project.html', context)
+
+
+def _sources(request: HttpRequest) -> list[tuple[str, str]]:
+    return [(card.name, f'{card.title or card.name} ({card.architecture})') for card in zoo.cards(person(request))]
+
+
+def _training_context(project: Project) -> dict[str, object]:
+    jobs = list(Job.objects.filter(project=project).prefetch_related('models')[:HISTORY])
+    return {
+        'jobs': jobs,
+        'running': next((job for job in jobs if job.finished_at is None), None),
+        'readiness': training.readiness(project),
+    }
+
+
+def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
+    models = list(TrainedModel.objects.filter(project=project).prefetch_related('publications'))
+    model = next((model for model in models if not model.provisional), models[0] if models else None)
+    publications = list(project.publications.select_related('model'))
+    called = publications[0].name if publications else str(model.pk) if model else ''
+    return {
+        'models': models,
+        'model': model,
+        'publications': publications,
+        'with_a_way_back': {found.pk for found in publications if publishing.previous(found)},
+        'suggested_name': publications[0].name if publications else slugify(project.name)[:80],
+        'lines': reports.program_lines(request.build_absolute_uri('/'), called),
+    }
+
+
+@deed
+def rename(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    projects.rename_project(project, request.POST.get('name', ''))
+    return redirect('project', project.pk)
+
+
+@deed
+def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.owned(request.user, project_id)
+    projects.delete_project(project, person(request))
+    messages.success(request, f'The project “{project.name}” was deleted.')
+    return redirect('projects')
+
+
+@page
+def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.visible(request.user, project_id)
+    context = {
+        'project': project,
+        'is_owner': overview.role_of(person(request), project) == Role.OWNER,
+        'memberships': project.memberships.select_related('user').order_by('user__username'),
+        'form': MemberForm(),
+    }
+    return render(request, 'members.html', context)
+
+
+@deed
+def share(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.owned(request.user, project_id)
+    form = MemberForm(request.POST)
+    if not form.is_valid():
+        raise InvalidInput('Give the name of a person and what she may do.')
+    projects.share(project, form.cleaned_data['username'], form.cleaned_data['role'])
+    messages.success(request, f'{form.cleaned_data["username"]} is in.')
+    return redirect('members', project.pk)
+
+
+@deed
+def unshare(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.owned(request.user, project_id)
+    projects.unshare(project, request.POST.get('username', ''))
+    return redirect('members', project.pk)

@@ -1,0 +1,68 @@
+"""Trained models: the report, trying one, and the names under which programs call them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from recognition import projects, publishing, reports, trained_models
+from recognition.errors import NotFound
+from recognition.models import Project, Publication
+from recognition.models.project import Role
+from recognition.pages import charts, overview, tables
+from recognition.pages.answers import deed, page, person
+
+
+@page
+def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
+    model = trained_models.visible(person(request), model_id)
+    report = reports.model_report(model)
+    context = {
+        'model': model,
+        'project': model.project,
+        'report': report,
+        'matrix': charts.matrix(report['labels'], report['confusion']),
+        'reliability': charts.reliability(report['calibration']),
+        'phases': charts.phases(report['seconds']),
+        'ranking': tables.candidates(report),
+        'sealing': tables.sealing(report['sealing']),
+        'wrong': overview.wrong_images(model),
+        'may_edit': overview.role_of(person(request), model.project) != Role.VIEWER,
+    }
+    return render(request, 'report.html', context)
+
+
+@deed
+def publish(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
+    model = trained_models.editable(person(request), model_id)
+    publication = publishing.publish(model, request.POST.get('name', ''), person(request))
+    messages.success(request, f'“{publication.name}” now answers with version {model.version}.')
+    return redirect('project', model.project_id)
+
+
+@deed
+def rollback(request: HttpRequest, publication_id: int) -> HttpResponse:
+    publication = _publication(request, publication_id)
+    publication = publishing.rollback(publication, person(request))
+    messages.success(request, f'“{publication.name}” is back at version {publication.model.version}.')
+    return redirect('project', publication.project_id)
+
+
+@deed
+def unpublish(request: HttpRequest, publication_id: int) -> HttpResponse:
+    publication = _publication(request, publication_id)
+    publishing.unpublish(publication, person(request))
+    messages.success(request, f'“{publication.name}” answers no more.')
+    return redirect('project', publication.project_id)
+
+
+def _publication(request: HttpRequest, publication_id: int) -> Publication:
+    visible = Publication.objects.filter(project__in=Project.objects.visible_to(request.user))
+    publication = visible.select_related('project', 'model').filter(pk=publication_id).first()
+    if publication is None:
+        raise NotFound('There is no such published model.')
+    projects.editable(request.user, publication.project_id)
+    return publication

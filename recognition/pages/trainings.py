@@ -1,0 +1,54 @@
+"""Starting a training, watching it and calling it off."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from recognition import jobs, projects, reports, training, zoo
+from recognition.errors import InvalidInput
+from recognition.models.project import Role
+from recognition.pages import overview
+from recognition.pages.answers import deed, page, person
+from recognition.pages.forms import TrainingForm
+
+
+@deed
+def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    form = TrainingForm(request.POST, sources=[(card.name, card.name) for card in zoo.cards(person(request))])
+    if not form.is_valid():
+        raise InvalidInput(_first_error(form))
+    training.start(project, person(request), form.options())
+    return redirect('project', project.pk)
+
+
+def _first_error(form: TrainingForm) -> str:
+    field, errors = next(iter(form.errors.items()))
+    label = form.fields[field].label if field in form.fields else field
+    return f'{label or field.capitalize()}: {errors[0]}'
+
+
+@deed
+def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    job = jobs.editable(person(request), job_id)
+    training.cancel(job, person(request))
+    messages.info(request, 'The training is being stopped.')
+    return redirect('project', job.project_id)
+
+
+@page
+def show(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    job = jobs.visible(person(request), job_id)
+    context = {
+        'job': job,
+        'project': job.project,
+        'status': reports.job_status(job),
+        'models': job.models.order_by('version'),
+        'events': job.events.all(),
+        'may_edit': overview.role_of(person(request), job.project) != Role.VIEWER,
+    }
+    return render(request, 'training.html', context)

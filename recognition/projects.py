@@ -1,0 +1,109 @@
+"""Projects: made, found, renamed, shared and put away."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
+from django.utils import timezone
+
+from recognition import audit, naming
+from recognition.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from recognition.models import Membership, Project
+from recognition.models.project import ProjectQuerySet, Role
+
+Person = AbstractBaseUser | AnonymousUser
+
+
+def visible(user: Person, project_id: uuid.UUID | str) -> Project:
+    """A project that this person may look at; for everyone else it does not exist (NotFound)."""
+    return _one(Project.objects.visible_to(user), project_id)
+
+
+def editable(user: Person, project_id: uuid.UUID | str) -> Project:
+    """A project that this person may change; NotAllowed for its viewers, NotFound for strangers."""
+    return _held(user, project_id, Project.objects.editable_by(user), 'You may look at this project, but not change it.')
+
+
+def owned(user: Person, project_id: uuid.UUID | str) -> Project:
+    """A project that this person owns; NotAllowed for its other members, NotFound for strangers."""
+    return _held(user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.')
+
+
+def _held(user: Person, project_id: uuid.UUID | str, rows: ProjectQuerySet, refusal: str) -> Project:
+    project = visible(user, project_id)
+    if not rows.filter(pk=project.pk).exists():
+        raise NotAllowed(refusal)
+    return project
+
+
+def _one(rows: ProjectQuerySet, project_id: uuid.UUID | str) -> Project:
+    try:
+        key = project_id if isinstance(project_id, uuid.UUID) else uuid.UUID(str(project_id))
+        return rows.get(pk=key)
+    except (ValueError, Project.DoesNotExist):
+        raise NotFound('There is no such project.') from None
+
+
+@transaction.atomic
+def create_project(user: AbstractBaseUser, name: str) -> Project:
+    project = Project.objects.create(name=naming.clean(name, field='name'))
+    Membership.objects.create(project=project, user_id=user.pk, role=Role.OWNER)
+    audit.record(user, 'create project', f'{project.id} {project.name}')
+    return project
+
+
+def rename_project(project: Project, name: str) -> Project:
+    project.name = naming.clean(name, field='name')
+    project.save(update_fields=['name'])
+    return project
+
+
+def delete_project(project: Project, user: AbstractBaseUser | None = None) -> None:
+    """Put the project away: nobody sees it any more, and its published names stop answering. Its rows stay."""
+    if Project.objects.filter(pk=project.pk, deleted_at=None).update(deleted_at=timezone.now()):
+        audit.record(user, 'delete project', f'{project.id} {project.name}')
+
+
+def share(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
+    """Let a person in, or change what she may do. Errors: InvalidInput, NotFound, Conflict (the last owner)."""
+    if role not in Role.values:
+        raise InvalidInput(f'role must be one of {", ".join(Role.values)}', field='role')
+    person = _person(username)
+    with transaction.atomic():
+        membership = Membership.objects.filter(project=project, user=person).first()
+        if membership is None:
+            return Membership.objects.create(project=project, user=person, role=role)
+        if role != Role.OWNER:
+            _keep_an_owner(project, membership)
+        membership.role = Role(role)
+        membership.save(update_fields=['role'])
+    return membership
+
+
+@transaction.atomic
+def unshare(project: Project, username: str) -> None:
+    """Take a person out of the project. Errors: NotFound, Conflict (the last owner)."""
+    membership = Membership.objects.filter(project=project, user__username=naming.clean(username, field='username')).first()
+    if membership is None:
+        raise NotFound('There is no such member.', field='username')
+    _keep_an_owner(project, membership)
+    membership.delete()
+
+
+def _person(username: str) -> User:
+    name = naming.clean(username, field='username', longest=150)
+    person = get_user_model().objects.filter(username=name, is_active=True).first()
+    if person is None:
+        raise NotFound('There is no person of that name.', field='username')
+    return person
+
+
+def _keep_an_owner(project: Project, membership: Membership) -> None:
+    """Locks the project's memberships, so that two owners cannot leave at once."""
+    owners = list(Membership.objects.select_for_update().filter(project=project, role=Role.OWNER))
+    if owners == [membership]:
+        raise Conflict('A project needs an owner.')

@@ -1,0 +1,59 @@
+"""How numbers are written on the pages, and small pictures of them."""
+
+from __future__ import annotations
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.873 -> 87.3 %; what is not known is a dash."""
+    return '–' if share is None else f'{100 * share:.{digits}f}\N{NO-BREAK SPACE}%'
+
+
+@register.filter
+def figure(value: float | None, digits: int = 3) -> str:
+    return '–' if value is None else f'{value:.{digits}f}'
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """A learning rate: 0.0003; 0 is a frozen group."""
+    if value is None:
+        return '–'
+    return 'frozen' if value == 0 else f'{value:.2g}'
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """1.2 s, 48 s, 3 min 5 s, 2 h 10 min."""
+    if seconds is None:
+        return '–'
+    if seconds < 10:
+        return f'{seconds:.1f} s'
+    whole = round(seconds)
+    if whole < 60:
+        return f'{whole} s'
+    if whole < 3_600:
+        return f'{whole // 60} min {whole % 60} s'
+    return f'{whole // 3_600} h {whole % 3_600 // 60} min'
+
+
+@register.filter
+def last_part(name: str) -> str:
+    """daisy/17.jpg -> 17.jpg"""
+    return name.rsplit('/', 1)[-1]
+
+
+@register.filter
+def times_hundred(share: float | None) -> float:
+    """For coordinates of an SVG that is 100 units wide."""
+    return round(100 * (share or 0), 2)
+
+
+@register.inclusion_tag('charts/interval.html')
+def interval(point: float | None, low: float | None, high: float | None, what: str = 'accuracy') -> dict[str, object]:
+    """A dot with its 95 % interval on a scale from 0 to 100 %."""
+    return {'point': point, 'low': low, 'high': high, 'what': what}

@@ -1,0 +1,14 @@
+"""Three doors: pages for people, REST for programs, the admin for whoever keeps the zoo."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path('admin/', admin.site.urls),
+    path('api/v1/', include('recognition.api.urls')),
+    path('', include('recognition.pages.urls')),
+]
+
+handler500 = 'recognition.api.failures.crash'

@@ -1,0 +1,29 @@
+// The place where files are dropped or picked; what to do with them is the caller's.
+import { fromDrop, fromInput } from './folders.js';
+
+export function watchDrop(zone, onItems) {
+  const files = document.getElementById('files');
+  const folder = document.getElementById('folder');
+  document.getElementById('pick-files').addEventListener('click', () => files.click());
+  document.getElementById('pick-folder').addEventListener('click', () => folder.click());
+  for (const input of [files, folder]) {
+    input.addEventListener('change', () => {
+      const items = fromInput(input);
+      input.value = '';
+      if (items.length) onItems(items);
+    });
+  }
+  let depth = 0; // dragenter and dragleave also come from the children
+  zone.addEventListener('dragenter', () => zone.classList.toggle('over', (depth += 1) > 0));
+  zone.addEventListener('dragleave', () => zone.classList.toggle('over', (depth -= 1) > 0));
+  zone.addEventListener('drop', async (event) => {
+    event.preventDefault();
+    depth = 0;
+    zone.classList.remove('over');
+    const items = await fromDrop(event.dataTransfer);
+    if (items.length) onItems(items);
+  });
+}
+
+// Beside a zone, a dropped file would replace the page.
+for (const kind of ['dragover', 'drop']) window.addEventListener(kind, (event) => event.preventDefault());

@@ -1,0 +1,34 @@
+// One photo large: its class, its neighbours by the arrow keys, and away with it.
+import { postJson } from './requests.js';
+import { toast } from './toast.js';
+
+const side = document.getElementById('side');
+const select = document.getElementById('class-of');
+const ids = [side.dataset.image];
+
+select?.addEventListener('change', async () => {
+  const option = select.selectedOptions[0];
+  const label = option.dataset.none === undefined ? option.value : null;
+  try {
+    await postJson(side.dataset.move, { ids, label });
+    toast(label === null ? 'It has no class now.' : `It is ${label} now.`);
+  } catch (error) {
+    toast(error.message, { bad: true });
+  }
+});
+
+document.getElementById('delete')?.addEventListener('click', async () => {
+  try {
+    await postJson(side.dataset.delete, { ids });
+    const next = document.getElementById('after') ?? document.getElementById('before');
+    location.assign(next ? next.href : side.dataset.back);
+  } catch (error) {
+    toast(error.message, { bad: true });
+  }
+});
+
+document.addEventListener('keydown', (event) => {
+  if (event.target.closest('input, select, textarea')) return;
+  if (event.key === 'ArrowLeft') document.getElementById('before')?.click();
+  if (event.key === 'ArrowRight') document.getElementById('after')?.click();
+});

@@ -1,0 +1,41 @@
+// The list of projects: what is dropped here becomes a project of its own.
+import { nameOf } from './folders.js';
+import { watchDrop } from './dropzone.js';
+import { postJson } from './requests.js';
+import { toast } from './toast.js';
+import { Upload } from './upload.js';
+
+const zone = document.getElementById('drop');
+const panel = document.getElementById('upload');
+
+watchDrop(zone, async (items) => {
+  const name = (nameOf(items) || `Photos of ${new Date().toLocaleDateString()}`).slice(0, 120);
+  zone.inert = true;
+  try {
+    const { id } = await postJson(zone.dataset.create, { name });
+    const there = `/projects/${id}/`;
+    zone.hidden = true;
+    document.getElementById('begin-empty')?.setAttribute('hidden', '');
+    const upload = new Upload(panel, { upload: `${zone.dataset.create}/${id}/images`, health: `${zone.dataset.create}/${id}/health` });
+    const any = await upload.send(items);
+    upload.keep(id);
+    if (!upload.failed.length) location.assign(`${there}${any ? '#uploaded' : ''}`);
+    panel.addEventListener('uploaded', () => {
+      upload.keep(id);
+      location.assign(`${there}#uploaded`);
+    });
+    if (upload.failed.length) offer(there);
+  } catch (error) {
+    zone.hidden = false;
+    toast(error.message, { bad: true });
+  } finally {
+    zone.inert = false;
+  }
+});
+
+function offer(url) {
+  const link = document.createElement('a');
+  link.href = url;
+  link.textContent = 'Go on to the project';
+  panel.append(link);
+}

@@ -1,0 +1,13 @@
+// The page of one training, and the curve on a model's report.
+import { drawCurve } from './curve.js';
+import { follow } from './live.js';
+import { refresh } from './parts.js';
+
+const live = document.getElementById('live');
+if (live) follow(live, { onEnd: async () => (await refresh(['training'])) && drawKept() });
+drawKept();
+
+function drawKept() {
+  const data = document.getElementById('curve-data');
+  if (data) drawCurve(data.parentElement.querySelector('.curve'), JSON.parse(data.textContent));
+}

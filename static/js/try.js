@@ -1,0 +1,128 @@
+// Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
+import { postForm } from './requests.js';
+
+const LOOK = 700; // ms between two looks of the camera
+const SHOWN = 8; // bars
+const CAMERA_SIDE = 640; // pixels; more would only be sent and thrown away
+
+export class Trial {
+  constructor(box) {
+    this.box = box;
+    this.last = null;
+    this.number = 0;
+    const zone = box.querySelector('#try-drop');
+    const input = box.querySelector('#try-file');
+    box.querySelector('#try-pick').addEventListener('click', () => input.click());
+    box.querySelector('#try-camera').addEventListener('click', () => this.startCamera());
+    box.querySelector('#camera-stop').addEventListener('click', () => this.stopCamera());
+    input.addEventListener('change', () => {
+      if (input.files[0]) this.show(input.files[0]);
+      input.value = '';
+    });
+    zone.addEventListener('dragover', () => zone.classList.add('over'));
+    zone.addEventListener('dragleave', () => zone.classList.remove('over'));
+    zone.addEventListener('drop', (event) => {
+      event.preventDefault();
+      zone.classList.remove('over');
+      this.show(event.dataTransfer.files[0]);
+    });
+    document.addEventListener('paste', (event) => {
+      const file = [...event.clipboardData.files].find(({ type }) => type.startsWith('image/'));
+      if (file && !this.box.hidden) this.show(file);
+    });
+  }
+
+  get card() {
+    return document.getElementById('model-card');
+  }
+
+  // A model came, or a better one: the last photo is asked again.
+  modelChanged() {
+    this.box.hidden = !this.card.dataset.model;
+    if (this.last && !this.box.hidden) this.ask(this.last);
+  }
+
+  show(file) {
+    if (!file) return;
+    this.last = file;
+    const image = this.box.querySelector('.shown');
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(file);
+    image.hidden = false;
+    for (const line of this.box.querySelectorAll('.ask')) line.hidden = true;
+    this.ask(file);
+  }
+
+  async ask(file) {
+    const mine = (this.number += 1);
+    const form = new FormData();
+    form.append('images', file, file.name ?? 'photo.jpg');
+    this.box.setAttribute('aria-busy', 'true');
+    try {
+      const { images } = await postForm(this.card.dataset.classify, form);
+      if (mine === this.number) this.paint(images[0].scores);
+    } catch (error) {
+      if (mine === this.number) this.refuse(error.message.replace(/^images\[0\] /, 'This photo '));
+    } finally {
+      this.box.removeAttribute('aria-busy');
+    }
+  }
+
+  paint(scores) {
+    this.box.querySelector('#try-error').hidden = true;
+    const list = this.box.querySelector('#bars');
+    const sketch = this.box.querySelector('#bar').content.firstElementChild;
+    const shown = scores.slice(0, SHOWN);
+    while (list.children.length > shown.length) list.lastElementChild.remove();
+    shown.forEach(({ label, score }, index) => {
+      const bar = list.children[index] ?? list.appendChild(sketch.cloneNode(true));
+      bar.querySelector('.name').textContent = label;
+      bar.querySelector('.value').textContent = `${(100 * score).toFixed(1)} %`;
+      bar.querySelector('rect').setAttribute('width', Math.max(0.5, 100 * score).toFixed(2));
+    });
+  }
+
+  refuse(message) {
+    this.box.querySelector('#bars').replaceChildren();
+    const line = this.box.querySelector('#try-error');
+    line.textContent = message;
+    line.hidden = false;
+  }
+
+  async startCamera() {
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+    } catch {
+      this.refuse('There is no camera, or this page may not use it (browsers allow it on localhost and over HTTPS only).');
+      return;
+    }
+    const pane = this.box.querySelector('#camera');
+    pane.hidden = false;
+    pane.querySelector('video').srcObject = this.stream;
+    this.look(pane.querySelector('video'));
+  }
+
+  stopCamera() {
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.stream = null;
+    this.box.querySelector('#camera').hidden = true;
+  }
+
+  async look(video) {
+    while (this.stream) {
+      const photo = await still(video);
+      if (photo && this.stream) await this.ask(photo);
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    }
+  }
+}
+
+function still(video) {
+  if (!video.videoWidth) return null;
+  const shrink = Math.min(1, CAMERA_SIDE / Math.max(video.videoWidth, video.videoHeight));
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.round(video.videoWidth * shrink);
+  canvas.height = Math.round(video.videoHeight * shrink);
+  canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.9));
+}

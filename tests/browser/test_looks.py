@@ -1,0 +1,87 @@
+"""Every page at the width of a phone and of a desk, light and dark: nothing sticks out, and assistive technology can use it."""
+
+from __future__ import annotations
+
+import pytest
+
+from recognition import projects, publishing
+from tests.recognition.pages.conftest import NASTY, add, image, job, labelled, model, source  # noqa: F401  fixtures
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+LONG = 'Averyveryverylongnamewithoutanyspaces' * 3
+
+
+@pytest.fixture
+def addresses(labelled, image, job, model, source, alice, bob, charlie):  # noqa: F811
+    """Every page, with names that try to break it."""
+    projects.rename_project(labelled, LONG[:120])
+    labelled.images.filter(pk=image.pk).update(name=f'{LONG}.jpg')
+    add(labelled, alice, [None, NASTY, LONG[:120]], start=50)
+    publishing.publish(model, 'flowers', alice)
+    running = projects.create_project(bob, 'Running')
+    return {
+        'login': '/login/',
+        'projects': '/',
+        'project': f'/projects/{labelled.pk}/',
+        'members': f'/projects/{labelled.pk}/members/',
+        'class': f'/projects/{labelled.pk}/classes/{image.label_id}/',
+        'unlabelled': f'/projects/{labelled.pk}/classes/none/',
+        'image': f'/projects/{labelled.pk}/images/{image.pk}/',
+        'training': f'/trainings/{job.pk}/',
+        'model': f'/models/{model.pk}/',
+        'keys': '/keys/',
+        'zoo': '/zoo/',
+        'help': '/help/',
+        'password': '/password/',
+        'missing': f'/projects/{running.pk}/',
+    }
+
+
+def windows(page_of, alice, **options):
+    """One for a person who is signed in and one for nobody."""
+    return {True: page_of(alice, **options), False: page_of(None, **options)}
+
+
+def test_nothing_sticks_out_on_a_phone(page_of, alice, charlie, addresses, node_modules):
+    open_windows = windows(page_of, alice, width=360)
+    sticking = {}
+    for name, address in addresses.items():
+        page = open_windows[name != 'login']
+        page.goto(address)
+        if (over := page.evaluate('document.documentElement.scrollWidth - innerWidth')) > 0:
+            sticking[name] = over
+    first_visit = page_of(charlie, width=360)
+    first_visit.goto('/')
+    assert first_visit.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+    assert sticking == {}
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_assistive_technology_finds_its_way(page_of, alice, addresses, node_modules, scheme):
+    axe = (node_modules / 'axe-core' / 'axe.min.js').read_text()
+    open_windows = windows(page_of, alice, color_scheme=scheme, reduced_motion='reduce')
+    found = []
+    for name, address in addresses.items():
+        page = open_windows[name != 'login']
+        page.goto(address)
+        page.evaluate(axe)
+        result = page.evaluate("() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })")
+        found += [
+            f'{name}: {rule["id"]} {node["target"]} {node["any"][0]["message"] if node["any"] else ""}'
+            for rule in result['violations']
+            for node in rule['nodes']
+        ]
+    assert found == []
+
+
+def test_the_keyboard_alone_signs_in(page_of, alice):
+    page = page_of(None)
+    page.goto('/login/')
+    page.keyboard.type('alice')
+    page.keyboard.press('Tab')
+    page.keyboard.type('alice-password')
+    page.keyboard.press('Enter')
+    page.get_by_role('heading', name='Teach it what you see').wait_for()
+    page.keyboard.press('Tab')
+    assert page.evaluate('document.activeElement.textContent') == 'Skip to the content'

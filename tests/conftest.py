@@ -1,0 +1,87 @@
+"""The small known world: alice owns the project, bob is on her team, charlie is a stranger."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+
+SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+
+
+@pytest.fixture(autouse=True)
+def own_storage(settings, tmp_path):
+    """Each test stores its files in a folder of its own, and hashes passwords fast."""
+    settings.PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']
+    if not settings.S3_BUCKET:
+        settings.STORAGES = {
+            **settings.STORAGES,
+            'default': {
+                'BACKEND': 'django.core.files.storage.FileSystemStorage',
+                'OPTIONS': {'location': tmp_path / 'media', 'allow_overwrite': True},
+            },
+        }
+    settings.DATA_DIR = tmp_path
+    settings.LOCAL_CACHE = tmp_path / 'cache'
+    settings.ZOO_DIR = tmp_path / 'zoo'
+    settings.SPOOL_DIR = tmp_path / 'broker'
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / 'incoming'
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir()
+
+
+@pytest.fixture
+def alice(django_user_model, db):
+    return django_user_model.objects.create_user('alice', password='alice-password')
+
+
+@pytest.fixture
+def bob(django_user_model, db):
+    return django_user_model.objects.create_user('bob', password='bob-password')
+
+
+@pytest.fixture
+def charlie(django_user_model, db):
+    return django_user_model.objects.create_user('charlie', password='charlie-password')
+
+
+@pytest.fixture
+def project(alice, bob):
+    """Alice's project; bob may edit it."""
+    from recognition.models import Membership, Project
+    from recognition.models.project import Role
+
+    project = Project.objects.create(name='Flowers')
+    Membership.objects.create(project=project, user=alice, role=Role.OWNER)
+    Membership.objects.create(project=project, user=bob, role=Role.EDITOR)
+    return project
+
+
+def draw_photo(seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120, 120, 120), format: str = 'JPEG') -> bytes:
+    """A small noisy picture around a tint, different for every seed."""
+    noise = np.random.default_rng(seed).integers(-40, 40, (side, side, 3))
+    pixels = np.clip(np.array(tint) + noise, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Picture.fromarray(pixels).save(buffer, format)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The development images and weights beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip(f'needs the development images in {SHARED}')
+    return SHARED
+
+
+def service_address(variable: str) -> str:
+    """The address of a server under test; skips without one, fails when REQUIRE_SERVICES is set."""
+    address = os.environ.get(variable, '')
+    if not address:
+        if os.environ.get('REQUIRE_SERVICES'):
+            pytest.fail(f'REQUIRE_SERVICES is set but {variable} is not')
+        pytest.skip(f'set {variable} to run this against a real server')
+    return address

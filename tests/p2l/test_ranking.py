@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import entropy, zscore
+
+from p2l import ranking
+from p2l.ranking import Candidate, Ranked, rank, shortlist
+
+D = 24
+
+
+def features_like(mean: np.ndarray, count: int, seed: int, noise: float = 0.3) -> np.ndarray:
+    return np.abs(mean + noise * np.random.default_rng(seed).standard_normal((count, len(mean))))
+
+
+@pytest.fixture
+def world():
+    """Three domains: images of the first, and candidates of each."""
+    means = np.random.default_rng(0).random((3, D)) * 4
+    candidates = [Candidate(f'domain{index}', 1000, mean) for index, mean in enumerate(means)]
+    return features_like(means[0], 60, seed=1), candidates
+
+
+def test_a_source_of_the_targets_own_domain_comes_first_and_stays_there(world):
+    features, candidates = world
+    ranked = rank(features, candidates)
+    assert ranked[0].name == 'domain0'
+    assert ranked[0].stability == 1
+    assert ranked[0].divergence < ranked[1].divergence
+
+
+def test_scores_agree_with_the_formula_written_out_slowly(world):
+    features, candidates = world
+    candidates = [Candidate(c.name, n, c.signature) for c, n in zip(candidates, (500, 1_200_000, 2000), strict=True)]
+    ranked = {item.name: item for item in rank(features, candidates, weights=(1.5, 1.0))}
+    nats = [entropy(features.mean(0) + 1e-8, np.asarray(c.signature) + 1e-8) for c in candidates]
+    similarity, size = zscore(-np.array(nats)), zscore(np.log([c.images for c in candidates]))
+    for index, candidate in enumerate(candidates):
+        item = ranked[candidate.name]
+        assert item.divergence == pytest.approx(nats[index])
+        assert item.similarity_part == pytest.approx(1.5 * similarity[index])
+        assert item.size_part == pytest.approx(size[index])
+        assert item.score == pytest.approx(item.similarity_part + item.size_part)
+
+
+def test_with_likeness_equal_the_larger_source_comes_first(world):
+    features, candidates = world
+    twins = [Candidate('small', 100, candidates[1].signature), Candidate('large', 10_000, candidates[1].signature)]
+    assert [item.name for item in rank(features, twins)] == ['large', 'small']
+
+
+def test_equal_candidates_keep_the_order_they_came_in(world):
+    features, candidates = world
+    same = [Candidate(name, 1000, candidates[0].signature, 'ImageNet') for name in 'dacb']
+    ranked = rank(features, [*same, candidates[2]])
+    assert [item.name for item in ranked] == ['d', 'a', 'c', 'b', 'domain2']
+    assert ranked[0].stability == 1
+    assert len({item.score for item in ranked[:4]}) == 1
+
+
+def test_a_source_without_signature_stands_at_the_mean_and_says_so(world):
+    features, candidates = world
+    ranked = rank(features, [*candidates, Candidate('unsigned', 1000, None), Candidate('empty', 1000, ())])
+    for name in ('unsigned', 'empty'):
+        item = next(item for item in ranked if item.name == name)
+        assert (item.similarity_part, item.divergence, item.signed) == (0.0, None, False)
+    assert sum(item.similarity_part for item in ranked) == pytest.approx(0, abs=1e-9)
+
+
+def test_without_any_signature_size_alone_decides(world):
+    ranked = rank(world[0], [Candidate('a', 10), Candidate('b', 1000), Candidate('c', 100)])
+    assert [item.name for item in ranked] == ['b', 'c', 'a']
+    assert ranked[0].stability == 1
+
+
+def test_stability_is_the_share_of_resamples_won_as_counted_one_by_one():
+    means = np.random.default_rng(2).random((2, D)) + 1
+    # The target lies between both sources, so that a resample may tip it.
+    features = features_like(means.mean(0), 12, seed=4, noise=0.8)
+    candidates = [Candidate('a', 1000, means[0]), Candidate('b', 1000, means[1])]
+    ranked = {item.name: item.stability for item in rank(features, candidates, seed=9, bootstraps=300)}
+    rng = np.random.default_rng(9)
+    wins = 0
+    for _ in range(300):
+        counts = rng.multinomial(12, np.full(12, 1 / 12))
+        mean = np.repeat(features, counts, axis=0).mean(0) + 1e-8
+        wins += entropy(mean, means[0] + 1e-8) < entropy(mean, means[1] + 1e-8)
+    assert 0 < wins < 300
+    assert ranked['a'] == pytest.approx(wins / 300)
+    assert sum(ranked.values()) == pytest.approx(1)
+
+
+def test_the_same_seed_gives_the_same_ranking(world):
+    assert rank(*world, seed=4) == rank(*world, seed=4)
+
+
+def test_blocks_of_bootstraps_change_nothing(world, monkeypatch):
+    whole = rank(*world)
+    monkeypatch.setattr(ranking, 'BLOCK', 7)
+    assert rank(*world) == whole
+
+
+def test_no_candidates_give_no_ranking(world):
+    assert rank(world[0], []) == []
+
+
+def test_a_signature_of_another_reference_is_refused_by_name(world):
+    with pytest.raises(ValueError, match='signature of odd must be 24'):
+        rank(world[0], [Candidate('odd', 10, np.ones(D + 1))])
+
+
+def item(name: str, dataset: str) -> Ranked:
+    return Ranked(name, 0.1, 10, 0, 0, 0, 0, True, dataset)
+
+
+def test_a_shortlist_takes_two_of_one_data_set_while_others_are_left():
+    row = [item('i1', 'ImageNet'), item('i2', 'ImageNet'), item('i3', 'ImageNet'), item('birds', 'iNaturalist')]
+    assert [item.name for item in shortlist(row, 3)] == ['i1', 'i2', 'birds']
+    assert [item.name for item in shortlist(row[:3], 3)] == ['i1', 'i2', 'i3']
+    unknown = [item('a', ''), item('b', ''), item('c', '')]
+    assert [item.name for item in shortlist(unknown, 3)] == ['a', 'b', 'c']

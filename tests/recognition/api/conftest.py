@@ -1,0 +1,122 @@
+"""Programs of alice, bob and charlie, each with a key of its own; a labelled project, a training and a sealed model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from recognition import keys, storage
+from recognition.api import throttling
+from recognition.models import Image, Job, SourceModel, TrainedModel
+from recognition.uploads import IncomingFile, add_images
+from tests import sealed
+from tests.conftest import draw_photo
+
+ALICES = '/api/v1/projects/{}'
+
+
+@pytest.fixture(autouse=True)
+def fresh_counts(settings, tmp_path):
+    """Every test starts with full rates and no wrong keys."""
+    settings.CACHES = {'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache', 'LOCATION': str(tmp_path)}}
+    throttling._seen.clear()
+
+
+@pytest.fixture
+def client_of():
+    def make(user, scope: str = 'manage') -> APIClient:
+        client = APIClient(raise_request_exception=False)
+        client.default_format = 'json'
+        client.credentials(HTTP_AUTHORIZATION=f'Bearer {keys.issue(user, "test", scope)[1]}')
+        return client
+
+    return make
+
+
+@pytest.fixture
+def program(client_of, alice):
+    return client_of(alice)
+
+
+@pytest.fixture
+def predictor(client_of, alice):
+    """A program of alice's whose key may only predict."""
+    return client_of(alice, 'predict')
+
+
+@pytest.fixture
+def labelled(project, alice):
+    """Alice's project with four photos of each of two classes."""
+    names = ('daisy', 'rose')
+    files = [IncomingFile(f'{n}.jpg', lambda n=n: draw_photo(n, side=32), 1000, names[n % 2]) for n in range(8)]
+    add_images(project, alice, files)
+    return project
+
+
+@pytest.fixture
+def image(labelled):
+    return Image.objects.filter(label__name='daisy').first()
+
+
+@pytest.fixture
+def source(db, settings):
+    """The zoo's reference, as a row."""
+    return SourceModel.objects.create(
+        name=settings.P2L_REFERENCE,
+        title='Everyday things',
+        architecture='resnet18',
+        weights='/nowhere/reference.safetensors',
+        digest='d' * 64,
+        size=1,
+        side=128,
+        mean=[0.5, 0.5, 0.5],
+        std=[0.2, 0.2, 0.2],
+        images=9000,
+        classes=90,
+        origin='starter',
+        signatures={'d' * 64: [0.5, 0.5]},
+    )
+
+
+@pytest.fixture
+def job(labelled, alice):
+    return Job.objects.create(project=labelled, created_by=alice)
+
+
+@pytest.fixture(scope='session')
+def artifact(tmp_path_factory):
+    return sealed.seal(tmp_path_factory.mktemp('models') / 'colours')
+
+
+@pytest.fixture
+def model(project, artifact):
+    """A model that tells blue, green and red pictures."""
+    storage.publish_artifact(Path(artifact.folder), f'{project.pk}/colours')
+    return make_model(project, artifact, 1)
+
+
+def make_model(project, artifact, version: int) -> TrainedModel:
+    return TrainedModel.objects.create(
+        project=project,
+        version=version,
+        artifact=f'{project.pk}/colours',
+        digest=artifact.digest,
+        labels=list(sealed.LABELS),
+        source_name='none',
+        images=30,
+        accuracy=artifact.report.accuracy,
+        accuracy_low=artifact.report.interval[0],
+        accuracy_high=artifact.report.interval[1],
+        report=artifact.report.to_json(),
+    )
+
+
+def refused(answer, status: int, code: str, field: str | None = None) -> bool:
+    """The one shape of every refusal."""
+    body = answer.json()
+    assert (answer.status_code, body['code']) == (status, code), body
+    assert set(body) >= {'code', 'message', 'field'} and body['message']
+    assert field is None or body['field'] == field, body
+    return True

@@ -1,0 +1,151 @@
+"""Browsers of alice, bob and charlie; a labelled project with a training and a model that has a whole report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.test import Client
+
+from recognition.models import Image, Job, Membership, SourceModel, TrainedModel
+from recognition.models.project import Role
+from recognition.uploads import IncomingFile, add_images
+from tests.conftest import draw_photo
+from transfer.spec import TrainReport
+
+NASTY = '<img src=x onerror=alert(1)>'
+
+
+@pytest.fixture
+def browser_of():
+    def sign_in(user) -> Client:
+        client = Client(raise_request_exception=False)
+        client.force_login(user, backend='django.contrib.auth.backends.ModelBackend')
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def browser(browser_of, alice):
+    return browser_of(alice)
+
+
+@pytest.fixture
+def viewer(project, django_user_model):
+    """dora may look at alice's project."""
+    dora = django_user_model.objects.create_user('dora', password='dora-password')
+    Membership.objects.create(project=project, user=dora, role=Role.VIEWER)
+    return dora
+
+
+def add(project, user, labels: list[str | None], start: int = 0) -> None:
+    files = [
+        IncomingFile(f'{start + n}.jpg', lambda n=n: draw_photo(start + n, side=32), 1000, label)
+        for n, label in enumerate(labels)
+    ]
+    add_images(project, user, files)
+
+
+@pytest.fixture
+def labelled(project, alice):
+    add(project, alice, ['daisy', 'rose'] * 4)
+    return project
+
+
+@pytest.fixture
+def image(labelled):
+    return Image.objects.filter(label__name='daisy').first()
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / 'leaf.safetensors').write_bytes(b'')
+    return SourceModel.objects.create(
+        name='graft-leaf',
+        title='Leaves',
+        architecture='mobilenet_v3_small',
+        weights=str(tmp_path / 'leaf.safetensors'),
+        digest='e' * 64,
+        size=3_000_000,
+        side=128,
+        mean=[0.5, 0.5, 0.5],
+        std=[0.2, 0.2, 0.2],
+        dataset='Photos of leaves',
+        images=2400,
+        classes=2,
+        class_names=['oak', 'elm'],
+        origin='starter',
+        licence='CC0',
+    )
+
+
+@pytest.fixture
+def job(labelled, alice):
+    return Job.objects.create(project=labelled, created_by=alice)
+
+
+def whole_report(wrong: list[dict]) -> dict:
+    report = TrainReport(
+        accuracy=0.9,
+        interval=(0.8, 0.95),
+        images=40,
+        labels=('daisy', NASTY),
+        winner='finetuned',
+        why='It got four more photos right.',
+        source='graft-leaf',
+        ranking=[
+            {'name': 'graft-leaf', 'divergence': 0.123, 'images': 2400, 'score': 1.5, 'stability': 0.87},
+            {'name': 'graft-blood', 'divergence': 3.21, 'images': 900, 'score': -1.5, 'stability': 0.13},
+        ],
+        probes=[{'name': 'graft-leaf', 'accuracy': 0.85, 'interval': [0.7, 0.93], 'seconds': 1.0}],
+        plan={'why': 'Few photos, near source.', 'rates': {'stage1': 0.0, 'head': 0.01}, 'device': 'cpu', 'precision': 'float32'},
+        per_class=[
+            {
+                'label': name,
+                'n': 20,
+                'recall': 0.95,
+                'recall_interval': [0.76, 0.99],
+                'predicted': 22,
+                'precision': 0.86,
+                'precision_interval': [0.67, 0.95],
+            }
+            for name in ('daisy', NASTY)
+        ],
+        confusion=[[19, 1], [3, 17]],
+        wrong=wrong,
+        calibration={
+            'temperature': 1.4,
+            'ece_before': 0.08,
+            'ece_after': 0.03,
+            'bins': [{'low': 0.8, 'high': 0.9, 'n': 12, 'confidence': 0.84, 'accuracy': 0.75}],
+        },
+        curve=[{'epoch': 1, 'loss': 0.9, 'accuracy': 0.6}, {'epoch': 2, 'loss': 0.5, 'accuracy': 0.9}],
+        seconds={'decode': 1.0, 'finetune': 3.0},
+        sealing={'name': 'openvino', 'agreement': 1.0, 'largest_difference': 2e-6, 'why_not': ''},
+        notes=('The batch was halved to 16.',),
+        data_digest='d' * 64,
+    )
+    return json.loads(json.dumps(report.to_json()))
+
+
+@pytest.fixture
+def model(labelled, job, image):
+    wrong = [
+        {'id': str(image.pk), 'name': image.name, 'truth': 'daisy', 'prediction': NASTY, 'score': 0.71},
+        {'id': '0' * 8 + '-0000-4000-8000-' + '0' * 12, 'name': 'gone.jpg', 'truth': 'daisy', 'prediction': 'rose', 'score': 0.9},
+    ]
+    return TrainedModel.objects.create(
+        project=labelled,
+        job=job,
+        version=1,
+        artifact='one',
+        digest='c' * 64,
+        labels=['daisy', NASTY],
+        source_name='graft-leaf',
+        images=40,
+        accuracy=0.9,
+        accuracy_low=0.8,
+        accuracy_high=0.95,
+        report=whole_report(wrong),
+    )

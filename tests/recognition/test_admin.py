@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin import site
+from django.urls import reverse
+
+from recognition import keys
+from recognition.models import ApiKey, AuditEvent, Job, Publication, SourceModel, TrainedModel
+from recognition.models.job import State
+
+pytestmark = pytest.mark.django_db
+OURS = [model for model in site._registry if model._meta.app_label == 'recognition']
+
+
+@pytest.fixture
+def keeper(client, django_user_model):
+    """An administrator, logged in."""
+    client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
+    return client
+
+
+@pytest.fixture
+def world(project, alice):
+    """A row of everything."""
+    job = Job.objects.create(project=project, created_by=alice)
+    model = TrainedModel.objects.create(
+        project=project, job=job, version=1, artifact='a', digest='d', labels=['a', 'b'], source_name='named', images=9
+    )
+    Publication.objects.create(project=project, name='flowers', model=model)
+    keys.issue(alice, 'laptop', 'predict')
+    for name in ('named', 'free', 'graft-generic'):
+        SourceModel.objects.create(
+            name=name, architecture='lenet5', weights=f'/nowhere/{name}.pth', digest=name, size=1000, mean=[0.5] * 3,
+            std=[0.2] * 3, images=9, classes=3, class_names=['x', 'y', 'z'], origin='imported',
+        )  # fmt: skip
+    return job
+
+
+def act(client, model: type, action: str, *rows) -> str:
+    address = reverse(f'admin:recognition_{model._meta.model_name}_changelist')
+    answer = client.post(address, {'action': action, '_selected_action': [row.pk for row in rows]}, follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_what_an_administrator_keeps_is_there():
+    names = {model.__name__ for model in OURS}
+    assert names == {'SourceModel', 'Job', 'TrainedModel', 'Publication', 'Project', 'ApiKey', 'AuditEvent'}
+
+
+@pytest.mark.parametrize('model', OURS, ids=lambda model: model.__name__)
+def test_every_list_and_every_row_opens(keeper, world, model):
+    name = f'admin:recognition_{model._meta.model_name}'
+    listed = keeper.get(reverse(f'{name}_changelist'), {'q': 'a'})
+    assert listed.status_code == 200
+    row = model.objects.first()
+    shown = keeper.get(reverse(f'{name}_change', args=[row.pk]))
+    assert shown.status_code == 200
+    assert b'name="_save"' not in shown.content
+    assert keeper.get(reverse(f'{name}_add')).status_code == 403
+
+
+@pytest.mark.parametrize('model', OURS, ids=lambda model: model.__name__)
+def test_the_rest_of_the_world_is_sent_away(client, world, alice, model):
+    client.force_login(alice)
+    answer = client.get(reverse(f'admin:recognition_{model._meta.model_name}_changelist'))
+    assert answer.status_code == 302
+    assert '/admin/login/' in answer['Location']
+
+
+def test_a_list_of_many_projects_asks_the_database_a_fixed_number_of_times(keeper, world, django_assert_max_num_queries):
+    from recognition.models import Project
+
+    for number in range(20):
+        Project.objects.create(name=f'project {number}')
+    with django_assert_max_num_queries(8):
+        keeper.get(reverse('admin:recognition_project_changelist'))
+
+
+def test_sources_are_retired_restored_and_removed_by_the_use_cases(keeper, world):
+    named, free, generic = (SourceModel.objects.get(name=name) for name in ('named', 'free', 'graft-generic'))
+    world.withdraw()
+    page = act(keeper, SourceModel, 'retire', named, free, generic)
+    assert '2 retired.' in page
+    assert 'graft-generic is the reference model' in page
+    assert '1 restored.' in act(keeper, SourceModel, 'restore', named)
+    assert SourceModel.objects.usable().filter(name='named').exists()
+    act(keeper, SourceModel, 'remove', named, free)
+    assert set(SourceModel.objects.values_list('name', flat=True)) == {'named', 'graft-generic'}
+    assert AuditEvent.objects.filter(deed='remove source', subject='free', user__username='root').exists()
+
+
+def test_a_training_is_cancelled_once(keeper, world):
+    assert '1 cancelled or asked to stop.' in act(keeper, Job, 'cancel', world)
+    world.refresh_from_db()
+    assert world.state == State.CANCELLED
+    assert 'ended already' in act(keeper, Job, 'cancel', world)
+
+
+def test_a_key_is_revoked_and_its_hash_is_shown_nowhere(keeper, world):
+    key = ApiKey.objects.get()
+    assert key.hash not in keeper.get(reverse('admin:recognition_apikey_change', args=[key.pk])).content.decode()
+    assert '1 revoked.' in act(keeper, ApiKey, 'revoke', key)
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+
+
+def test_who_may_only_look_gets_no_actions(client, world, bob):
+    from django.contrib.auth.models import Permission
+
+    bob.is_staff = True
+    bob.save(update_fields=['is_staff'])
+    bob.user_permissions.add(Permission.objects.get(codename='view_sourcemodel'))
+    client.force_login(bob)
+    act(client, SourceModel, 'retire', SourceModel.objects.get(name='free'))
+    assert SourceModel.objects.get(name='free').retired_at is None

@@ -1,0 +1,194 @@
+"""Starting, cancelling and waiting, as the pages, REST and the commands ask for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from recognition import training
+from recognition.errors import Conflict, InvalidInput, NotReady, QueueFull
+from recognition.models import AuditEvent, Image, Job, Label, SourceModel
+from recognition.models.job import State
+from transfer.spec import TrainSpec
+from transfer.worker import doorway, recovery
+
+pytestmark = pytest.mark.django_db
+
+
+def add_labelled(project, **counts):
+    for name, count in counts.items():
+        label, _ = Label.objects.get_or_create(project=project, name=name)
+        for number in range(count):
+            key = f'images/{name}-{number}.jpg'
+            Image.objects.create(
+                project=project,
+                label=label,
+                name=f'{number}.jpg',
+                digest=f'{name}{number}',
+                key=key,
+                thumbnail_key=key,
+                width=9,
+                height=9,
+                size=9,
+            )
+
+
+@pytest.fixture
+def labelled(project):
+    add_labelled(project, daisy=4, rose=4)
+    return project
+
+
+@pytest.fixture
+def sources(settings, tmp_path):
+    """A zoo of two: the reference and one that the user may choose."""
+    for name in (settings.P2L_REFERENCE, 'tiny'):
+        weights = tmp_path / f'{name}.safetensors'
+        weights.write_bytes(name.encode())
+        SourceModel.objects.create(
+            name=name,
+            architecture='lenet5',
+            weights=str(weights),
+            digest=f'{name:0<64}',
+            size=4,
+            mean=[0.5] * 3,
+            std=[0.2] * 3,
+            images=90,
+            classes=3,
+            origin='starter',
+        )
+
+
+@pytest.fixture
+def ready(labelled, sources):
+    return labelled
+
+
+def test_a_project_without_labels_is_told_what_it_lacks(project):
+    assert training.readiness(project) == training.Readiness(
+        False, ('Label images of at least 2 classes; there is none so far.',)
+    )
+
+
+def test_a_small_class_is_named_with_its_count(project):
+    add_labelled(project, daisy=4, rose=3)
+    assert training.readiness(project).missing == ("The class 'rose' has 3 of the 4 images that it needs.",)
+
+
+def test_a_third_class_that_is_still_small_holds_nothing_up(labelled):
+    add_labelled(labelled, tulip=1)
+    assert training.readiness(labelled).ready
+
+
+def test_images_in_the_trash_do_not_count(labelled):
+    assert training.readiness(labelled).ready
+    Image.objects.filter(label__name='rose').update(deleted_at='2026-01-01T00:00:00Z')
+    assert not training.readiness(labelled).ready
+
+
+def test_a_start_freezes_every_choice_on_the_job(ready, alice, settings):
+    job = training.start(ready, alice, {'source': 'tiny', 'seed': 7, 'epochs': 3, 'rates': {'head': 0.01}})
+    spec = TrainSpec.from_json(job.spec)
+    assert (spec.source, spec.seed, spec.epochs, spec.rates) == ('tiny', 7, 3, {'head': 0.01})
+    assert {card.name for card in spec.sources} == {'tiny', settings.P2L_REFERENCE}
+    assert spec.reference.name == settings.P2L_REFERENCE
+    assert (job.state, job.created_by, job.queue) == (State.QUEUED, alice, 'cpu')
+    assert AuditEvent.objects.filter(deed='start training', user=alice).count() == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'field'),
+    [
+        ({'source': 'unheard-of'}, 'source'),
+        ({'epochs': -1}, 'epochs'),
+        ({'epochs': 'ten'}, 'epochs'),
+        ({'batch': 0}, 'batch'),
+        ({'crop': float('nan')}, 'crop'),
+        ({'plan': 'magic'}, 'plan'),
+        ({'device': 'tpu'}, 'device'),
+        ({'rates': {'head': -1.0}}, 'rates'),
+        ({'rates': {'head': 'fast'}}, 'rates.head'),
+        ({'colour': 'red'}, 'colour'),
+        ({'sources': []}, 'sources'),
+        ({'reference': {}}, 'reference'),
+        ({'seed': True}, 'seed'),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_refused_by_name_and_leaves_no_job(ready, alice, options, field):
+    with pytest.raises(InvalidInput) as refused:
+        training.start(ready, alice, options)
+    assert refused.value.field == field
+    assert Job.objects.count() == 0
+
+
+def test_a_project_that_is_not_ready_starts_nothing(project, sources, alice):
+    with pytest.raises(NotReady, match='at least 2 classes'):
+        training.start(project, alice, {})
+    assert Job.objects.count() == 0
+
+
+def test_one_person_may_not_fill_the_queue(ready, alice, bob, settings):
+    settings.JOBS_WAITING_PER_PERSON = 2
+    for _ in range(2):
+        training.start(ready, alice, {})
+    with pytest.raises(QueueFull):
+        training.start(ready, alice, {})
+    assert training.start(ready, bob, {}).state == State.QUEUED
+
+
+@pytest.mark.parametrize(
+    ('device', 'everywhere', 'queue'),
+    [('auto', 'cpu', 'cpu'), ('auto', 'gpu', 'gpu'), ('cuda', 'cpu', 'gpu'), ('cpu', 'gpu', 'cpu')],
+)
+def test_a_training_waits_where_its_device_is(ready, alice, settings, device, everywhere, queue):
+    settings.TRAINING_QUEUE = everywhere
+    assert training.start(ready, alice, {'device': device}).queue == queue
+
+
+def test_the_message_is_sent_when_the_job_is_committed_and_not_before(ready, alice, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        job = training.start(ready, alice, {})
+        assert Job.objects.get().woken_at is None
+    job.refresh_from_db()
+    assert job.woken_at is not None
+
+
+def test_a_queued_job_is_cancelled_at_once(ready, alice):
+    job = training.cancel(training.start(ready, alice, {}), alice)
+    assert job.state == State.CANCELLED
+    assert doorway.claim_next('cpu') is None
+
+
+def test_a_running_job_is_asked_to_stop(ready, alice):
+    training.start(ready, alice, {})
+    job = training.cancel(doorway.claim_next('cpu'), alice)
+    assert (job.state, job.cancel_requested) == (State.RUNNING, True)
+
+
+def test_a_job_that_starts_while_it_is_being_cancelled_is_asked_to_stop(ready, alice):
+    seen_as_queued = training.start(ready, alice, {})
+    doorway.claim_next('cpu')
+    job = training.cancel(seen_as_queued, alice)
+    assert (job.state, job.cancel_requested) == (State.RUNNING, True)
+
+
+def test_what_has_ended_cannot_be_cancelled(ready, alice):
+    job = training.cancel(training.start(ready, alice, {}), alice)
+    with pytest.raises(Conflict):
+        training.cancel(job, alice)
+
+
+def test_the_place_in_the_queue_is_that_in_which_jobs_are_taken(ready, alice, bob):
+    hers = [training.start(ready, alice, {}) for _ in range(3)]
+    his = training.start(ready, bob, {})
+    assert [training.place_in_queue(job) for job in (*hers, his)] == [0, 2, 3, 1]
+    doorway.claim_next('cpu')
+    assert [training.place_in_queue(job) for job in (*hers[1:], his)] == [1, 2, 0]
+
+
+def test_a_training_that_is_run_here_waits_for_no_worker(ready, alice):
+    job = training.start_here(ready, alice, {})
+    assert recovery.reap().woken == 0
+    assert training.place_in_queue(job) == 0
+    assert doorway.claim(job)
+    with pytest.raises(Conflict):
+        training.run_here(job)

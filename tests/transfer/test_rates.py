@@ -1,0 +1,109 @@
+"""The four quadrants choose the plan; rates fall from the head inward; every rate can be overridden."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from transfer.features import Network
+from transfer.finetune.rates import Group, choose_plan, rates_for
+from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, epochs_for, factor
+from transfer.finetune.train import layer_groups
+from transfer.spec import InvalidSpec, SourceCard, TrainSpec
+from transfer.zoo.registry import architecture
+
+GROUPS = [
+    Group('stage1', 10),
+    Group('stage2', 90),
+    Group('stage3', 450),
+    Group('stage4', 450),
+    Group('dense1', 300),
+    Group('head', 50),
+]
+
+
+def learning(plan_rates: dict[str, float]) -> list[str]:
+    return [group for group, rate in plan_rates.items() if rate > 0]
+
+
+@pytest.mark.parametrize(
+    ('images', 'accuracy', 'quadrant', 'name'),
+    [
+        (50, 0.98, 'little data, similar', 'linear'),
+        (50, 0.5, 'little data, different', 'several'),
+        (20, 0.5, 'little data, different', 'linear'),
+        (250, 0.98, 'much data, similar', 'last'),
+        (250, 0.5, 'much data, different', 'several'),
+        (1500, 0.5, 'much data, different', 'all'),
+    ],
+)
+def test_each_quadrant_has_its_plan_and_says_why(images, accuracy, quadrant, name):
+    plan = choose_plan(TrainSpec(), GROUPS, images, 5, accuracy)
+    assert (plan.quadrant, plan.name) == (quadrant, name)
+    assert f'{images / 5:.0f} images a class' in plan.why
+    assert (plan.epochs > 0) == (name != 'linear')
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('linear', []),
+        ('last', ['stage4', 'dense1', 'head']),
+        ('several', ['stage3', 'stage4', 'dense1', 'head']),
+        ('all', ['stage1', 'stage2', 'stage3', 'stage4', 'dense1', 'head']),
+    ],
+)
+def test_a_plan_lets_the_groups_at_the_end_learn(name, expected):
+    assert learning(rates_for(name, GROUPS)) == expected
+
+
+@pytest.mark.parametrize('name', ['mobilenet_v3_small', 'resnet18', 'squeezenet1_1', 'lenet5', 'vit_b_16', 'densenet121'])
+def test_rates_never_rise_inward(name):
+    network = architecture(name)
+    groups = layer_groups(Network(SourceCard(name, name, '', '', 2, 1), network, network.skeleton(2)))
+    for plan in ('last', 'several', 'all'):
+        rates = list(rates_for(plan, groups).values())
+        assert all(inner <= outer for inner, outer in itertools.pairwise(rates[:-1]))
+        assert rates[-1] > 0
+    assert all(rate > 0 for rate in rates_for('all', groups).values())
+
+
+def test_a_rate_can_be_overridden_and_a_group_frozen():
+    plan = choose_plan(TrainSpec(plan='all', rates={'stage1': 0.0, 'head': 0.05}), GROUPS, 250, 5, 0.5)
+    assert plan.rates['stage1'] == 0
+    assert plan.rates['head'] == 0.05
+    assert plan.first == 'stage2'
+
+
+def test_a_plan_whose_every_rate_is_zero_trains_nothing():
+    plan = choose_plan(TrainSpec(plan='last', rates=dict.fromkeys(['stage4', 'dense1', 'head'], 0.0)), GROUPS, 250, 5, 0.5)
+    assert plan.epochs == 0
+
+
+@pytest.mark.parametrize(
+    ('spec', 'named'),
+    [
+        (TrainSpec(rates={'layer9': 0.1}), 'layer9'),
+        (TrainSpec(rates={'head': -0.1}), 'head'),
+        (TrainSpec(plan='everything'), 'everything'),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(spec, named):
+    with pytest.raises(InvalidSpec, match=named):
+        choose_plan(spec, GROUPS, 250, 5, 0.5)
+
+
+def test_the_schedule_warms_up_and_falls_to_nothing():
+    values = [factor(step / 100) for step in range(101)]
+    assert values[0] == pytest.approx(0.1)
+    assert max(values) == pytest.approx(1.0)
+    assert values.index(max(values)) == 20
+    assert values[-1] == pytest.approx(0.0)
+    assert all(a >= b for a, b in itertools.pairwise(values[20:]))
+
+
+def test_small_sets_get_more_epochs_within_limits():
+    assert epochs_for(250, 32, 100) == 13
+    assert epochs_for(10, 32, 120) == MOST_EPOCHS
+    assert epochs_for(100_000, 32, 120) == LEAST_EPOCHS

@@ -1,0 +1,137 @@
+"""Which source a training starts from: P2L ranks all, a linear head is cross-validated on the first few, the best is taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from p2l.ranking import Candidate, Ranked, rank, shortlist
+from transfer.evaluation import accuracy, paired_gain, wilson
+from transfer.spec import SourceCard, TrainingError, UnusableSource
+from transfer.workshop import Learned, Workshop
+
+NOISE = 1.0  # standard errors within which two probes are equal, and the higher P2L rank decides
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The source taken, with the evidence."""
+
+    card: SourceCard
+    learned: Learned
+    why: str
+    ranking: list[dict[str, Any]]
+    probes: list[dict[str, Any]]
+
+
+def rank_sources(shop: Workshop) -> list[Ranked]:
+    """All candidates by P2L, best first: one forward pass of the reference. Without a reference, by size alone.
+
+    TrainingError when there is no candidate, or not the one that was asked for.
+    """
+    names = [card.name for card in shop.spec.sources]
+    if not names:
+        raise TrainingError('There is no source model to start from: sync the zoo or import one.')
+    if shop.spec.source not in ('auto', *names):
+        raise TrainingError(f'The source model {shop.spec.source!r} is not among those that may be used.')
+    features = _reference_features(shop)
+    with shop.course.phase('rank', 'Comparing your images with those of the sources'):
+        candidates = [_candidate(shop, card, features.shape[1]) for card in shop.spec.sources]
+        return rank(features, candidates, seed=shop.spec.seed)
+
+
+def _reference_features(shop: Workshop) -> np.ndarray:
+    reference = shop.spec.reference
+    if reference is None:
+        shop.note('There is no reference model, so the sources were ranked by size alone.')
+        return np.ones((len(shop.labels), 1))
+    with shop.course.phase('decode', f'Reading {len(shop.labels)} images'):
+        shop.pixels(reference.side)
+    with shop.course.phase('reference', 'Looking at your images with the reference model'):
+        return np.maximum(shop.features(reference)[2], 0)  # P2L's feature: Architecture.features
+
+
+def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:
+    if card.signature and len(card.signature) != width and shop.spec.reference is not None:
+        shop.note(f'The signature of {card.name} is of another reference model and was left out.')
+    signature = card.signature if len(card.signature) == width else None
+    return Candidate(card.name, card.images, signature, card.dataset)
+
+
+def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
+    """The linear head on the source that was asked for, or on the first of the ranking that can be used."""
+    if shop.spec.source != 'auto':
+        return shop.learn(_card(shop, shop.spec.source))
+    for item in ranked:
+        if learned := _try(shop, item.name):
+            return learned
+    raise UnusableSource('None of the source models can be used: ' + ' '.join(shop.notes))
+
+
+def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned) -> Chosen:
+    """Probe the shortlist and take the best, or simply the source that was asked for."""
+    table = [dataclasses.asdict(item) for item in ranked]
+    if shop.spec.source != 'auto':
+        card = first.network.card
+        return Chosen(card, first, f'{_title(card)} was asked for.', table, [_probe_row(shop, first, 0.0)])
+    probed: list[Learned] = []
+    rows = []
+    with shop.course.phase('probe', 'Trying a linear model on the best-ranked sources'):
+        for item in shortlist(ranked, shop.spec.shortlist):
+            start = time.monotonic()
+            if learned := _try(shop, item.name):
+                probed.append(learned)
+                rows.append(_probe_row(shop, learned, time.monotonic() - start))
+    if not probed:
+        probed, rows = [first], [_probe_row(shop, first, 0.0)]
+    learned, why = pick(shop.labels, probed)
+    return Chosen(learned.network.card, learned, why, table, rows)
+
+
+def pick(labels: np.ndarray, probed: Sequence[Learned]) -> tuple[Learned, str]:
+    """The best probe; but a source ranked higher goes before it when the two differ by no more than noise."""
+    best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
+    for item in probed:
+        ahead, behind = paired_gain(best.probe.logits, item.probe.logits, labels)
+        if item is best or ahead - behind <= NOISE * (ahead + behind) ** 0.5:
+            break
+    share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
+    if item is best:
+        return item, f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.'
+    other = accuracy(best.probe.logits, labels)
+    return item, (
+        f'{title} is ranked higher by P2L, and its linear model ({share:.1%} out-of-fold) differs from the best one '
+        f'({_title(best.network.card)}, {other:.1%}) by no more than chance.'
+    )
+
+
+def _try(shop: Workshop, name: str) -> Learned | None:
+    try:
+        return shop.learn(_card(shop, name))
+    except UnusableSource as error:
+        shop.note(f'The source {name} was left out: {error.message}.')
+        return None
+
+
+def _card(shop: Workshop, name: str) -> SourceCard:
+    return next(card for card in shop.spec.sources if card.name == name)
+
+
+def _title(card: SourceCard) -> str:
+    return f'{card.title} ({card.name})' if card.title else card.name
+
+
+def _probe_row(shop: Workshop, learned: Learned, seconds: float) -> dict[str, Any]:
+    right = int((learned.probe.logits.argmax(1) == shop.labels).sum())
+    return {
+        'name': learned.network.card.name,
+        'accuracy': right / len(shop.labels),
+        'interval': wilson(right, len(shop.labels)),
+        'penalty': learned.probe.penalty,
+        'seconds': round(seconds, 3),
+    }

@@ -1,0 +1,79 @@
+"""Photos decoded once: one contiguous uint8 array on disk, mapped into memory by whoever trains on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transfer.data.decode import decode
+from transfer.data.manifest import Manifest
+
+LIMIT = 8 * 2**30  # bytes of decoded pixels kept for later trainings; what was used longest ago goes first
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The images of a manifest as a network of that side sees them."""
+
+    array: np.ndarray  # uint8 (n, side, side, 3), mapped from disk; changes stay in memory
+    digests: tuple[str, ...]  # of the images, in the same order
+    side: int
+    policy: str = 'squash'
+
+
+def open_pixels(
+    manifest: Manifest, side: int, folder: Path, beat: Callable[[float], None], policy: str = 'squash', threads: int | None = None
+) -> Pixels:
+    """The manifest's images in its order, decoded now unless an earlier training did so with the same images.
+
+    `beat` hears the share that is done. Raises UnreadableImage naming the file.
+    """
+    digests = tuple(image.digest for image in manifest.images)
+    path = folder / f'{_key(digests, side, policy)}.npy'
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_room(folder, len(digests) * side * side * 3)
+        _decode_all(manifest, side, policy, path, beat, threads or min(8, os.cpu_count() or 1))
+    os.utime(path)
+    return Pixels(np.load(path, mmap_mode='c'), digests, side, policy)
+
+
+def _key(digests: tuple[str, ...], side: int, policy: str) -> str:
+    return hashlib.sha256('\n'.join([*digests, policy, str(side)]).encode()).hexdigest()[:40]
+
+
+def _decode_all(manifest: Manifest, side: int, policy: str, path: Path, beat: Callable[[float], None], threads: int) -> None:
+    """Decode into a file beside, then rename. The decoders let go of the interpreter, so threads use every core."""
+    count = len(manifest.images)
+    aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
+    try:
+        array = np.lib.format.open_memmap(aside, 'w+', np.uint8, (count, side, side, 3))
+
+        def fill(index: int) -> None:
+            array[index] = decode(manifest.images[index].path, side, policy)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, count, 64):  # in parts, so that cancelling need not wait for all of them
+                list(pool.map(fill, range(start, min(start + 64, count))))
+                beat(min(start + 64, count) / count)
+        array.flush()
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    files = sorted(folder.glob('*.npy'), key=lambda file: file.stat().st_mtime)
+    held = sum(file.stat().st_size for file in files)
+    for file in files:
+        if held + needed <= LIMIT:
+            break
+        held -= file.stat().st_size
+        file.unlink(missing_ok=True)  # a training that has it mapped keeps it until it ends

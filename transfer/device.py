@@ -1,0 +1,122 @@
+"""Where and in which precision the network runs, and what to do when its memory does not suffice."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from transfer.spec import InvalidSpec
+
+GAIN = 1.25  # times as fast bfloat16 must be to be chosen: nearer than that the clock decides by chance
+ROUNDS = 2
+# Images of a pass without gradients: beyond 16 a core runs out of cache (MobileNet v3 at 224: 3.0 ms an image, 4.2 at 32).
+FORWARD_BATCH = {'cpu': 16, 'cuda': 128}
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` takes CUDA where there is one. InvalidSpec when CUDA is asked for and there is none."""
+    if wanted == 'cuda' and not torch.cuda.is_available():
+        raise InvalidSpec('This worker has no CUDA device; train with device=auto or cpu.')
+    return torch.device('cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu')
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == 'bfloat16')
+
+
+def choose_precision(wanted: str, key: str, device: torch.device, step: Callable[[str], None], memory: Path) -> str:
+    """`float32` or `bfloat16`: what was wanted, or what a timed run of `step(precision)` says.
+
+    The outcome is remembered in the file `memory` under `key`, so that a machine answers the same way next time: training
+    again with the same seed must give the same model. (On a Zen 4 core bfloat16 halves ResNet's time and doubles MobileNet's.)
+    """
+    if wanted != 'auto':
+        return wanted
+    key = f'{key} {device.type}{torch.cuda.get_device_name() if device.type == "cuda" else ""}'
+    known = _read(memory)
+    if key not in known:
+        known[key] = 'bfloat16' if _seconds(step, 'float32', device) > GAIN * _seconds(step, 'bfloat16', device) else 'float32'
+        _write(memory, known)
+    return known[key]
+
+
+def _seconds(step: Callable[[str], None], precision: str, device: torch.device) -> float:
+    """The best of ROUNDS after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count."""
+    clock = time.process_time if device.type == 'cpu' else time.perf_counter
+    times = []
+    for _ in range(ROUNDS + 1):
+        start = clock()
+        step(precision)
+        if device.type == 'cuda':
+            torch.cuda.synchronize()
+        times.append(clock() - start)
+    return min(times[1:])
+
+
+def _read(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _write(path: Path, values: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
+    aside.write_text(json.dumps(values))
+    os.replace(aside, path)
+
+
+def ran_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has a class for it; the CPU's allocator only says so."""
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in str(error).lower() for words in ('out of memory', "can't allocate memory", 'not enough memory')
+    )
+
+
+def in_batches(count: int, batch: int, work: Callable[[int, int], None], note: Callable[[str], None]) -> int:
+    """Call work(start, stop) over 0 .. count; when memory runs out, halve the batch, say so and go on where it was.
+
+    Returns the size of batch that fitted. The error is raised on when a batch of one does not fit.
+    """
+    start = 0
+    while start < count:
+        stop = min(start + batch, count)
+        try:
+            work(start, stop)
+        except RuntimeError as error:
+            if not ran_out_of_memory(error) or stop - start == 1:
+                raise
+            batch = max(1, (stop - start) // 2)
+            note(f'Memory ran out; the batch was halved to {batch} images.')
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        start = stop
+    return batch
+
+
+def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """RGB in 0..1, float (n, 3, h, w), to what the network was trained on, laid out channels last."""
+    centre = pixels.new_tensor(mean).view(1, 3, 1, 1)
+    scale = pixels.new_tensor(std).view(1, 3, 1, 1)
+    return ((pixels - centre) / scale).contiguous(memory_format=torch.channels_last)
+
+
+def planes(pixels: Tensor, device: torch.device) -> Tensor:
+    """uint8 (n, h, w, 3) to float (n, 3, h, w) in 0..1 on the device; only the bytes travel."""
+    if device.type == 'cuda':
+        pixels = pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.permute(0, 3, 1, 2).float() / 255
+
+
+def only_dropout_trains(network: nn.Module) -> None:
+    """Training mode with frozen batch-norm statistics: on a small set a batch's own statistics are noise."""
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.train()

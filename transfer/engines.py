@@ -1,0 +1,83 @@
+"""What runs a sealed graph on a CPU. No torch here."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from transfer.silent_openvino import openvino
+
+# The runtime's Python binding sets up statics during its first inference, and imports while it does. Two threads that both
+# make the first one stop the whole process for good: one holds the interpreter's lock and waits for the static, the other
+# the reverse (seen with OpenVINO 2026.4.1 under eight clients). So every engine answers once before any thread may ask it.
+_first_inference = threading.Lock()
+
+PRECISIONS = {'float32': 'f32', 'bfloat16': 'bf16'}
+
+
+@cache
+def _core() -> openvino.Core:
+    return openvino.Core()
+
+
+def offers_bfloat16() -> bool:
+    return 'BF16' in _core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Logits (n, classes) to probabilities (n, classes) at that temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+class OpenVinoEngine:
+    """A compiled graph with one inference request a lane; each lane computes on one thread.
+
+    One thread a lane, because two lanes use two cores better than one image does, and cost nothing on a busy machine.
+    """
+
+    def __init__(self, graph: Path, precision: str, lanes: int) -> None:
+        self.lanes = lanes
+        self._compiled = _core().compile_model(
+            _core().read_model(graph),
+            'CPU',
+            {
+                'NUM_STREAMS': lanes,
+                'INFERENCE_NUM_THREADS': lanes,
+                'ENABLE_CPU_PINNING': False,  # other processes live on these cores too
+                # The plug-in would take bfloat16 by itself where the processor has it; sealing has chosen.
+                'INFERENCE_PRECISION_HINT': PRECISIONS[precision] if offers_bfloat16() else 'f32',
+            },
+        )
+        self._requests: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
+        with _first_inference:
+            for _ in range(lanes):
+                self._requests.put(self._warm_request())
+
+    def _warm_request(self) -> openvino.InferRequest:
+        """A request that has answered once, for an image of zeros."""
+        _, height, width, channels = self._compiled.input(0).get_partial_shape()
+        request = self._compiled.create_infer_request()
+        _infer(request, np.zeros((1, height.get_length(), width.get_length(), channels.get_length()), np.uint8))
+        return request
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (n, side, side, 3) -> float32 (n, classes). Safe from any thread; waits for a free lane."""
+        request = self._requests.get()
+        try:
+            return _infer(request, images)
+        finally:
+            self._requests.put(request)
+
+
+def _infer(request: openvino.InferRequest, images: np.ndarray) -> np.ndarray:
+    """Asynchronous, though we wait at once: so the graph runs in threads of its own. Run in the caller's thread (`infer`), the
+    plug-in remembers streams by thread beyond the model's life, and a later model's first inference read freed memory."""
+    request.start_async([images], share_inputs=True)
+    request.wait()  # lets go of the interpreter's lock meanwhile
+    return request.get_output_tensor().data.copy()

@@ -1,0 +1,46 @@
+"""A photo as the network takes it: resized by its sides, normalised, and the factor from the photo's pixels to the input's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from transfer.data.decode import Upright
+from transfer.fast_rcnn.spec import FastRcnnSpec
+
+
+@dataclass(frozen=True)
+class Input:
+    image: Tensor  # (3, h, w) normalised
+    scale: tuple[float, float]  # times a photo's x and y
+
+
+def prepared(photo: Upright, spec: FastRcnnSpec, mean: tuple[float, ...], std: tuple[float, ...], flip: bool = False) -> Input:
+    """The short side at `short_side` unless the long one would pass `long_side`; mirrored when `flip`."""
+    factor = min(spec.short_side / min(photo.width, photo.height), spec.long_side / max(photo.width, photo.height))
+    width, height = max(1, round(photo.width * factor)), max(1, round(photo.height * factor))
+    shrinks = width < photo.pixels.shape[1]
+    resized = cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if flip:
+        resized = resized[:, ::-1]
+    shares = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).float().div_(255)
+    image = (shares - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    return Input(image, (width / photo.width, height / photo.height))
+
+
+def scaled(boxes: np.ndarray, scale: tuple[float, float]) -> Tensor:
+    """(n, 4) float32 regions in the input's pixels."""
+    return torch.from_numpy((boxes * np.array(scale * 2)).astype(np.float32))
+
+
+def batched(inputs: list[Input]) -> Tensor:
+    """(n, 3, h, w): smaller images are filled with the mean colour at the right and at the bottom."""
+    height, width = max(i.image.shape[1] for i in inputs), max(i.image.shape[2] for i in inputs)
+    batch = torch.zeros(len(inputs), 3, height, width)
+    for index, given in enumerate(inputs):
+        batch[index, :, : given.image.shape[1], : given.image.shape[2]] = given.image
+    return batch

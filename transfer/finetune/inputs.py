@@ -1,0 +1,105 @@
+"""What a finetuning is fed: pixels augmented anew each time, or the activations of the frozen layers, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from transfer.data.augment import Augmentation, augment
+from transfer.data.cache import Pixels
+from transfer.device import FORWARD_BATCH, autocast, in_batches, normalise, planes
+from transfer.features import Machine
+from transfer.spec import SourceCard
+
+VIEWS = 8  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
+LEAST_VIEWS = 3  # with fewer, augmentation is worth more than what caching saves
+MOST_BYTES = 1 << 30  # of cached activations; beyond, the frozen layers are run anew for every batch
+RESIDENT = 0.25  # share of the free GPU memory that the pixels may take to lie there for good
+
+
+class Inputs(Protocol):
+    """What the learning part of the network takes."""
+
+    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
+        """An augmented batch of the images `rows` (int64)."""
+        ...
+
+    def clean(self, rows: Tensor) -> Tensor:
+        """The same images as serving will see them."""
+        ...
+
+
+@dataclass(frozen=True)
+class PixelInputs:
+    """Normalised images, float (n, 3, side, side)."""
+
+    pixels: Tensor  # uint8 (n, side, side, 3); on the GPU when it fits there
+    card: SourceCard
+    how: Augmentation
+    device: torch.device
+
+    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
+        return normalise(augment(self._planes(rows), self.how, chance), self.card.mean, self.card.std)
+
+    def clean(self, rows: Tensor) -> Tensor:
+        return normalise(self._planes(rows), self.card.mean, self.card.std)
+
+    def _planes(self, rows: Tensor) -> Tensor:
+        if self.pixels.device.type == 'cuda':
+            return self.pixels[rows.to(self.pixels.device)].permute(0, 3, 1, 2).float() / 255
+        return planes(self.pixels[rows], self.device)
+
+
+@dataclass(frozen=True)
+class CachedInputs:
+    """Activations in front of the first group that learns."""
+
+    views: Tensor  # (views, n, ...); view 0 is the image itself
+
+    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
+        return self.views[(epoch + rows) % len(self.views), rows].float()
+
+    def clean(self, rows: Tensor) -> Tensor:
+        return self.views[0, rows].float()
+
+
+def pixel_inputs(pixels: Pixels, card: SourceCard, how: Augmentation, device: torch.device) -> PixelInputs:
+    tensor = torch.from_numpy(np.asarray(pixels.array))
+    if device.type == 'cuda' and tensor.nbytes < RESIDENT * torch.cuda.mem_get_info()[0]:
+        tensor = tensor.to(device)
+    return PixelInputs(tensor, card, how, device)
+
+
+@torch.inference_mode()
+def cache_activations(
+    prefix: nn.Module, images: PixelInputs, precision: str, seed: int, machine: Machine, beat: Callable[[float], None]
+) -> CachedInputs | None:
+    """Run the frozen layers once over so many views of every image as fit; None when those are fewer than LEAST_VIEWS."""
+    prefix.eval()
+    count = len(images.pixels)
+    one = _forward(prefix, images.clean(torch.arange(1)), precision, images.device)
+    number = min(VIEWS, MOST_BYTES // (one.nbytes * count))
+    if number < LEAST_VIEWS:
+        return None
+    views = torch.empty((number, count, *one.shape[1:]), dtype=one.dtype, device=images.device)
+    for view in range(number):
+        chance = torch.Generator().manual_seed(seed * 1_000_003 + view)
+
+        def work(start: int, stop: int, view: int = view, chance: torch.Generator = chance) -> None:
+            rows = torch.arange(start, stop)
+            batch = images.training(rows, 0, chance) if view else images.clean(rows)
+            views[view, start:stop] = _forward(prefix, batch, precision, images.device)
+            beat((view + stop / count) / number)
+
+        in_batches(count, FORWARD_BATCH[images.device.type], work, machine.note)
+    return CachedInputs(views.clone())
+
+
+def _forward(prefix: nn.Module, batch: Tensor, precision: str, device: torch.device) -> Tensor:
+    with autocast(device, precision):
+        return prefix(batch).float()

@@ -1,0 +1,105 @@
+"""The method, from labelled photos to a sealed model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from transfer.artifacts import Preprocessing, seal
+from transfer.choosing import Chosen, choose, learn_first, rank_sources
+from transfer.data.manifest import Manifest
+from transfer.data.splits import trainable
+from transfer.device import choose_device
+from transfer.evaluation import accuracy
+from transfer.finetune.rates import Plan, choose_plan
+from transfer.finetune.train import Outcome, Task, finetune, layer_groups, with_head
+from transfer.progress import Course
+from transfer.spec import Report, SealedModel, TrainSpec
+from transfer.verdict import Verdict, write_report
+from transfer.workshop import Learned, Workshop
+
+SAMPLE = 32  # images on which the sealed graph is checked against torch
+
+
+def train(manifest: Manifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path) -> SealedModel:
+    """Learn a classifier from the manifest's images; returns the sealed model, in a folder of `workdir`.
+
+    `workdir` holds the checkpoints: called again with the same one, the training goes on where it was and ends the same.
+    `cache` holds what later trainings may use again (pixels, features) and may be emptied at any time.
+    Errors: TrainingError and its kinds, each with a sentence for the user; Cancelled, from the report.
+    """
+    manifest, notes = trainable(manifest)
+    shop = Workshop(manifest, spec, choose_device(spec.device), cache, Course(report), list(notes))
+    ranked = rank_sources(shop)
+    with shop.course.phase('instant', 'Learning a first, linear model'):
+        first = learn_first(shop, ranked)
+        instant = _seal_instant(shop, first, [dataclasses.asdict(item) for item in ranked], workdir)
+    if spec.instant_only:
+        return instant
+    report.instant(instant)
+    chosen = choose(shop, ranked, first)
+    plan, outcome = _finetune(shop, chosen.learned, workdir / 'checkpoints')
+    return _seal_best(shop, chosen, plan, outcome, workdir)
+
+
+def _seal_instant(shop: Workshop, learned: Learned, ranking: list[dict[str, Any]], workdir: Path) -> SealedModel:
+    card = learned.network.card
+    why = f'A linear model on the frozen features of {card.title or card.name}, ready at once.'
+    verdict = Verdict(card, learned.probe.logits, 'linear', why, ranking)
+    model = with_head(learned.network, shop.classes, learned.probe.head)
+    return _seal(shop, learned, model, verdict, workdir / 'instant', provisional=not shop.spec.instant_only)
+
+
+def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Outcome]:
+    reached = accuracy(learned.probe.logits, shop.labels)
+    plan = choose_plan(shop.spec, layer_groups(learned.network), len(shop.labels), shop.classes, reached)
+    nothing = np.empty((0, shop.classes))
+    if not plan.epochs:
+        return plan, Outcome(None, nothing, f'{plan.why} The linear head is kept.', [], {})
+    if reached == 1.0 and shop.spec.plan == 'auto':
+        return plan, Outcome(None, nothing, 'The linear head gets every image right that it has not seen: it is kept.', [], {})
+    with shop.course.phase('finetune', f'Finetuning: {plan.why}'):
+        task = Task(learned.network, learned.pixels, learned.features, shop.labels, shop.classes, shop.spec, plan)
+        return plan, finetune(task, shop.machine, folder, lambda done, facts: shop.course.beat(done, **facts))
+
+
+def _seal_best(shop: Workshop, chosen: Chosen, plan: Plan, outcome: Outcome, workdir: Path) -> SealedModel:
+    learned, finetuned = chosen.learned, outcome.model is not None
+    model = outcome.model or with_head(learned.network, shop.classes, learned.probe.head)
+    facts = {'source_why': chosen.why, 'device': shop.device.type, 'batch': shop.spec.batch} | outcome.facts
+    verdict = Verdict(
+        chosen.card,
+        outcome.logits if finetuned else learned.probe.logits,
+        'finetuned' if finetuned else 'linear',
+        outcome.why,
+        chosen.ranking,
+        chosen.probes,
+        dataclasses.asdict(plan) | facts,
+        outcome.curve,
+    )
+    with shop.course.phase('seal', 'Sealing the model'):
+        return _seal(shop, learned, model, verdict, workdir / 'sealed', provisional=False)
+
+
+def _seal(
+    shop: Workshop, learned: Learned, model: nn.Module, verdict: Verdict, folder: Path, *, provisional: bool
+) -> SealedModel:
+    report = write_report(shop, verdict)
+    spread = np.unique(np.linspace(0, len(shop.labels) - 1, SAMPLE).round().astype(int))
+    return seal(
+        folder,
+        model,
+        labels=shop.manifest.labels,
+        preprocessing=Preprocessing.of(learned.network.card),
+        temperature=report.calibration['temperature'],
+        source=learned.network.card,
+        why=verdict.plan.get('source_why', verdict.why),
+        spec=shop.spec,
+        report=report,
+        sample=np.ascontiguousarray(learned.pixels.array[spread]),
+        provisional=provisional,
+    )

@@ -1,0 +1,137 @@
+"""A sealed model answers: bytes of photos in, calibrated probabilities out. On a CPU without torch."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from transfer.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
+from transfer.batching import GreedyBatches
+from transfer.data.decode import decode
+from transfer.engines import OpenVinoEngine, softmax
+from transfer.spec import CorruptArtifact
+
+LANES = min(2, os.cpu_count() or 1)  # batches of one model computed side by side, each on one thread
+# A network that takes less than this many milliseconds an image gets one lane: what surrounds it is the narrow place then,
+# and a second lane cost a tenth of CPU time a request (MobileNet v3 small) and memory for nothing.
+QUICK = 5.0
+# What a loaded model holds beside its weights, in multiples of them and in bytes (measured: docs/performance.md).
+PACKED, OVERHEAD = 2.0, 48 * 2**20
+
+
+class Engine(Protocol):
+    lanes: int
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (n, side, side, 3) -> float32 (n, classes), from any thread."""
+        ...
+
+
+class Predictor:
+    """One model, loaded. Safe to call from many threads: what waits is computed in one batch."""
+
+    def __init__(self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int | None = None) -> None:
+        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifact, IncompatibleArtifact."""
+        self.meta: Meta = read_meta(folder)
+        if digest and self.meta.digest != digest:
+            raise CorruptArtifact(f'the model in {folder.name} is not the one that was trained')
+        verify(folder, self.meta)
+        self.labels = self.meta.labels
+        self.size = int(OVERHEAD + PACKED * (folder / WEIGHTS).stat().st_size)  # bytes of memory, about
+        engine = _engine(folder, self.meta, device, lanes or _lanes(self.meta))
+        self._batches = GreedyBatches(engine.logits, lanes=engine.lanes)
+
+    def decode(self, image: bytes) -> np.ndarray:
+        """The square that this model sees: uint8 (side, side, 3). UnreadableImage."""
+        return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
+
+    def classify(self, images: Sequence[bytes]) -> np.ndarray:
+        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors: UnreadableImage, Overloaded."""
+        return self.classify_pixels(np.stack([self.decode(image) for image in images]))
+
+    def classify_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error: Overloaded."""
+        return softmax(self._batches.submit(pixels), self.meta.temperature)
+
+
+def _lanes(meta: Meta) -> int:
+    milliseconds = [
+        check['milliseconds'] for check in meta.engine.get('checks', []) if check['precision'] == meta.engine.get('precision')
+    ]
+    return 1 if milliseconds and milliseconds[0] < QUICK else LANES
+
+
+def _engine(folder: Path, meta: Meta, device: str, lanes: int) -> Engine:
+    if device == 'cpu' and meta.engine.get('name') == 'openvino':
+        try:
+            return OpenVinoEngine(folder / GRAPH, meta.engine['precision'], lanes)
+        except RuntimeError as error:  # the files are those that were sealed, yet this runtime cannot read them
+            raise CorruptArtifact(f'the graph of {folder.name} cannot be loaded: {str(error)[:200]}') from error
+    from transfer.torch_engine import TorchEngine  # only here: torch costs 0.7 GB, which the graph spares
+
+    return TorchEngine(folder, meta, device)
+
+
+class ModelCache:
+    """Loaded models by digest, the least recently used leaving first when their sizes pass the limit."""
+
+    def __init__(self, limit: int, load: Callable[[Path, str], Predictor] | None = None) -> None:
+        """`limit`: bytes. A model larger than the limit is held alone."""
+        self._limit = limit
+        self._load = load or (lambda folder, digest: Predictor(folder, digest=digest))
+        self._models: OrderedDict[str, Predictor] = OrderedDict()
+        self._loading: dict[str, Future[Predictor]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, digest: str) -> Predictor | None:
+        """The model of that digest if it is loaded, without a look at where its files lie."""
+        with self._lock:
+            model = self._models.get(digest)
+            if model is not None:
+                self._models.move_to_end(digest)
+            return model
+
+    def predictor(self, folder: Path, digest: str) -> Predictor:
+        """The model of that digest, loaded once however many ask for it at the same time."""
+        with self._lock:
+            if digest in self._models:
+                self._models.move_to_end(digest)
+                return self._models[digest]
+            future = self._loading.get(digest)
+            mine = future is None
+            if future is None:
+                future = self._loading[digest] = Future()
+        if mine:
+            self._fill(future, folder, digest)
+        return future.result()
+
+    @property
+    def held(self) -> int:
+        """Bytes of the models held."""
+        return sum(model.size for model in self._models.values())
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._models
+
+    def _fill(self, future: Future[Predictor], folder: Path, digest: str) -> None:
+        """A failure is told to all who wait, and forgotten: the next request tries again."""
+        try:
+            model = self._load(folder, digest)
+        except BaseException as error:
+            with self._lock:
+                del self._loading[digest]
+            future.set_exception(error)
+            return
+        with self._lock:
+            self._models[digest] = model
+            del self._loading[digest]
+            while self.held > self._limit and len(self._models) > 1:
+                self._models.popitem(last=False)
+        future.set_result(model)

@@ -1,0 +1,234 @@
+"""What a training is asked, what it says on the way, and what it gives back. No torch: any room may read this."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class TrainingError(Exception):
+    """A training cannot go on; the message is a sentence for the user."""
+
+    code = 'training_failed'
+    retryable = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidSpec(TrainingError):
+    """`field` names the option, so that whoever asked can be pointed at it."""
+
+    code = 'invalid_spec'
+
+    def __init__(self, message: str, field: str = '') -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnreadableImage(TrainingError):
+    code = 'unreadable_image'
+
+
+class UnusableSource(TrainingError):
+    """A source model's weights are missing, damaged or do not fit its architecture."""
+
+    code = 'unusable_source'
+
+
+class ArtifactError(TrainingError):
+    """A sealed model cannot be used."""
+
+    code = 'artifact_error'
+
+
+class CorruptArtifact(ArtifactError):
+    code = 'corrupt_artifact'
+
+
+class IncompatibleArtifact(ArtifactError):
+    code = 'incompatible_artifact'
+
+
+class Overloaded(TrainingError):
+    """More images wait for a model than may; the same request may be sent again."""
+
+    code = 'overloaded'
+    retryable = True
+
+
+class Cancelled(Exception):
+    """Raised by `report` when the job was cancelled or taken from this worker; nobody catches it but the doorway."""
+
+
+@dataclass(frozen=True)
+class SourceCard:
+    """A source model as the training sees it."""
+
+    name: str
+    architecture: str
+    weights: str  # path of a safetensors file or a state_dict .pth
+    digest: str  # SHA-256 of that file
+    classes: int
+    images: int  # of the data set it was trained on
+    side: int = 224  # input side in pixels
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of RGB in 0..1
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    dataset: str = ''
+    signature: tuple[float, ...] = ()  # mean penultimate feature under the reference model; empty: not known
+    title: str = ''
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Every choice of a training, frozen when it is asked for. Unknown keys and wrong types are refused (`from_json`)."""
+
+    sources: tuple[SourceCard, ...] = ()  # the candidates that this user may see
+    reference: SourceCard | None = None  # the network whose features P2L compares
+    source: str = 'auto'  # or the name of one candidate
+    seed: int = 0
+    folds: int = 5  # of the cross-validation behind every published accuracy
+    shortlist: int = 3  # how many of the ranking are probed (design.md)
+    epochs: int = 0  # of finetuning; 0: chosen from the size of the set
+    batch: int = 32
+    plan: str = 'auto'  # auto, linear, last, several, all: which layer groups learn (the four quadrants)
+    rates: dict[str, float] = field(default_factory=dict)  # layer group -> learning rate, overriding the plan's
+    flip: bool = True  # mirror images left to right
+    crop: float = 0.6  # smallest share of the area a random resized crop keeps; 1: no crops
+    jitter: float = 0.2  # strength of colour jitter; 0: none
+    lighting: float = 0.0  # standard deviation of PCA lighting (Krizhevsky 2012 uses 0.1); 0: none
+    patience: int = 4  # epochs without a better validation loss before stopping early
+    device: str = 'auto'  # auto, cpu, cuda
+    precision: str = 'auto'  # auto (a timed probe decides), float32, bfloat16
+    instant_only: bool = False  # stop after the linear model
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> TrainSpec:
+        spec: TrainSpec = _build(TrainSpec, values, 'spec')
+        _check_choices(spec)
+        return spec
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is."""
+
+    phase: str  # decode, reference, rank, instant, probe, finetune, evaluate, seal
+    fraction: float  # of the whole training, 0 to 1
+    message: str = ''  # a sentence for the user
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    accuracy: float | None = None  # validation, 0 to 1
+    seconds_left: float | None = None  # from the speed measured in this run
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What is known of a sealed model. Everything is plain JSON (see docs/api.md for the shape of each part)."""
+
+    accuracy: float  # out-of-fold, 0 to 1
+    interval: tuple[float, float]  # 95 %, Wilson
+    images: int
+    labels: tuple[str, ...]
+    winner: str  # linear or finetuned
+    why: str  # one sentence: why the winner won
+    source: str
+    ranking: list[dict[str, Any]] = field(default_factory=list)  # P2L: name, divergence, size, score parts, stability
+    probes: list[dict[str, Any]] = field(default_factory=list)  # name, accuracy, interval, seconds
+    plan: dict[str, Any] = field(default_factory=dict)  # quadrant, why, rates by group, epochs, precision, device
+    per_class: list[dict[str, Any]] = field(default_factory=list)  # label, n, precision, recall, intervals
+    confusion: list[list[int]] = field(default_factory=list)  # rows: truth, columns: prediction
+    wrong: list[dict[str, Any]] = field(default_factory=list)  # id, name, truth, prediction, score
+    calibration: dict[str, Any] = field(default_factory=dict)  # temperature, ece before/after, bins
+    curve: list[dict[str, Any]] = field(default_factory=list)  # epoch, loss, accuracy, seconds
+    seconds: dict[str, float] = field(default_factory=dict)  # per phase
+    sealing: dict[str, Any] = field(default_factory=dict)  # engine, largest difference to torch, agreement, why not
+    notes: tuple[str, ...] = ()  # sentences: batch halved, source skipped ...
+    data_digest: str = ''
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class SealedModel:
+    """A finished artifact folder and what is known of it."""
+
+    folder: str
+    digest: str
+    report: TrainReport
+
+
+class Report(Protocol):
+    """The one thing passed down that speaks up. Both methods raise Cancelled when the job is no longer wanted."""
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def instant(self, model: SealedModel) -> None:
+        """The linear model is sealed and may be used while finetuning goes on."""
+
+
+CHOICES = {
+    'plan': ('auto', 'linear', 'last', 'several', 'all'),
+    'device': ('auto', 'cpu', 'cuda'),
+    'precision': ('auto', 'float32', 'bfloat16'),
+}
+LIMITS: dict[str, tuple[float, float]] = {
+    'seed': (0, 2**32 - 1),
+    'folds': (2, 20),
+    'shortlist': (1, 10),
+    'epochs': (0, 1000),
+    'batch': (1, 1024),
+    'crop': (0.05, 1),
+    'jitter': (0, 1),
+    'lighting': (0, 1),
+    'patience': (1, 1000),
+}
+
+
+def _check_choices(spec: TrainSpec) -> None:
+    for name, allowed in CHOICES.items():
+        if getattr(spec, name) not in allowed:
+            raise InvalidSpec(f'{name} must be one of {", ".join(allowed)}', name)
+    for name, (lowest, highest) in LIMITS.items():
+        if not lowest <= getattr(spec, name) <= highest:  # NaN is refused too
+            raise InvalidSpec(f'{name} must be between {lowest} and {highest}', name)
+    for group, rate in spec.rates.items():
+        if not 0 <= rate <= 10:
+            raise InvalidSpec(f'the learning rate of {group} must be between 0 and 10', 'rates')
+
+
+def _build(kind: type[Any], values: object, where: str) -> Any:
+    """A frozen dataclass from JSON, refusing unknown keys and wrong types."""
+    if not isinstance(values, dict):
+        raise InvalidSpec(f'{where} must be an object')
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(values) - set(hints)):
+        raise InvalidSpec(f'{where} has no field {unknown[0]!r}', str(unknown[0]))
+    return kind(**{name: _convert(hints[name], value, f'{where}.{name}') for name, value in values.items()})
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _convert(arguments[0], value, where)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_convert(arguments[0], item, f'{where}[{index}]') for index, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {str(key): _convert(arguments[1], item, f'{where}.{key}') for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _build(typing.cast('type[Any]', kind), value, where)
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise InvalidSpec(f'{where} must be {getattr(kind, "__name__", kind)}, not {value!r}', where.removeprefix('spec.'))

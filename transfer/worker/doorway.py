@@ -1,0 +1,116 @@
+"""One attempt at a job, from its claim to its end: in a worker's process, or in that of a command."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.db import InterfaceError, OperationalError
+
+from recognition import export, storage
+from recognition.errors import GraftError
+from recognition.models import Job
+from transfer.data.manifest import Manifest
+from transfer.spec import Cancelled, Progress, Report, SealedModel, TrainingError, TrainSpec
+from transfer.worker import processes, reporting, results
+
+logger = logging.getLogger(__name__)
+
+Train = Callable[[Manifest, TrainSpec, Path, Report, Path], SealedModel]
+
+PREDECESSOR = 30.0  # seconds that an attempt waits for the one before it, told to leave, to do so
+
+
+class StillHeld(Exception):
+    """The attempt before this one still runs on this machine."""
+
+
+def claim_next(queue: str) -> Job | None:
+    """Claim the first job of the line for this process; None when there is none."""
+    while job := Job.objects.all().in_line(queue).first():
+        if claim(job):
+            return job
+    return None
+
+
+def claim(job: Job) -> bool:
+    """For this process; the loser of a race gets False."""
+    return job.claim(processes.name_of(os.getpid()))
+
+
+def run(
+    job: Job,
+    *,
+    train: Train | None = None,
+    watch: Callable[[Progress], None] | None = None,
+    when_hung: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the attempt that this process has claimed; the job's row tells how it ended. Unforeseen errors are raised on.
+
+    `train` stands in for transfer.pipeline.train; `watch` hears every progress; `when_hung` is called when the training says
+    nothing for so long that its heart is stopped.
+    """
+    attempt, report = job.attempt, reporting.JobReport(job, watch)
+    try:
+        with reporting.heartbeat(report, when_hung), alone_in(storage.training_folder(job.pk), report) as folder:
+            manifest, spec = export.manifest(job.project), TrainSpec.from_json(job.spec)
+            sealed = (train or _pipeline())(manifest, spec, folder, report, storage.cache_folder('training'))
+            results.finish(job, attempt, sealed)
+    except Cancelled:
+        if Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
+            job.stop(attempt)  # otherwise the job was taken from this process, and is not its to end
+    except StillHeld:
+        job.refresh_from_db()
+        job.take_back('the attempt before has not left')
+    except (TrainingError, GraftError) as error:
+        job.fail(attempt, error.code, error.message)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the heart is silent now, so the job will be taken back and resumed
+    except Exception:
+        reference = uuid.uuid4().hex[:8]
+        logger.exception('Job %s failed; reference %s', job.pk, reference)
+        job.fail(attempt, 'internal', f'Something went wrong inside Graft. The log has it under reference {reference}.')
+        raise
+    finally:
+        _tidy(job)
+
+
+def _pipeline() -> Train:
+    from transfer.pipeline import train
+
+    return train
+
+
+def _tidy(job: Job) -> None:
+    """Checkpoints are kept for as long as the job may resume."""
+    if not Job.objects.unfinished().filter(pk=job.pk).exists():
+        storage.drop_training_folder(job.pk)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, report: reporting.JobReport) -> Iterator[Path]:
+    """Hold the training's folder. The system lets go of it at the holder's death, and only then, so even a worker that was
+    stopped for minutes and given up by the others never writes beside its successor."""
+    with (folder / 'lock').open('w') as file:
+        until = time.monotonic() + PREDECESSOR
+        while not _locked(file.fileno()):
+            if report.lost:
+                raise Cancelled
+            if time.monotonic() > until:
+                raise StillHeld
+            time.sleep(0.1)
+        yield folder
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,19 @@
+"""What Celery calls."""
+
+from __future__ import annotations
+
+from recognition.models import Job
+from transfer.worker import recovery
+from transfer.worker.celery import TRAIN, app
+from transfer.worker.runner import runner
+
+
+@app.task(name=TRAIN)
+def train(job_id: str) -> None:
+    """Run the next job of the queue for which this message was sent: `job_id` says which queue, and who rang."""
+    rang = Job.objects.filter(pk=job_id).first()
+    if rang is None:
+        return
+    if runner.run(rang.queue, recovery.is_unwanted) != 0:
+        recovery.take_back_dead()
+        recovery.wake([rang.queue], 0)

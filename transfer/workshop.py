@@ -1,0 +1,70 @@
+"""What every step of one training works with: its images, its machine, its candidates, and who hears of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from transfer.data.cache import Pixels, open_pixels
+from transfer.data.manifest import Manifest
+from transfer.data.splits import assign_folds
+from transfer.features import Machine, Network, extract
+from transfer.probe import Probe, fit
+from transfer.progress import Course
+from transfer.spec import SourceCard, TrainSpec
+from transfer.zoo.loading import load
+from transfer.zoo.registry import architecture
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A linear head on one source's frozen features, with its out-of-fold scores."""
+
+    network: Network
+    pixels: Pixels
+    features: np.ndarray  # float32 (n, d)
+    probe: Probe
+
+
+@dataclass
+class Workshop:
+    """One training's tools. What was decoded or learned once is not done again."""
+
+    manifest: Manifest
+    spec: TrainSpec
+    device: torch.device
+    cache: Path
+    course: Course
+    notes: list[str] = field(default_factory=list)
+    _learned: dict[str, Learned] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.labels = np.array([image.label for image in self.manifest.images])
+        self.classes = len(self.manifest.labels)
+        self.machine = Machine(self.device, self.spec.precision, self.cache, self.note, self.course.beat)
+
+    def note(self, sentence: str) -> None:
+        """A sentence for the report; said twice, it is kept once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def pixels(self, side: int) -> Pixels:
+        return open_pixels(self.manifest, side, self.cache / 'pixels', self.course.beat)
+
+    def features(self, card: SourceCard) -> tuple[Network, Pixels, np.ndarray]:
+        """A source, the images as it sees them, and what its head sees. UnusableSource, UnreadableImage."""
+        network = Network(card, architecture(card.architecture), load(card))
+        pixels = self.pixels(card.side)
+        return network, pixels, extract(network, pixels, self.machine)
+
+    def learn(self, card: SourceCard) -> Learned:
+        """The linear head on that source. UnusableSource, UnreadableImage."""
+        if card.name not in self._learned:
+            network, pixels, features = self.features(card)
+            folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)
+            self._learned[card.name] = Learned(network, pixels, features, fit(features, self.labels, self.classes, folds))
+            self.course.beat(1.0)
+        return self._learned[card.name]

@@ -1,0 +1,93 @@
+"""Every network that Graft can build: torchvision's classification networks, and LeNet-5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torchvision
+from torch import nn
+from torchvision.models import get_model, get_model_weights
+
+from transfer.spec import UnusableSource
+from transfer.zoo import families, lenet
+from transfer.zoo.architecture import Architecture, Layout
+
+ARCHITECTURES: dict[str, Architecture] = {}
+
+# Name prefix -> how the family is laid out, and what departs from Architecture's defaults. The longest prefix counts.
+FAMILIES: dict[str, tuple[Layout, dict[str, Any]]] = {
+    'alexnet': (families.plain, {'min_side': 63}),
+    'convnext': (families.convnext, {'signed': True}),
+    'densenet': (families.densenet, {}),
+    'efficientnet': (families.inverted_residuals, {'signed': True}),
+    # The published weights of these two rescale their input to mean 0.5, std 0.5 inside the network; ours leave that
+    # to the card, as for every other network.
+    'googlenet': (families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3}),
+    'inception': (families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3, 'min_side': 75}),
+    'maxvit': (families.maxvit, {'signed': True, 'fixed_side': True, 'min_side': 224}),
+    'mnasnet': (families.mnasnet, {}),
+    'mobilenet_v2': (families.inverted_residuals, {}),
+    'mobilenet_v3': (families.inverted_residuals, {'signed': True}),
+    'regnet': (families.regnet, {}),
+    'resnet': (families.resnet, {}),
+    'resnext': (families.resnet, {}),
+    'shufflenet': (families.shufflenet, {}),
+    'squeezenet': (families.squeezenet, {}),
+    'swin': (families.swin, {'signed': True}),
+    'vgg': (families.plain, {}),
+    'vit': (families.vit, {'signed': True, 'fixed_side': True, 'min_side': 224}),
+    'wide_resnet': (families.resnet, {}),
+}
+
+# The auxiliary heads only served to train from scratch; init_weights=False spares minutes of truncated normals.
+BUILD_OPTIONS: dict[str, dict[str, Any]] = {
+    'googlenet': {'aux_logits': False, 'init_weights': False},
+    'inception': {'aux_logits': False, 'init_weights': False},
+}
+
+
+def register(architecture: Architecture) -> Architecture:
+    """Add a network; ValueError if its name is taken."""
+    if architecture.name in ARCHITECTURES:
+        raise ValueError(f'architecture {architecture.name!r} is registered twice')
+    ARCHITECTURES[architecture.name] = architecture
+    return architecture
+
+
+def architecture(name: str) -> Architecture:
+    """The network of that name; UnusableSource naming it where there is none."""
+    if name not in ARCHITECTURES:
+        raise UnusableSource(f'there is no architecture {name!r}; `manage.py zoo list --architectures` names them all')
+    return ARCHITECTURES[name]
+
+
+def names() -> tuple[str, ...]:
+    return tuple(sorted(ARCHITECTURES))
+
+
+def _builder(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module]:
+    return partial(_build, name, options)
+
+
+def _build(name: str, options: dict[str, Any], classes: int) -> nn.Module:
+    return get_model(name, weights=None, num_classes=classes, **options)
+
+
+def _published_side(name: str) -> int:
+    """The input side of the weights that torchvision first published; 224 for ViT-H, whose only ones are of other sides."""
+    weights = get_model_weights(name)
+    return int(weights['IMAGENET1K_V1'].transforms.keywords['crop_size']) if 'IMAGENET1K_V1' in weights.__members__ else 224
+
+
+def _register_all() -> None:
+    for name in torchvision.models.list_models(module=torchvision.models):
+        family = max((prefix for prefix in FAMILIES if name.startswith(prefix)), key=len)
+        layout, departures = FAMILIES[family]
+        build = _builder(name, BUILD_OPTIONS.get(family, {}))
+        register(Architecture(name, build, layout, side=_published_side(name), **departures))
+    register(Architecture('lenet5', lenet.LeNet5, families.lenet, side=lenet.SIDE, min_side=lenet.SIDE, fixed_side=True))
+
+
+_register_all()

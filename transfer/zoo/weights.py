@@ -1,0 +1,184 @@
+"""What can be said of weight files without torch: their digest, a safetensors header, the starter zoo's cards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transfer.spec import UnusableSource
+
+STARTER = Path(__file__).parent / 'starter'
+MAX_HEADER = 100_000_000  # bytes: the limit of the safetensors format itself
+
+# As registry.names(), for rooms that must not import torch; a test holds the two together.
+ARCHITECTURE_NAMES = (
+    'alexnet',
+    'convnext_base',
+    'convnext_large',
+    'convnext_small',
+    'convnext_tiny',
+    'densenet121',
+    'densenet161',
+    'densenet169',
+    'densenet201',
+    'efficientnet_b0',
+    'efficientnet_b1',
+    'efficientnet_b2',
+    'efficientnet_b3',
+    'efficientnet_b4',
+    'efficientnet_b5',
+    'efficientnet_b6',
+    'efficientnet_b7',
+    'efficientnet_v2_l',
+    'efficientnet_v2_m',
+    'efficientnet_v2_s',
+    'googlenet',
+    'inception_v3',
+    'lenet5',
+    'maxvit_t',
+    'mnasnet0_5',
+    'mnasnet0_75',
+    'mnasnet1_0',
+    'mnasnet1_3',
+    'mobilenet_v2',
+    'mobilenet_v3_large',
+    'mobilenet_v3_small',
+    'regnet_x_16gf',
+    'regnet_x_1_6gf',
+    'regnet_x_32gf',
+    'regnet_x_3_2gf',
+    'regnet_x_400mf',
+    'regnet_x_800mf',
+    'regnet_x_8gf',
+    'regnet_y_128gf',
+    'regnet_y_16gf',
+    'regnet_y_1_6gf',
+    'regnet_y_32gf',
+    'regnet_y_3_2gf',
+    'regnet_y_400mf',
+    'regnet_y_800mf',
+    'regnet_y_8gf',
+    'resnet101',
+    'resnet152',
+    'resnet18',
+    'resnet34',
+    'resnet50',
+    'resnext101_32x8d',
+    'resnext101_64x4d',
+    'resnext50_32x4d',
+    'shufflenet_v2_x0_5',
+    'shufflenet_v2_x1_0',
+    'shufflenet_v2_x1_5',
+    'shufflenet_v2_x2_0',
+    'squeezenet1_0',
+    'squeezenet1_1',
+    'swin_b',
+    'swin_s',
+    'swin_t',
+    'swin_v2_b',
+    'swin_v2_s',
+    'swin_v2_t',
+    'vgg11',
+    'vgg11_bn',
+    'vgg13',
+    'vgg13_bn',
+    'vgg16',
+    'vgg16_bn',
+    'vgg19',
+    'vgg19_bn',
+    'vit_b_16',
+    'vit_b_32',
+    'vit_h_14',
+    'vit_l_16',
+    'vit_l_32',
+    'wide_resnet101_2',
+    'wide_resnet50_2',
+)
+
+
+@dataclass(frozen=True)
+class StarterCard:
+    """A source model that ships with the repository, as its JSON card says."""
+
+    name: str
+    title: str
+    architecture: str
+    weights: Path
+    class_names: tuple[str, ...]
+    images: int
+    side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dataset: str
+    licence: str
+    signatures: dict[str, tuple[float, ...]]  # digest of a reference model's weights -> mean feature of this model's images
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def starter_cards(folder: Path = STARTER) -> tuple[StarterCard, ...]:
+    """The cards in a folder, by name. UnusableSource naming the card that cannot be read or whose weights are missing."""
+    return tuple(_read_card(path) for path in sorted(folder.glob('*.json')))
+
+
+def _read_card(path: Path) -> StarterCard:
+    try:
+        values = json.loads(path.read_text())
+        weights = path.with_suffix('.safetensors')
+        card = StarterCard(
+            name=values['name'],
+            title=values['title'],
+            architecture=values['architecture'],
+            weights=weights,
+            class_names=tuple(values['class_names']),
+            images=int(values['images']),
+            side=int(values['side']),
+            mean=tuple(values['mean']),
+            std=tuple(values['std']),
+            dataset='+'.join(part['name'] for part in values['sets']),
+            licence=values['licence'],
+            signatures={digest: tuple(numbers) for digest, numbers in values.get('signatures', {}).items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableSource(f'the card {path.name} cannot be read: {error!r}') from error
+    if not weights.is_file():
+        raise UnusableSource(f'the card {path.name} has no weights beside it')
+    return card
+
+
+def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Tensor names and shapes from the header alone. UnusableSource when the file is cut short or is no such file."""
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        start = file.read(8)
+        length = struct.unpack('<Q', start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(MAX_HEADER, size - 8):
+            raise UnusableSource(f'{path.name} is not a safetensors file')
+        header = _parse_header(file.read(length), path.name)
+    header.pop('__metadata__', None)
+    try:
+        end = max((entry['data_offsets'][1] for entry in header.values()), default=0)
+        shapes = {name: tuple(int(extent) for extent in entry['shape']) for name, entry in header.items()}
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise UnusableSource(f'{path.name} has a damaged header') from error
+    if 8 + length + end != size:
+        raise UnusableSource(f'{path.name} is cut short: {size} bytes of {8 + length + end}')
+    return shapes
+
+
+def _parse_header(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        header = json.loads(data)
+    except ValueError as error:
+        raise UnusableSource(f'{name} is not a safetensors file') from error
+    if not isinstance(header, dict):
+        raise UnusableSource(f'{name} is not a safetensors file')
+    return header
