@@ -80,7 +80,14 @@ def model_report(model: TrainedModel) -> dict[str, Any]:
         'winner': report.get('winner', ''),
         'why': report.get('why', ''),
         **{name: report.get(name, empty) for name, empty in MEASURED.items()},
+        'plan': _in_order(report.get('plan', {})),
     }
+
+
+def _in_order(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan with its rates from the input of the network to its head. PostgreSQL's jsonb forgets the order of keys."""
+    groups, rates = plan.get('groups', []), plan.get('rates', {})
+    return {**plan, 'rates': {group: rates[group] for group in sorted(rates, key=groups.index)}} if groups else plan
 
 
 def publication_report(publication: Publication) -> dict[str, Any]:

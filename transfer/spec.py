@@ -143,7 +143,7 @@ class TrainReport:
     source: str
     ranking: list[dict[str, Any]] = field(default_factory=list)  # P2L: name, divergence, size, score parts, stability
     probes: list[dict[str, Any]] = field(default_factory=list)  # name, accuracy, interval, seconds
-    plan: dict[str, Any] = field(default_factory=dict)  # quadrant, why, rates by group, epochs, precision, device
+    plan: dict[str, Any] = field(default_factory=dict)  # quadrant, why, groups, rates by group, epochs, precision, device
     per_class: list[dict[str, Any]] = field(default_factory=list)  # label, n, precision, recall, intervals
     confusion: list[list[int]] = field(default_factory=list)  # rows: truth, columns: prediction
     wrong: list[dict[str, Any]] = field(default_factory=list)  # id, name, truth, prediction, score

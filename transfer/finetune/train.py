@@ -100,7 +100,7 @@ def finetune(task: Task, machine: Machine, folder: Path, beat: Beat) -> Outcome:
     seen = ~np.isnan(logits[:, 0])
     kept, why = compare(logits[seen], probe.logits[seen], task.labels[seen])
     rates = {group: rate * scale for group, rate in task.plan.rates.items()}
-    facts = bench.facts | {'rates': rates, 'folds': k, 'folds_run': len(records), 'best_epoch': best + 1}
+    facts = bench.facts | {'rates': rates, 'groups': list(rates), 'folds': k, 'folds_run': len(records), 'best_epoch': best + 1}
     model = bench.final(probe.head, scale, best + 1, (k + 1) / (k + 2)) if kept else None
     return Outcome(model, logits, why, _mean_curve(records), facts)
 

@@ -99,7 +99,13 @@ def whole_report(wrong: list[dict]) -> dict:
             {'name': 'graft-blood', 'divergence': 3.21, 'images': 900, 'score': -1.5, 'stability': 0.13},
         ],
         probes=[{'name': 'graft-leaf', 'accuracy': 0.85, 'interval': [0.7, 0.93], 'seconds': 1.0}],
-        plan={'why': 'Few photos, near source.', 'rates': {'stage1': 0.0, 'head': 0.01}, 'device': 'cpu', 'precision': 'float32'},
+        plan={
+            'why': 'Few photos, near source.',
+            'groups': ['stage1', 'head'],
+            'rates': {'head': 0.01, 'stage1': 0.0},
+            'device': 'cpu',
+            'precision': 'float32',
+        },
         per_class=[
             {
                 'label': name,
