@@ -1,0 +1,6 @@
+"""The administrator's view: the zoo, trainings, models, projects, keys and the record of deeds.
+
+Pages show; what changes anything is an action or a form, and each asks the same use case as everyone.
+"""
+
+from recognition.admin import rows, sources  # noqa: F401  each registers its lists
