@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from recognition import naming
 from recognition.errors import Conflict, InvalidInput, NotFound
-from recognition.models import Image, Label, Project
+from recognition.models import Annotation, Image, Label, Project
 from recognition.models.image import ImageQuerySet
+from recognition.models.project import Task
 
 MOST_IMAGES = 20_000  # in one deed
 CHUNK = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
@@ -25,6 +26,8 @@ def label_images(project: Project, image_ids: ImageIds, label_name: str | None) 
 
     Returns image id -> the name of the label it had before; `put_back` undoes the move with it.
     """
+    if project.task == Task.DETECTION and label_name is not None:
+        raise Conflict('In a project that finds things, boxes have classes, not whole photos.')
     keys = _keys(image_ids)
     before = _labels_of(project, keys)
     label = None if label_name is None else label_named(project, label_name)
@@ -58,7 +61,7 @@ def create_label(project: Project, name: str) -> Label:
 
 @transaction.atomic
 def rename_label(project: Project, label_id: int | str, name: str) -> Label:
-    """Rename a label. Taking the name of another one merges the two: that one is returned and holds all images."""
+    """Rename a label. Taking the name of another one merges the two: that one is returned and holds all images and boxes."""
     label = _label(project, label_id)
     new = naming.clean(name, field='name')
     other = Label.objects.select_for_update().filter(project=project, name=new).exclude(pk=label.pk).first()
@@ -67,19 +70,32 @@ def rename_label(project: Project, label_id: int | str, name: str) -> Label:
         label.save(update_fields=['name'])
         return label
     Image.objects.filter(label=label).update(label=other)
+    _next_version(label)
+    Annotation.objects.filter(label=label).update(label=other)
     label.delete()
     return other
 
 
 @transaction.atomic
 def delete_label(project: Project, label_id: int | str) -> dict[str, str | None]:
-    """Delete a label; its images stay, unlabelled. Returns what `put_back` needs to undo it."""
+    """Delete a label; its images stay, unlabelled. Returns what `put_back` needs to undo it.
+
+    Boxes of the label go with it. An image that had no others counts as not looked at, not as showing nothing.
+    """
     label = _label(project, label_id)
     before: dict[str, str | None] = {
         str(key): label.name for key in Image.objects.filter(label=label, deleted_at=None).values_list('id', flat=True)
     }
+    others = Annotation.objects.exclude(label=label).values('image')
+    Image.objects.filter(boxes__label=label).exclude(pk__in=others).update(boxed_at=None, boxed_by=None)
+    _next_version(label)
     label.delete()
     return before
+
+
+def _next_version(label: Label) -> None:
+    """Whoever has the boxes of these images on her screen must load them again."""
+    Image.objects.filter(boxes__label=label).update(boxes_version=models.F('boxes_version') + 1)
 
 
 @transaction.atomic

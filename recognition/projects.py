@@ -8,12 +8,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from recognition import audit, naming
 from recognition.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from recognition.models import Membership, Project
-from recognition.models.project import ProjectQuerySet, Role
+from recognition.models.project import ProjectQuerySet, Role, Task
 
 Person = AbstractBaseUser | AnonymousUser
 
@@ -49,8 +50,8 @@ def _one(rows: ProjectQuerySet, project_id: uuid.UUID | str) -> Project:
 
 
 @transaction.atomic
-def create_project(user: AbstractBaseUser, name: str) -> Project:
-    project = Project.objects.create(name=naming.clean(name, field='name'))
+def create_project(user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION) -> Project:
+    project = Project.objects.create(name=naming.clean(name, field='name'), task=_task(task))
     Membership.objects.create(project=project, user_id=user.pk, role=Role.OWNER)
     audit.record(user, 'create project', f'{project.id} {project.name}')
     return project
@@ -60,6 +61,28 @@ def rename_project(project: Project, name: str) -> Project:
     project.name = naming.clean(name, field='name')
     project.save(update_fields=['name'])
     return project
+
+
+@transaction.atomic
+def change_task(project: Project, task: str) -> Project:
+    """Let a project learn something else, as long as nothing depends on what it learns now. Errors: InvalidInput, Conflict."""
+    wanted = _task(task)
+    row = Project.objects.select_for_update().get(pk=project.pk)
+    if row.task == wanted:
+        return row
+    if row.jobs.exists() or row.models.exists():
+        raise Conflict('This project has been trained; make another project for another task.', field='task')
+    if row.images.filter(Q(label__isnull=False) | Q(boxed_at__isnull=False)).exists():
+        raise Conflict('Photos of this project are labelled; make another project for another task.', field='task')
+    row.task = wanted
+    row.save(update_fields=['task'])
+    return row
+
+
+def _task(task: str) -> Task:
+    if task not in Task.values:
+        raise InvalidInput(f'task must be one of {", ".join(Task.values)}', field='task')
+    return Task(task)
 
 
 def delete_project(project: Project, user: AbstractBaseUser | None = None) -> None:

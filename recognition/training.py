@@ -11,10 +11,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Count, Q
 
-from recognition import audit, zoo
+from recognition import annotating, audit, zoo
 from recognition.errors import Conflict, InvalidInput, NotReady, QueueFull
 from recognition.models import Job, Project
 from recognition.models.job import ENDED, State
+from recognition.models.project import Task
 from transfer.spec import InvalidSpec, Progress, TrainSpec
 from transfer.worker import doorway
 from transfer.worker.recovery import HERE, Reaped, enqueue, reap
@@ -23,6 +24,7 @@ __all__ = ['Readiness', 'Reaped', 'cancel', 'enqueue', 'place_in_queue', 'readin
 
 LEAST_CLASSES = 2
 LEAST_IMAGES = 4  # of each of those: with fewer no fold of a cross-validation says anything
+LEAST_BOXES = 5  # of one class, and as many images with boxes: with fewer no split leaves any to test with
 FIXED = ('sources', 'reference')  # of a TrainSpec: given by the zoo, not by who asks
 
 
@@ -35,7 +37,26 @@ class Readiness:
 
 
 def readiness(project: Project) -> Readiness:
-    """Two classes with enough images make a training. A third that is still small holds nothing up: the report tells of it."""
+    """Two classes with enough images make a classifier, one with enough boxes a detector.
+
+    A further class that is still small holds nothing up: the report tells of it.
+    """
+    return _enough_boxes(project) if project.task == Task.DETECTION else _enough_images(project)
+
+
+def _enough_boxes(project: Project) -> Readiness:
+    counts = annotating.box_counts(project)
+    progress = annotating.progress(project)
+    with_boxes = progress.labelled - progress.nothing
+    missing = []
+    if with_boxes < LEAST_BOXES:
+        missing.append(f'Draw boxes on at least {LEAST_BOXES} photos; there are boxes on {with_boxes or "none"} so far.')
+    if counts and max(counts.values()) < LEAST_BOXES:
+        missing.append(f'Draw at least {LEAST_BOXES} boxes of one class; the largest has {max(counts.values())}.')
+    return Readiness(not missing, tuple(missing))
+
+
+def _enough_images(project: Project) -> Readiness:
     present = Count('images', filter=Q(images__deleted_at=None))
     counts = dict(project.labels.annotate(present=present).filter(present__gt=0).values_list('name', 'present'))
     small = {name: count for name, count in counts.items() if count < LEAST_IMAGES}

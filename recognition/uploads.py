@@ -18,6 +18,7 @@ from django.db import transaction
 from recognition import jpeg, labeling, naming, storage
 from recognition.errors import GraftError, TooLarge
 from recognition.models import Image, Label, Project
+from recognition.models.project import Task
 from recognition.pictures import Facts, Upright, decode_upright, inspect
 
 __all__ = ['IncomingFile', 'Upright', 'Verdict', 'add_images', 'decode_upright']
@@ -78,8 +79,11 @@ def add_images(project: Project, user: AbstractBaseUser | None, files: Iterable[
 
     Verdicts among `files` (entries that an archive already refused) pass through. The answer keeps the order of `files`.
     Bytes are stored before rows are written, and the rows of a batch in one transaction: an error leaves neither.
+    In a project that finds things, folders name no classes.
     """
     verdicts: list[Verdict] = []
+    if project.task == Task.DETECTION:
+        files = (replace(file, label=None) if isinstance(file, IncomingFile) else file for file in files)
     with ThreadPoolExecutor(THREADS, thread_name_prefix='decode') as threads:
         for batch in _batches(files):
             verdicts += _add_batch(project, user, batch, threads)

@@ -16,6 +16,7 @@ PACKAGES = ('recognition', 'transfer', 'p2l')
 TORCH_FREE = (
     'transfer.spec',
     'transfer.data.manifest',
+    'transfer.data.detection_manifest',
     'transfer.data.decode',
     'transfer.zoo.weights',
     'transfer.artifacts',

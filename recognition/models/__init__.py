@@ -1,11 +1,12 @@
 from recognition.models.access import ApiKey, AuditEvent
-from recognition.models.image import Image, Label
+from recognition.models.image import Annotation, Image, Label
 from recognition.models.job import Job, JobEvent
 from recognition.models.project import Membership, Project
 from recognition.models.source_model import SourceModel
 from recognition.models.trained_model import Publication, PublicationEvent, TrainedModel
 
 __all__ = [
+    'Annotation',
     'ApiKey',
     'AuditEvent',
     'Image',

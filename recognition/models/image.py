@@ -1,4 +1,4 @@
-"""Images and their labels (the classes of a project)."""
+"""Images, their labels (the classes of a project) and the boxes on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recognition.models.project import Project
 
 
 class Label(models.Model):
-    """A class of the project. Deleting one leaves its images unlabelled."""
+    """A class of the project. Deleting one leaves its images unlabelled and takes its boxes away."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name='labels')
     name = models.CharField(max_length=120)
@@ -33,6 +33,10 @@ class ImageQuerySet(models.QuerySet['Image']):
     def labelled(self) -> ImageQuerySet:
         return self.present().filter(label__isnull=False)
 
+    def boxed(self) -> ImageQuerySet:
+        """A person boxed all that is on them, or said that there is nothing."""
+        return self.present().filter(boxed_at__isnull=False)
+
 
 class Image(models.Model):
     """One upright RGB image. Its bytes lie in storage under `key`, its thumbnail under `thumbnail_key`."""
@@ -47,6 +51,9 @@ class Image(models.Model):
     height = models.PositiveIntegerField(help_text='Pixels, upright.')
     size = models.PositiveBigIntegerField(help_text='Bytes stored.')
     label = models.ForeignKey(Label, models.SET_NULL, null=True, blank=True, related_name='images')
+    boxes_version = models.PositiveIntegerField(default=0, help_text='Grows with each change of its boxes.')
+    boxed_at = models.DateTimeField(null=True, blank=True, help_text='When all on it was boxed; with no boxes: nothing is there.')
+    boxed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -60,3 +67,26 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Annotation(models.Model):
+    """A box around one thing: end-exclusive pixels of the upright image (width = x1 - x0)."""
+
+    image = models.ForeignKey(Image, models.CASCADE, related_name='boxes')
+    label = models.ForeignKey(Label, models.CASCADE, related_name='boxes')
+    x0 = models.FloatField()
+    y0 = models.FloatField()
+    x1 = models.FloatField()
+    y1 = models.FloatField()
+    difficult = models.BooleanField(default=False, help_text='Hard to tell: neither trained on nor counted as an error.')
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ['id']
+        constraints = [
+            models.CheckConstraint(condition=models.Q(x1__gt=models.F('x0'), y1__gt=models.F('y0')), name='a_box_has_an_area'),
+        ]
+
+    def __str__(self) -> str:
+        return f'{self.label}: {self.x0:g} {self.y0:g} {self.x1:g} {self.y1:g}'

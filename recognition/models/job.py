@@ -68,9 +68,11 @@ class JobQuerySet(models.QuerySet['Job']):
 
 class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name='jobs')
+    project = models.ForeignKey(
+        Project, models.CASCADE, null=True, blank=True, related_name='jobs', help_text='None for work on the zoo.'
+    )
     kind = models.CharField(max_length=20, default='classification')
-    spec = models.JSONField(default=dict, help_text='The frozen TrainSpec.')
+    spec = models.JSONField(default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.')
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     attempt = models.PositiveIntegerField(default=0, help_text='How often it was claimed.')
     queue = models.CharField(max_length=20, default='cpu')

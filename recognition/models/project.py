@@ -16,6 +16,11 @@ class Role(models.TextChoices):
     VIEWER = 'viewer', 'Viewer'  # looks and tries
 
 
+class Task(models.TextChoices):
+    CLASSIFICATION = 'classification', 'Tell what a photo shows'
+    DETECTION = 'detection', 'Find things in photos'
+
+
 class ProjectQuerySet(models.QuerySet['Project']):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
         return self.filter(memberships__user_id=user.pk, deleted_at=None)
@@ -30,6 +35,7 @@ class ProjectQuerySet(models.QuerySet['Project']):
 class Project(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
+    task = models.CharField(max_length=20, choices=Task.choices, default=Task.CLASSIFICATION)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 

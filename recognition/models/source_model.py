@@ -1,19 +1,65 @@
-"""The zoo's rows: source models that a training may start from."""
+"""The zoo's rows: source models that a training may start from.
+
+    offered --approve--> usable <--restore/retire--> retired
+                            \\--remove--> removed (gone for good once no model's record names it)
+
+Who may start from one that was learned from a project's photos: the members of that project, and everyone else only with
+both consents, an owner's (`shared_at`) and an administrator's (`approved_at`).
+"""
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.db.models import Q
+
+from recognition.models.project import Membership, Project
+from recognition.models.trained_model import TrainedModel
 
 
 class Origin(models.TextChoices):
     STARTER = 'starter', 'Ships with Graft'
     TORCHVISION = 'torchvision', 'Published by torchvision'
+    TIMM = 'timm', 'Published by timm'
     IMPORTED = 'imported', 'Imported from a file'
+    PROMOTED = 'promoted', 'Learned here'
+
+
+class Standing(models.TextChoices):
+    OFFERED = 'offered', 'Waits for approval'
+    USABLE = 'usable', 'In use'
+    RETIRED = 'retired', 'Retired'
+    REMOVED = 'removed', 'Removed'
 
 
 class SourceModelQuerySet(models.QuerySet['SourceModel']):
     def usable(self) -> SourceModelQuerySet:
-        return self.filter(retired_at=None)
+        return self.standing(Standing.USABLE)
+
+    def standing(self, standing: str) -> SourceModelQuerySet:
+        kept = self.filter(removed_at=None)
+        if standing == Standing.REMOVED:
+            return self.exclude(removed_at=None)
+        if standing == Standing.RETIRED:
+            return kept.exclude(retired_at=None)
+        if standing == Standing.OFFERED:
+            return kept.filter(retired_at=None, approved_at=None)
+        return kept.filter(retired_at=None).exclude(approved_at=None)
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser | None) -> SourceModelQuerySet:
+        """Without a person: what everyone may see."""
+        own = Membership.objects.filter(user_id=None if user is None else user.pk).values('project')
+        return self.filter(Q(project=None) | Q(shared_at__isnull=False) | Q(project__in=own))
+
+    def visible_to_all_of(self, project: Project) -> SourceModelQuerySet:
+        """What every member of a project may see: the report of a training is read by all of them."""
+        rows = self
+        for member in project.memberships.values_list('user', flat=True):
+            own = Membership.objects.filter(user=member).values('project')
+            rows = rows.filter(Q(project=None) | Q(shared_at__isnull=False) | Q(project__in=own))
+        return rows
 
 
 class SourceModel(models.Model):
@@ -21,7 +67,8 @@ class SourceModel(models.Model):
 
     name = models.SlugField(max_length=120, unique=True)
     title = models.CharField(max_length=200, blank=True)
-    architecture = models.CharField(max_length=60)
+    architecture = models.CharField(max_length=120)
+    parameters = models.PositiveBigIntegerField(default=0, help_text='Numbers that the network learns; 0: not counted.')
     weights = models.CharField(max_length=300, help_text='Absolute path of the safetensors or state_dict file.')
     digest = models.CharField(max_length=64, help_text='SHA-256 of the weights file.')
     size = models.PositiveBigIntegerField(help_text='Bytes of the weights file.')
@@ -29,6 +76,7 @@ class SourceModel(models.Model):
     mean = models.JSONField(help_text='Of RGB in 0..1, three numbers.')
     std = models.JSONField(help_text='Three numbers.')
     dataset = models.CharField(max_length=200, blank=True)
+    domain = models.CharField(max_length=80, blank=True, help_text='What its images show, in a word or two: plants, metal parts.')
     images = models.PositiveIntegerField(help_text='How many images it was trained on.')
     class_names = models.JSONField(default=list, blank=True)
     classes = models.PositiveIntegerField()
@@ -37,8 +85,25 @@ class SourceModel(models.Model):
     signatures = models.JSONField(
         default=dict, blank=True, help_text='Digest of a reference model -> mean penultimate feature of the data set.'
     )
+    image_archive = models.CharField(
+        max_length=200, blank=True, help_text='Key in storage of the images that it is signed with; empty: nobody has them.'
+    )
+    project = models.ForeignKey(
+        Project, models.PROTECT, null=True, blank=True, related_name='sources', help_text='Whose photos it was learned from.'
+    )
+    model = models.ForeignKey(
+        TrainedModel, models.SET_NULL, null=True, blank=True, related_name='sources', help_text='What was promoted.'
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    shared_at = models.DateTimeField(null=True, blank=True, help_text='An owner of the project agreed that others may use it.')
+    shared_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
     retired_at = models.DateTimeField(null=True, blank=True)
+    retired_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    removed_at = models.DateTimeField(null=True, blank=True, help_text='Kept only because a record of a model names it.')
+    removed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
 
     objects = SourceModelQuerySet.as_manager()
 
@@ -47,3 +112,11 @@ class SourceModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def standing(self) -> Standing:
+        if self.removed_at is not None:
+            return Standing.REMOVED
+        if self.retired_at is not None:
+            return Standing.RETIRED
+        return Standing.OFFERED if self.approved_at is None else Standing.USABLE

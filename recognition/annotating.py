@@ -1,0 +1,207 @@
+"""Boxes on images: what is on one, what a person says is on it, and how far the labelling of a project is.
+
+An image of a detection project is in one of three states: nobody has looked at it (`boxed_at` is empty), it has boxes, or a
+person said that there is nothing on it, which trains a detector as well: it shows what is not to be found.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import models, transaction
+from django.utils import timezone
+
+from recognition import labeling, naming
+from recognition.errors import Conflict, InvalidInput
+from recognition.models import Annotation, Image, Label, Project
+from recognition.models.project import Task
+
+BOXES_PER_IMAGE = 2_000
+SMALLEST_SIDE = 1.0  # pixels
+
+State = Literal['unlabelled', 'boxes', 'nothing']
+
+
+@dataclass(frozen=True)
+class DrawnBox:
+    """A box as somebody drew it: end-exclusive pixels of the upright image."""
+
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    difficult: bool = False
+
+
+@dataclass(frozen=True)
+class BoxSet:
+    """All that is known to be on one image. `version` grows with each change."""
+
+    image: Image
+    version: int
+    state: State
+    boxes: tuple[DrawnBox, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many of a project's images were looked at, and how many boxes they hold."""
+
+    images: int
+    labelled: int
+    nothing: int
+    boxes: int
+
+    @property
+    def left(self) -> int:
+        return self.images - self.labelled
+
+
+def boxes_of(project: Project, image_id: uuid.UUID | str) -> BoxSet:
+    """Error: NotFound."""
+    return _box_set(labeling.image(project, image_id))
+
+
+def set_boxes(
+    project: Project,
+    image_id: uuid.UUID | str,
+    boxes: Sequence[DrawnBox],
+    *,
+    version: int,
+    nothing: bool = False,
+    user: AbstractBaseUser | None = None,
+) -> BoxSet:
+    """Replace the boxes of an image that is still at `version`; labels are made when they are new.
+
+    No boxes and `nothing`: a person says that there is nothing. No boxes without it: nobody has said anything yet.
+    Boxes are cut to the image. The same request sent twice (its first answer was lost) is no conflict.
+    Errors: NotFound, InvalidInput naming the image and the box, Conflict when somebody else changed the boxes meanwhile.
+    """
+    image = labeling.image(project, image_id)
+    _refuse_other_tasks(project)
+    wanted = checked(image, boxes)
+    if nothing and wanted:
+        raise InvalidInput(f'“{image.name}” cannot have boxes and have nothing on it.', field='nothing')
+    with transaction.atomic():
+        if not _take_turn(image, version, bool(wanted) or nothing, user):
+            return _as_sent_before(project, image_id, wanted, nothing)
+        replace_boxes(image, wanted, labels_named(project, {box.label for box in wanted}), user)
+    return boxes_of(project, image_id)
+
+
+def checked(image: Image, boxes: Sequence[DrawnBox]) -> list[DrawnBox]:
+    """The boxes cut to their image. InvalidInput names the image and the box that is none."""
+    if len(boxes) > BOXES_PER_IMAGE:
+        raise InvalidInput(f'“{image.name}” has {len(boxes):,} boxes; at most {BOXES_PER_IMAGE:,} are kept.', field='boxes')
+    return [_on_image(image, box, f'boxes[{index}]') for index, box in enumerate(boxes)]
+
+
+def _on_image(image: Image, box: DrawnBox, field: str) -> DrawnBox:
+    corners = (box.x0, box.y0, box.x1, box.y1)
+    if not all(math.isfinite(corner) for corner in corners):
+        raise InvalidInput(f'“{image.name}”: a corner of a box is not a number.', field=field)
+    x0, x1 = (min(max(corner, 0.0), float(image.width)) for corner in corners[::2])
+    y0, y1 = (min(max(corner, 0.0), float(image.height)) for corner in corners[1::2])
+    if x1 - x0 < SMALLEST_SIDE or y1 - y0 < SMALLEST_SIDE:
+        said = ', '.join(f'{corner:g}' for corner in corners)
+        raise InvalidInput(f'“{image.name}”: the box {said} covers no pixel of the image.', field=field)
+    return DrawnBox(naming.clean(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
+
+
+def _take_turn(image: Image, version: int, labelled: bool, user: AbstractBaseUser | None) -> bool:
+    """The compare-and-set; the row stays locked until the transaction ends."""
+    rows = Image.objects.present().filter(pk=image.pk, boxes_version=version)
+    when, who = (timezone.now(), user and user.pk) if labelled else (None, None)
+    return rows.update(boxes_version=models.F('boxes_version') + 1, boxed_at=when, boxed_by=who) == 1
+
+
+def _as_sent_before(project: Project, image_id: uuid.UUID | str, wanted: Sequence[DrawnBox], nothing: bool) -> BoxSet:
+    present = boxes_of(project, image_id)
+    same_state = (present.state != 'unlabelled') == (bool(wanted) or nothing)
+    if same_state and Counter(present.boxes) == Counter(wanted):
+        return present
+    raise Conflict(
+        f'The boxes of “{present.image.name}” were changed meanwhile (version {present.version}); load them again.',
+        field='version',
+    )
+
+
+def labels_named(project: Project, names: Iterable[str]) -> dict[str, Label]:
+    """Call it inside a transaction."""
+    return {name: labeling.label_named(project, name) for name in sorted(names)}
+
+
+def replace_boxes(image: Image, wanted: Sequence[DrawnBox], labels: Mapping[str, Label], user: AbstractBaseUser | None) -> None:
+    """Boxes that stay keep their row: who drew them, and when."""
+    missing = Counter(wanted)
+    for row in Annotation.objects.filter(image=image).select_related('label'):
+        drawn = _drawn(row)
+        if missing[drawn] > 0:
+            missing[drawn] -= 1
+        else:
+            row.delete()
+    Annotation.objects.bulk_create(
+        Annotation(
+            image=image,
+            label=labels[box.label],
+            x0=box.x0,
+            y0=box.y0,
+            x1=box.x1,
+            y1=box.y1,
+            difficult=box.difficult,
+            added_by_id=None if user is None else user.pk,
+        )
+        for box in missing.elements()
+    )
+
+
+def rows_of(project: Project) -> models.QuerySet[Image]:
+    """The labelled images with their boxes, oldest first."""
+    boxes = models.Prefetch('boxes', Annotation.objects.select_related('label'))
+    return Image.objects.boxed().filter(project=project).prefetch_related(boxes)
+
+
+def progress(project: Project) -> Progress:
+    present = Image.objects.present().filter(project=project)
+    boxed = models.Q(boxed_at__isnull=False)
+    counts = present.aggregate(
+        images=models.Count('id', distinct=True),
+        labelled=models.Count('id', filter=boxed, distinct=True),
+        nothing=models.Count('id', filter=boxed & models.Q(boxes=None), distinct=True),
+        boxes=models.Count('boxes'),
+    )
+    return Progress(**counts)
+
+
+def box_counts(project: Project) -> dict[str, int]:
+    """Label -> how many boxes it has on images that are not in the trash; labels without any included."""
+    present = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None))
+    rows = Label.objects.filter(project=project).annotate(present=present).order_by('name')
+    return dict(rows.values_list('name', 'present'))
+
+
+def _box_set(image: Image) -> BoxSet:
+    boxes = tuple(_drawn(row) for row in Annotation.objects.filter(image=image).select_related('label'))
+    return BoxSet(image, image.boxes_version, state_of(image, len(boxes)), boxes)
+
+
+def state_of(image: Image, boxes: int) -> State:
+    if image.boxed_at is None:
+        return 'unlabelled'
+    return 'boxes' if boxes else 'nothing'
+
+
+def _drawn(row: Annotation) -> DrawnBox:
+    return DrawnBox(row.label.name, row.x0, row.y0, row.x1, row.y1, row.difficult)
+
+
+def _refuse_other_tasks(project: Project) -> None:
+    if project.task != Task.DETECTION:
+        raise Conflict('This project tells what a whole photo shows; boxes belong to a project that finds things in photos.')
