@@ -21,5 +21,5 @@ def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
 def editable(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     """NotAllowed for viewers of its project."""
     job = visible(user, job_id)
-    projects.editable(user, job.project_id)
+    projects.editable(user, str(job.project_id))
     return job

@@ -119,7 +119,7 @@ def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], q
     state = readiness(project)
     if not state.ready:
         raise NotReady(' '.join(state.missing))
-    spec = _freeze(user, options)
+    spec = _freeze(project, user, options)
     waiting = Job.objects.filter(created_by_id=user.pk, state=State.QUEUED).count()
     if waiting >= settings.JOBS_WAITING_PER_PERSON:
         raise QueueFull(f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.')
@@ -129,7 +129,7 @@ def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], q
     return job
 
 
-def _freeze(user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
+def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
     """The options with the source models that this person may use, checked: what the training will do is fixed now."""
     for name in FIXED:
         if name in options:
@@ -138,7 +138,7 @@ def _freeze(user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
         spec = TrainSpec.from_json({**options, 'sources': [], 'reference': None})
     except InvalidSpec as error:
         raise InvalidInput(error.message, field=error.field) from error
-    cards = zoo.cards(user)
+    cards = zoo.cards(user, project)
     if spec.source != 'auto' and spec.source not in {card.name for card in cards}:
         raise InvalidInput(f'there is no source model {spec.source!r}', field='source')
     return replace(spec, sources=tuple(cards), reference=zoo.reference())

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from recognition.models.project import Membership, Project
 from recognition.models.trained_model import TrainedModel
@@ -34,6 +34,10 @@ class Standing(models.TextChoices):
     REMOVED = 'removed', 'Removed'
 
 
+# Nobody's photos, or an owner agreed.
+OPEN = Q(project=None) | Q(shared_at__isnull=False)
+
+
 class SourceModelQuerySet(models.QuerySet['SourceModel']):
     def usable(self) -> SourceModelQuerySet:
         return self.standing(Standing.USABLE)
@@ -50,16 +54,16 @@ class SourceModelQuerySet(models.QuerySet['SourceModel']):
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser | None) -> SourceModelQuerySet:
         """Without a person: what everyone may see."""
-        own = Membership.objects.filter(user_id=None if user is None else user.pk).values('project')
-        return self.filter(Q(project=None) | Q(shared_at__isnull=False) | Q(project__in=own))
+        if user is None or user.pk is None:
+            return self.filter(OPEN)
+        own = Membership.objects.filter(user_id=user.pk, project__deleted_at=None)
+        return self.filter(OPEN | Q(project__in=own.values('project')))
 
     def visible_to_all_of(self, project: Project) -> SourceModelQuerySet:
-        """What every member of a project may see: the report of a training is read by all of them."""
-        rows = self
-        for member in project.memberships.values_list('user', flat=True):
-            own = Membership.objects.filter(user=member).values('project')
-            rows = rows.filter(Q(project=None) | Q(shared_at__isnull=False) | Q(project__in=own))
-        return rows
+        """What every member of a project may see: all of them read the reports of its trainings."""
+        insiders = Membership.objects.filter(project=OuterRef(OuterRef('project')), project__deleted_at=None)
+        outsiders = Membership.objects.filter(project=project).exclude(user__in=insiders.values('user'))
+        return self.filter(OPEN | ~Exists(outsiders))
 
 
 class SourceModel(models.Model):

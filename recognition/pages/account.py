@@ -8,9 +8,10 @@ from django.shortcuts import redirect, render
 
 from recognition import keys
 from recognition.errors import InvalidInput
-from recognition.models import ApiKey, SourceModel
+from recognition.models import ApiKey
 from recognition.pages.answers import deed, page, person
 from recognition.pages.forms import KeyForm
+from recognition.zoo import sources
 
 
 @page
@@ -45,7 +46,7 @@ def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
 
 @page
 def zoo(request: HttpRequest) -> HttpResponse:
-    return render(request, 'zoo.html', {'sources': SourceModel.objects.usable()})
+    return render(request, 'zoo.html', {'sources': sources(person(request))})
 
 
 @page

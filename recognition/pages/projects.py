@@ -41,15 +41,16 @@ def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         'may_edit': role != Role.VIEWER,
         'rows': overview.class_rows(project),
         'health': doctor.health(project),
-        'training_form': TrainingForm(sources=_sources(request)),
+        'training_form': TrainingForm(sources=_sources(request, project)),
         **_training_context(project),
         **_model_context(request, project),
     }
     return render(request, 'project.html', context)
 
 
-def _sources(request: HttpRequest) -> list[tuple[str, str]]:
-    return [(card.name, f'{card.title or card.name} ({card.architecture})') for card in zoo.cards(person(request))]
+def _sources(request: HttpRequest, project: Project) -> list[tuple[str, str]]:
+    cards = zoo.cards(person(request), project)
+    return [(card.name, f'{card.title or card.name} ({card.architecture})') for card in cards]
 
 
 def _training_context(project: Project) -> dict[str, object]:

@@ -19,7 +19,7 @@ from recognition.pages.forms import TrainingForm
 @deed
 def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    form = TrainingForm(request.POST, sources=[(card.name, card.name) for card in zoo.cards(person(request))])
+    form = TrainingForm(request.POST, sources=[(card.name, card.name) for card in zoo.cards(person(request), project)])
     if not form.is_valid():
         raise InvalidInput(_first_error(form))
     training.start(project, person(request), form.options())
@@ -43,6 +43,7 @@ def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @page
 def show(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     job = jobs.visible(person(request), job_id)
+    assert job.project is not None  # it was found by its project
     context = {
         'job': job,
         'project': job.project,

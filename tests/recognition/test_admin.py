@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin import site
 from django.urls import reverse
+from django.utils import timezone
 
 from recognition import keys
 from recognition.models import ApiKey, AuditEvent, Job, Publication, SourceModel, TrainedModel
@@ -31,7 +32,7 @@ def world(project, alice):
     for name in ('named', 'free', 'graft-generic'):
         SourceModel.objects.create(
             name=name, architecture='lenet5', weights=f'/nowhere/{name}.pth', digest=name, size=1000, mean=[0.5] * 3,
-            std=[0.2] * 3, images=9, classes=3, class_names=['x', 'y', 'z'], origin='imported',
+            std=[0.2] * 3, images=9, classes=3, class_names=['x', 'y', 'z'], origin='imported', approved_at=timezone.now(),
         )  # fmt: skip
     return job
 

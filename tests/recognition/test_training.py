@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from recognition import training
 from recognition.errors import Conflict, InvalidInput, NotReady, QueueFull
@@ -55,6 +56,7 @@ def sources(settings, tmp_path):
             images=90,
             classes=3,
             origin='starter',
+            approved_at=timezone.now(),
         )
 
 

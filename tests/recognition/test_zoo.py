@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from safetensors.torch import save_file
 
-from recognition import apart, zoo
+from recognition import apart, pulling, source_files, zoo
 from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
 from tests.conftest import draw_photo
@@ -158,7 +159,7 @@ class TestImport:
     def test_a_file_is_examined_copied_and_registered(self, tmp_path, settings, alice):
         path = save_lenet(tmp_path / 'lenet5_digits.pth')
         (tmp_path / 'lenet5_digits.classes.json').write_text('["one", "two", "three"]')
-        row = zoo.import_source(path, zoo.Origins(dataset='digits', images=60, licence='MIT'), alice)
+        row = source_files.import_source(path, source_files.Origins(dataset='digits', images=60, licence='MIT'), alice)
         assert (row.name, row.architecture, row.classes, row.side, row.origin) == ('lenet5_digits', 'lenet5', 3, 32, 'imported')
         assert row.class_names == ['one', 'two', 'three']
         path.unlink()
@@ -170,7 +171,7 @@ class TestImport:
     def test_its_own_images_sign_it_and_count(self, tmp_path, starter, photos, alice):
         zoo.sync_starter()
         path = save_lenet(tmp_path / 'lenet5.safetensors', seed=9)
-        row = zoo.import_source(path, zoo.Origins(name='mine', images_from=photos), alice)
+        row = source_files.import_source(path, source_files.Origins(name='mine', images_from=photos), alice)
         card = next(card for card in zoo.cards(alice) if card.name == 'mine')
         assert row.images == 6
         assert len(card.signature) == 84
@@ -178,7 +179,7 @@ class TestImport:
 
     @pytest.mark.parametrize('damage', ['code', 'nan', 'classes', 'images'])
     def test_what_is_wrong_inside_is_refused_and_nothing_is_kept(self, tmp_path, settings, damage):
-        path, said = tmp_path / 'lenet5.pth', zoo.Origins(images=0 if damage == 'images' else 5)
+        path, said = tmp_path / 'lenet5.pth', source_files.Origins(images=0 if damage == 'images' else 5)
         state = architecture('lenet5').build(3).state_dict()
         reason = {'code': 'holds code', 'nan': 'NaN', 'classes': '2 class names .* 3 classes', 'images': 'how many images'}[
             damage
@@ -188,10 +189,10 @@ class TestImport:
         if damage == 'nan':
             state['features.0.bias'][0] = float('nan')
         if damage == 'classes':
-            said = zoo.Origins(images=5, class_names=('a', 'b'))
+            said = source_files.Origins(images=5, class_names=('a', 'b'))
         torch.save(state, path)
         with pytest.raises(InvalidInput, match=reason):
-            zoo.import_source(path, said)
+            source_files.import_source(path, said)
         assert files_of(settings) == []
         assert not SourceModel.objects.exists()
 
@@ -211,7 +212,7 @@ class TestImport:
         if name != 'missing.pth':
             save_lenet(tmp_path / name)
         with pytest.raises(InvalidInput, match=reason) as refusal:
-            zoo.import_source(tmp_path / name, zoo.Origins(images=5, **said))
+            source_files.import_source(tmp_path / name, source_files.Origins(images=5, **said))
         assert refusal.value.field == field
         assert files_of(settings) == []
 
@@ -219,7 +220,7 @@ class TestImport:
     def test_the_longest_architecture_that_begins_the_files_name_counts(self, tmp_path):
         path = save_lenet(tmp_path / 'vgg16_bn_flowers.pth')  # LeNet's weights: so the refusal names the choice
         with pytest.raises(InvalidInput, match=r'not of vgg16_bn: .*They fit lenet5'):
-            zoo.import_source(path, zoo.Origins(images=5))
+            source_files.import_source(path, source_files.Origins(images=5))
 
     def test_the_same_content_and_the_same_name_are_conflicts(self, starter, tmp_path):
         zoo.sync_starter()
@@ -227,15 +228,15 @@ class TestImport:
         twin = tmp_path / 'lenet5.safetensors'
         twin.write_bytes((starter / 'graft-other.safetensors').read_bytes())
         with pytest.raises(Conflict, match='in the zoo already, as taken'):
-            zoo.import_source(twin, zoo.Origins(images=5))
+            source_files.import_source(twin, source_files.Origins(images=5))
         with pytest.raises(Conflict, match='called taken already'):
-            zoo.import_source(save_lenet(twin, seed=5), zoo.Origins(name='taken', images=5))
+            source_files.import_source(save_lenet(twin, seed=5), source_files.Origins(name='taken', images=5))
 
     @pytest.mark.parametrize('content', ['{"a": 1}', '[1]', '['])
     def test_class_names_must_be_a_list_of_names(self, tmp_path, content):
         (tmp_path / 'c.json').write_text(content)
         with pytest.raises(InvalidInput, match=r'c\.json'):
-            zoo.read_class_names(tmp_path / 'c.json')
+            source_files.read_class_names(tmp_path / 'c.json')
 
 
 class Malice:
@@ -268,7 +269,7 @@ class TestRemove:
         path = save_lenet(Path(settings.ZOO_DIR) / f'{name}.pth')
         return SourceModel.objects.create(
             name=name, architecture='lenet5', weights=str(path), digest=file_digest(path), size=1, mean=[0.5] * 3,
-            std=[0.2] * 3, images=9, classes=3, origin='imported',
+            std=[0.2] * 3, images=9, classes=3, origin='imported', approved_at=timezone.now(),
         )  # fmt: skip
 
     def test_a_source_that_nothing_names_goes_with_its_file(self, settings, alice):
@@ -340,7 +341,7 @@ class TestPull:
     def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(self, settings):
         settings.TORCHVISION_URL = 'http://127.0.0.1:9/models'  # the discard port: refused
         with pytest.raises(InvalidInput, match=r'^127\.0\.0\.1:9 cannot be reached .*nothing was changed\.$') as refusal:
-            zoo.pull('resnet18')
+            pulling.pull('resnet18')
         assert '\n' not in refusal.value.message
         assert files_of(settings) == []
         assert not SourceModel.objects.exists()
@@ -348,7 +349,7 @@ class TestPull:
     def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(self, settings, mirror):
         settings.TORCHVISION_URL = mirror[0]
         with pytest.raises(InvalidInput, match='did not give the weights'):
-            zoo.pull('resnet18')
+            pulling.pull('resnet18')
         assert files_of(settings) == []
 
     def test_a_file_arrives_whole_under_its_name(self, tmp_path, mirror):
@@ -449,7 +450,7 @@ def share_right(model: torch.nn.Module, names: list[str], root: Path, truth: dic
 @pytest.mark.slow
 def test_the_six_real_networks_import_and_are_right_about_real_photos(shared, alice):
     for path in sorted((shared / 'weights').glob('*.pth')):
-        zoo.import_source(path, zoo.Origins(dataset=path.stem.partition('_i')[2], images=1_281_167), alice)
+        source_files.import_source(path, source_files.Origins(dataset=path.stem.partition('_i')[2], images=1_281_167), alice)
     names = dict(SourceModel.objects.values_list('name', 'class_names'))
     assert set(names) == set(LEAST)
     for card in zoo.cards(alice):

@@ -59,6 +59,7 @@ def run(
     attempt, report = job.attempt, reporting.JobReport(job, watch)
     try:
         with reporting.heartbeat(report, when_hung), alone_in(storage.training_folder(job.pk), report) as folder:
+            assert job.project is not None
             manifest, spec = export.manifest(job.project), TrainSpec.from_json(job.spec)
             sealed = (train or _pipeline())(manifest, spec, folder, report, storage.cache_folder('training'))
             results.finish(job, attempt, sealed)

@@ -49,7 +49,9 @@ def _store(job: Job, sealed: SealedModel) -> str:
 
 
 def _record(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) -> TrainedModel:
-    Project.objects.select_for_update().get(pk=job.project_id)  # versions are given out one at a time
+    project_id = job.project_id
+    assert project_id is not None  # only trainings get here
+    Project.objects.select_for_update().get(pk=project_id)  # versions are given out one at a time
     report = sealed.report
     known: dict[str, Any] = {
         'provisional': provisional,
@@ -64,8 +66,8 @@ def _record(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) 
         'accuracy_high': report.interval[1],
         'report': report.to_json(),
     }
-    last = TrainedModel.objects.filter(project_id=job.project_id).aggregate(last=Max('version'))['last'] or 0
+    last = TrainedModel.objects.filter(project_id=project_id).aggregate(last=Max('version'))['last'] or 0
     model, _ = TrainedModel.objects.update_or_create(
-        job=job, defaults=known, create_defaults={**known, 'project_id': job.project_id, 'version': last + 1}
+        job=job, defaults=known, create_defaults={**known, 'project_id': project_id, 'version': last + 1}
     )
     return model

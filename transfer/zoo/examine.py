@@ -30,6 +30,8 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
     model = _fitted(network, read_state(Path(request['path'])))
     with torch.inference_mode():
         scores = model(torch.zeros(1, 3, side, side))
+    if scores.shape[1] < 2:
+        raise UnusableSource(f'the network has {scores.shape[1]} classes; a source needs two at least')
     if not torch.isfinite(scores).all():
         raise UnusableSource('with these weights the network gives scores that are not numbers')
     answer = {
@@ -77,17 +79,26 @@ def fitting(state: State) -> list[str]:
     return found
 
 
+def _too_much(limit: int) -> dict[str, Any]:
+    return {'refused': f'the network needs more than {limit >> 20} MiB of memory'}
+
+
 def main() -> None:
     request = json.load(sys.stdin)
     limit = int(request['memory'])
     # RLIMIT_DATA, not RLIMIT_AS: torch reserves gigabytes of addresses that it never touches.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it reads; it has nothing to write
     try:
         answer = examine(request)
     except TrainingError as error:
         answer = {'refused': error.message}
     except MemoryError:
-        answer = {'refused': f'it needs more than {limit >> 20} MiB of memory'}
+        answer = _too_much(limit)
+    except RuntimeError as error:
+        if 'allocate' not in str(error):  # torch has no class of its own for memory that it does not get
+            raise
+        answer = _too_much(limit)
     json.dump(answer, sys.stdout)
 
 

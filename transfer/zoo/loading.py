@@ -55,6 +55,8 @@ def read_state(path: Path) -> State:
     values = _read_safetensors(path) if path.suffix == '.safetensors' else _read_state_dict(path)
     state = {_modern(name): value for name, value in values.items() if not name.startswith(AUXILIARY)}
     for name, value in state.items():
+        if value.is_complex() or value.is_quantized or value.is_sparse or value.is_meta:
+            raise UnusableSource(f'{path.name} holds numbers of an unusual kind in {name}')
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise UnusableSource(f'{path.name} holds NaN or infinite numbers in {name}')
     return state

@@ -39,6 +39,15 @@ ORIGINS = {
 }
 
 
+DOMAINS = {
+    'garment': 'clothes',
+    'grocery': 'groceries',
+    'object': 'everyday objects',
+    'apple_leaf': 'plants',
+    'blood_cell': 'cells',
+}
+
+
 @dataclass(frozen=True)
 class Stage:
     """Some epochs at one square input side, in pixels."""
@@ -247,6 +256,7 @@ def write(recipe: Recipe, model: nn.Module, held_out_accuracy: float, data: Labe
     card = {
         'name': recipe.name,
         'title': recipe.title,
+        'domain': DOMAINS[recipe.sets[0]] if len(recipe.sets) == 1 else 'mixed',
         'architecture': recipe.architecture,
         'class_names': list(data.classes),
         'images': len(fit),

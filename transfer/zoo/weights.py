@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from transfer.spec import UnusableSource
 
 STARTER = Path(__file__).parent / 'starter'
+TIMM_PREFIX = 'timm/'  # of the architectures that an optional package builds
 MAX_HEADER = 100_000_000  # bytes: the limit of the safetensors format itself
 
 # As registry.names(), for rooms that must not import torch; a test holds the two together.
@@ -115,6 +117,7 @@ class StarterCard:
     std: tuple[float, ...]
     dataset: str
     licence: str
+    domain: str
     signatures: dict[str, tuple[float, ...]]  # digest of a reference model's weights -> mean feature of this model's images
 
 
@@ -145,6 +148,7 @@ def _read_card(path: Path) -> StarterCard:
             std=tuple(values['std']),
             dataset='+'.join(part['name'] for part in values['sets']),
             licence=values['licence'],
+            domain=values.get('domain', ''),
             signatures={digest: tuple(numbers) for digest, numbers in values.get('signatures', {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -172,6 +176,13 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     if 8 + length + end != size:
         raise UnusableSource(f'{path.name} is cut short: {size} bytes of {8 + length + end}')
     return shapes
+
+
+def parameter_count(path: Path) -> int:
+    """How many numbers a network in a safetensors file has learned; what its norms have counted is not among them."""
+    counted = ('running_mean', 'running_var', 'num_batches_tracked')
+    shapes = safetensors_shapes(path)
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(counted))
 
 
 def _parse_header(data: bytes, name: str) -> dict[str, Any]:

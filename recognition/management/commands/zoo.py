@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import zoo
+from recognition import pulling, source_files, zoo
 from recognition.errors import GraftError
 from recognition.models import SourceModel
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> str:
         if options['architectures']:
-            return '\n'.join(zoo.ARCHITECTURE_NAMES)
+            return '\n'.join(source_files.ARCHITECTURE_NAMES)
         rows: list[tuple[str, ...]] = [
             ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNED', 'STATE')
         ]
@@ -56,13 +56,13 @@ class Command(BaseCommand):
         return f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
 
     def _import(self, options: dict[str, Any]) -> str:
-        classes = zoo.read_class_names(options['classes']) if options['classes'] else ()
+        classes = source_files.read_class_names(options['classes']) if options['classes'] else ()
         said = {name: options[name] for name in ('name', 'architecture', 'dataset', 'images', 'licence', 'side', 'images_from')}
-        row = zoo.import_source(options['file'], zoo.Origins(**said, class_names=classes))
+        row = source_files.import_source(options['file'], source_files.Origins(**said, class_names=classes))
         return f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
 
     def _pull(self, options: dict[str, Any]) -> str:
-        return f'{zoo.pull(options["name"]).name} is in the zoo'
+        return f'{pulling.pull(options["name"]).name} is in the zoo'
 
     def _remove(self, options: dict[str, Any]) -> str:
         gone = zoo.remove(options['name'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from recognition import keys, storage
@@ -76,6 +77,7 @@ def source(db, settings):
         images=9000,
         classes=90,
         origin='starter',
+        approved_at=timezone.now(),
         signatures={'d' * 64: [0.5, 0.5]},
     )
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from recognition.models import Image, Job, Membership, SourceModel, TrainedModel
 from recognition.models.project import Role
@@ -76,6 +77,7 @@ def source(tmp_path):
         classes=2,
         class_names=['oak', 'elm'],
         origin='starter',
+        approved_at=timezone.now(),
         licence='CC0',
     )
 

@@ -1,0 +1,264 @@
+"""How a weights file becomes a source model: copied aside, examined in a process of its own, then registered or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from recognition import apart, audit, naming, zoo
+from recognition.errors import Conflict, InvalidInput, TooLarge
+from recognition.models import SourceModel
+from recognition.models.source_model import Origin
+from transfer.zoo.weights import ARCHITECTURE_NAMES, TIMM_PREFIX, file_digest
+
+__all__ = ['ARCHITECTURE_NAMES', 'Origins', 'add_upload', 'class_names_in', 'import_source', 'read_class_names', 'register']
+
+SUFFIXES = ('.safetensors', '.pth', '.pt')
+LARGEST = 4 * 2**30  # bytes; ViT-H, the largest network of the registry, has 2.5 GiB
+LARGEST_NAMES = 2**20  # bytes of a list of class names; ImageNet-21k's has 400 kB
+STARTER_PREFIX = 'graft-'  # names of our own sources, which nothing else may take
+SECONDS_TO_EXAMINE = 180
+SECONDS_TO_SIGN = 900  # a thousand images through a ResNet-18 take 20 to 60 s on two cores
+MEMORY = 2 * 2**30  # bytes of an examining process besides COPIES of the file: torch itself takes 0.9 GB
+COPIES = 6  # the file, its tensors widened, the network with its random weights, activations
+NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]{0,119}')
+
+
+@dataclass(frozen=True)
+class Origins:
+    """What an administrator says of a weights file. Empty fields are inferred where they can be."""
+
+    name: str = ''  # default: the file's name
+    architecture: str = ''  # default: the one whose name the file's begins with
+    dataset: str = ''
+    domain: str = ''
+    images: int = 0  # of that data set; default: as many as images_from holds
+    class_names: tuple[str, ...] = ()  # default: FILE.classes.json beside the file
+    licence: str = ''
+    title: str = ''
+    side: int = 0  # default: the architecture's usual one
+    mean: tuple[float, ...] = ()  # of RGB in 0..1; default: the architecture's usual one
+    std: tuple[float, ...] = ()
+    images_from: Path | None = None  # a folder of the source's own images, to sign it with
+    origin: Origin = Origin.IMPORTED
+    approved: bool = True  # whether trainings may start from it at once
+
+
+def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = None) -> SourceModel:
+    """Copy a weights file of this machine into the zoo and register it, once it was found sound.
+
+    Errors: InvalidInput and TooLarge (the file, or what was said of it), Conflict (name or content known). Nothing is kept then.
+    """
+    if not path.is_file():
+        raise InvalidInput(f'There is no file {path}.', field='file')
+    if not said.class_names:
+        said = dataclasses.replace(said, class_names=_names_beside(path))
+    said = _checked(path.name, path.stat().st_size, said)
+    with _aside(path.suffix) as aside:
+        shutil.copyfile(path, aside)
+        return _add(aside, path.name, said, user)
+
+
+def add_upload(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> SourceModel:
+    """The same with a file that came by the browser. Errors: as `import_source`, each with the field that it is about."""
+    name = naming.shown(upload.name or '')
+    said = _checked(name, upload.size or 0, said)
+    with _aside(Path(name).suffix) as aside:
+        if isinstance(upload, TemporaryUploadedFile):
+            shutil.move(upload.temporary_file_path(), aside)  # a rename: both lie in the data folder
+        else:
+            with aside.open('wb') as file:
+                file.writelines(upload.chunks())
+        return _add(aside, name, said, user)
+
+
+def _add(aside: Path, shown: str, said: Origins, user: AbstractBaseUser | None) -> SourceModel:
+    digest = file_digest(aside)
+    if twin := SourceModel.objects.filter(digest=digest).first():
+        raise Conflict(f'{shown} is in the zoo already, as {twin.name}.', field='file')
+    found = _examine(aside, shown, said)
+    if said.class_names and len(said.class_names) != found['classes']:
+        raise InvalidInput(
+            f'{len(said.class_names)} class names were given, but the network has {found["classes"]} classes.', field='classes'
+        )
+    images = said.images or found['signed_with']
+    if images < 1:
+        raise InvalidInput('Say on how many images it was trained (images).', field='images')
+    row = SourceModel(
+        name=said.name,
+        title=said.title,
+        architecture=said.architecture,
+        parameters=found['parameters'],
+        digest=digest,
+        size=aside.stat().st_size,
+        side=found['side'],
+        mean=list(said.mean) or found['mean'],
+        std=list(said.std) or found['std'],
+        dataset=said.dataset,
+        domain=said.domain,
+        images=images,
+        class_names=list(said.class_names),
+        classes=found['classes'],
+        origin=said.origin,
+        licence=said.licence,
+        signatures={found['reference']: found['signature']} if found['signature'] else {},
+    )
+    return register(row, aside, user, approved=said.approved)
+
+
+def register(row: SourceModel, aside: Path, user: AbstractBaseUser | None, *, approved: bool) -> SourceModel:
+    """Row and file appear together: the row is written first, and vanishes with its transaction if the rename fails.
+
+    Errors: Conflict when the name was taken in the meantime.
+    """
+    target = _zoo_folder() / f'{row.name}-{row.digest[:12]}{aside.suffix}'
+    row.weights = str(target)
+    row.added_by_id = None if user is None else user.pk
+    if approved:
+        row.approved_at, row.approved_by_id = timezone.now(), row.added_by_id
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            audit.record(user, 'add source', f'{row.name} ({row.digest[:12]})')
+            aside.replace(target)
+    except IntegrityError as error:
+        raise Conflict(f'There is a source called {row.name} already.', field='name') from error
+    return row
+
+
+def _checked(file_name: str, size: int, said: Origins) -> Origins:
+    """What was said of a file about to be read, with name and architecture filled in."""
+    suffix = Path(file_name).suffix
+    if suffix not in SUFFIXES:
+        raise InvalidInput(f'{file_name} is none of {", ".join(SUFFIXES)}.', field='file')
+    if size > LARGEST:
+        raise TooLarge(f'{file_name} is larger than {LARGEST >> 30} GiB.', field='file')
+    stem = file_name.removesuffix(suffix)
+    return dataclasses.replace(
+        said,
+        name=free_name(said.name or stem),
+        architecture=_architecture(file_name, said.architecture),
+        title=_text(said.title, 'title', 200),
+        dataset=_text(said.dataset, 'dataset', 200),
+        licence=_text(said.licence, 'licence', 200),
+        domain=_text(said.domain, 'domain', 80),
+    )
+
+
+def _text(value: str, field: str, longest: int) -> str:
+    return naming.clean(value, field=field, longest=longest) if value.strip() else ''
+
+
+def free_name(wanted: str) -> str:
+    """A name that a source may be given. Errors: InvalidInput, Conflict."""
+    name = naming.clean(wanted, field='name')
+    if not NAME.fullmatch(name):
+        raise InvalidInput(f'The name {name!r} may hold letters, digits, - and _ only.', field='name')
+    if name.startswith(STARTER_PREFIX):
+        raise InvalidInput(f'Names that begin with {STARTER_PREFIX} are kept for sources that ship with Graft.', field='name')
+    if SourceModel.objects.filter(name=name).exists():
+        raise Conflict(f'There is a source called {name} already.', field='name')
+    return name
+
+
+def _architecture(file_name: str, said: str) -> str:
+    if said in ARCHITECTURE_NAMES or said.startswith(TIMM_PREFIX):
+        return said
+    if said:
+        raise InvalidInput(
+            f'There is no architecture {said!r}; `manage.py zoo list --architectures` names them.', field='architecture'
+        )
+    stem = file_name.rpartition('.')[0]
+    fitting = [name for name in ARCHITECTURE_NAMES if re.match(re.escape(name) + r'([-_.]|$)', stem)]
+    if not fitting:
+        raise InvalidInput(
+            f'The name {file_name} does not begin with an architecture: say which it is (architecture).', field='architecture'
+        )
+    return max(fitting, key=len)
+
+
+def _names_beside(path: Path) -> tuple[str, ...]:
+    beside = path.with_name(f'{path.stem}.classes.json')
+    return read_class_names(beside) if beside.is_file() else ()
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """A list of names in output order: JSON, or one name a line. InvalidInput naming the file, else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f'{path.name} cannot be read: {error.strerror}.', field='classes') from error
+    return class_names_in(data, path.name)
+
+
+def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
+    """The class names in a file's content, or in what was typed: a JSON list, or one name a line.
+
+    InvalidInput saying what is wrong with `name`.
+    """
+    if len(data) > LARGEST_NAMES:
+        raise InvalidInput(f'{name} is larger than {LARGEST_NAMES >> 20} MiB.', field='classes')
+    try:
+        text = data.decode('utf-8-sig').strip()
+        names = json.loads(text) if text[:1] in ('[', '{') else [line for line in map(str.strip, text.splitlines()) if line]
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f'{name} can be read neither as JSON nor as lines of text.', field='classes') from error
+    if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
+        raise InvalidInput(f'{name} must hold a list of class names.', field='classes')
+    return tuple(naming.shown(entry) for entry in names)
+
+
+def _zoo_folder() -> Path:
+    folder = Path(settings.ZOO_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _aside(suffix: str) -> Iterator[Path]:
+    """A file in the zoo's folder, gone at the end unless it was renamed. What is examined is what will be used."""
+    aside = _zoo_folder() / f'.{uuid.uuid4().hex}{suffix}'
+    try:
+        yield aside
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _examine(path: Path, shown: str, said: Origins) -> dict[str, Any]:
+    """What a process of its own finds in the file; with `reference`, the digest of the model that signed it."""
+    request: dict[str, Any] = {
+        'path': str(path),
+        'architecture': said.architecture,
+        'side': said.side,
+        'memory': MEMORY + COPIES * path.stat().st_size,
+    }
+    if said.images_from is None:
+        return _ask(request, shown, SECONDS_TO_EXAMINE) | {'reference': ''}
+    if not said.images_from.is_dir():
+        raise InvalidInput(f'There is no folder {said.images_from}.', field='images_from')
+    card = zoo.reference()
+    request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(card)}
+    return _ask(request, shown, SECONDS_TO_SIGN) | {'reference': card.digest}
+
+
+def _ask(request: dict[str, Any], shown: str, seconds: float) -> dict[str, Any]:
+    """A refusal is about the file, and names it as its owner does, not as it lies here."""
+    try:
+        return apart.ask('transfer.zoo.examine', request, seconds=seconds)
+    except InvalidInput as error:
+        message = error.message.replace(Path(request['path']).name, shown)
+        raise InvalidInput(message[:1].upper() + message[1:], field='file') from error
