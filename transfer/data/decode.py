@@ -1,12 +1,13 @@
 """An encoded photo becomes the square of pixels a network sees: the one preprocessing that training and serving share.
 
-No torch here. A JPEG is decoded at the smallest of its built-in scales (n/8) that still has twice the square's side, which costs
-a seventh of a full decode on a 12-megapixel photo; the rest of the way is one antialiased bilinear resize.
+No torch here. A JPEG is decoded at the smallest of its built-in scales (n/8) that still has 1.6 times the square's side, which
+costs a sixth of a full decode on a 12-megapixel photo; the rest of the way is one antialiased bilinear resize.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from transfer.spec import UnreadableImage
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')
 MAX_PIXELS = 100_000_000  # of the header: a bomb is refused before it is decoded
 CENTRE = 0.875  # share of the short side that `centre` keeps: torchvision's 224 of 256
+# How much finer than the square a JPEG is decoded. A 12-megapixel photo then comes at 1/8 for 224 pixels and differs from a full
+# decode by 0.25 of 255 in the mean (at 2: by 0.14, for 28 % more time).
+SPARE = 1.6
 POLICIES = ('squash', 'centre')
 EXIF_ORIENTATION = 0x0112
 
@@ -61,7 +65,7 @@ def decode_whole(source: bytes | str | Path, least: int = 0) -> Upright:
         width, height = header.size
         if header.getexif().get(EXIF_ORIENTATION, 1) in range(5, 9):  # turned by a quarter
             width, height = height, width
-        image = _open(data, (least + 1) // 2 if least else MAX_PIXELS, 'squash')
+        image = _open(data, math.ceil(least / SPARE) if least else MAX_PIXELS, 'squash')
         return Upright(np.array(image), width, height)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UnreadableImage(f'{name} cannot be read as an image: {error}') from error
@@ -112,8 +116,8 @@ def _refuse_bomb(width: int, height: int) -> None:
 
 
 def _needed(width: int, height: int, side: int, policy: str) -> int:
-    """The least width and height to decode. At twice the side the result differs from a full decode by 0.2 of 255."""
-    return min(round(2 * side / CENTRE) if policy == 'centre' else 2 * side, width, height)
+    """The least width and height to decode."""
+    return min(round(SPARE * side / (CENTRE if policy == 'centre' else 1)), width, height)
 
 
 def _box(image: Image.Image, policy: str) -> tuple[float, float, float, float]:
