@@ -86,9 +86,22 @@ def _task(task: str) -> Task:
 
 
 def delete_project(project: Project, user: AbstractBaseUser | None = None) -> None:
-    """Put the project away: nobody sees it any more, and its published names stop answering. Its rows stay."""
+    """Put the project away: nobody sees it any more, and its published names stop answering. `restore_project` undoes it."""
     if Project.objects.filter(pk=project.pk, deleted_at=None).update(deleted_at=timezone.now()):
         audit.record(user, 'delete project', f'{project.id} {project.name}')
+
+
+def put_away(user: Person) -> ProjectQuerySet:
+    """The projects that this person may still take back, the last deleted first."""
+    return Project.objects.put_away_by(user).order_by('-deleted_at')
+
+
+def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Project:
+    """Take back a deleted project with everything in it; names that another project took meanwhile stay there. NotFound."""
+    project = _one(put_away(user), project_id)
+    if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
+        audit.record(user, 'restore project', f'{project.id} {project.name}')
+    return project
 
 
 def share(project: Project, username: str, role: str = Role.EDITOR) -> Membership:

@@ -25,8 +25,11 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
     """
     name = _clean(name)
     with transaction.atomic():
-        publication = Publication.objects.select_related('model').filter(name=name).first()
+        publication = Publication.objects.select_related('model', 'project').filter(name=name).first()
         if publication is None:
+            publication = _new(model, name)
+        elif publication.project.deleted_at and publication.project_id != model.project_id:
+            unpublish(publication, user)  # its project was put away, so nobody calls it
             publication = _new(model, name)
         elif publication.project_id != model.project_id:
             raise Conflict(TAKEN, field='name')  # not whose: that another's project exists is not ours to tell

@@ -40,9 +40,16 @@ class OneProject(Endpoint):
 
     @extend_schema(operation_id='delete_project', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Its published names stop answering."""
+        """Its published names stop answering. It can be restored until an administrator purges the trash."""
         projects.delete_project(projects.owned(self.person(), project_id), self.person())
         return Response(status=204)
+
+
+class Restore(Endpoint):
+    @extend_schema(operation_id='restore_project', request=None, responses=ProjectOut)
+    def post(self, request: Request, project_id: uuid.UUID) -> Response:
+        """Take back a project that you deleted, with everything in it."""
+        return Response(ProjectOut(projects.restore_project(self.person(), project_id)).data)
 
 
 class Health(Endpoint):

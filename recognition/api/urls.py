@@ -13,6 +13,7 @@ urlpatterns = [
     path('docs/', SpectacularSwaggerSplitView.as_view(url_name='api-schema'), name='api-docs'),
     path('projects', projects.Projects.as_view(), name='api-projects'),
     path('projects/<uuid:project_id>', projects.OneProject.as_view(), name='api-project'),
+    path('projects/<uuid:project_id>/restore', projects.Restore.as_view(), name='api-restore-project'),
     path('projects/<uuid:project_id>/health', projects.Health.as_view(), name='api-health'),
     path('projects/<uuid:project_id>/members', projects.Members.as_view(), name='api-members'),
     path('projects/<uuid:project_id>/members/<str:username>', projects.OneMember.as_view(), name='api-member'),

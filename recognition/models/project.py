@@ -31,6 +31,10 @@ class ProjectQuerySet(models.QuerySet['Project']):
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
         return self.filter(memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at=None)
 
+    def put_away_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
+        """Deleted, of those that the person owns: she may take them back until they are purged."""
+        return self.filter(memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at__isnull=False)
+
 
 class Project(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

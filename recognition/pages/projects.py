@@ -22,7 +22,9 @@ HISTORY = 8  # trainings listed in the middle column
 
 @page
 def listing(request: HttpRequest) -> HttpResponse:
-    return render(request, 'projects.html', {'cards': overview.project_cards(person(request))})
+    return render(
+        request, 'projects.html', {'cards': overview.project_cards(person(request)), 'put_away': projects.put_away(request.user)}
+    )
 
 
 @deed
@@ -88,8 +90,13 @@ def rename(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     projects.delete_project(project, person(request))
-    messages.success(request, f'The project “{project.name}” was deleted.')
+    messages.success(request, f'The project “{project.name}” was deleted. You find it below, to take it back.')
     return redirect('projects')
+
+
+@deed
+def restore(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    return redirect('project', projects.restore_project(person(request), project_id).pk)
 
 
 @page

@@ -30,6 +30,7 @@ urlpatterns = [
     path('projects/<uuid:project_id>/', projects.show, name='project'),
     path('projects/<uuid:project_id>/rename/', projects.rename, name='rename-project'),
     path('projects/<uuid:project_id>/delete/', projects.delete, name='delete-project'),
+    path('projects/<uuid:project_id>/restore/', projects.restore, name='restore-project'),
     path('projects/<uuid:project_id>/members/', projects.members, name='members'),
     path('projects/<uuid:project_id>/members/share/', projects.share, name='share'),
     path('projects/<uuid:project_id>/members/unshare/', projects.unshare, name='unshare'),

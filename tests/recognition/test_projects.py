@@ -63,6 +63,19 @@ def test_a_deleted_project_is_gone_for_everyone(project, alice, bob):
     assert AuditEvent.objects.filter(deed='delete project').count() == 1
 
 
+def test_only_its_owner_takes_a_deleted_project_back(project, alice, bob, charlie):
+    projects.delete_project(project, alice)
+    for person in (bob, charlie):
+        assert list(projects.put_away(person)) == []
+        with pytest.raises(NotFound):
+            projects.restore_project(person, project.pk)
+    projects.restore_project(alice, project.pk)
+    with pytest.raises(NotFound):  # it is not in the trash any more
+        projects.restore_project(alice, project.pk)
+    assert projects.visible(bob, project.pk) == project
+    assert AuditEvent.objects.filter(deed='restore project').count() == 1
+
+
 def test_sharing_twice_changes_the_role(project, charlie):
     assert projects.share(project, 'charlie', 'viewer').role == 'viewer'
     assert projects.share(project, 'charlie', 'editor').role == 'editor'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recognition import publishing
+from recognition import projects, publishing
 from recognition.errors import Conflict, InvalidInput, NotFound
 from recognition.models import AuditEvent, Membership, Project, Publication, TrainedModel
 from recognition.models.project import Role
@@ -88,6 +88,15 @@ def test_a_name_of_another_project_is_taken_and_nobody_learns_whose(models, fore
     assert 'Secret' not in refusal.value.message
     assert 'charlie' not in refusal.value.message
     assert publishing.find('plants', charlie).model == foreign
+
+
+def test_a_name_of_a_deleted_project_is_free_for_others(models, foreign, alice, charlie):
+    publishing.publish(foreign, 'plants', charlie)
+    projects.delete_project(foreign.project, charlie)
+    assert publishing.publish(models[0], 'plants', alice).model == models[0]
+    projects.restore_project(charlie, foreign.project.pk)
+    with pytest.raises(NotFound):
+        publishing.find('plants', charlie)
 
 
 def test_a_stranger_does_not_find_the_name(models, alice, charlie):
