@@ -10,7 +10,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -19,25 +19,13 @@ from django.utils import timezone
 
 from recognition import labeling, naming
 from recognition.errors import Conflict, InvalidInput
+from recognition.interchange.records import BOXES_PER_IMAGE, SMALLEST_SIDE, Box
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
 
-BOXES_PER_IMAGE = 2_000
-SMALLEST_SIDE = 1.0  # pixels
+DECIMALS = 3  # kept of a pixel: nobody draws finer, and what formats lose in their sums is rounded away again
 
 State = Literal['unlabelled', 'boxes', 'nothing']
-
-
-@dataclass(frozen=True)
-class DrawnBox:
-    """A box as somebody drew it: end-exclusive pixels of the upright image."""
-
-    label: str
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    difficult: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ class BoxSet:
     image: Image
     version: int
     state: State
-    boxes: tuple[DrawnBox, ...]
+    boxes: tuple[Box, ...]
 
 
 @dataclass(frozen=True)
@@ -72,7 +60,7 @@ def boxes_of(project: Project, image_id: uuid.UUID | str) -> BoxSet:
 def set_boxes(
     project: Project,
     image_id: uuid.UUID | str,
-    boxes: Sequence[DrawnBox],
+    boxes: Sequence[Box],
     *,
     version: int,
     nothing: bool = False,
@@ -81,7 +69,8 @@ def set_boxes(
     """Replace the boxes of an image that is still at `version`; labels are made when they are new.
 
     No boxes and `nothing`: a person says that there is nothing. No boxes without it: nobody has said anything yet.
-    Boxes are cut to the image. The same request sent twice (its first answer was lost) is no conflict.
+    Boxes are cut to the image and kept to a thousandth of a pixel. The same request sent twice (its first answer was lost)
+    is no conflict.
     Errors: NotFound, InvalidInput naming the image and the box, Conflict when somebody else changed the boxes meanwhile.
     """
     image = labeling.image(project, image_id)
@@ -92,27 +81,32 @@ def set_boxes(
     with transaction.atomic():
         if not _take_turn(image, version, bool(wanted) or nothing, user):
             return _as_sent_before(project, image_id, wanted, nothing)
-        replace_boxes(image, wanted, labels_named(project, {box.label for box in wanted}), user)
+        _replace_boxes(image, wanted, labels_named(project, {box.label for box in wanted}), user)
     return boxes_of(project, image_id)
 
 
-def checked(image: Image, boxes: Sequence[DrawnBox]) -> list[DrawnBox]:
+def checked(image: Image, boxes: Sequence[Box]) -> list[Box]:
     """The boxes cut to their image. InvalidInput names the image and the box that is none."""
     if len(boxes) > BOXES_PER_IMAGE:
         raise InvalidInput(f'“{image.name}” has {len(boxes):,} boxes; at most {BOXES_PER_IMAGE:,} are kept.', field='boxes')
     return [_on_image(image, box, f'boxes[{index}]') for index, box in enumerate(boxes)]
 
 
-def _on_image(image: Image, box: DrawnBox, field: str) -> DrawnBox:
+def _on_image(image: Image, box: Box, field: str) -> Box:
     corners = (box.x0, box.y0, box.x1, box.y1)
     if not all(math.isfinite(corner) for corner in corners):
         raise InvalidInput(f'“{image.name}”: a corner of a box is not a number.', field=field)
-    x0, x1 = (min(max(corner, 0.0), float(image.width)) for corner in corners[::2])
-    y0, y1 = (min(max(corner, 0.0), float(image.height)) for corner in corners[1::2])
+    x0, x1 = (round(min(max(corner, 0.0), float(image.width)), DECIMALS) for corner in corners[::2])
+    y0, y1 = (round(min(max(corner, 0.0), float(image.height)), DECIMALS) for corner in corners[1::2])
     if x1 - x0 < SMALLEST_SIDE or y1 - y0 < SMALLEST_SIDE:
         said = ', '.join(f'{corner:g}' for corner in corners)
         raise InvalidInput(f'“{image.name}”: the box {said} covers no pixel of the image.', field=field)
-    return DrawnBox(naming.clean(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
+    return Box(naming.clean(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
+
+
+def rounded(box: Box) -> Box:
+    x0, y0, x1, y1 = (round(corner, DECIMALS) for corner in (box.x0, box.y0, box.x1, box.y1))
+    return replace(box, x0=x0, y0=y0, x1=x1, y1=y1)
 
 
 def _take_turn(image: Image, version: int, labelled: bool, user: AbstractBaseUser | None) -> bool:
@@ -122,7 +116,7 @@ def _take_turn(image: Image, version: int, labelled: bool, user: AbstractBaseUse
     return rows.update(boxes_version=models.F('boxes_version') + 1, boxed_at=when, boxed_by=who) == 1
 
 
-def _as_sent_before(project: Project, image_id: uuid.UUID | str, wanted: Sequence[DrawnBox], nothing: bool) -> BoxSet:
+def _as_sent_before(project: Project, image_id: uuid.UUID | str, wanted: Sequence[Box], nothing: bool) -> BoxSet:
     present = boxes_of(project, image_id)
     same_state = (present.state != 'unlabelled') == (bool(wanted) or nothing)
     if same_state and Counter(present.boxes) == Counter(wanted):
@@ -138,28 +132,23 @@ def labels_named(project: Project, names: Iterable[str]) -> dict[str, Label]:
     return {name: labeling.label_named(project, name) for name in sorted(names)}
 
 
-def replace_boxes(image: Image, wanted: Sequence[DrawnBox], labels: Mapping[str, Label], user: AbstractBaseUser | None) -> None:
+def _replace_boxes(image: Image, wanted: Sequence[Box], labels: Mapping[str, Label], user: AbstractBaseUser | None) -> None:
     """Boxes that stay keep their row: who drew them, and when."""
     missing = Counter(wanted)
     for row in Annotation.objects.filter(image=image).select_related('label'):
-        drawn = _drawn(row)
+        drawn = drawn_box(row)
         if missing[drawn] > 0:
             missing[drawn] -= 1
         else:
             row.delete()
-    Annotation.objects.bulk_create(
-        Annotation(
-            image=image,
-            label=labels[box.label],
-            x0=box.x0,
-            y0=box.y0,
-            x1=box.x1,
-            y1=box.y1,
-            difficult=box.difficult,
-            added_by_id=None if user is None else user.pk,
-        )
-        for box in missing.elements()
-    )
+    Annotation.objects.bulk_create(row_of(image, box, labels, user) for box in missing.elements())
+
+
+def row_of(image: Image, box: Box, labels: Mapping[str, Label], user: AbstractBaseUser | None) -> Annotation:
+    """A row that is not saved yet."""
+    corners = {'x0': box.x0, 'y0': box.y0, 'x1': box.x1, 'y1': box.y1}
+    who = None if user is None else user.pk
+    return Annotation(image=image, label=labels[box.label], difficult=box.difficult, added_by_id=who, **corners)
 
 
 def rows_of(project: Project) -> models.QuerySet[Image]:
@@ -188,7 +177,7 @@ def box_counts(project: Project) -> dict[str, int]:
 
 
 def _box_set(image: Image) -> BoxSet:
-    boxes = tuple(_drawn(row) for row in Annotation.objects.filter(image=image).select_related('label'))
+    boxes = tuple(drawn_box(row) for row in Annotation.objects.filter(image=image).select_related('label'))
     return BoxSet(image, image.boxes_version, state_of(image, len(boxes)), boxes)
 
 
@@ -198,8 +187,8 @@ def state_of(image: Image, boxes: int) -> State:
     return 'boxes' if boxes else 'nothing'
 
 
-def _drawn(row: Annotation) -> DrawnBox:
-    return DrawnBox(row.label.name, row.x0, row.y0, row.x1, row.y1, row.difficult)
+def drawn_box(row: Annotation) -> Box:
+    return Box(row.label.name, row.x0, row.y0, row.x1, row.y1, row.difficult)
 
 
 def _refuse_other_tasks(project: Project) -> None:

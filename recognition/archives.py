@@ -17,11 +17,13 @@ from django.conf import settings
 
 from recognition import naming
 from recognition.errors import GraftError, InvalidImage, InvalidInput, TooLarge
+from recognition.interchange.records import DOCUMENT_BYTES
 from recognition.uploads import IncomingFile, Verdict
 
 IMAGES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
 # Pictures of kinds that are not taken are named as such; any other suffix is no picture and skipped.
 OTHER_PICTURES = ('.tif', '.tiff', '.heic', '.heif', '.avif', '.svg', '.psd', '.jp2', '.ico', '.eps', '.cr2', '.nef', '.dng')
+DOCUMENTS = ('.xml', '.json', '.txt', '.csv', '.yaml', '.yml', '.names')  # annotations, and what names their classes
 ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
 LITTER = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others decompress without a bound on what they put out
@@ -77,6 +79,15 @@ def read_folder(folder: Path) -> Iterator[IncomingFile | Verdict]:
             yield IncomingFile(name, path.read_bytes, path.stat().st_size, label_of(name, around))
 
 
+def read_folder_documents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The annotation files below a folder of this machine, sorted; links are not followed."""
+    for path in sorted(path for path in folder.rglob('*') if path.is_file() and not path.is_symlink()):
+        name = path.relative_to(folder).as_posix()
+        if is_document(name) and not _unfit(name):
+            with path.open('rb') as file:
+                yield name, file.read(DOCUMENT_BYTES + 1)
+
+
 def wrapper_of(paths: Iterable[str]) -> str:
     """The folders that all images lie in: `a/b` when every one lies below a/b; '' when there is none."""
     common: list[str] | None = None
@@ -117,6 +128,16 @@ def _labelled(items: Iterable[IncomingFile | Verdict], label: str | None) -> Ite
 
 def _refusal(path: str) -> Verdict | None:
     """Why a path inside an archive or a folder is not taken; None when it may be an image."""
+    if verdict := _unfit(path):
+        return verdict
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix and suffix not in IMAGES + OTHER_PICTURES:
+        return Verdict(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)})')
+    return None
+
+
+def _unfit(path: str) -> Verdict | None:
+    """Why nothing of that name is taken, be it a picture or not."""
     shown = naming.shown(path)
     parts = PurePosixPath(path).parts
     if not parts or path.startswith('/') or '\\' in path or '..' in parts or parts[0][1:2] == ':' or '\0' in path:
@@ -125,12 +146,42 @@ def _refusal(path: str) -> Verdict | None:
         return Verdict(shown, 'rejected', 'lies too deep')
     if '__MACOSX' in parts or any(part.startswith('.') for part in parts) or parts[-1].lower() in LITTER:
         return Verdict(shown, 'skipped', 'is a file of the operating system')
-    suffix = PurePosixPath(path).suffix.lower()
-    if suffix in ARCHIVES:
+    if PurePosixPath(path).suffix.lower() in ARCHIVES:
         return Verdict(shown, 'rejected', 'is an archive inside an archive')
-    if suffix and suffix not in IMAGES + OTHER_PICTURES:
-        return Verdict(shown, 'skipped', f'is not a picture ({naming.shown(suffix, 20)})')
     return None
+
+
+def is_document(path: str) -> bool:
+    """By its name: a file of annotations, or one that goes with them."""
+    return PurePosixPath(path).suffix.lower() in DOCUMENTS
+
+
+def may_hold_image(path: str) -> bool:
+    """Whether an archive's entry of that name would be looked at as an image."""
+    return _refusal(path) is None and PurePosixPath(path).suffix.lower() in IMAGES
+
+
+def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
+    """The annotation files among the files of a request, and in its zips. Errors: TooLarge, InvalidInput (a damaged entry)."""
+    for name, file in files:
+        if is_document(name):
+            file.seek(0)
+            yield name, file.read(DOCUMENT_BYTES + 1)
+        elif PurePosixPath(name).suffix.lower() == '.zip':
+            yield from _zipped_documents(name, file)
+
+
+def _zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    archive = _opened(name, file)
+    if isinstance(archive, Verdict):
+        return  # whoever reads the photos tells of it
+    for entry in archive.infolist():
+        inner = _name(entry)
+        if is_document(inner) and not (_link(entry) or _unfit(inner) or _sealed(entry)):
+            try:
+                yield inner, _Entry(archive, entry, DOCUMENT_BYTES)()
+            except InvalidImage as error:
+                raise InvalidInput(f'{naming.shown(inner)} {error.message}', field='files') from error
 
 
 def _content(file: IO[bytes]) -> bytes:
@@ -157,6 +208,12 @@ class _BoundedReads:
 
 def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
     """Errors, before any entry is read: TooLarge."""
+    archive = _opened(name, file)
+    return iter([archive]) if isinstance(archive, Verdict) else _entries(archive)
+
+
+def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | Verdict:
+    """Errors: TooLarge."""
     try:
         size = _size(file)
         bounded: Any = _BoundedReads(file, max(settings.MAX_ARCHIVE_ENTRIES * DIRECTORY_BYTES, 2 * PIECE))
@@ -164,10 +221,9 @@ def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
     except GraftError:
         raise
     except Exception as error:  # the reader meets hostile directories with errors of every class
-        return iter([Verdict(naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})')])
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    _check_limits(name, size, entries)
-    return _entries(archive, entries)
+        return Verdict(naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})')
+    _check_limits(name, size, [entry for entry in archive.infolist() if not entry.is_dir()])
+    return archive
 
 
 def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> None:
@@ -183,14 +239,15 @@ def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> Non
         raise TooLarge(f'{shown} unpacks to {unpacked // max(packed, 1)} times its size.')
 
 
-def _entries(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Iterator[IncomingFile | Verdict]:
+def _entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | Verdict]:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     names = [_name(entry) for entry in entries]
     around = wrapper_of(names)
     for name, entry in zip(names, entries, strict=True):
-        if verdict := _entry_refusal(name, entry):
+        if verdict := _link(entry) or _refusal(name) or _sealed(entry):
             yield verdict
         else:
-            yield IncomingFile(name, _Entry(archive, entry), entry.file_size, label_of(name, around))
+            yield IncomingFile(name, _Entry(archive, entry, settings.MAX_IMAGE_BYTES), entry.file_size, label_of(name, around))
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
@@ -203,29 +260,32 @@ def _name(entry: zipfile.ZipInfo) -> str:
         return entry.orig_filename
 
 
-def _entry_refusal(name: str, entry: zipfile.ZipInfo) -> Verdict | None:
+def _link(entry: zipfile.ZipInfo) -> Verdict | None:
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return Verdict(naming.shown(name), 'rejected', 'is a link or a device, not a file')
-    if verdict := _refusal(name):
-        return verdict
+        return Verdict(naming.shown(_name(entry)), 'rejected', 'is a link or a device, not a file')
+    return None
+
+
+def _sealed(entry: zipfile.ZipInfo) -> Verdict | None:
+    shown = naming.shown(_name(entry))
     if entry.flag_bits & 0x1:
-        return Verdict(naming.shown(name), 'rejected', 'is encrypted')
+        return Verdict(shown, 'rejected', 'is encrypted')
     if entry.compress_type not in METHODS:
-        return Verdict(naming.shown(name), 'rejected', 'is compressed by a method that is not taken')
+        return Verdict(shown, 'rejected', 'is compressed by a method that is not taken')
     return None
 
 
 class _Entry:
-    """Reads one entry, never more than an image may have, whatever the archive says of its size."""
+    """Reads one entry, never more than it may have (and a piece, so that one too large is known), whatever the archive says."""
 
-    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-        self.archive, self.entry = archive, entry
+    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> None:
+        self.archive, self.entry, self.most = archive, entry, most
 
     def __call__(self) -> bytes:
         try:
             with self.archive.open(self.entry) as stream:
                 # In pieces: one read would ask the file for as many packed bytes at once.
                 pieces = iter(lambda: stream.read(PIECE), b'')
-                return b''.join(itertools.islice(pieces, settings.MAX_IMAGE_BYTES // PIECE + 1))
+                return b''.join(itertools.islice(pieces, self.most // PIECE + 1))
         except Exception as error:  # a damaged entry: BadZipFile, zlib.error, EOFError, struct.error ...
             raise InvalidImage('is damaged in the archive') from error

@@ -140,13 +140,22 @@ def image(project: Project, image_id: uuid.UUID | str, *, deleted: bool = False)
     return row
 
 
-def filtered(project: Project, *, label: str | None = None, labelled: bool | None = None, deleted: bool = False) -> ImageQuerySet:
-    """The images of a project: of one label, with or without any label, or those in the trash."""
+def filtered(
+    project: Project,
+    *,
+    label: str | None = None,
+    labelled: bool | None = None,
+    boxed: bool | None = None,
+    deleted: bool = False,
+) -> ImageQuerySet:
+    """The images of a project: of one label, with or without any label, looked at for boxes or not, or those in the trash."""
     rows = Image.objects.filter(project=project, deleted_at__isnull=not deleted).select_related('label')
     if label is not None:
         rows = rows.filter(label__name=label)
     if labelled is not None:
         rows = rows.filter(label__isnull=not labelled)
+    if boxed is not None:
+        rows = rows.filter(boxed_at__isnull=not boxed)
     return rows
 
 

@@ -17,6 +17,7 @@ from recognition import archives, prediction, projects, storage, training, uploa
 from recognition.errors import GraftError, InvalidInput, NotFound, TooLarge
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.job import State
+from recognition.models.project import Task
 from recognition.uploads import IncomingFile, Verdict
 from transfer.spec import Progress
 
@@ -33,7 +34,7 @@ def train(path: Path, name: str, options: dict[str, Any], watch: Callable[[Progr
     Errors: a GraftError saying what is wrong; the project and all that was stored for it are gone then.
     """
     user = person()
-    with _whole_or_nothing(user, name or path.stem or 'Photos') as project:
+    with whole_or_nothing(user, name or path.stem or 'Photos') as project:
         verdicts = _add(project, user, path)
         job = training.run_here(training.start_here(project, user, options), watch)
         if job.state != State.SUCCEEDED:
@@ -118,8 +119,9 @@ def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _whole_or_nothing(user: AbstractBaseUser, name: str) -> Iterator[Project]:
-    project = projects.create_project(user, name)
+def whole_or_nothing(user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION) -> Iterator[Project]:
+    """A new project that is gone, with all that was stored for it, when what is done in it fails."""
+    project = projects.create_project(user, name, task)
     try:
         yield project
     except BaseException:

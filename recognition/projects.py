@@ -7,7 +7,7 @@ import uuid
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -34,6 +34,11 @@ def owned(user: Person, project_id: uuid.UUID | str) -> Project:
     return _held(user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.')
 
 
+def present(project_id: uuid.UUID | str) -> Project:
+    """Any project, for whoever has a shell on this machine. Error: NotFound."""
+    return _one(Project.objects.filter(deleted_at=None), project_id)
+
+
 def _held(user: Person, project_id: uuid.UUID | str, rows: ProjectQuerySet, refusal: str) -> Project:
     project = visible(user, project_id)
     if not rows.filter(pk=project.pk).exists():
@@ -41,7 +46,7 @@ def _held(user: Person, project_id: uuid.UUID | str, rows: ProjectQuerySet, refu
     return project
 
 
-def _one(rows: ProjectQuerySet, project_id: uuid.UUID | str) -> Project:
+def _one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Project:
     try:
         key = project_id if isinstance(project_id, uuid.UUID) else uuid.UUID(str(project_id))
         return rows.get(pk=key)
@@ -61,6 +66,14 @@ def rename_project(project: Project, name: str) -> Project:
     project.name = naming.clean(name, field='name')
     project.save(update_fields=['name'])
     return project
+
+
+@transaction.atomic
+def change_project(project: Project, *, name: str | None = None, task: str | None = None) -> Project:
+    """Both or neither. Errors: InvalidInput, Conflict (see change_task)."""
+    if task is not None:
+        project = change_task(project, task)
+    return project if name is None else rename_project(project, name)
 
 
 @transaction.atomic

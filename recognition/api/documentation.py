@@ -68,7 +68,7 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result.setdefault('components', {}).setdefault('schemas', {})['Refusal'] = SHAPE
     for path, operations in result['paths'].items():
         for method, operation in operations.items():
-            told = {**REFUSALS, **(OF_A_BODY if method in ('post', 'patch', 'delete') else {})}
+            told = {**REFUSALS, **(OF_A_BODY if method in ('post', 'put', 'patch', 'delete') else {})}
             if path.endswith('/classify'):
                 told['503'] = 'The model cannot be loaded, or too many images wait for it; try again.'
             for status, meaning in told.items():

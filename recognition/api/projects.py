@@ -12,7 +12,7 @@ from recognition import doctor, projects, training
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
 from recognition.api.pagination import page_of
-from recognition.api.schemas import HealthOut, MemberIn, MemberOut, ProjectIn, ProjectOut
+from recognition.api.schemas import HealthOut, MemberIn, MemberOut, ProjectChange, ProjectIn, ProjectOut
 from recognition.models import Project
 
 
@@ -24,7 +24,7 @@ class Projects(Endpoint):
 
     @extend_schema(operation_id='create_project', request=ProjectIn, responses={201: ProjectOut})
     def post(self, request: Request) -> Response:
-        project = projects.create_project(self.person(), self.body(ProjectIn)['name'])
+        project = projects.create_project(self.person(), **self.body(ProjectIn))
         return Response(ProjectOut(project).data, status=201)
 
 
@@ -33,10 +33,11 @@ class OneProject(Endpoint):
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         return Response(ProjectOut(projects.visible(self.person(), project_id)).data)
 
-    @extend_schema(operation_id='rename_project', request=ProjectIn, responses=ProjectOut)
+    @extend_schema(operation_id='change_project', request=ProjectChange, responses=ProjectOut)
     def patch(self, request: Request, project_id: uuid.UUID) -> Response:
+        """Rename it, or let it learn something else while nothing is labelled."""
         project = projects.editable(self.person(), project_id)
-        return Response(ProjectOut(projects.rename_project(project, self.body(ProjectIn)['name'])).data)
+        return Response(ProjectOut(projects.change_project(project, **self.body(ProjectChange))).data)
 
     @extend_schema(operation_id='delete_project', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID) -> Response:

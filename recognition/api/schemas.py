@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from recognition.labeling import MOST_IMAGES
 from recognition.models import Image
-from recognition.models.project import Role
+from recognition.models.project import Role, Task
 
 Fields = serializers.Serializer[Any]
 
@@ -17,11 +17,18 @@ Fields = serializers.Serializer[Any]
 class ProjectOut(Fields):
     id = serializers.UUIDField()
     name = serializers.CharField()
+    task = serializers.ChoiceField(choices=Task.choices)
     created_at = serializers.DateTimeField()
 
 
 class ProjectIn(Fields):
     name = serializers.CharField(max_length=120)
+    task = serializers.ChoiceField(choices=Task.choices, default=Task.CLASSIFICATION)
+
+
+class ProjectChange(Fields):
+    name = serializers.CharField(max_length=120, required=False)
+    task = serializers.ChoiceField(choices=Task.choices, required=False, help_text='As long as nothing is labelled or trained.')
 
 
 class MemberOut(Fields):
@@ -37,6 +44,7 @@ class MemberIn(Fields):
 class ClassHealthOut(Fields):
     label = serializers.CharField()
     images = serializers.IntegerField()
+    boxes = serializers.IntegerField(help_text='0 in a project that tells what a whole photo shows.')
 
 
 class FindingOut(Fields):
@@ -50,7 +58,7 @@ class HealthOut(Fields):
     ready = serializers.BooleanField(help_text='Whether a training can start.')
     missing = serializers.ListField(child=serializers.CharField(), help_text='What is lacking, in words.')
     images = serializers.IntegerField()
-    unlabelled = serializers.IntegerField()
+    unlabelled = serializers.IntegerField(help_text='Without a class; in a project that finds things: not looked at yet.')
     classes = ClassHealthOut(many=True)
     warnings = FindingOut(many=True)
 
@@ -69,6 +77,7 @@ class ImageOut(Fields):
     id = serializers.UUIDField()
     name = serializers.CharField(help_text='As the file was called.')
     label = serializers.CharField(source='label.name', default=None, allow_null=True)
+    boxed_at = serializers.DateTimeField(help_text='When its boxes were last saved; null: nobody has looked for things on it.')
     width = serializers.IntegerField(help_text='Pixels, upright.')
     height = serializers.IntegerField(help_text='Pixels, upright.')
     size = serializers.IntegerField(help_text='Bytes.')
@@ -87,6 +96,12 @@ class ImageOut(Fields):
 class ImageFilter(Fields):
     label = serializers.CharField(required=False, help_text='Only images of this label.')
     labelled = serializers.BooleanField(required=False, allow_null=True, default=None, help_text='With any label, or with none.')
+    boxed = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text='Looked at (it has boxes, or nothing is there), or not yet.',
+    )
     deleted = serializers.BooleanField(required=False, default=False, help_text='Those in the trash instead.')
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from recognition.api import classify, images, labels, models, projects, trainings
+from recognition.api import boxes, classify, images, labels, models, projects, trainings
 from recognition.api.endpoint import Nowhere
 
 urlpatterns = [
@@ -25,6 +25,9 @@ urlpatterns = [
     path('projects/<uuid:project_id>/images/<uuid:image_id>', images.OneImage.as_view(), name='api-image'),
     path('projects/<uuid:project_id>/images/<uuid:image_id>/content', images.Content.as_view(), name='api-image-content'),
     path('projects/<uuid:project_id>/images/<uuid:image_id>/thumbnail', images.Thumbnail.as_view(), name='api-image-thumbnail'),
+    path('projects/<uuid:project_id>/images/<uuid:image_id>/boxes', boxes.Boxes.as_view(), name='api-boxes'),
+    path('projects/<uuid:project_id>/annotations/export', boxes.Export.as_view(), name='api-export-boxes'),
+    path('projects/<uuid:project_id>/annotations/import', boxes.Import.as_view(), name='api-import-boxes'),
     path('projects/<uuid:project_id>/labels', labels.Labels.as_view(), name='api-labels'),
     path('projects/<uuid:project_id>/labels/<int:label_id>', labels.OneLabel.as_view(), name='api-label'),
     path('projects/<uuid:project_id>/trainings', trainings.Trainings.as_view(), name='api-trainings'),

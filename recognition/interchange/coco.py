@@ -21,7 +21,8 @@ def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the COCO file'
             gathering.refuse(where, f'{shown(str(name))!r} cannot be a class name')
     images = {}
     for row in _rows(document, 'images', where):
-        found = gathering.image(_text(row.get('file_name')), *(_size(row.get(side)) for side in ('width', 'height')))
+        width, height = (_size(row.get(side)) for side in ('width', 'height'))
+        found = gathering.image(_text(row.get('file_name')), width, height, where=where)
         if found is not None:
             images[_key(row.get('id'))] = found
     for row in _rows(document, 'annotations', where):

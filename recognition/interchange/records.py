@@ -78,8 +78,7 @@ class Gathering:
     def __post_init__(self) -> None:
         self._by_name: dict[str, list[str]] = {}
         for name in self.uploaded:
-            path = PurePosixPath(name)
-            for alias in {name, str(path.parent / path.stem), path.name, path.stem}:
+            for alias in {alias for end in _ends(name) for alias in (end, str(PurePosixPath(end).with_suffix('')))}:
                 self._by_name.setdefault(alias, []).append(name)
 
     def refuse(self, where: str, reason: str) -> None:
@@ -96,18 +95,19 @@ class Gathering:
         self.labels.setdefault(name)
         return name
 
-    def image(self, said: str, width: float = 0, height: float = 0) -> str | None:
+    def image(self, said: str, width: float = 0, height: float = 0, *, where: str = '') -> str | None:
         """The uploaded image that a file means by a name, noted as annotated; None after a refusal.
 
-        The name must be that of an upload, or its last part must name exactly one. `width` and `height` (0: not told) must
-        be the upload's: boxes drawn on a photo that lay on its side would otherwise land elsewhere.
+        The name must be that of an upload, or its last parts must name exactly one; an image that lies beside `where`, the
+        file that says so, comes first. `width` and `height` (0: not told) must be the upload's: boxes drawn on a photo that
+        lay on its side would otherwise land elsewhere.
         """
         try:
             path = relative_name(said)
         except ValueError as error:
             self.refuse(said, str(error))
             return None
-        found = [path] if path in self.uploaded else self._by_name.get(path) or self._by_name.get(PurePosixPath(path).name, [])
+        found = self._beside(path, where) or self.found(path)
         if len(found) != 1:
             self.refuse(said, 'several uploaded images have this name' if found else 'no uploaded image has this name')
             return None
@@ -117,6 +117,26 @@ class Gathering:
             return None
         self.boxes.setdefault(found[0], [])
         return found[0]
+
+    def found(self, path: str) -> list[str]:
+        """The uploads that a name may mean: it, or those that share the longest end of it."""
+        if path in self.uploaded:
+            return [path]
+        return next((self._by_name[end] for end in _ends(path) if end in self._by_name), [])
+
+    def knows(self, path: str) -> bool:
+        """Whether exactly one upload ends like the whole of it, with its suffix or without."""
+        return path in self.uploaded or len(self._by_name.get(path, ())) == 1
+
+    def _beside(self, path: str, where: str) -> list[str]:
+        """Sets for training and for testing often hold equal names, each with its annotations in a folder of its own."""
+        folders = PurePosixPath(where.replace('\\', '/')).parts[:-1]
+        places = [folders]
+        for depth, folder in enumerate(folders):
+            if folder.lower() in ('annotations', 'labels'):
+                places += [(*folders[:depth], images, *folders[depth + 1 :]) for images in ('images', 'JPEGImages')]
+        names = (str(PurePosixPath(*place, path)) for place in places if place)
+        return next((self.found(name) for name in names if self.knows(name)), [])
 
     def box(self, image: str, label: str, corners: tuple[float, float, float, float], difficult: bool = False) -> None:
         """Add one box, cut to the image; a box that is none is refused."""
@@ -140,6 +160,12 @@ class Gathering:
     def finished(self) -> Annotations:
         images = tuple(AnnotatedImage(name, self.uploaded[name], tuple(boxes)) for name, boxes in self.boxes.items())
         return Annotations(tuple(self.labels), images, tuple(self.refusals), self.refused_count)
+
+
+def _ends(name: str) -> Iterator[str]:
+    """a/b/c.jpg, b/c.jpg, c.jpg"""
+    parts = PurePosixPath(name).parts
+    return (str(PurePosixPath(*parts[start:])) for start in range(len(parts)))
 
 
 def relative_name(said: str) -> str:

@@ -41,8 +41,12 @@ def parse(data: bytes, where: str) -> Element:
 
 
 def _read_one(where: str, root: Element, gathering: Gathering) -> None:
-    said = root.findtext('filename') or PurePosixPath(where.replace('\\', '/')).stem
-    image = gathering.image(said, *(_declared(root, side) for side in ('width', 'height')))
+    own = PurePosixPath(where.replace('\\', '/')).stem
+    said = root.findtext('filename') or own
+    if len(gathering.found(own)) == 1 and not gathering.found(PurePosixPath(said).name):
+        said = own  # the photo was renamed together with its annotation, what stands inside was not
+    width, height = (_declared(root, side) for side in ('width', 'height'))
+    image = gathering.image(said, width, height, where=where)
     if image is None:
         return
     for thing in root.findall('object'):

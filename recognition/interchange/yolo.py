@@ -33,7 +33,8 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> An
             gathering.refuse('the class names', f'{shown(label)!r} cannot be a class name')
     for name, data in contents:
         path = PurePosixPath(name)
-        if path.suffix.lower() != '.txt' or path.name.lower() in CLASS_FILES or path.stem.lower() in NOT_LABELS:
+        beside = path.name.lower() in CLASS_FILES or path.stem.lower() in NOT_LABELS or path.name.lower().startswith('readme')
+        if path.suffix.lower() != '.txt' or beside:
             continue
         try:
             _read_one(name, decoded(data, name), labels, gathering)
@@ -43,7 +44,7 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> An
 
 
 def _read_one(name: str, text: str, labels: list[str], gathering: Gathering) -> None:
-    image = gathering.image(_without_folder(name))
+    image = gathering.image(_image_of(name, gathering))
     if image is None:
         return
     size = gathering.uploaded[image]
@@ -69,11 +70,13 @@ def _pixels(share: float, side: int) -> float:
     return float(round(value)) if math.isfinite(value) and abs(value - round(value)) < 1e-6 * side else value
 
 
-def _without_folder(name: str) -> str:
-    """labels/train/a.txt means train/a or a: the folder that holds all labels is no part of an image's name."""
-    path = PurePosixPath(name)
-    parts = path.parts[1:] if path.parts[0] == 'labels' else path.parts
-    return str(PurePosixPath(*parts).with_suffix(''))
+def _image_of(name: str, gathering: Gathering) -> str:
+    """labels/train/a.txt means images/train/a, train/a or a: the folder that holds labels is no part of an image's name."""
+    parts = PurePosixPath(name).with_suffix('').parts
+    places = [place for place, folder in enumerate(parts[:-1]) if folder.lower() == 'labels']
+    beside = [str(PurePosixPath(*parts[:place], 'images', *parts[place + 1 :])) for place in places]
+    without = PurePosixPath(*parts[1:]) if places[:1] == [0] else PurePosixPath(*parts)
+    return next((other for other in beside if gathering.knows(other)), str(without))
 
 
 def _labels(contents: list[tuple[str, bytes]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recognition import annotating, projects
-from recognition.annotating import DrawnBox
+from recognition.annotating import Box
 from recognition.models import Image, Project
 from recognition.uploads import IncomingFile, add_images
 from tests.conftest import draw_photo
@@ -29,7 +29,7 @@ def photo(project, number: int = 0) -> Image:
 def draw(project, number: int, *boxes: tuple[str, float, float, float, float], user=None) -> annotating.BoxSet:
     """Boxes (label, x0, y0, x1, y1) on photo `number`; none: nothing is there."""
     image = photo(project, number)
-    drawn: Sequence[DrawnBox] = [DrawnBox(*box) for box in boxes]
+    drawn: Sequence[Box] = [Box(*box) for box in boxes]
     return annotating.set_boxes(project, image.pk, drawn, version=image.boxes_version, nothing=not boxes, user=user)
 
 

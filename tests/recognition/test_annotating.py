@@ -7,14 +7,14 @@ import math
 import pytest
 
 from recognition import annotating, doctor, export, labeling, projects, training
-from recognition.annotating import DrawnBox
+from recognition.annotating import Box
 from recognition.errors import Conflict, InvalidInput, NotFound
 from recognition.models import Annotation, Image, Label
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
 
 pytestmark = pytest.mark.django_db
 
-CELL = DrawnBox('red', 4, 4, 20.5, 20)
+CELL = Box('red', 4, 4, 20.5, 20)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def save(project, boxes, version=0, number=0, **options):
 
 
 def test_boxes_come_back_as_they_were_drawn(cells, alice):
-    drawn = [CELL, DrawnBox('white', 0, 0, 48, 47.125, True)]
+    drawn = [CELL, Box('white', 0, 0, 48, 47.125, True)]
     saved = save(cells, drawn, user=alice)
     assert (saved.version, saved.state, saved.boxes) == (1, 'boxes', tuple(drawn))
     assert annotating.boxes_of(cells, photo(cells).pk) == saved
@@ -48,7 +48,7 @@ def test_an_image_cannot_have_boxes_and_show_nothing(cells):
 
 
 def test_a_box_is_cut_to_the_image(cells):
-    assert save(cells, [DrawnBox('red', -5, 40, 10, 99)]).boxes == (DrawnBox('red', 0, 40, 10, 48),)
+    assert save(cells, [Box('red', -5, 40, 10, 99)]).boxes == (Box('red', 0, 40, 10, 48),)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_box_is_cut_to_the_image(cells):
 )
 def test_a_box_that_is_none_is_refused_with_the_image_and_its_place_named(cells, corners):
     with pytest.raises(InvalidInput, match=r'0\.jpg') as refusal:
-        save(cells, [CELL, DrawnBox('red', *corners)])
+        save(cells, [CELL, Box('red', *corners)])
     assert refusal.value.field == 'boxes[1]'
     assert (Annotation.objects.count(), photo(cells).boxes_version, Label.objects.count()) == (0, 0, 0)
 
@@ -74,14 +74,14 @@ def test_too_many_boxes_and_names_that_are_none_are_refused(cells):
     with pytest.raises(InvalidInput, match='at most'):
         save(cells, [CELL] * (annotating.BOXES_PER_IMAGE + 1))
     with pytest.raises(InvalidInput) as refusal:
-        save(cells, [DrawnBox('', 0, 0, 9, 9)])
+        save(cells, [Box('', 0, 0, 9, 9)])
     assert refusal.value.field == 'boxes[0].label'
 
 
 def test_whoever_saves_on_an_old_version_is_told_so_and_changes_nothing(cells):
     save(cells, [CELL])
     with pytest.raises(Conflict, match='version 1') as refusal:
-        save(cells, [DrawnBox('white', 1, 1, 9, 9)])
+        save(cells, [Box('white', 1, 1, 9, 9)])
     assert refusal.value.field == 'version'
     assert annotating.boxes_of(cells, photo(cells).pk).boxes == (CELL,)
 
@@ -95,7 +95,7 @@ def test_the_same_boxes_sent_again_after_a_lost_answer_are_no_conflict(cells):
 
 def test_boxes_that_stay_keep_who_drew_them(cells, alice, bob):
     save(cells, [CELL], user=alice)
-    save(cells, [DrawnBox('red', 1, 1, 9, 9), CELL], version=1, user=bob)
+    save(cells, [Box('red', 1, 1, 9, 9), CELL], version=1, user=bob)
     assert list(Annotation.objects.order_by('x0').values_list('added_by__username', flat=True)) == ['bob', 'alice']
 
 

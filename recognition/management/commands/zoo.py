@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recognition import pulling, source_files, zoo
 from recognition.errors import GraftError
+from recognition.management import evaluating
 from recognition.models import SourceModel
 
 
@@ -32,6 +34,9 @@ class Command(BaseCommand):
         file.add_argument('--side', type=int, default=0, help='input side in pixels')
         file.add_argument('--images-from', type=Path, help="a folder of the source's own images, for its P2L signature")
         deeds.add_parser('pull', help="download torchvision's weights").add_argument('name', help='an architecture')
+        evaluating.describe(
+            deeds.add_parser('evaluate', help='finetune every source on every target, and compare the rules of choice')
+        )
         deeds.add_parser('remove', help='delete, or retire while models name it').add_argument('name')
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,6 +68,9 @@ class Command(BaseCommand):
 
     def _pull(self, options: dict[str, Any]) -> str:
         return f'{pulling.pull(options["name"]).name} is in the zoo'
+
+    def _evaluate(self, options: dict[str, Any]) -> str:
+        return evaluating.evaluate(options, sys.stderr)
 
     def _remove(self, options: dict[str, Any]) -> str:
         gone = zoo.remove(options['name'])

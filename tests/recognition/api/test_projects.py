@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def test_a_program_makes_renames_and_deletes_a_project(program):
     made = program.post('/api/v1/projects', {'name': 'Screws'})
-    assert made.status_code == 201 and set(made.json()) == {'id', 'name', 'created_at'}
+    assert made.status_code == 201 and set(made.json()) == {'id', 'name', 'task', 'created_at'}
     address = f'/api/v1/projects/{made.json()["id"]}'
     assert program.patch(address, {'name': 'Bolts'}).json()['name'] == 'Bolts'
     assert program.get(address).json()['name'] == 'Bolts'
@@ -78,7 +78,7 @@ def test_members_come_and_go(project, program, client_of, charlie):
 def test_health_says_what_is_missing(project, labelled, program):
     health = program.get(f'/api/v1/projects/{project.pk}/health').json()
     assert health['ready'] and health['images'] == 8 and health['unlabelled'] == 0
-    assert health['classes'] == [{'label': 'daisy', 'images': 4}, {'label': 'rose', 'images': 4}]
+    assert health['classes'] == [{'label': name, 'images': 4, 'boxes': 0} for name in ('daisy', 'rose')]
     empty = program.post('/api/v1/projects', {'name': 'Empty'}).json()['id']
     health = program.get(f'/api/v1/projects/{empty}/health').json()
     assert not health['ready'] and health['missing'] and health['warnings'][0]['code'] == 'no_images'

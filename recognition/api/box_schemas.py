@@ -1,0 +1,81 @@
+"""The shapes of boxes, and of sets of annotations that come in and go out."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from rest_framework import serializers
+
+from recognition.annotating import State
+from recognition.api.schemas import UploadOut
+from recognition.box_export import FORMATS
+from recognition.interchange.records import BOXES_PER_IMAGE
+
+Fields = serializers.Serializer[Any]
+
+
+class BoxSchema(Fields):
+    """End-exclusive pixels of the upright image: width = x1 - x0."""
+
+    label = serializers.CharField(max_length=120, help_text='Made when it is new.')
+    x0 = serializers.FloatField()
+    y0 = serializers.FloatField()
+    x1 = serializers.FloatField()
+    y1 = serializers.FloatField()
+    difficult = serializers.BooleanField(default=False, help_text='Neither trained on nor counted as an error.')
+
+
+class BoxSetOut(Fields):
+    image = serializers.UUIDField(source='image.pk')
+    name = serializers.CharField(source='image.name')
+    width = serializers.IntegerField(source='image.width', help_text='Pixels, upright.')
+    height = serializers.IntegerField(source='image.height', help_text='Pixels, upright.')
+    version = serializers.IntegerField(help_text='Grows with each change; send it back when you save.')
+    state = serializers.ChoiceField(choices=get_args(State), help_text='nothing: a person said that nothing is on it.')
+    boxes = BoxSchema(many=True)
+
+
+class BoxSetIn(Fields):
+    version = serializers.IntegerField(min_value=0, help_text='The version that these boxes replace.')
+    boxes = serializers.ListField(child=BoxSchema(), max_length=BOXES_PER_IMAGE)
+    nothing = serializers.BooleanField(default=False, help_text='With no boxes: a person looked and there is nothing.')
+
+
+class ExportFilter(Fields):
+    format = serializers.ChoiceField(choices=FORMATS, default='coco')
+    photos = serializers.BooleanField(default=True, help_text='Put the photos into the zip too.')
+
+
+class ImportIn(Fields):
+    """multipart/form-data."""
+
+    files = serializers.ListField(
+        child=serializers.FileField(),
+        help_text='Zips of photos and annotations, photos, annotation files; repeat the field.',
+    )
+    paths = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text='For each file its path in a dropped folder.'
+    )
+    format = serializers.ChoiceField(choices=FORMATS, required=False, help_text='Found out unless told.')
+    overwrite = serializers.BooleanField(default=False, help_text='Also on photos whose boxes were saved before.')
+
+
+class RefusalOut(Fields):
+    where = serializers.CharField(help_text='The photo, or else the file.')
+    reason = serializers.CharField()
+
+
+class ImportedBoxesOut(Fields):
+    format = serializers.CharField(allow_blank=True, help_text='Empty: there were no annotations.')
+    images = serializers.IntegerField(help_text='Photos whose boxes are now as the files say.')
+    boxes = serializers.IntegerField(help_text='On these photos.')
+    nothing = serializers.IntegerField(help_text='Of these photos: nothing is on them.')
+    unchanged = serializers.IntegerField(help_text='Of these photos: were so before.')
+    kept = serializers.IntegerField(help_text='Photos that had other boxes, which stayed (see overwrite).')
+    labels = serializers.ListField(child=serializers.CharField())
+    refused = RefusalOut(many=True, help_text='What was not taken, and why.')
+    refused_count = serializers.IntegerField(help_text='May be more than are listed.')
+
+
+class ImportOut(UploadOut):
+    annotations = ImportedBoxesOut()

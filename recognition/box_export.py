@@ -1,0 +1,134 @@
+"""A project's boxes as a zip in a format that other programs read, with the photos or without."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Literal, get_args
+
+from django.conf import settings
+
+from recognition import annotating, archives, storage
+from recognition.errors import InvalidInput
+from recognition.interchange import coco, csv_table, voc, yolo
+from recognition.interchange.records import AnnotatedImage, Annotations, Box, Size, relative_name
+from recognition.models import Image, Label, Project
+
+Format = Literal['voc', 'coco', 'yolo', 'csv']
+FORMATS = get_args(Format)
+WRITERS: dict[str, Callable[[Annotations], Iterator[tuple[str, bytes]]]] = {
+    'voc': voc.write,
+    'coco': coco.write,
+    'yolo': yolo.write,
+    'csv': csv_table.write,
+}
+PHOTOS = {'voc': 'JPEGImages', 'coco': 'images', 'yolo': 'images', 'csv': 'images'}  # where each format looks for them
+MANIFEST = 'manifest.json'
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a zip holds; it lies in it as manifest.json."""
+
+    format: str
+    labels: tuple[str, ...]
+    images: int  # with annotations
+    nothing: int  # of them: looked at, and nothing is there
+    boxes: int
+    boxes_per_label: dict[str, int]
+    difficult: int  # of the boxes
+    difficult_kept: bool  # YOLO has no mark for them
+    photos: int  # files of photos, those without annotations included
+
+
+def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> Written:
+    """Write all annotations of what is not in the trash, and the photos (also those that nobody has looked at yet).
+
+    Errors: InvalidInput (an unknown format).
+    """
+    if format not in FORMATS:
+        raise InvalidInput(f'format must be one of {", ".join(FORMATS)}', field='format')
+    names = names_of(project)
+    annotations = _annotations(project, names)
+    with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, data in WRITERS[format](annotations):
+            archive.writestr(name, data)
+        count = _write_photos(archive, project, names, PHOTOS[format]) if photos else 0
+        written = _count(annotations, format, count)
+        archive.writestr(MANIFEST, json.dumps(vars(written), ensure_ascii=False, indent=1))
+    return written
+
+
+def zip_file(project: Project, format: str, *, photos: bool = True) -> IO[bytes]:
+    """As write_zip, into a temporary file that is gone when it is closed."""
+    target = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115  whoever sends it closes it
+    write_zip(project, format, target, photos=photos)
+    target.seek(0)
+    return target
+
+
+def names_of(project: Project) -> dict[uuid.UUID, str]:
+    """A name of its own for each image that is present: that of its file, where no other has it and it is safe to unpack."""
+    rows = list(
+        Image.objects.present().filter(project=project).order_by('created_at', 'id').values_list('id', 'name', 'digest', 'key')
+    )
+    plain = {key: _safe(name, digest, stored) for key, name, digest, stored in rows}
+    shared = {name for name, count in Counter(name.casefold() for name in plain.values()).items() if count > 1}
+    return {key: _told_apart(plain[key], digest) if plain[key].casefold() in shared else plain[key] for key, _, digest, _ in rows}
+
+
+def _safe(name: str, digest: str, stored: str) -> str:
+    suffix = PurePosixPath(stored).suffix
+    try:
+        path = relative_name(name)
+    except ValueError:
+        return f'image-{digest[:12]}{suffix}'
+    if archives.may_hold_image(path):
+        return path
+    return f'{path}{suffix}' if archives.may_hold_image(f'{path}{suffix}') else f'image-{digest[:12]}{suffix}'
+
+
+def _told_apart(name: str, digest: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_name(f'{path.stem}-{digest[:12]}{path.suffix}'))
+
+
+def _annotations(project: Project, names: dict[uuid.UUID, str]) -> Annotations:
+    labels = tuple(Label.objects.filter(project=project).order_by('name').values_list('name', flat=True))
+    return Annotations(labels, tuple(_annotated(annotating.rows_of(project).iterator(500), names)))
+
+
+def _annotated(rows: Iterable[Image], names: dict[uuid.UUID, str]) -> Iterator[AnnotatedImage]:
+    for row in rows:
+        if name := names.get(row.pk):  # none: it came in after the names were read
+            yield AnnotatedImage(name, Size(row.width, row.height), tuple(annotating.drawn_box(box) for box in row.boxes.all()))
+
+
+def _write_photos(archive: zipfile.ZipFile, project: Project, names: dict[uuid.UUID, str], folder: str) -> int:
+    keys = dict(Image.objects.filter(project=project, deleted_at=None).values_list('id', 'key'))
+    for image_id, name in names.items():
+        # Compressed already: packing them again takes long and gains nothing.
+        archive.writestr(f'{folder}/{name}', storage.read(keys[image_id]), zipfile.ZIP_STORED)
+    return len(names)
+
+
+def _count(annotations: Annotations, format: str, photos: int) -> Written:
+    boxes: list[Box] = [box for image in annotations.images for box in image.boxes]
+    counts = Counter(box.label for box in boxes)
+    return Written(
+        format=format,
+        labels=annotations.labels,
+        images=len(annotations.images),
+        nothing=sum(not image.boxes for image in annotations.images),
+        boxes=len(boxes),
+        boxes_per_label={label: counts[label] for label in annotations.labels},
+        difficult=sum(box.difficult for box in boxes),
+        difficult_kept=format != 'yolo',
+        photos=photos,
+    )

@@ -1,0 +1,31 @@
+"""`manage.py export_boxes PROJECT FILE`: a project's boxes (and photos) as a zip that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from recognition import local_boxes
+from recognition.box_export import FORMATS
+from recognition.errors import GraftError
+
+
+class Command(BaseCommand):
+    help = 'Export the boxes of a project, with its photos, as a zip in Pascal VOC, COCO, YOLO or CSV.'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument('project', help='id')
+        parser.add_argument('file', type=Path, help='the zip to write')
+        parser.add_argument('--format', default='coco', choices=FORMATS)
+        parser.add_argument('--without-photos', action='store_true')
+
+    def handle(self, *, project: str, file: Path, format: str, without_photos: bool, **options: Any) -> None:
+        try:
+            written = local_boxes.export_to(project, file, format, photos=not without_photos)
+        except (GraftError, OSError) as error:
+            raise CommandError(str(error)) from error
+        lost = ' (YOLO has no mark for difficult ones)' if written.difficult and not written.difficult_kept else ''
+        said = f'{written.boxes} boxes on {written.images} photos, {written.nothing} of them with nothing'
+        self.stdout.write(f'{file}: {said}; {written.photos} photos in the zip{lost}')

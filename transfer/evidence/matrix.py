@@ -1,0 +1,188 @@
+"""Finetune every source on every target: `python -m transfer.evidence.matrix` reads a JSON request, writes a JSON line a cell.
+
+Request: targets (a folder), out (a folder), cache (a folder), sources (SourceCards), reference (a SourceCard or null), setup
+(per_class, seeds, side, plan, scale, device). Each finished cell is a file of OUT/cells, written aside and renamed: a run that
+was broken off goes on where it was, and several runs on one folder share the work (a cell is locked while somebody is at it).
+The last line holds `finished`, or `refused`: the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from p2l.signatures import mean_feature
+from transfer.data.cache import open_pixels
+from transfer.device import choose_device
+from transfer.evidence.cell import Setup, run_cell
+from transfer.evidence.targets import Target, part, read_targets, split
+from transfer.features import Machine, Network, extract_anew
+from transfer.spec import SourceCard, TrainingError
+from transfer.zoo.loading import load
+from transfer.zoo.registry import architecture
+
+DIGITS = 6  # of a stored feature
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell to be filled."""
+
+    target: Target
+    card: SourceCard
+    seed: int
+
+    @property
+    def file(self) -> str:
+        return f'{self.target.name}--{self.card.name}--{self.seed}.json'
+
+
+def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Fill the cells that the folder lacks; tells of each one. TrainingError: a target or a source cannot be used."""
+    setup = Setup(**request['setup'])
+    out, cache = Path(request['out']), Path(request['cache'])
+    targets = read_targets(Path(request['targets']))
+    sources = [_at_side(SourceCard(**card), setup.side) for card in request['sources']]
+    reference = SourceCard(**request['reference']) if request['reference'] else None
+    _begin(out, targets, sources, reference, setup)
+    machine = Machine(choose_device(setup.device), 'auto', cache, lambda sentence: None, lambda done: None)
+    places = [Place(target, card, seed) for seed in range(setup.seeds) for target in targets for card in sources]
+    speed = _Speed(len(places))
+    for place in places:
+        path = out / 'cells' / place.file
+        with _claimed(path) as mine:
+            if not mine or path.exists():
+                yield speed.passed(place.file)
+                continue
+            rows = split(place.target.manifest, setup.per_class, place.seed)
+            if reference is not None:
+                _look(place.target, rows.learned, reference, place.seed, machine, out)
+            write_aside(path, run_cell(place.target, rows, place.card, place.seed, setup, machine))
+        yield speed.told(place.file)
+
+
+def write_aside(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f'.{path.stem}.{uuid.uuid4().hex}.part')
+    aside.write_text(json.dumps(values, indent=1) + '\n')
+    os.replace(aside, path)
+
+
+def _at_side(card: SourceCard, side: int) -> SourceCard:
+    network = architecture(card.architecture)
+    return card if not side or network.fixed_side else dataclasses.replace(card, side=max(side, network.min_side))
+
+
+def _begin(out: Path, targets: tuple[Target, ...], sources: list[SourceCard], reference: SourceCard | None, setup: Setup) -> None:
+    """Write down what is compared, or check that the folder was begun with the same: cells of two setups are not comparable."""
+    wanted = {
+        'setup': dataclasses.asdict(setup) | {'seeds': 0},  # more seeds may be added later
+        'reference': reference.digest if reference else '',
+    }
+    path = out / 'setup.json'
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if known and {key: known[key] for key in wanted} != wanted:
+        raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
+    cards = {card.name: _described(card) for card in sources}
+    facts = {target.name: {'digest': target.manifest.digest, 'labels': list(target.manifest.labels)} for target in targets}
+    for name, old, new in [('source', known.get('sources', {}), cards), ('target', known.get('targets', {}), facts)]:
+        if changed := [key for key in new if key in old and old[key] != new[key]]:
+            raise TrainingError(f'The {name} {changed[0]} has changed since the evaluation in {out} began; give another folder.')
+    merged = {'sources': known.get('sources', {}) | cards, 'targets': known.get('targets', {}) | facts}
+    write_aside(path, wanted | merged)
+
+
+def _described(card: SourceCard) -> dict[str, Any]:
+    names = ('name', 'title', 'architecture', 'digest', 'dataset', 'images', 'classes', 'side')
+    return {name: getattr(card, name) for name in names} | {'signature': list(card.signature)}
+
+
+def _look(target: Target, rows: np.ndarray, reference: SourceCard, seed: int, machine: Machine, out: Path) -> None:
+    """The target's mean feature under the reference, whole and by class: what every divergence is computed from."""
+    path = out / 'looks' / f'{target.name}--{seed}.json'
+    if path.exists():
+        return
+    learned = part(target.manifest, rows)
+    network = Network(reference, architecture(reference.architecture), load(reference))
+    pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.beat)
+    extract_anew(network, pixels, machine)  # warms up, and chooses the precision
+    now = time.process_time if machine.device.type == 'cpu' else time.perf_counter
+    start = now()
+    features = np.maximum(extract_anew(network, pixels, machine), 0)
+    seconds = now() - start
+    labels = np.array([image.label for image in learned.images])
+    means = [mean_feature(features[labels == label]) for label in range(len(learned.labels))]
+    values = {
+        'target': target.name,
+        'seed': seed,
+        'seconds': round(seconds, 3),
+        'mean': _rounded(mean_feature(features)),
+        'class_means': [_rounded(mean) for mean in means],
+        'class_images': np.bincount(labels).tolist(),
+    }
+    write_aside(path, values)
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[bool]:
+    """Whether this process is the one that fills the cell. The system releases the lock at its holder's death."""
+    folder = path.parent / 'locks'
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / hashlib.sha256(path.name.encode()).hexdigest()[:16]).open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+class _Speed:
+    """How many cells are through, and how long the others will take at the speed of this run."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.through, self.made, self.start = count, 0, 0, time.monotonic()
+
+    def passed(self, name: str) -> dict[str, Any]:
+        self.through += 1
+        return {'cell': name, 'through': self.through, 'of': self.count, 'seconds_left': None}
+
+    def told(self, name: str) -> dict[str, Any]:
+        self.made += 1
+        left = (time.monotonic() - self.start) / self.made * (self.count - self.through - 1)
+        return self.passed(name) | {'seconds_left': round(left)}
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    torch.set_num_threads(int(request.get('threads', 0)) or torch.get_num_threads())
+    try:
+        for line in fill_matrix(request):
+            sys.stdout.write(json.dumps(line) + '\n')
+            sys.stdout.flush()
+        answer: dict[str, Any] = {'finished': True}
+    except TrainingError as error:
+        answer = {'refused': error.message}
+    sys.stdout.write(json.dumps(answer) + '\n')
+
+
+if __name__ == '__main__':
+    main()
