@@ -6,17 +6,20 @@
     graph.xml graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
     model.onnx           the same graph for other programs (absent for a provisional model)
 
+Of a detector the graphs are others: see transfer.detector_graphs.
+
 Nothing here imports torch but `seal`, so that a serving process can read an artifact without it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +68,7 @@ class Meta:
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    detection: dict[str, Any] = field(default_factory=dict)  # of a detector: its kind, its options, how it is fed; else empty
     files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
     digest: str = ''
 
@@ -93,9 +97,7 @@ def seal(
     """
     from transfer import exporting  # torch; whoever seals has it loaded already
 
-    aside = folder.with_name(f'.{folder.name}.{uuid.uuid4().hex}')
-    aside.mkdir(parents=True)
-    try:
+    with written_aside(folder) as aside:
         engine = exporting.export(model, preprocessing, temperature, sample, aside, keep_onnx=not provisional)
         report = dataclasses.replace(report, sealing=engine)
         meta = Meta(
@@ -104,20 +106,29 @@ def seal(
             preprocessing=preprocessing,
             temperature=float(temperature),
             engine=engine,
-            source=_without_signature(dataclasses.asdict(source)),
+            source=without_signature(source),
             why=why,
             provisional=provisional,
-            spec=_slim_spec(spec),
+            spec=slim_spec(spec),
             data_digest=report.data_digest,
             seed=spec.seed,
             versions=exporting.versions(),
             report=report.to_json(),
         )
         digest = write_meta(aside, meta)
+    return SealedModel(str(folder), digest, report)
+
+
+@contextlib.contextmanager
+def written_aside(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder`, renamed there when the body has filled it, and gone when the body fails."""
+    aside = folder.with_name(f'.{folder.name}.{uuid.uuid4().hex}')
+    aside.mkdir(parents=True)
+    try:
+        yield aside
         _put_in_place(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return SealedModel(str(folder), digest, report)
 
 
 def write_meta(folder: Path, meta: Meta) -> str:
@@ -186,14 +197,13 @@ def _put_in_place(aside: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _slim_spec(spec: TrainSpec) -> dict[str, Any]:
+def slim_spec(spec: TrainSpec) -> dict[str, Any]:
     """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be most of the file."""
     values = spec.to_json()
-    values['sources'] = [_without_signature(card) for card in values['sources']]
-    if values['reference']:
-        values['reference'] = _without_signature(values['reference'])
+    values['sources'] = [without_signature(card) for card in spec.sources]
+    values['reference'] = without_signature(spec.reference) if spec.reference else None
     return values
 
 
-def _without_signature(card: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in card.items() if name != 'signature'}
+def without_signature(card: SourceCard) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(card).items() if name != 'signature'}

@@ -62,9 +62,7 @@ def eleven_point(curve: Curve) -> float:
 
 def interpolated(curve: Curve, points: int) -> float:
     """The same over any number of evenly spaced recalls (COCO takes 101)."""
-    recall, best = curve.recall(), _envelope(curve.precision())
-    places = np.searchsorted(recall, np.linspace(0, 1, points) - 1e-12)
-    return float(np.mean(np.append(best, 0.0)[places]))
+    return _interpolated(curve.right, np.ones(len(curve.right)), curve.objects, points)
 
 
 def all_point(curve: Curve) -> float:
@@ -79,7 +77,7 @@ def mean_ap(kinds: Sequence[Curve], points: int = 11) -> float | None:
 
 
 def interval(truths: Sequence[Truth], kinds: Sequence[Curve], draws: int = 200, seed: int = 0) -> tuple[float, float]:
-    """95 % of the all-point mean AP when images are drawn again with replacement (percentile bootstrap)."""
+    """95 % of the VOC 2007 mean AP when images are drawn again with replacement (percentile bootstrap)."""
     rng = np.random.default_rng(seed)
     wanted = np.array([[np.sum((t.labels == c.label) & ~t.difficult) for t in truths] for c in kinds]).reshape(len(kinds), -1)
     values = []
@@ -87,7 +85,7 @@ def interval(truths: Sequence[Truth], kinds: Sequence[Curve], draws: int = 200, 
         weights = rng.multinomial(len(truths), np.full(len(truths), 1 / len(truths)))
         objects = wanted @ weights
         drawn = [
-            _area(curve.right * weights[curve.images], weights[curve.images], int(n))
+            _interpolated(curve.right * weights[curve.images], weights[curve.images], int(n), 11)
             for curve, n in zip(kinds, objects, strict=True)
             if n
         ]
@@ -178,6 +176,16 @@ def _curve(label: int, truths: Sequence[Truth], found: Sequence[Detections], mar
 
 def _envelope(precision: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(precision[::-1])[::-1]
+
+
+def _interpolated(right: np.ndarray, counted: np.ndarray, objects: int, points: int) -> float:
+    """The interpolated AP of detections that count `counted` times each, `right` of them right."""
+    if not objects or not len(right):
+        return 0.0
+    hits, said = np.cumsum(right), np.cumsum(counted)
+    precision = np.divide(hits, said, out=np.zeros(len(hits)), where=said > 0)
+    places = np.searchsorted(hits / objects, np.linspace(0, 1, points) - 1e-12)
+    return float(np.mean(np.append(_envelope(precision), 0.0)[places]))
 
 
 def _area(right: np.ndarray, counted: np.ndarray, objects: int) -> float:

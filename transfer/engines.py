@@ -35,16 +35,17 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-class OpenVinoEngine:
-    """A compiled graph with one inference request a lane; each lane computes on one thread.
+class Graph:
+    """A compiled graph of one input and one output, with one inference request a lane; each lane computes on one thread.
 
     One thread a lane, because two lanes use two cores better than one image does, and cost nothing on a busy machine.
     """
 
-    def __init__(self, graph: Path, precision: str, lanes: int) -> None:
+    def __init__(self, path: Path, warm: np.ndarray | None, precision: str = 'float32', lanes: int = 1) -> None:
+        """`warm`: a first input of a shape that the graph takes; None: one image of zeros, by the graph's own input."""
         self.lanes = lanes
         self._compiled = _core().compile_model(
-            _core().read_model(graph),
+            _core().read_model(path),
             'CPU',
             {
                 'NUM_STREAMS': lanes,
@@ -55,29 +56,39 @@ class OpenVinoEngine:
             },
         )
         self._requests: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
+        example = self._one_image() if warm is None else warm
         with _first_inference:
             for _ in range(lanes):
-                self._requests.put(self._warm_request())
+                request = self._compiled.create_infer_request()
+                _infer(request, example)
+                self._requests.put(request)
 
-    def _warm_request(self) -> openvino.InferRequest:
-        """A request that has answered once, for an image of zeros."""
+    def _one_image(self) -> np.ndarray:
         _, height, width, channels = self._compiled.input(0).get_partial_shape()
-        request = self._compiled.create_infer_request()
-        _infer(request, np.zeros((1, height.get_length(), width.get_length(), channels.get_length()), np.uint8))
-        return request
+        return np.zeros((1, height.get_length(), width.get_length(), channels.get_length()), np.uint8)
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (n, side, side, 3) -> float32 (n, classes). Safe from any thread; waits for a free lane."""
+    def run(self, values: np.ndarray) -> np.ndarray:
+        """The graph's input -> float32 output. Safe from any thread; waits for a free lane."""
         request = self._requests.get()
         try:
-            return _infer(request, images)
+            return _infer(request, values)
         finally:
             self._requests.put(request)
 
 
-def _infer(request: openvino.InferRequest, images: np.ndarray) -> np.ndarray:
+class OpenVinoEngine(Graph):
+    """A classifier's graph: uint8 (n, side, side, 3) -> float32 (n, classes)."""
+
+    def __init__(self, graph: Path, precision: str, lanes: int) -> None:
+        super().__init__(graph, None, precision, lanes)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        return self.run(images)
+
+
+def _infer(request: openvino.InferRequest, values: np.ndarray) -> np.ndarray:
     """Asynchronous, though we wait at once: so the graph runs in threads of its own. Run in the caller's thread (`infer`), the
     plug-in remembers streams by thread beyond the model's life, and a later model's first inference read freed memory."""
-    request.start_async([images], share_inputs=True)
+    request.start_async([values], share_inputs=True)
     request.wait()  # lets go of the interpreter's lock meanwhile
     return request.get_output_tensor().data.copy()

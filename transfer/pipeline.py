@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from transfer import detecting
 from transfer.artifacts import Preprocessing, seal
 from transfer.choosing import Chosen, choose, learn_first, rank_sources
+from transfer.data.detection_manifest import DetectionManifest
 from transfer.data.manifest import Manifest
 from transfer.data.splits import trainable
 from transfer.device import choose_device
@@ -25,13 +27,16 @@ from transfer.workshop import Learned, Workshop
 SAMPLE = 32  # images on which the sealed graph is checked against torch
 
 
-def train(manifest: Manifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path) -> SealedModel:
-    """Learn a classifier from the manifest's images; returns the sealed model, in a folder of `workdir`.
+def train(manifest: Manifest | DetectionManifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path) -> SealedModel:
+    """Learn a classifier from the manifest's images, or a detector from its boxes; returns the sealed model, in a folder of
+    `workdir`.
 
     `workdir` holds the checkpoints: called again with the same one, the training goes on where it was and ends the same.
     `cache` holds what later trainings may use again (pixels, features) and may be emptied at any time.
     Errors: TrainingError and its kinds, each with a sentence for the user; Cancelled, from the report.
     """
+    if isinstance(manifest, DetectionManifest):
+        return detecting.train(manifest, spec, workdir, report, cache)
     manifest, notes = trainable(manifest)
     shop = Workshop(manifest, spec, choose_device(spec.device), cache, Course(report), list(notes))
     ranked = rank_sources(shop)

@@ -8,6 +8,9 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from transfer.fast_rcnn.spec import FastRcnnSpec
+from transfer.rcnn.spec import RcnnSpec
+
 
 class TrainingError(Exception):
     """A training cannot go on; the message is a sentence for the user."""
@@ -105,6 +108,13 @@ class TrainSpec:
     device: str = 'auto'  # auto, cpu, cuda
     precision: str = 'auto'  # auto (a timed probe decides), float32, bfloat16
     instant_only: bool = False  # stop after the linear model
+    # Detection: where things are, beside what they are.
+    task: str = 'classification'  # or detection
+    detector: str = 'auto'  # or rcnn, fast-rcnn, faster-rcnn
+    proposals: str = 'selective-search'  # the way to propose regions (transfer.proposals.METHODS)
+    held_out: float = 0.3  # share of the images that a detector is measured on and does not learn from
+    rcnn: RcnnSpec = field(default_factory=RcnnSpec)
+    fast_rcnn: FastRcnnSpec = field(default_factory=FastRcnnSpec)
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> TrainSpec:
@@ -154,6 +164,7 @@ class TrainReport:
     notes: tuple[str, ...] = ()  # sentences: batch halved, source skipped ...
     data_digest: str = ''
     seed: int = 0
+    detection: dict[str, Any] = field(default_factory=dict)  # of a detector: see transfer.detection_report
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -181,6 +192,9 @@ CHOICES = {
     'plan': ('auto', 'linear', 'last', 'several', 'all'),
     'device': ('auto', 'cpu', 'cuda'),
     'precision': ('auto', 'float32', 'bfloat16'),
+    'task': ('classification', 'detection'),
+    'detector': ('auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'),
+    'proposals': ('selective-search', 'opencv-girshick', 'opencv-single', 'opencv-fast', 'opencv-quality'),
 }
 LIMITS: dict[str, tuple[float, float]] = {
     'seed': (0, 2**32 - 1),
@@ -192,7 +206,30 @@ LIMITS: dict[str, tuple[float, float]] = {
     'jitter': (0, 1),
     'lighting': (0, 1),
     'patience': (1, 1000),
+    'held_out': (0.1, 0.9),
 }
+# Of the detectors' options, by name; whatever is not named here may be any finite number from 0 to a million.
+DETECTOR_LIMITS: dict[str, tuple[float, float]] = {
+    'short_side': (64, 2000),
+    'long_side': (64, 4000),
+    'proposals': (1, 20_000),
+    'cpu_proposals': (1, 20_000),
+    'images_per_batch': (1, 16),
+    'rois_per_image': (4, 2048),
+    'foreground_share': (0.01, 1),
+    'pool': (1, 14),
+    'batch': (4, 4096),
+    'embed_batch': (1, 4096),
+    'context': (0, 64),
+    'svm_c': (1e-8, 1e4),
+    'hard_margin': (-1e6, 1e6),
+    'easy_margin': (-1e6, 1e6),
+    'min_score': (-1e6, 1),
+    'nms_iou': (0, 1),
+    'rate': (0, 10),
+    'per_class': (1, 1000),
+}
+ANY_NUMBER = (0.0, 1e6)
 
 
 def _check_choices(spec: TrainSpec) -> None:
@@ -205,6 +242,17 @@ def _check_choices(spec: TrainSpec) -> None:
     for group, rate in spec.rates.items():
         if not 0 <= rate <= 10:
             raise InvalidSpec(f'the learning rate of {group} must be between 0 and 10', 'rates')
+
+    for part in ('rcnn', 'fast_rcnn'):
+        _check_detector(part, getattr(spec, part))
+
+
+def _check_detector(part: str, options: Any) -> None:
+    for name, value in dataclasses.asdict(options).items():
+        lowest, highest = DETECTOR_LIMITS.get(name, ANY_NUMBER)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if not all(lowest <= number <= highest for number in numbers):
+            raise InvalidSpec(f'{part}.{name} must be between {lowest:g} and {highest:g}', f'{part}.{name}')
 
 
 def _build(kind: type[Any], values: object, where: str) -> Any:

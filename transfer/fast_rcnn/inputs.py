@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from transfer.data.decode import Upright
+from transfer.fast_rcnn.sizing import resized
 from transfer.fast_rcnn.spec import FastRcnnSpec
 
 
@@ -21,15 +21,12 @@ class Input:
 
 def prepared(photo: Upright, spec: FastRcnnSpec, mean: tuple[float, ...], std: tuple[float, ...], flip: bool = False) -> Input:
     """The short side at `short_side` unless the long one would pass `long_side`; mirrored when `flip`."""
-    factor = min(spec.short_side / min(photo.width, photo.height), spec.long_side / max(photo.width, photo.height))
-    width, height = max(1, round(photo.width * factor)), max(1, round(photo.height * factor))
-    shrinks = width < photo.pixels.shape[1]
-    resized = cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    pixels, scale = resized(photo, spec)
     if flip:
-        resized = resized[:, ::-1]
-    shares = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).float().div_(255)
+        pixels = pixels[:, ::-1]
+    shares = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(255)
     image = (shares - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
-    return Input(image, (width / photo.width, height / photo.height))
+    return Input(image, scale)
 
 
 def scaled(boxes: np.ndarray, scale: tuple[float, float]) -> Tensor:

@@ -34,6 +34,7 @@ class FastRcnn(nn.Module):
         # Sources differ a hundredfold in how large their features are; normalised, one learning rate fits them all.
         narrow = nn.Sequential(nn.Conv2d(body.channels, channels, 1), nn.GroupNorm(math.gcd(8, channels), channels), nn.ReLU())
         self.reduce = nn.Identity() if channels == body.channels else narrow
+        self.channels = channels  # of the map
         self.dense = dense or new_dense(channels * spec.pool**2, spec.hidden)
         width = [layer.out_features for layer in self.dense if isinstance(layer, nn.Linear)]
         width = width or [channels * spec.pool**2]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from transfer.checkpoints import Checkpoint
 from transfer.data.decode import decode_whole
 from transfer.data.detection_manifest import BoxedImage, DetectionManifest
 from transfer.fast_rcnn.inputs import Input, batched, prepared, scaled
@@ -33,10 +35,12 @@ def train(
     spec: FastRcnnSpec,
     report: Report,
     device: str = 'cpu',
+    checkpoint: Path | None = None,
 ) -> FastRcnn:
     """A detector in eval mode for the manifest's classes, begun from the card's weights; `proposals` in the manifest's order.
 
-    On one machine the same arguments give the same detector. TrainingError when no image has a box.
+    On one machine the same arguments give the same detector, also when an interrupted training goes on from its `checkpoint`.
+    TrainingError when no image has a box.
     """
     known = [regions(image, found, spec.proposals) for image, found in zip(manifest.images, proposals, strict=True)]
     known = [entry for entry in known if len(entry.boxes)]
@@ -47,7 +51,7 @@ def train(
     norms = normal(known, len(manifest.labels), spec)
     model.keep(norms)
     freeze(model, spec.frozen_stages)
-    _learn(model, known, norms, card, spec, report)
+    _learn(model, known, norms, card, spec, report, Checkpoint(checkpoint))
     model.eval()
     if spec.svd:
         model.dense = compress(model.dense, spec.svd).to(device)
@@ -84,27 +88,40 @@ def rates(model: FastRcnn, spec: FastRcnnSpec) -> list[dict[str, object]]:
     ]
 
 
-def _learn(model: FastRcnn, known: list[Regions], norms: Normal, card: SourceCard, spec: FastRcnnSpec, report: Report) -> None:
-    rng = np.random.default_rng(spec.seed)
+def _learn(
+    model: FastRcnn,
+    known: list[Regions],
+    norms: Normal,
+    card: SourceCard,
+    spec: FastRcnnSpec,
+    report: Report,
+    checkpoint: Checkpoint,
+) -> None:
     optimiser = SGD(rates(model, spec), momentum=spec.momentum)
     first_rates = [group['lr'] for group in optimiser.param_groups]
+    begun, mean_loss = checkpoint.resume(model, optimiser)
     steps, started = steps_of(len(known), spec), time.monotonic()
-    order: list[int] = []
-    mean_loss = 0.0
-    for step in range(steps):
-        while len(order) < spec.images_per_batch:
-            order += rng.permutation(len(known)).tolist()
-        chosen, order = order[: spec.images_per_batch], order[spec.images_per_batch :]
+    for step in range(begun, steps):
         factor = rate_factor(step, steps, spec)
         for group, rate in zip(optimiser.param_groups, first_rates, strict=True):
             group['lr'] = rate * factor
-        now = _step(model, optimiser, [known[index] for index in chosen], norms, card, spec, rng)
+        chosen = [known[index] for index in images_of(step, len(known), spec)]
+        # Chance comes from (seed, step) alone, so that a resumed training ends as an undisturbed one.
+        torch.manual_seed(spec.seed * 1_000_003 + step)
+        now = _step(model, optimiser, chosen, norms, card, spec, np.random.default_rng((spec.seed, step)))
         mean_loss = now if step == 0 else 0.95 * mean_loss + 0.05 * now
         if not math.isfinite(mean_loss):
             raise TrainingError('The training went astray: its loss is no number. Try a lower rate.')
-        left = (time.monotonic() - started) / (step + 1) * (steps - step - 1)
-        progress = Progress('finetune', (step + 1) / steps, epoch=step, epochs=steps, loss=mean_loss, seconds_left=left)
-        report.progress(progress)
+        checkpoint.keep(step + 1, mean_loss, model, optimiser, now=step == steps - 1)
+        left = (time.monotonic() - started) / (step + 1 - begun) * (steps - step - 1)
+        epoch, epochs = (math.ceil(count * spec.images_per_batch / len(known)) for count in (step + 1, steps))
+        report.progress(Progress('finetune', (step + 1) / steps, epoch=epoch, epochs=epochs, loss=mean_loss, seconds_left=left))
+
+
+def images_of(step: int, images: int, spec: FastRcnnSpec) -> list[int]:
+    """Which images a step learns from: passes over all of them, each in an order of its own."""
+    places = range(step * spec.images_per_batch, (step + 1) * spec.images_per_batch)
+    return [int(np.random.default_rng((spec.seed, 1, place // images)).permutation(images)[place % images]) for place in places]
 
 
 def rate_factor(step: int, steps: int, spec: FastRcnnSpec) -> float:

@@ -52,7 +52,14 @@ class Features:
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, number: int, values: np.ndarray) -> None:
-        np.save(self.folder / f'{number}.npy', values.astype(np.float16), allow_pickle=False)
+        aside = self.folder / f'{number}.part'
+        with aside.open('wb') as file:
+            np.save(file, values.astype(np.float16), allow_pickle=False)
+        aside.replace(self.folder / f'{number}.npy')
+
+    def has(self, number: int) -> bool:
+        """Whether an earlier attempt at this training put them there."""
+        return (self.folder / f'{number}.npy').exists()
 
     def get(self, number: int) -> np.ndarray:
         return np.load(self.folder / f'{number}.npy', allow_pickle=False).astype(np.float32)

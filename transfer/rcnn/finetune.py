@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
+from transfer.checkpoints import Checkpoint
 from transfer.rcnn.crops import warped
 from transfer.rcnn.embedding import normalised, own_pixels
 from transfer.rcnn.regions import Photos, Regions
@@ -22,22 +24,34 @@ SHARE = 0.5  # of the whole training's time, for the progress shown
 
 
 def finetune(
-    network: Architecture, model: nn.Module, known: list[Regions], classes: int, card: SourceCard, spec: RcnnSpec, report: Report
+    network: Architecture,
+    model: nn.Module,
+    known: list[Regions],
+    classes: int,
+    card: SourceCard,
+    spec: RcnnSpec,
+    report: Report,
+    checkpoint: Path | None = None,
 ) -> None:
     """Changes `model` in place; its last layer becomes one of classes + 1, background first."""
     network.replace_head(model, classes + 1)
     optimiser = SGD(rates(network, model, spec), momentum=spec.momentum)
     first_rates = [group['lr'] for group in optimiser.param_groups]
     foreground, background = windows(known, spec)
-    rng, photos, started = np.random.default_rng(spec.seed), Photos(), time.monotonic()
-    for step in range(spec.steps):
+    photos, started, kept = Photos(), time.monotonic(), Checkpoint(checkpoint)
+    begun, _ = kept.resume(model, optimiser)
+    for step in range(begun, spec.steps):
+        # Chance comes from (seed, step) alone, so that a resumed training ends as an undisturbed one.
+        rng = np.random.default_rng((spec.seed, step))
+        torch.manual_seed(spec.seed * 1_000_003 + step)
         for group, rate in zip(optimiser.param_groups, first_rates, strict=True):
             group['lr'] = rate * (0.1 if step >= spec.step_at * spec.steps else 1.0)
         chosen = drawn(foreground, background, spec, rng)
         value = _step(model, optimiser, known, chosen, photos, card, spec, rng)
         if not math.isfinite(value):
             raise TrainingError('The training went astray: its loss is no number. Try a lower rate.')
-        left = (time.monotonic() - started) / (step + 1) * (spec.steps - step - 1)
+        kept.keep(step + 1, value, model, optimiser, now=step == spec.steps - 1)
+        left = (time.monotonic() - started) / (step + 1 - begun) * (spec.steps - step - 1)
         done = SHARE * (step + 1) / spec.steps
         report.progress(Progress('finetune', done, epoch=step + 1, epochs=spec.steps, loss=value, seconds_left=left))
     model.eval()

@@ -41,10 +41,11 @@ def train(
     torch.manual_seed(spec.seed)
     network, model = architecture(card.architecture), load(card).to(device)
     if spec.steps:
-        finetune(network, model, known, classes, card, spec, report)
+        finetune(network, model, known, classes, card, spec, report, workdir / 'rcnn-finetuned.safetensors')
     store = Features(workdir / 'rcnn-features')
     for number in range(len(known)):
-        embed_all(network, model, known, card, spec, store, number)
+        if not store.has(number):
+            embed_all(network, model, known, card, spec, store, number)
         done = SHARE + 0.4 * (number + 1) / len(known)
         report.progress(Progress('features', done, f'{number + 1} of {len(known)} images'))
     scale = svm.scale_of(known, store.get, spec)

@@ -1,0 +1,222 @@
+"""From boxes to a sealed detector: learned, measured on other photos, resumed to the same result, and served without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from tests.transfer import drawn_scenes  # noqa: E402
+from tests.transfer.small_world import Ears  # noqa: E402
+from transfer import checkpoints  # noqa: E402
+from transfer.data.detection_manifest import DetectionManifest, LabelledBox  # noqa: E402
+from transfer.data.detection_splits import split, trainable  # noqa: E402
+from transfer.detector_serving import Detector  # noqa: E402
+from transfer.fast_rcnn.spec import FastRcnnSpec  # noqa: E402
+from transfer.pipeline import train  # noqa: E402
+from transfer.rcnn.spec import RcnnSpec  # noqa: E402
+from transfer.spec import CorruptArtifact, InvalidSpec, TrainingError, TrainSpec, UnreadableImage  # noqa: E402
+
+FAST = FastRcnnSpec(
+    short_side=96,
+    long_side=160,
+    rois_per_image=32,
+    reduce=16,
+    hidden=(32,),
+    pool=3,
+    frozen_stages=0,
+    epochs=12,
+    rate=0.002,
+    warm_up=5,
+)
+RCNN = RcnnSpec(cpu_proposals=60, steps=6, batch=16)
+
+
+@pytest.fixture(scope='module')
+def room(tmp_path_factory):
+    """A folder with twelve scenes and a cache that the tests of this module share."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp('detecting')
+    return folder, drawn_scenes.write_scenes(folder / 'scenes'), drawn_scenes.source(folder / 'sources')
+
+
+def spec_for(room, detector: str, **changes) -> TrainSpec:
+    return TrainSpec(sources=(room[2],), task='detection', detector=detector, fast_rcnn=FAST, rcnn=RCNN, **changes)
+
+
+def learn(room, detector: str, name: str, ears: Ears | None = None, **changes):
+    folder, manifest, _ = room
+    return train(manifest, spec_for(room, detector, **changes), folder / name, ears or Ears(), folder / 'cache')
+
+
+@pytest.fixture(scope='module')
+def fast(room):
+    return learn(room, 'fast-rcnn', 'fast')
+
+
+@pytest.fixture(scope='module')
+def rcnn(room):
+    return learn(room, 'rcnn', 'rcnn')
+
+
+def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
+    known = fast.report.detection
+    assert (known['learned'], known['measured']) == (8, 4)
+    assert known['proposals']['half'] == 1.0
+    assert known['ap11'] > 0.3
+    assert fast.report.accuracy == known['ap11']
+    assert fast.report.interval[0] <= fast.report.accuracy <= fast.report.interval[1]
+    assert json.loads(json.dumps(fast.report.to_json()))['winner'] == 'fast-rcnn'
+
+
+def test_the_report_says_for_each_class_how_many_there_were(fast, room):
+    measured = split(room[1], 0.3, 0)[1]
+    counts = [sum(box.label == label for image in measured.images for box in image.boxes) for label in (0, 1)]
+    assert [(row['label'], row['n']) for row in fast.report.detection['classes']] == list(
+        zip(drawn_scenes.LABELS, counts, strict=True)
+    )
+    curve = fast.report.detection['classes'][0]['curve']
+    assert all(0 <= recall <= 1 and 0 <= precision <= 1 for recall, precision, _ in curve)
+
+
+@pytest.mark.parametrize('which', ['fast', 'rcnn'])
+def test_a_sealed_detector_answers_as_it_was_measured_and_without_torch(which, room, request):
+    sealed = request.getfixturevalue(which)
+    assert sealed.report.sealing['name'] == 'openvino'
+    assert sealed.report.sealing['largest_difference'] < 0.01
+    image = next(image for image in split(room[1], 0.3, 0)[1].images if image.boxes)
+    code = (
+        'import sys; from pathlib import Path; from transfer.detector_serving import Detector;'
+        'found, photo = Detector(Path(sys.argv[1])).detect(Path(sys.argv[2]).read_bytes());'
+        'assert (photo.width, photo.height) == (120, 96);'
+        'assert "torch" not in sys.modules and len(found); print(found.boxes[0].tolist())'
+    )
+    told = subprocess.run([sys.executable, '-c', code, sealed.folder, image.path], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr[-2000:]
+    here, _ = Detector(Path(sealed.folder)).detect(Path(image.path).read_bytes())
+    assert json.loads(told.stdout) == here.boxes[0].tolist()
+
+
+@pytest.mark.parametrize('which', ['fast', 'rcnn'])
+def test_torch_rebuilds_the_detector_from_its_artifact(which, room, request, tmp_path):
+    folder = Path(request.getfixturevalue(which).folder)
+    photo = Path(room[1].images[0].path).read_bytes()
+    by_graph, _ = Detector(folder).detect(photo)
+    by_torch, _ = Detector(as_torch(folder, tmp_path / 'bare')).detect(photo)
+    shared = min(len(by_graph), len(by_torch))
+    np.testing.assert_allclose(by_torch.scores[:shared], by_graph.scores[:shared], atol=0.01)
+
+
+def as_torch(folder: Path, copy: Path) -> Path:
+    """The artifact as it is where no graph could be made."""
+    copy.mkdir()
+    (copy / 'weights.safetensors').write_bytes((folder / 'weights.safetensors').read_bytes())
+    meta = json.loads((folder / 'meta.json').read_text())
+    meta |= {'engine': {'name': 'torch'}, 'files': {'weights.safetensors': meta['files']['weights.safetensors']}}
+    (copy / 'meta.json').write_text(json.dumps(meta))
+    return copy
+
+
+def test_a_damaged_graph_is_named(fast, tmp_path):
+    copy = tmp_path / 'damaged'
+    copy.mkdir()
+    for path in Path(fast.folder).iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / 'heads.bin').write_bytes(b'nothing')
+    with pytest.raises(CorruptArtifact, match=r'heads\.bin'):
+        Detector(copy)
+
+
+def test_a_photo_that_is_none_is_refused(fast):
+    with pytest.raises(UnreadableImage):
+        Detector(Path(fast.folder)).detect(b'no photo')
+
+
+class Stopped(Exception):
+    """Stands for a kill: nothing of the training expects it."""
+
+
+@pytest.mark.parametrize('detector', ['fast-rcnn', 'rcnn'])
+def test_an_interrupted_training_ends_as_an_undisturbed_one(detector, room, request, monkeypatch):
+    monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
+    whole = request.getfixturevalue({'fast-rcnn': 'fast', 'rcnn': 'rcnn'}[detector])
+    counting = Ears()
+    monkeypatch.setattr('transfer.progress.EVERY', 0.0)
+    name = f'stopped-{detector}'
+    with pytest.raises(Stopped):
+        learn(room, detector, name, StopsIn('finetune', after=4))
+    resumed = learn(room, detector, name, counting)
+    assert Path(resumed.folder, 'weights.safetensors').read_bytes() == Path(whole.folder, 'weights.safetensors').read_bytes()
+    assert resumed.report.detection['ap11'] == whole.report.detection['ap11']
+    assert [heard.fraction for heard in counting.heard] == sorted(heard.fraction for heard in counting.heard)
+
+
+class StopsIn(Ears):
+    def __init__(self, phase: str, after: int) -> None:
+        super().__init__()
+        self.phase, self.left = phase, after
+
+    def progress(self, progress) -> None:
+        super().progress(progress)
+        self.left -= progress.phase == self.phase
+        if self.left == 0:
+            raise Stopped
+
+
+def test_a_detector_that_is_not_there_is_refused(room):
+    with pytest.raises(InvalidSpec, match='detector'):
+        TrainSpec.from_json({'detector': 'yolo'})
+    with pytest.raises(InvalidSpec, match=r'fast_rcnn\.short_side'):
+        TrainSpec.from_json({'fast_rcnn': {'short_side': 5}})
+    with pytest.raises(InvalidSpec, match='must be between'):
+        TrainSpec.from_json({'rcnn': {'svm_c': float('nan')}})
+
+
+def test_options_of_a_detector_survive_json():
+    spec = TrainSpec(fast_rcnn=FAST, rcnn=RCNN, detector='rcnn', task='detection')
+    assert TrainSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_split_has_each_class_on_both_sides_and_does_not_hang_on_the_order():
+    manifest = DetectionManifest(
+        ('common', 'rare'),
+        tuple(dataclasses.replace(EMPTY, digest=f'{n:02}', boxes=(box(0),) if n > 1 else (box(1),)) for n in range(20)),
+    )
+    for seed in range(5):
+        learned, measured = split(manifest, 0.3, seed)
+        assert len(learned.images) + len(measured.images) == 20
+        for part in (learned, measured):
+            assert {found.label for image in part.images for found in image.boxes} == {0, 1}
+        turned = DetectionManifest(manifest.labels, manifest.images[::-1])
+        assert {image.digest for image in split(turned, 0.3, seed)[1].images} == {image.digest for image in measured.images}
+
+
+def test_copies_of_a_photo_stay_on_one_side():
+    images = tuple(dataclasses.replace(EMPTY, digest=f'{n % 6}', boxes=(box(0),)) for n in range(12))
+    learned, measured = split(DetectionManifest(('thing',), images), 0.3, 1)
+    assert not {image.digest for image in learned.images} & {image.digest for image in measured.images}
+
+
+def test_a_class_on_one_photo_is_left_out_and_too_few_photos_are_refused():
+    images = [dataclasses.replace(EMPTY, digest=f'{n}', boxes=(box(1),)) for n in range(5)]
+    images[0] = dataclasses.replace(images[0], boxes=(box(0), box(1)))
+    kept, notes = trainable(DetectionManifest(('once', 'often'), tuple(images)))
+    assert kept.labels == ('often',)
+    assert [found.label for image in kept.images for found in image.boxes] == [0] * 5
+    assert 'once' in notes[0]
+    with pytest.raises(TrainingError, match='at least 4'):
+        trainable(DetectionManifest(('often',), (images[1], images[2])))
+
+
+EMPTY = drawn_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')
+
+
+def box(label: int) -> LabelledBox:
+    return LabelledBox(10, 10, 40, 40, label)

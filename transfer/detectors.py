@@ -1,0 +1,103 @@
+"""The detectors behind one face: trained from the same things, asked in the same way, sealed in the same way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from transfer import detector_graphs
+from transfer.artifacts import Preprocessing
+from transfer.data.detection_manifest import DetectionManifest
+from transfer.detector_serving import FoundBy
+from transfer.fast_rcnn import detector as fast_detector
+from transfer.fast_rcnn import train as fast_training
+from transfer.rcnn import detector as rcnn_detector
+from transfer.rcnn import regions as rcnn_regions
+from transfer.rcnn import train as rcnn_training
+from transfer.spec import InvalidSpec, Report, SourceCard, TrainSpec
+
+DEFAULT = 'fast-rcnn'
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a detector learns from."""
+
+    manifest: DetectionManifest
+    proposals: Sequence[np.ndarray]  # of its images, in order
+    card: SourceCard
+    workdir: Path  # checkpoints
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A detector in memory."""
+
+    kind: str  # rcnn, fast-rcnn, faster-rcnn
+    find: FoundBy
+    write: Callable[[Path], str]  # weights and graphs into a folder; why there are no graphs, or ''
+    facts: dict[str, Any]  # what rebuilds it and feeds it: Meta.detection
+
+
+def kind_of(spec: TrainSpec) -> str:
+    """The detector that is meant. InvalidSpec for one that is not there yet."""
+    kind = DEFAULT if spec.detector == 'auto' else spec.detector
+    if kind not in WAYS:
+        raise InvalidSpec(f'detector must be one of {", ".join(WAYS)}', 'detector')
+    return kind
+
+
+def fitted(spec: TrainSpec, device: torch.device) -> TrainSpec:
+    """The spec as this machine can do it: R-CNN looks at fewer regions where there is no GPU."""
+    if device.type == 'cuda':
+        return spec
+    few = min(spec.rcnn.proposals, spec.rcnn.cpu_proposals)
+    return dataclasses.replace(spec, rcnn=dataclasses.replace(spec.rcnn, proposals=few))
+
+
+def limit_of(kind: str, spec: TrainSpec) -> int:
+    """How many proposals an image the detector looks at."""
+    return spec.rcnn.proposals if kind == 'rcnn' else spec.fast_rcnn.proposals
+
+
+def learn(kind: str, lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
+    """TrainingError when no image has a box; Cancelled from the report."""
+    return WAYS[kind](lesson, spec, report)
+
+
+def _fast_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
+    options, card, device = dataclasses.replace(spec.fast_rcnn, seed=spec.seed), lesson.card, lesson.device.type
+    checkpoint = lesson.workdir / 'fast-rcnn.safetensors'
+    model = fast_training.train(lesson.manifest, lesson.proposals, card, options, report, device, checkpoint)
+    return Trained(
+        'fast-rcnn',
+        lambda photo, proposals: fast_detector.detect(model, photo, proposals, options, card),
+        lambda folder: detector_graphs.write_fast(model, Preprocessing.of(card), folder),
+        {
+            'spec': dataclasses.asdict(options),
+            'stride': model.stride,
+            'channels': model.channels,
+            'least_side': options.short_side,
+        },
+    )
+
+
+def _rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
+    options, card, device = dataclasses.replace(spec.rcnn, seed=spec.seed), lesson.card, lesson.device.type
+    trained = rcnn_training.train(lesson.manifest, lesson.proposals, card, options, lesson.workdir, report, device)
+    return Trained(
+        'rcnn',
+        lambda photo, proposals: rcnn_detector.detect(trained, photo, proposals),
+        lambda folder: detector_graphs.write_rcnn(trained, Preprocessing.of(card), folder),
+        {'spec': dataclasses.asdict(options), 'least_side': rcnn_regions.LEAST},
+    )
+
+
+WAYS: dict[str, Callable[[Lesson, TrainSpec, Report], Trained]] = {'rcnn': _rcnn, 'fast-rcnn': _fast_rcnn}
