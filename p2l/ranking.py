@@ -13,11 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from p2l.scores import WEIGHTS, kl_divergences, similarity_scores, size_scores
-from p2l.signatures import Floats, log_signatures, mean_feature, signature
+from p2l.scores import (
+    DIVERGENCES,
+    WEIGHTS,
+    divergences,
+    earth_movers_distance,
+    kl_divergences,
+    similarity_scores,
+    size_scores,
+)
+from p2l.signatures import Floats, Look, log_signatures, look_by_class, mean_feature, signature
 
 BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however large the zoo
 DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
+EARTH_DRAWS = 20  # bootstraps of the earth mover's distance: each is a linear program for every candidate
 PER_DATASET = 2  # of a shortlist: its members should not all be networks of one data set
 
 
@@ -29,6 +38,7 @@ class Candidate:
     images: int  # of the data set it was trained on
     signature: Sequence[float] | Floats | None = None  # mean reference feature (d,) of that set; None: nobody has its images
     dataset: str = ''  # '': not known
+    look: Look | None = None  # the same set class by class; without it the set counts as one class (emd only)
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Ranked:
     """A candidate with its score and the parts of it. Best first in every list."""
 
     name: str
-    divergence: float | None  # KL(target || source) in nats; None without a signature
+    divergence: float | None  # in nats where it is KL or JS; None without a signature
     images: int
     similarity_part: float  # w_sim * z(-divergence); 0, the candidates' mean, without a signature
     size_part: float  # w_size * z(log images)
@@ -52,26 +62,29 @@ def rank(
     weights: tuple[float, float] = WEIGHTS,
     seed: int = 0,
     bootstraps: int = 200,
+    divergence: str = 'kl',
+    labels: ArrayLike | None = None,
 ) -> list[Ranked]:
     """The candidates, best first; equal scores keep the given order. target_features: (n, d), non-negative.
 
-    ValueError naming the candidate whose signature is not one of d numbers.
+    divergence: one of p2l.scores.DIVERGENCES; `emd` looks at the classes, `labels` int (n,).
+    ValueError naming the candidate whose signature is not one of d numbers, or an unknown divergence.
     """
     if not candidates:
         return []
     features = np.asarray(target_features, dtype=np.float64)
-    target = mean_feature(features)
-    field = _Field(candidates, len(target), weights)
-    divergences = field.divergences(target[None])
-    parts = field.similarity_parts(divergences)[0]
+    mean_feature(features)  # refuses what is no feature matrix
+    field = _Field(features, labels, candidates, weights, divergence)
+    found = field.divergences(np.ones((1, len(features))))
+    parts = field.similarity_parts(found)[0]
     scores = parts + field.size_parts
-    stability = _share_of_first_places(features, field, seed, bootstraps)
-    nats = np.full(len(candidates), np.nan)
-    nats[field.signed] = divergences[0]
+    stability = _share_of_first_places(field, seed, bootstraps)
+    values = np.full(len(candidates), np.nan)
+    values[field.signed] = found[0]
     ranked = [
         Ranked(
             name=candidate.name,
-            divergence=None if np.isnan(nats[index]) else float(nats[index]),
+            divergence=None if np.isnan(values[index]) else float(values[index]),
             images=candidate.images,
             similarity_part=float(parts[index]),
             size_part=float(field.size_parts[index]),
@@ -96,24 +109,49 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
 
 
 class _Field:
-    """The candidates laid out for arithmetic."""
+    """Target and candidates laid out for arithmetic."""
 
-    def __init__(self, candidates: Sequence[Candidate], width: int, weights: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        features: Floats,
+        labels: ArrayLike | None,
+        candidates: Sequence[Candidate],
+        weights: tuple[float, float],
+        divergence: str,
+    ) -> None:
+        if divergence not in DIVERGENCES:
+            raise ValueError(f'there is no divergence {divergence!r}; there are {", ".join(DIVERGENCES)}')
+        self.features, self.kind = features, divergence
+        self.labels = np.zeros(len(features), dtype=int) if labels is None else np.asarray(labels)
+        width = features.shape[1]
         means = {index: _checked(candidate, width) for index, candidate in enumerate(candidates) if _has_signature(candidate)}
         self.signed = np.array([index in means for index in range(len(candidates))])
-        self.logs = log_signatures(np.stack(list(means.values()))) if means else np.empty((0, width))
+        self.means = np.stack(list(means.values())) if means else np.empty((0, width))
+        self.looks = [candidates[index].look or Look(mean[None], np.ones(1)) for index, mean in means.items()]
+        self.logs: Floats | None = None
         self.similarity_weight, size_weight = weights
         self.size_parts = size_weight * size_scores([candidate.images for candidate in candidates])
 
-    def divergences(self, means: Floats) -> Floats:
-        """Mean target features (b, d) to (b, signed candidates)."""
-        return kl_divergences(signature(means), self.logs)
+    def divergences(self, draws: Floats) -> Floats:
+        """How often each of the target's images counts (b, n) to (b, signed candidates)."""
+        if not len(self.means):
+            return np.empty((len(draws), 0))
+        if self.kind != 'emd':
+            targets = draws @ self.features / draws.sum(1, keepdims=True)
+            return self._from_kept_logs(targets) if self.kind == 'kl' else divergences(self.kind, targets, self.means)
+        looks = [look_by_class(self.features, self.labels, draw) for draw in draws]
+        return np.array([[earth_movers_distance(look, other) for other in self.looks] for look in looks])
 
-    def similarity_parts(self, divergences: Floats) -> Floats:
+    def _from_kept_logs(self, targets: Floats) -> Floats:
+        if self.logs is None:
+            self.logs = log_signatures(self.means)
+        return kl_divergences(signature(targets), self.logs)
+
+    def similarity_parts(self, found: Floats) -> Floats:
         """(b, signed candidates) to (b, candidates): an unsigned candidate stands at the mean, 0."""
-        parts = np.zeros((len(divergences), len(self.signed)))
-        if len(self.logs):
-            parts[:, self.signed] = self.similarity_weight * similarity_scores(divergences)
+        parts = np.zeros((len(found), len(self.signed)))
+        if len(self.means):
+            parts[:, self.signed] = self.similarity_weight * similarity_scores(found)
         return parts
 
 
@@ -128,15 +166,14 @@ def _checked(candidate: Candidate, width: int) -> Floats:
     return values
 
 
-def _share_of_first_places(features: Floats, field: _Field, seed: int, bootstraps: int) -> Floats:
+def _share_of_first_places(field: _Field, seed: int, bootstraps: int) -> Floats:
     """How often each candidate wins when the target's images are drawn anew, with replacement."""
-    images = len(features)
+    images, count = len(field.features), min(bootstraps, EARTH_DRAWS) if field.kind == 'emd' else bootstraps
     wins = np.zeros(len(field.signed))
-    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=bootstraps)
-    means = draws @ features / images
+    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=count)
     rows = max(1, BLOCK // len(field.signed))
-    for start in range(0, bootstraps, rows):
-        scores = field.similarity_parts(field.divergences(means[start : start + rows])) + field.size_parts
+    for start in range(0, count, rows):
+        scores = field.similarity_parts(field.divergences(draws[start : start + rows])) + field.size_parts
         first = np.round(scores, DECIMALS).argmax(axis=1)
         wins += np.bincount(first, minlength=len(wins))
-    return wins / max(1, bootstraps)
+    return wins / max(1, count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -32,3 +34,27 @@ def signature(means: ArrayLike) -> Floats:
 def log_signatures(means: ArrayLike) -> Floats:
     """Stored mean features (m, d) to what is kept ready for scoring: the logarithms of their signatures."""
     return np.log(signature(means))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a data set looks like class by class: the mean feature of each class (c, d), and how many images it has (c,)."""
+
+    means: Floats
+    images: Floats
+
+    def __post_init__(self) -> None:
+        if self.means.ndim != 2 or self.images.shape != (len(self.means),) or not len(self.means):
+            raise ValueError(f'one mean and one count a class are needed, not {self.means.shape} and {self.images.shape}')
+        if not np.isfinite(self.means).all() or self.means.min() < 0 or self.images.min() <= 0:
+            raise ValueError('the means must be finite and not negative, and every class must have an image')
+
+
+def look_by_class(features: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> Look:
+    """(n, d) features of n images and their classes, int (n,), to their look; `weights` (n,) count an image more than once."""
+    values, classes = np.asarray(features, dtype=np.float64), np.asarray(labels)
+    counts = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    members = np.eye(int(classes.max()) + 1)[classes].T * counts
+    present = members.sum(1) > 0
+    totals = members[present].sum(1)
+    return Look(members[present] @ values / totals[:, None], totals)

@@ -6,6 +6,7 @@ from scipy.stats import entropy, zscore
 
 from p2l import ranking
 from p2l.ranking import Candidate, Ranked, rank, shortlist
+from p2l.signatures import Look
 
 D = 24
 
@@ -120,3 +121,26 @@ def test_a_shortlist_takes_two_of_one_data_set_while_others_are_left():
     assert [item.name for item in shortlist(row[:3], 3)] == ['i1', 'i2', 'i3']
     unknown = [item('a', ''), item('b', ''), item('c', '')]
     assert [item.name for item in shortlist(unknown, 3)] == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('divergence', ['kl', 'kl_reverse', 'js', 'cosine', 'emd'])
+def test_every_divergence_finds_the_targets_own_domain(world, divergence):
+    features, candidates = world
+    ranked = rank(features, candidates, divergence=divergence, bootstraps=10)
+    assert ranked[0].name == 'domain0'
+    assert ranked[0].stability == 1
+
+
+def test_the_earth_movers_distance_sees_classes_where_the_mean_of_all_is_the_same():
+    low, high = np.full(D, 1.0), np.full(D, 3.0)
+    features = np.vstack([features_like(low, 20, 0, 0.1), features_like(high, 20, 1, 0.1)])
+    blend = Candidate('blend', 1000, np.full(D, 2.0))
+    parts = Candidate('parts', 1000, np.full(D, 2.0), look=Look(np.stack([low, high]), np.array([5.0, 5.0])))
+    labels = np.repeat([0, 1], 20)
+    assert rank(features, [blend, parts], divergence='emd', labels=labels, bootstraps=5)[0].name == 'parts'
+
+
+def test_an_unknown_divergence_is_refused(world):
+    features, candidates = world
+    with pytest.raises(ValueError, match='there is no divergence'):
+        rank(features, candidates, divergence='euclid')

@@ -3,10 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.spatial import distance
-from scipy.stats import entropy, zscore
+from scipy.spatial.distance import cosine, jensenshannon
+from scipy.stats import entropy, wasserstein_distance, zscore
 
 from p2l.scores import (
     cosine_distance,
+    divergences,
+    domain_similarity,
+    earth_movers_distance,
     jensen_shannon_divergence,
     kl_divergence,
     kl_divergences,
@@ -14,7 +18,7 @@ from p2l.scores import (
     size_scores,
     standard_scores,
 )
-from p2l.signatures import log_signatures, signature
+from p2l.signatures import Look, log_signatures, signature
 
 
 @pytest.fixture
@@ -79,3 +83,47 @@ def test_the_nearer_and_the_larger_score_higher():
 def test_a_source_without_images_is_refused():
     with pytest.raises(ValueError, match='how many images'):
         size_scores([10, 0])
+
+
+@pytest.mark.parametrize(
+    ('kind', 'slowly'),
+    [
+        ('kl', lambda p, q: entropy(p, q)),
+        ('kl_reverse', lambda p, q: entropy(q, p)),
+        ('js', lambda p, q: jensenshannon(p, q) ** 2),
+        ('cosine', cosine),
+    ],
+)
+def test_every_divergence_of_many_against_many_agrees_with_scipy(kind, slowly):
+    chance = np.random.default_rng(0)
+    targets, sources = chance.random((3, 20)), chance.random((4, 20))
+    found = divergences(kind, targets, sources)
+    assert found.shape == (3, 4)
+    np.testing.assert_allclose(found, [[slowly(p, q) for q in sources] for p in targets], rtol=1e-4, atol=1e-9)
+
+
+def test_an_unknown_divergence_is_refused():
+    with pytest.raises(ValueError, match='there is no divergence'):
+        divergences('euclid', [[1.0]], [[1.0]])
+
+
+def test_earth_is_moved_along_the_shortest_ways():
+    a = Look(np.array([[0.0, 0], [10, 0]]), np.array([30.0, 10]))
+    b = Look(np.array([[3.0, 4], [10, 0]]), np.array([1.0, 1]))
+    # three quarters of a lie at (0, 0): half go 5 to (3, 4), a quarter goes 10 to (10, 0)
+    assert earth_movers_distance(a, b) == pytest.approx(0.5 * 5 + 0.25 * 10)
+    assert earth_movers_distance(b, a) == pytest.approx(0.5 * 5 + 0.25 * 10)
+    assert domain_similarity(a, b) == pytest.approx(np.exp(-0.05))
+
+
+def test_the_earth_movers_distance_of_one_feature_agrees_with_scipy():
+    chance = np.random.default_rng(1)
+    a, b = (Look(chance.random((n, 1)), chance.integers(1, 90, n).astype(float)) for n in (7, 5))
+    wanted = wasserstein_distance(a.means[:, 0], b.means[:, 0], a.images, b.images)
+    assert earth_movers_distance(a, b) == pytest.approx(wanted)
+
+
+def test_of_single_classes_the_earth_movers_distance_is_that_of_their_means():
+    a, b = Look(np.array([[1.0, 2]]), np.array([5.0])), Look(np.array([[4.0, 6]]), np.array([90.0]))
+    assert earth_movers_distance(a, b) == pytest.approx(5)
+    assert earth_movers_distance(a, a) == pytest.approx(0)
