@@ -261,4 +261,4 @@ def _ask(request: dict[str, Any], shown: str, seconds: float) -> dict[str, Any]:
         return apart.ask('transfer.zoo.examine', request, seconds=seconds)
     except InvalidInput as error:
         message = error.message.replace(Path(request['path']).name, shown)
-        raise InvalidInput(message[:1].upper() + message[1:], field='file') from error
+        raise InvalidInput(message, field='file') from error

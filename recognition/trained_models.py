@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 from django.db.models import ProtectedError
 
-from recognition import audit, projects, publishing, storage
+from recognition import audit, projects, publishing, storage, zoo
 from recognition.errors import Conflict, NotFound
 from recognition.models import Membership, Project, Publication, TrainedModel
 from recognition.models.job import ENDED
@@ -86,3 +86,4 @@ def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
         raise Conflict(f'It is published as {names}: publish another model there, or take the name back, first.') from None
     audit.record(user, 'delete model', f'{model.pk} version {model.version} of project {model.project_id}')
     transaction.on_commit(partial(storage.delete_artifact, model.artifact))
+    transaction.on_commit(zoo.drop_removed)  # it may have been the last to name one

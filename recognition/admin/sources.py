@@ -1,41 +1,169 @@
-"""The zoo as its keeper sees it."""
+"""The zoo as its keeper sees it: a list that tells how each source did, a form to add one, and the deeds of its life."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
+from typing import Any, cast
 
-from recognition import zoo
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from recognition import source_files, track_records, zoo
+from recognition.admin import cells
+from recognition.admin.forms import SourceForm
 from recognition.admin.looking import Looking, keeper
+from recognition.errors import GraftError
 from recognition.models import SourceModel
+from recognition.models.source_model import SourceModelQuerySet, Standing
+from recognition.track_records import NOTHING, TrackRecord
+
+DEEDS = {
+    'approve': (zoo.approve, 'is approved: trainings may start from it.'),
+    'retire': (zoo.retire, 'is retired: no training starts from it any more.'),
+    'restore': (zoo.restore, 'is back.'),
+    'remove': (zoo.remove, 'is removed; while a model’s record names it, its files are kept.'),
+}
+# What may be done with a source, by its standing.
+OPEN_DEEDS = {
+    Standing.OFFERED: ('approve', 'remove'),
+    Standing.USABLE: ('retire', 'remove'),
+    Standing.RETIRED: ('restore', 'remove'),
+    Standing.REMOVED: ('restore',),
+}
+FORM_FIELDSETS: list[Any] = [
+    ('The file', {'fields': ('file', 'architecture', 'side')}),
+    ('What it is called', {'fields': ('name', 'title', 'licence')}),
+    ('What it was trained on', {'fields': ('dataset', 'domain', 'images', 'classes_file', 'classes')}),
+    ('Use', {'fields': ('approved',)}),
+]
+
+
+class StandingFilter(admin.SimpleListFilter):
+    title = 'state'
+    parameter_name = 'state'
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return [(value, str(label)) for value, label in Standing.choices]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> QuerySet[SourceModel]:
+        """What was removed is shown only when it is asked for."""
+        if self.value() in Standing.values:
+            return cast(SourceModelQuerySet, rows).standing(str(self.value()))
+        return rows.filter(removed_at=None)
 
 
 @admin.register(SourceModel)
 class SourceModelAdmin(Looking):
-    list_display = ('name', 'architecture', 'dataset', 'images', 'classes', 'bytes', 'signed', 'origin', 'licence', 'usable')
-    list_filter = ('origin', ('retired_at', admin.EmptyFieldListFilter), 'architecture')
-    search_fields = ('name', 'title', 'architecture', 'dataset', 'digest')
-    actions = ('retire', 'restore', 'remove')
-    exclude = ('signatures', 'class_names')
-    readonly_fields = ('signed', 'names_of_classes')
+    list_display = ('source', 'state', 'network', 'learned_from', 'came_from', 'signed', 'used', 'fared')
+    list_filter = (StandingFilter, 'origin', 'domain', 'architecture', 'licence')
+    list_select_related = ('approved_by', 'project')
+    search_fields = ('name', 'title', 'architecture', 'dataset', 'domain', 'licence', 'digest', 'class_names')
+    actions = ('approve', 'retire', 'restore', 'remove')
+    fieldsets = (
+        ('What it is', {'fields': ('name', 'title', 'architecture', 'parameters', 'bytes', 'side', 'digest', 'weights')}),
+        ('What it learned from', {'fields': ('dataset', 'domain', 'images', 'names_of_classes', 'project', 'model')}),
+        ('Where it comes from', {'fields': ('origin', 'licence', 'added', 'shared')}),
+        ('Its life', {'fields': ('approved', 'retired', 'removed')}),
+        ('How it did', {'fields': ('used', 'fared')}),
+    )
+    change_form_template = 'admin/recognition/sourcemodel/change_form.html'
 
-    @admin.display(description='size', ordering='size')
-    def bytes(self, row: SourceModel) -> str:
-        return filesizeformat(row.size)
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [str(name) for _, entry in self.fieldsets for name in entry['fields']]
+
+    # --- Cells -------------------------------------------------------------------------------------------------------
+
+    def look_up(self) -> None:
+        """Once a page: what every row then finds itself in. It is the same for everyone who may look."""
+        self.reference = zoo.reference_digest()
+        self.records = track_records.track_records()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self.look_up()
+        return super().changelist_view(request, extra_context)
+
+    def record_of(self, row: SourceModel) -> TrackRecord:
+        return self.records.get(row.name, NOTHING)
+
+    @admin.display(ordering='name')
+    def source(self, row: SourceModel) -> SafeString:
+        return cells.source(row)
+
+    @admin.display(description='state', ordering='approved_at')
+    def state(self, row: SourceModel) -> SafeString:
+        return cells.standing(row)
+
+    @admin.display(description='network', ordering='parameters')
+    def network(self, row: SourceModel) -> SafeString:
+        return cells.two_lines(row.architecture, f'{cells.millions(row.parameters)} parameters, {cells.size(row.size)}')
+
+    @admin.display(description='learned from', ordering='images')
+    def learned_from(self, row: SourceModel) -> SafeString:
+        return cells.two_lines(row.domain or row.dataset or '–', f'{row.images:,} images, {row.classes:,} classes')
+
+    @admin.display(description='origin, licence', ordering='origin')
+    def came_from(self, row: SourceModel) -> SafeString:
+        return cells.two_lines(row.get_origin_display(), row.licence)
 
     @admin.display(boolean=True)
     def signed(self, row: SourceModel) -> bool:
-        return bool(row.signatures)
+        """Under the present reference: others do not count now."""
+        return self.reference in row.signatures
 
-    @admin.display(boolean=True, ordering='retired_at')
-    def usable(self, row: SourceModel) -> bool:
-        return row.retired_at is None
+    @admin.display(description='trainings')
+    def used(self, row: SourceModel) -> SafeString:
+        record = self.record_of(row)
+        return cells.two_lines(f'chosen {record.chosen} ×', f'recommended {record.recommended} ×')
 
-    @admin.display(description='class names')
+    @admin.display(description='against the runners-up')
+    def fared(self, row: SourceModel) -> SafeString:
+        return cells.margin(self.record_of(row).margin)
+
+    @admin.display(description='size')
+    def bytes(self, row: SourceModel) -> str:
+        return f'{cells.size(row.size)} ({row.size:,} bytes)'
+
+    @admin.display(description='classes')
     def names_of_classes(self, row: SourceModel) -> str:
-        return ', '.join(row.class_names)
+        return f'{row.classes}: {", ".join(row.class_names)}' if row.class_names else f'{row.classes}, their names are not known'
+
+    @admin.display
+    def added(self, row: SourceModel) -> str:
+        return cells.deed(row.created_at, row.added_by)
+
+    @admin.display(description='offered to others')
+    def shared(self, row: SourceModel) -> str:
+        if row.project is None:
+            return 'to everyone: it was learned from nobody’s project here'
+        return cells.deed(row.shared_at, row.shared_by, none='only to the members of its project: no owner agreed to more')
+
+    @admin.display
+    def approved(self, row: SourceModel) -> str:
+        return cells.deed(row.approved_at, row.approved_by, none='not yet')
+
+    @admin.display
+    def retired(self, row: SourceModel) -> str:
+        return cells.deed(row.retired_at, row.retired_by, none='no')
+
+    @admin.display
+    def removed(self, row: SourceModel) -> str:
+        return cells.deed(row.removed_at, row.removed_by, none='no')
+
+    # --- Deeds -------------------------------------------------------------------------------------------------------
+
+    @admin.action(description='Approve: trainings may start from it', permissions=['keep'])
+    def approve(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
+        self.each(request, rows, lambda row: zoo.approve(row.name, keeper(request)), 'approved')
 
     @admin.action(description='Retire: no training starts from it any more', permissions=['keep'])
     def retire(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
@@ -45,6 +173,74 @@ class SourceModelAdmin(Looking):
     def restore(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
         self.each(request, rows, lambda row: zoo.restore(row.name, keeper(request)), 'restored')
 
-    @admin.action(description='Remove with its file (retire, while models name it)', permissions=['keep'])
+    @admin.action(description='Remove (files are kept while a model’s record names it)', permissions=['keep'])
     def remove(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: zoo.remove(row.name, keeper(request)), 'removed or retired')
+        self.each(request, rows, lambda row: zoo.remove(row.name, keeper(request)), 'removed')
+
+    def get_urls(self) -> list[URLPattern]:
+        do = self.admin_site.admin_view(require_POST(self.do))
+        name = 'recognition_sourcemodel_do'
+        return [path('<int:pk>/<str:deed>/do/', do, name=name), *super().get_urls()]
+
+    def do(self, request: HttpRequest, pk: int, deed: str) -> HttpResponse:
+        """One deed, asked for on the source's own page."""
+        row = self.kept(request, pk)
+        if deed not in DEEDS:
+            raise Http404
+        function, done = DEEDS[deed]
+        try:
+            function(row.name, keeper(request))
+            self.message_user(request, f'{row.name} {done}', messages.SUCCESS)
+        except GraftError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        there = SourceModel.objects.filter(pk=pk).exists()
+        return redirect('admin:recognition_sourcemodel_change', pk) if there else redirect(self.listing())
+
+    def kept(self, request: HttpRequest, pk: int) -> SourceModel:
+        """The row, for someone who may change it."""
+        if not self.has_keep_permission(request):
+            raise PermissionDenied
+        row = SourceModel.objects.filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        return row
+
+    def listing(self) -> str:
+        return reverse('admin:recognition_sourcemodel_changelist')
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = '', extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self.look_up()
+        row = self.get_object(request, object_id)
+        deeds = OPEN_DEEDS[row.standing] if isinstance(row, SourceModel) and self.has_keep_permission(request) else ()
+        return super().change_view(request, object_id, form_url, {'deeds': deeds, **(extra_context or {})})
+
+    def add_view(self, request: HttpRequest, form_url: str = '', extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = SourceForm(request.POST or None, request.FILES or None)
+        if request.method == 'POST' and form.is_valid():
+            row = self.added_from(request, form)
+            if row is not None:
+                self.message_user(request, f'{row.name} is in the zoo.', messages.SUCCESS)
+                return HttpResponseRedirect(reverse('admin:recognition_sourcemodel_change', args=[row.pk]))
+        return self.form_page(request, form)
+
+    def added_from(self, request: HttpRequest, form: SourceForm) -> SourceModel | None:
+        try:
+            return source_files.add_upload(form.cleaned_data['file'], form.said(), keeper(request))
+        except GraftError as error:
+            form.add_error(error.field if error.field in form.fields else None, error.message)
+            return None
+
+    def form_page(self, request: HttpRequest, form: SourceForm) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            'title': 'Add a source model',
+            'opts': self.opts,
+            'adminform': helpers.AdminForm(cast(Any, form), FORM_FIELDSETS, {}, model_admin=self),
+            'form': form,
+        }
+        status = 422 if form.errors else 200
+        return TemplateResponse(request, 'admin/recognition/sourcemodel/add.html', context, status=status)
