@@ -101,22 +101,23 @@ def judge(name: str, scores: Floats, table: Table, seed: int = 0) -> Judgement:
     """
     given = scores[:, None] if scores.ndim == 2 else scores
     usable = np.where(table.known[:, None], given, np.nan)
-    if np.isnan(usable).all(2).any():
+    scored = np.asarray(~np.isnan(usable).all(2))  # (t, r): a seed without scores says nothing of the rule
+    if not scored.any(1).all():
         raise ValueError(f'{name} scores no source of one of the targets')
     picks, tops = _picks(usable, seed)
     mean = np.where(table.known, table.mean, -np.inf)
     best = mean.max(1)
     lost = best[:, None] - mean
     hits = lost <= NOISE * seed_noise(table)[:, None] + 1e-12
-    regrets = _expected(picks, lost)
+    regrets = _expected(picks, lost, scored)
     return Judgement(
         name=name,
         regret=_figure(regrets, seed),
         relative=_figure(1 - regrets / best, seed),
-        top1=float(_expected(picks, hits.astype(float)).mean()),
+        top1=float(_expected(picks, hits.astype(float), scored).mean()),
         chance=float((hits.sum(1) / table.known.sum(1)).mean()),
-        top3_regret=float(_least_of(tops, lost).mean()),
-        tau=float(np.mean([_tau(usable[index], table.mean[index]) for index in range(len(best))])),
+        top3_regret=float(_least_of(tops, lost, scored).mean()),
+        tau=float(np.mean([_tau(usable[index, scored[index]], table.mean[index]) for index in range(len(best))])),
         by_target=tuple(float(regret) for regret in regrets),
     )
 
@@ -169,15 +170,15 @@ def _picks(scores: Floats, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int
     return order[..., 0], order[..., :TOP]
 
 
-def _expected(picks: NDArray[np.int64], values: Floats) -> Floats:
-    """The mean of values (t, s) over the picks (draws, t, r): (t,)."""
-    rows = np.arange(len(values))[None, :, None]
-    return np.asarray(values[rows, picks].mean((0, 2)))
+def _expected(picks: NDArray[np.int64], values: Floats, scored: NDArray[np.bool_]) -> Floats:
+    """The mean of values (t, s) over the picks (draws, t, r) of the seeds that were scored: (t,)."""
+    found = values[np.arange(len(values))[None, :, None], picks].mean(0)
+    return np.asarray(np.where(scored, found, 0.0).sum(1) / scored.sum(1))
 
 
-def _least_of(tops: NDArray[np.int64], lost: Floats) -> Floats:
-    rows = np.arange(len(lost))[None, :, None, None]
-    return np.asarray(lost[rows, tops].min(-1).mean((0, 2)))
+def _least_of(tops: NDArray[np.int64], lost: Floats, scored: NDArray[np.bool_]) -> Floats:
+    found = lost[np.arange(len(lost))[None, :, None, None], tops].min(-1).mean(0)
+    return np.asarray(np.where(scored, found, 0.0).sum(1) / scored.sum(1))
 
 
 def _tau(scores: Floats, accuracy: Floats) -> float:

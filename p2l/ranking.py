@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from p2l.scores import (
     DIVERGENCES,
@@ -27,6 +27,7 @@ from p2l.signatures import Floats, Look, log_signatures, look_by_class, mean_fea
 BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however large the zoo
 DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
 EARTH_DRAWS = 20  # bootstraps of the earth mover's distance: each is a linear program for every candidate
+NOISE = 1.0  # standard errors within which two probes are equal, and the higher rank decides
 PER_DATASET = 2  # of a shortlist: its members should not all be networks of one data set
 
 
@@ -108,6 +109,20 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     return (taken + passed)[:count]
 
 
+def first_within_noise(hits: Sequence[NDArray[np.bool_]]) -> int:
+    """Which of the probed sources is taken: `hits` says of each, best-ranked first, which of the same images it got right (n,).
+
+    The first that is behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only
+    one of the two gets right).
+    """
+    best = max(hits, key=lambda right: int(right.sum()))
+    for place, right in enumerate(hits):
+        ahead, behind = int((best & ~right).sum()), int((right & ~best).sum())
+        if ahead - behind <= NOISE * (ahead + behind) ** 0.5:
+            return place
+    raise ValueError('no source was probed')
+
+
 class _Field:
     """Target and candidates laid out for arithmetic."""
 
@@ -170,7 +185,7 @@ def _share_of_first_places(field: _Field, seed: int, bootstraps: int) -> Floats:
     """How often each candidate wins when the target's images are drawn anew, with replacement."""
     images, count = len(field.features), min(bootstraps, EARTH_DRAWS) if field.kind == 'emd' else bootstraps
     wins = np.zeros(len(field.signed))
-    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=count)
+    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
     rows = max(1, BLOCK // len(field.signed))
     for start in range(0, count, rows):
         scores = field.similarity_parts(field.divergences(draws[start : start + rows])) + field.size_parts

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-
 from scipy.optimize import linprog
 
 from p2l.signatures import Floats, Look, log_signatures, signature

@@ -66,5 +66,5 @@ def test_an_image_drawn_twice_counts_twice_and_a_class_not_drawn_is_left_out():
 
 @pytest.mark.parametrize(('means', 'images'), [([[-1.0]], [1.0]), ([[1.0]], [0.0]), ([[np.nan]], [1.0]), ([[1.0]], [1.0, 2.0])])
 def test_a_look_that_makes_no_sense_is_refused(means, images):
-    with pytest.raises(ValueError, match='must|needed'):
+    with pytest.raises(ValueError, match=r'must|needed'):
         Look(np.array(means), np.array(images))

@@ -1,0 +1,109 @@
+"""What an evaluation recorded, read from its folder: accuracies, what was known before, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2l.evaluation import Table
+from p2l.ranking import Candidate
+from p2l.signatures import Floats, Look
+
+MEASURES = ('probe', 'logme', 'leep', 'knn', 'linear')
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The record of an evaluation; arrays are (targets, seeds, sources), NaN where a cell is missing."""
+
+    table: Table
+    setup: Mapping[str, Any]
+    candidates: tuple[Candidate, ...]
+    parameters: Floats  # (sources,)
+    classes: Floats  # (targets,)
+    images: Floats  # (targets,) learned from
+    held: Floats  # (targets,) judged on
+    means: Mapping[tuple[int, int], Floats]  # (target, seed) -> the mean feature of the learned images, (d,)
+    looks: Mapping[tuple[int, int], Look]
+    reference_seconds: Floats  # (targets, seeds)
+    measures: Mapping[str, Floats]  # MEASURES
+    right: Mapping[tuple[int, int, int], NDArray[np.bool_]]  # (target, seed, source) -> the probe's hits, image by image
+    seconds: Mapping[str, Floats]  # step -> seconds
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """(targets, seeds): every source was run, so that rules can be compared there."""
+        return np.asarray(~np.isnan(self.table.accuracy).any(1))
+
+
+def read(folder: Path) -> Evidence:
+    """The record in a folder that `zoo evaluate` filled. ValueError when it holds too little to compare anything."""
+    path = folder / 'setup.json'
+    if not path.is_file():
+        raise ValueError(f'{folder} holds no evaluation.')
+    setup = json.loads(path.read_text())
+    cells = [json.loads(file.read_text()) for file in sorted((folder / 'cells').glob('*.json'))]
+    looks = [json.loads(file.read_text()) for file in sorted((folder / 'looks').glob('*.json'))]
+    return _lay_out(setup, cells, looks)
+
+
+def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dict[str, Any]]) -> Evidence:
+    sources = tuple(sorted({cell['source'] for cell in cells}))
+    counts = {name: len({cell['source'] for cell in cells if cell['target'] == name}) for name in {c['target'] for c in cells}}
+    # A target that a running evaluation has only begun cannot be compared yet.
+    targets = tuple(sorted(name for name, count in counts.items() if count == len(sources)))
+    if not targets or len(sources) < 2:
+        raise ValueError('No target has been tried with every source yet, of at least two.')
+    kept = [cell for cell in cells if cell['target'] in targets]
+    shape = (len(targets), 1 + max(cell['seed'] for cell in kept), len(sources))
+    places = [(targets.index(cell['target']), cell['seed'], sources.index(cell['source'])) for cell in kept]
+    accuracy = _array(shape, places, [cell['accuracy'] for cell in kept])
+    steps = sorted({step for cell in kept for step in cell['seconds']})
+    seen = {(targets.index(look['target']), look['seed']): look for look in looks if look['target'] in targets}
+    return Evidence(
+        table=Table(targets, sources, accuracy.transpose(0, 2, 1)),
+        setup=setup['setup'],
+        candidates=tuple(_candidate(setup['sources'][name]) for name in sources),
+        parameters=np.array([_fact(kept, 'source', name, 'parameters') for name in sources]),
+        classes=np.array([_fact(kept, 'target', name, 'classes') for name in targets]),
+        images=np.array([_fact(kept, 'target', name, 'images') for name in targets]),
+        held=np.array([_fact(kept, 'target', name, 'held') for name in targets]),
+        means={key: np.array(look['mean']) for key, look in seen.items()},
+        looks={key: _look(look) for key, look in seen.items()},
+        reference_seconds=_array(shape[:2], list(seen), [look['seconds'] for look in seen.values()]),
+        measures={name: _array(shape, places, [cell[name] for cell in kept]) for name in MEASURES},
+        right={place: np.array(list(cell['probe_right'])) == '1' for place, cell in zip(places, kept, strict=True)},
+        seconds={step: _array(shape, places, [cell['seconds'][step] for cell in kept]) for step in steps},
+    )
+
+
+def _array(shape: tuple[int, ...], places: list[Any], values: list[float]) -> Floats:
+    found = np.full(shape, np.nan)
+    for place, value in zip(places, values, strict=True):
+        found[place] = value
+    return found
+
+
+def _fact(cells: list[dict[str, Any]], kind: str, name: str, fact: str) -> float:
+    return float(next(cell[fact] for cell in cells if cell[kind] == name))
+
+
+def _candidate(source: dict[str, Any]) -> Candidate:
+    look = source.get('look')
+    return Candidate(
+        name=source['name'],
+        images=source['images'],
+        signature=source['signature'] or None,
+        dataset=source['dataset'],
+        look=Look(np.array(look['means']), np.array(look['images'], dtype=float)) if look else None,
+    )
+
+
+def _look(values: dict[str, Any]) -> Look:
+    return Look(np.array(values['class_means']), np.array(values['class_images'], dtype=float))

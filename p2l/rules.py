@@ -1,0 +1,130 @@
+"""The rules by which a source may be picked, each turned into scores on a record of outcomes, and judged on the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from p2l.evaluation import Judgement, costs, judge, largest, static
+from p2l.ranking import Candidate, Ranked, first_within_noise, rank, shortlist
+from p2l.records import Evidence
+from p2l.scores import DIVERGENCES, WEIGHTS, divergences, earth_movers_distance, similarity_scores, size_scores
+from p2l.signatures import Floats, Look
+from p2l.weights import held_out_scores
+
+SHORTLIST = 3  # sources that are probed
+NAMES = {
+    'kl': 'KL(target || source) only',
+    'kl_reverse': 'KL(source || target) only',
+    'js': 'Jensen-Shannon only',
+    'cosine': 'cosine only',
+    'emd': "earth mover's distance only",
+}
+
+
+def compare(evidence: Evidence, count: int = SHORTLIST) -> list[Judgement]:
+    """Every rule on the same table, with its cost: the seconds of one choice, as measured."""
+    table, targets = evidence.table, len(evidence.table.targets)
+    images = [candidate.images for candidate in evidence.candidates]
+    looking, probing = _mean(evidence.reference_seconds), _cost(evidence, 'features', 'probe')
+    nothing = np.zeros(targets)
+    rules: list[tuple[str, Floats, Floats]] = [
+        ('random', np.zeros((targets, len(images))), nothing),
+        ('largest source', largest(images, targets), nothing),
+        (f'generic ({generic(evidence)})', _always(evidence, generic(evidence)), nothing),
+        ('static (best elsewhere)', static(table), nothing),
+    ]
+    for kind in DIVERGENCES:
+        rules.append((NAMES[kind], similarity(evidence, kind), looking))
+    kl, size = similarity(evidence, 'kl'), size_scores(images)
+    rules += [
+        (f'P2L {WEIGHTS[0]:g} : {WEIGHTS[1]:g}', WEIGHTS[0] * kl + WEIGHTS[1] * size, looking),
+        ('P2L fitted on the other targets', held_out_scores(kl, size, table), looking),
+        (f'P2L, shortlist of {count}, probe', *shortlisted(evidence, count)),
+        ('probe of every source', evidence.measures['probe'], probing),
+        ('LogME', evidence.measures['logme'], _cost(evidence, 'features', 'logme')),
+        ('k-NN', evidence.measures['knn'], _cost(evidence, 'features', 'knn')),
+        ('LEEP', evidence.measures['leep'], _cost(evidence, 'leep')),
+        ('oracle', np.nan_to_num(table.mean, nan=-1.0), exhaustive(evidence)),
+    ]
+    return [
+        costs(judge(name, _where_complete(evidence, scores), table), spent, exhaustive(evidence)) for name, scores, spent in rules
+    ]
+
+
+def generic(evidence: Evidence) -> str:
+    """The source that everybody takes by default: of the networks of the largest data set, the one with most parameters."""
+    images = np.array([candidate.images for candidate in evidence.candidates])
+    return evidence.candidates[int(np.where(images == images.max(), evidence.parameters, -1).argmax())].name
+
+
+def similarity(evidence: Evidence, kind: str) -> Floats:
+    """z(-divergence), (targets, seeds, sources); 0, the mean, for sources without a signature; NaN where nothing was seen."""
+    signed = [index for index, candidate in enumerate(evidence.candidates) if candidate.signature is not None]
+    found = np.full((*evidence.reference_seconds.shape, len(evidence.candidates)), np.nan)
+    for key, mean in evidence.means.items():
+        found[key] = 0.0
+        if signed:
+            found[key][signed] = similarity_scores(
+                _divergences(evidence, kind, key, mean, [evidence.candidates[i] for i in signed])
+            )
+    return found
+
+
+def _divergences(evidence: Evidence, kind: str, key: tuple[int, int], mean: Floats, candidates: list[Candidate]) -> Floats:
+    means = np.array([candidate.signature for candidate in candidates], dtype=np.float64)
+    if kind != 'emd':
+        return divergences(kind, mean, means)[0]
+    looks = [candidate.look or Look(own[None], np.ones(1)) for candidate, own in zip(candidates, means, strict=True)]
+    return np.array([earth_movers_distance(evidence.looks[key], look) for look in looks])
+
+
+def shortlisted(
+    evidence: Evidence,
+    count: int,
+    choose: Callable[[list[Ranked], int], list[Ranked]] = shortlist,
+    weights: tuple[float, float] = WEIGHTS,
+) -> tuple[Floats, Floats]:
+    """The product's choice: P2L, the first few probed, the best probe or a higher rank within noise. (scores, seconds)."""
+    names = list(evidence.table.sources)
+    scores = np.full((*evidence.reference_seconds.shape, len(names)), np.nan)
+    spent = np.full(evidence.reference_seconds.shape, np.nan)
+    for target, seed in zip(*np.nonzero(evidence.complete), strict=True):
+        ranked = rank(evidence.means[target, seed][None], evidence.candidates, weights, bootstraps=0)
+        probed = [names.index(item.name) for item in choose(ranked, count)]
+        taken = probed[first_within_noise([evidence.right[target, seed, place] for place in probed])]
+        by_probe = sorted(probed, key=lambda place: -evidence.measures['probe'][target, seed, place])
+        rest = [names.index(item.name) for item in ranked if names.index(item.name) not in probed]
+        order = [taken, *(place for place in by_probe if place != taken), *rest]
+        scores[target, seed, order] = -np.arange(len(order), dtype=float)
+        own = evidence.seconds['features'][target, seed] + evidence.seconds['probe'][target, seed]
+        spent[target, seed] = evidence.reference_seconds[target, seed] + own[probed].sum()
+    return scores, _mean(spent)
+
+
+def exhaustive(evidence: Evidence) -> Floats:
+    """Seconds of finetuning every source once, from its linear head, (targets,)."""
+    return _cost(evidence, 'features', 'probe', 'finetune')
+
+
+def _always(evidence: Evidence, name: str) -> Floats:
+    return np.tile([1.0 if source == name else 0.0 for source in evidence.table.sources], (len(evidence.table.targets), 1))
+
+
+def _cost(evidence: Evidence, *steps: str) -> Floats:
+    """Seconds of these steps for all sources together, mean over the seeds that were run whole: (targets,)."""
+    whole = np.sum([evidence.seconds[step] for step in steps], axis=0).sum(2)
+    return _mean(np.where(evidence.complete, whole, np.nan))
+
+
+def _mean(values: Floats) -> Floats:
+    """Over the seeds (targets, seeds) that are there."""
+    seen = ~np.isnan(values)
+    return np.asarray(np.where(seen, values, 0.0).sum(1) / np.maximum(seen.sum(1), 1))
+
+
+def _where_complete(evidence: Evidence, scores: Floats) -> Floats:
+    """Scores of the seeds in which every source was run; another seed's scores would leave some out."""
+    by_seed = np.repeat(scores[:, None], evidence.complete.shape[1], axis=1) if scores.ndim == 2 else scores
+    return np.where(evidence.complete[:, :, None], by_seed, np.nan)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from p2l.evaluation import by_name
+from p2l.records import read
+from p2l.rules import compare, exhaustive, generic, shortlisted, similarity
+from tests.p2l.recorded import write_evaluation
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    return read(write_evaluation(tmp_path / 'evaluation'))
+
+
+def test_a_record_is_read_as_it_was_written(evidence):
+    assert evidence.table.targets == ('a', 'b', 'c')
+    assert evidence.table.sources == ('huge', 'huge-small', 'near-a', 'near-b')
+    assert evidence.table.mean[0].tolist() == pytest.approx([0.805, 0.705, 0.855, 0.505])
+    assert evidence.complete.all()
+    assert evidence.measures['probe'].shape == (3, 2, 4)
+
+
+def test_every_rule_of_the_comparison_is_there(evidence):
+    found = by_name(compare(evidence))
+    assert list(found) == [
+        'random',
+        'largest source',
+        'generic (huge)',
+        'static (best elsewhere)',
+        'KL(target || source) only',
+        'KL(source || target) only',
+        'Jensen-Shannon only',
+        'cosine only',
+        "earth mover's distance only",
+        'P2L 1.5 : 1',
+        'P2L fitted on the other targets',
+        'P2L, shortlist of 3, probe',
+        'probe of every source',
+        'LogME',
+        'k-NN',
+        'LEEP',
+        'oracle',
+    ]
+    assert found['oracle'].regret.mean == pytest.approx(0)
+    assert found['LogME'].regret.mean == pytest.approx(0)  # the hand-written one knows the accuracies
+
+
+def test_likeness_finds_the_signed_source_of_the_targets_own_kind(evidence):
+    scores = similarity(evidence, 'kl')
+    assert scores[0, 0].argmax() == 2
+    assert scores[1, 1].argmax() == 3
+    assert scores[0, 0, :2].tolist() == [0, 0]  # nobody knows how like the unsigned ones are
+
+
+def test_generic_is_the_largest_network_of_the_largest_data_set(evidence):
+    assert generic(evidence) == 'huge'
+
+
+def test_costs_are_what_the_steps_took(evidence):
+    found = by_name(compare(evidence))
+    assert exhaustive(evidence).tolist() == pytest.approx([40.0] * 3)  # four sources at 0.2 + 0.3 + 9.5
+    assert found['P2L 1.5 : 1'].seconds == pytest.approx(1.0)
+    assert found['P2L, shortlist of 3, probe'].seconds == pytest.approx(1.0 + 3 * 0.5)
+    assert found['P2L, shortlist of 3, probe'].share == pytest.approx(2.5 / 40)
+    assert found['LEEP'].seconds == pytest.approx(1.6)
+    assert found['oracle'].share == pytest.approx(1)
+
+
+def test_a_shortlist_is_ordered_with_the_source_taken_first_and_what_was_not_probed_last(evidence):
+    scores, _ = shortlisted(evidence, 2)
+    for row in scores.reshape(-1, 4):
+        assert sorted(row) == [-3, -2, -1, 0]
+
+
+def test_a_target_that_was_only_begun_is_not_compared_and_a_seed_half_run_neither(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation', left_out={('c', 'huge', 0), ('c', 'huge', 1), ('a', 'near-a', 1)})
+    evidence = read(folder)
+    assert evidence.table.targets == ('a', 'b')
+    assert evidence.complete.tolist() == [[True, False], [True, True]]
+    assert np.isfinite([item.regret.mean for item in compare(evidence)]).all()
+
+
+def test_an_empty_folder_holds_nothing_to_compare(tmp_path):
+    with pytest.raises(ValueError, match='holds no evaluation'):
+        read(tmp_path)
+    (write_evaluation(tmp_path / 'evaluation', seeds=0) / 'cells').rmdir()
+    with pytest.raises(ValueError, match='No target'):
+        read(tmp_path / 'evaluation')
