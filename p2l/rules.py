@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from p2l.evaluation import Judgement, costs, judge, largest, static
+from p2l.forecast import Outcomes
 from p2l.ranking import Candidate, Ranked, first_within_noise, rank, shortlist
 from p2l.records import Evidence
 from p2l.scores import DIVERGENCES, WEIGHTS, divergences, earth_movers_distance, similarity_scores, size_scores
@@ -101,6 +102,22 @@ def shortlisted(
         own = evidence.seconds['features'][target, seed] + evidence.seconds['probe'][target, seed]
         spent[target, seed] = evidence.reference_seconds[target, seed] + own[probed].sum()
     return scores, _mean(spent)
+
+
+def outcomes(evidence: Evidence, weights: tuple[float, float] = WEIGHTS) -> Outcomes:
+    """Every finished cell as a row to learn an expectation from; targets are numbered as in the table."""
+    score = weights[0] * similarity(evidence, 'kl') + weights[1] * size_scores([item.images for item in evidence.candidates])
+    accuracy = evidence.table.accuracy.transpose(0, 2, 1)
+    target, seed, source = np.nonzero(~np.isnan(accuracy) & ~np.isnan(score))
+    place = target, seed, source
+    return Outcomes(
+        target=target,
+        probe=evidence.measures['probe'][place],
+        images=evidence.images[target],
+        score=score[place],
+        accuracy=accuracy[place],
+        held=evidence.held[target],
+    )
 
 
 def exhaustive(evidence: Evidence) -> Floats:
