@@ -23,6 +23,12 @@ def save(key: str, data: bytes) -> str:
     return default_storage.save(key, ContentFile(data))
 
 
+def keep(key: str, path: Path) -> str:
+    """Store a file of this machine under a key of our own making; returns the key."""
+    with path.open('rb') as file:
+        return default_storage.save(key, File(file))
+
+
 def read(key: str) -> bytes:
     with default_storage.open(key) as file:
         return bytes(file.read())

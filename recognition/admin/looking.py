@@ -42,7 +42,7 @@ class Looking(admin.ModelAdmin):
                 deed(row)
                 count += 1
             except GraftError as error:
-                self.message_user(request, f'{row}: {error.message}', messages.ERROR)
+                self.message_user(request, f'“{row}”: {error.message}', messages.ERROR)
         if count:
             self.message_user(request, f'{count} {done}.', messages.SUCCESS)
 

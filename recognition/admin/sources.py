@@ -18,7 +18,8 @@ from django.views.decorators.http import require_POST
 from recognition import source_files, track_records, zoo
 from recognition.admin import cells
 from recognition.admin.forms import SourceForm
-from recognition.admin.looking import Looking, keeper
+from recognition.admin.looking import keeper
+from recognition.admin.signing import SigningPages
 from recognition.errors import GraftError
 from recognition.models import SourceModel
 from recognition.models.source_model import SourceModelQuerySet, Standing
@@ -60,12 +61,12 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(SourceModel)
-class SourceModelAdmin(Looking):
+class SourceModelAdmin(SigningPages):
     list_display = ('source', 'state', 'network', 'learned_from', 'came_from', 'signed', 'used', 'fared')
     list_filter = (StandingFilter, 'origin', 'domain', 'architecture', 'licence')
     list_select_related = ('approved_by', 'project')
     search_fields = ('name', 'title', 'architecture', 'dataset', 'domain', 'licence', 'digest', 'class_names')
-    actions = ('approve', 'retire', 'restore', 'remove')
+    actions = ('approve', 'sign_rows', 'retire', 'restore', 'remove')
     fieldsets = (
         ('What it is', {'fields': ('name', 'title', 'architecture', 'parameters', 'bytes', 'side', 'digest', 'weights')}),
         ('What it learned from', {'fields': ('dataset', 'domain', 'images', 'names_of_classes', 'project', 'model')}),
@@ -190,20 +191,11 @@ class SourceModelAdmin(Looking):
         function, done = DEEDS[deed]
         try:
             function(row.name, keeper(request))
-            self.message_user(request, f'{row.name} {done}', messages.SUCCESS)
+            self.message_user(request, f'“{row.name}” {done}', messages.SUCCESS)
         except GraftError as error:
             self.message_user(request, error.message, messages.ERROR)
         there = SourceModel.objects.filter(pk=pk).exists()
         return redirect('admin:recognition_sourcemodel_change', pk) if there else redirect(self.listing())
-
-    def kept(self, request: HttpRequest, pk: int) -> SourceModel:
-        """The row, for someone who may change it."""
-        if not self.has_keep_permission(request):
-            raise PermissionDenied
-        row = SourceModel.objects.filter(pk=pk).first()
-        if row is None:
-            raise Http404
-        return row
 
     def listing(self) -> str:
         return reverse('admin:recognition_sourcemodel_changelist')
@@ -213,8 +205,11 @@ class SourceModelAdmin(Looking):
     ) -> HttpResponse:
         self.look_up()
         row = self.get_object(request, object_id)
-        deeds = OPEN_DEEDS[row.standing] if isinstance(row, SourceModel) and self.has_keep_permission(request) else ()
-        return super().change_view(request, object_id, form_url, {'deeds': deeds, **(extra_context or {})})
+        shown: dict[str, Any] = {}
+        if isinstance(row, SourceModel):
+            deeds = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
+            shown = {'deeds': deeds, 'signing': self.signing_panel(row, self.reference)}
+        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
     def add_view(self, request: HttpRequest, form_url: str = '', extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_add_permission(request):
@@ -223,7 +218,7 @@ class SourceModelAdmin(Looking):
         if request.method == 'POST' and form.is_valid():
             row = self.added_from(request, form)
             if row is not None:
-                self.message_user(request, f'{row.name} is in the zoo.', messages.SUCCESS)
+                self.message_user(request, f'“{row.name}” is in the zoo.', messages.SUCCESS)
                 return HttpResponseRedirect(reverse('admin:recognition_sourcemodel_change', args=[row.pk]))
         return self.form_page(request, form)
 

@@ -24,6 +24,8 @@ from django.utils import timezone
 
 from recognition.models.project import Project
 
+SIGNING = 'signing'  # the kind of a job that signs a source model; the others are trainings
+
 
 class State(models.TextChoices):
     QUEUED = 'queued', 'Queued'

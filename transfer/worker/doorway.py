@@ -16,13 +16,16 @@ from django.db import InterfaceError, OperationalError
 from recognition import export, storage
 from recognition.errors import GraftError
 from recognition.models import Job
+from recognition.models.job import SIGNING
+from recognition.models.project import Task
+from transfer.data.detection_manifest import DetectionManifest
 from transfer.data.manifest import Manifest
 from transfer.spec import Cancelled, Progress, Report, SealedModel, TrainingError, TrainSpec
-from transfer.worker import processes, reporting, results
+from transfer.worker import processes, reporting, results, signing
 
 logger = logging.getLogger(__name__)
 
-Train = Callable[[Manifest, TrainSpec, Path, Report, Path], SealedModel]
+Train = Callable[[Manifest | DetectionManifest, TrainSpec, Path, Report, Path], SealedModel]
 
 PREDECESSOR = 30.0  # seconds that an attempt waits for the one before it, told to leave, to do so
 
@@ -59,8 +62,10 @@ def run(
     attempt, report = job.attempt, reporting.JobReport(job, watch)
     try:
         with reporting.heartbeat(report, when_hung), alone_in(storage.training_folder(job.pk), report) as folder:
-            assert job.project is not None
-            manifest, spec = export.manifest(job.project), TrainSpec.from_json(job.spec)
+            if job.kind == SIGNING:
+                signing.sign(job, attempt, report, folder)
+                return
+            manifest, spec = _manifest(job), TrainSpec.from_json(job.spec)
             sealed = (train or _pipeline())(manifest, spec, folder, report, storage.cache_folder('training'))
             results.finish(job, attempt, sealed)
     except Cancelled:
@@ -80,6 +85,11 @@ def run(
         raise
     finally:
         _tidy(job)
+
+
+def _manifest(job: Job) -> Manifest | DetectionManifest:
+    assert job.project is not None
+    return export.detection_manifest(job.project) if job.kind == Task.DETECTION else export.manifest(job.project)
 
 
 def _pipeline() -> Train:

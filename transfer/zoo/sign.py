@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 
 from p2l.signatures import mean_feature
 from transfer.data.decode import decode
-from transfer.spec import SourceCard, UnusableSource
+from transfer.spec import SourceCard, UnreadableImage, UnusableSource
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
 from transfer.zoo.weights import StarterCard, file_digest, starter_cards
@@ -36,6 +36,7 @@ class Signed:
 
     mean: tuple[float, ...]
     images: int  # how many it was taken over
+    left_out: tuple[str, ...] = ()  # why each of the others was not
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -51,19 +52,84 @@ def evenly(paths: Sequence[Path], most: int = MOST_IMAGES) -> list[Path]:
     return [paths[place] for place in np.linspace(0, len(paths) - 1, most).round().astype(int)]
 
 
-@torch.inference_mode()
 def sign(reference: SourceCard, paths: Sequence[Path]) -> Signed:
     """The mean penultimate feature of the reference over these images. UnreadableImage naming a file that is none."""
     if not paths:
         raise UnusableSource('there is no image to sign it with')
-    network, model = architecture(reference.architecture), load(reference)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (reference.mean, reference.std))
+    look = _looker(reference)
     rows = []
     for start in range(0, len(paths), BATCH):
-        pixels = np.stack([decode(path, reference.side) for path in paths[start : start + BATCH]])
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255)
-        rows.append(network.features(model, (images - mean) / std).numpy())
-    return Signed(tuple(round(float(value), DIGITS) for value in mean_feature(np.concatenate(rows))), len(paths))
+        rows.append(look([decode(path, reference.side) for path in paths[start : start + BATCH]]))
+    return Signed(_rounded(mean_feature(np.concatenate(rows))), len(paths))
+
+
+def sign_long(reference: SourceCard, paths: Sequence[Path], kept: Path, told: Callable[[int], None]) -> Signed:
+    """As `sign`, for a job: it says how many images it has looked at, leaves out what is no image, and resumes from `kept`.
+
+    UnusableSource when none of them is an image, with the first one's reason.
+    """
+    tally = _Tally.read(kept)
+    look = _looker(reference)
+    for start in range(tally.seen, len(paths), BATCH):
+        told(start)
+        pixels = []
+        for path in paths[start : start + BATCH]:
+            try:
+                pixels.append(decode(path, reference.side))
+            except UnreadableImage as error:
+                tally.left_out.append(error.message)
+        tally.add(look(pixels) if pixels else None, min(start + BATCH, len(paths)))
+        tally.write(kept)
+    if tally.total is None:
+        raise UnusableSource(f'None of the {len(paths)} files is an image. {" ".join(tally.left_out[:1])}'.strip())
+    return Signed(_rounded(tally.total / tally.images), tally.images, tuple(tally.left_out))
+
+
+@dataclass
+class _Tally:
+    """How far a long signing is."""
+
+    seen: int = 0  # files
+    images: int = 0
+    total: np.ndarray | None = None  # (d,) sum of the features
+    left_out: list[str] = field(default_factory=list)
+
+    def add(self, features: np.ndarray | None, seen: int) -> None:
+        self.seen = seen
+        if features is not None:
+            self.images += len(features)
+            self.total = features.sum(0, dtype=np.float64) + (0 if self.total is None else self.total)
+
+    def write(self, path: Path) -> None:
+        aside = path.with_suffix('.part')
+        total = None if self.total is None else self.total.tolist()
+        aside.write_text(json.dumps({'seen': self.seen, 'images': self.images, 'total': total, 'left_out': self.left_out}))
+        aside.replace(path)
+
+    @staticmethod
+    def read(path: Path) -> _Tally:
+        if not path.exists():
+            return _Tally()
+        values = json.loads(path.read_text())
+        total = None if values['total'] is None else np.array(values['total'])
+        return _Tally(values['seen'], values['images'], total, values['left_out'])
+
+
+def _looker(reference: SourceCard) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """A function from squares of pixels, (side, side, 3) uint8 each, to P2L's features (n, d). UnusableSource."""
+    network, model = architecture(reference.architecture), load(reference)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (reference.mean, reference.std))
+
+    @torch.inference_mode()
+    def look(pixels: list[np.ndarray]) -> np.ndarray:
+        images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div(255)
+        return network.features(model, (images - mean) / std).numpy()
+
+    return look
+
+
+def _rounded(mean: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(value), DIGITS) for value in mean)
 
 
 def as_source(card: StarterCard) -> SourceCard:

@@ -1,0 +1,70 @@
+"""A job that signs one source model: its images, as the reference network sees them, become numbers on its row."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from recognition import export, storage
+from recognition.models import Job, SourceModel
+from transfer.spec import Cancelled, Progress, Report, SourceCard, UnusableSource
+
+
+def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
+    """Look at the source's images and end the job with the signature on its row, both or neither.
+
+    `folder` keeps how far it came. Errors: UnusableSource; Cancelled, also when the job is no longer this attempt's.
+    """
+    from transfer.zoo.sign import evenly, sign_long  # torch
+
+    row = SourceModel.objects.filter(pk=job.spec['source']).first()
+    if row is None:
+        raise UnusableSource('The source model is not in the zoo any more.')
+    reference = _card(job.spec['reference'])
+    report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
+    paths = evenly(_images(row, folder))
+    signed = sign_long(reference, paths, folder / 'tally.json', _teller(report, row.name, len(paths)))
+    if signed.left_out:
+        note = f'{signed.images} of {len(paths)} files were images. {signed.left_out[0]}.'
+        report.progress(Progress('signed', 1.0, note))
+    with transaction.atomic():
+        if not job.succeed(attempt):
+            raise Cancelled
+        held = SourceModel.objects.select_for_update().get(pk=row.pk)
+        held.signatures = {**held.signatures, reference.digest: list(signed.mean)}
+        held.save(update_fields=['signatures'])
+
+
+def _card(values: dict[str, Any]) -> SourceCard:
+    """The reference as the job froze it."""
+    numbers = {name: tuple(values[name]) for name in ('mean', 'std', 'signature')}
+    return SourceCard(**{**values, **numbers})
+
+
+def _images(row: SourceModel, folder: Path) -> list[Path]:
+    """The archive that was given with it, or the photos of the project that it was learned from."""
+    if row.image_archive:
+        return _unpacked(storage.local_path(row.image_archive), folder / 'images')
+    if row.project is not None and row.project.deleted_at is None:
+        return [Path(image.path) for image in export.manifest(row.project).images]
+    raise UnusableSource(f'Nobody has given the images of {row.name}.')
+
+
+def _unpacked(archive: Path, folder: Path) -> list[Path]:
+    """The archive is of our own making (recognition/signing.py): numbered files, no folders."""
+    with zipfile.ZipFile(archive) as file:
+        names = sorted(file.namelist())
+        if not folder.exists() or len(list(folder.iterdir())) < len(names):
+            file.extractall(folder)
+    return [folder / name for name in names]
+
+
+def _teller(report: Report, name: str, images: int) -> Callable[[int], None]:
+    def tell(seen: int) -> None:
+        report.progress(Progress('sign', seen / images, f'Looking at image {seen + 1} of {images} of {name}'))
+
+    return tell
