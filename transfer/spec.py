@@ -164,6 +164,7 @@ class TrainReport:
     notes: tuple[str, ...] = ()  # sentences: batch halved, source skipped ...
     data_digest: str = ''
     seed: int = 0
+    signature: dict[str, Any] = field(default_factory=dict)  # reference (digest), mean (of P2L's feature over the images)
     detection: dict[str, Any] = field(default_factory=dict)  # of a detector: see transfer.detection_report
 
     def to_json(self) -> dict[str, Any]:

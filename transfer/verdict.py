@@ -54,4 +54,5 @@ def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
         notes=tuple(shop.notes),
         data_digest=shop.manifest.digest,
         seed=shop.spec.seed,
+        signature=shop.signature,
     )

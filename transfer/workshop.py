@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from transfer.progress import Course
 from transfer.spec import SourceCard, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
+
+DIGITS = 6  # of a signature's number, as in transfer/zoo/sign.py: far below the noise of a mean
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Workshop:
     cache: Path
     course: Course
     notes: list[str] = field(default_factory=list)
+    signature: dict[str, Any] = field(default_factory=dict)  # TrainReport.signature, once the reference has looked
     _learned: dict[str, Learned] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -58,7 +62,12 @@ class Workshop:
         """A source, the images as it sees them, and what its head sees. UnusableSource, UnreadableImage."""
         network = Network(card, architecture(card.architecture), load(card))
         pixels = self.pixels(card.side)
-        return network, pixels, extract(network, pixels, self.machine)
+        features = extract(network, pixels, self.machine)
+        if self.spec.reference is not None and card.digest == self.spec.reference.digest:
+            # Of P2L's feature, the positive part: should this model become a source, it is signed already.
+            mean = np.maximum(features, 0).mean(0, dtype=np.float64)
+            self.signature = {'reference': card.digest, 'mean': [round(float(value), DIGITS) for value in mean]}
+        return network, pixels, features
 
     def learn(self, card: SourceCard) -> Learned:
         """The linear head on that source. UnusableSource, UnreadableImage."""

@@ -16,6 +16,7 @@ from transfer.data.manifest import Manifest
 from transfer.pipeline import train
 from transfer.serving import Predictor
 from transfer.spec import Cancelled, TrainingError, TrainSpec, UnreadableImage, UnusableSource
+from transfer.zoo.sign import sign
 
 CLOSE = {'a': (118, 100, 100), 'b': (100, 118, 100)}  # tints near enough that a linear head makes mistakes
 
@@ -217,3 +218,11 @@ def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, man
     assert report.plan['cached_layers'][0] == 'stage1'
     assert report.plan['rates']['stage1'] == 0
     assert report.plan['folds'] == 3
+
+
+def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest, tmp_path):
+    quick = dataclasses.replace(spec, instant_only=True)
+    signature = train(manifest, quick, tmp_path / 'work', Ears(), tmp_path / 'cache').report.signature
+    assert signature['reference'] == spec.reference.digest
+    signed = sign(spec.reference, [Path(image.path) for image in manifest.images])
+    np.testing.assert_allclose(signature['mean'], signed.mean, atol=1e-4)
