@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from p2l.ranking import Candidate, Ranked, rank, shortlist
-from transfer.evaluation import accuracy, paired_gain, wilson
+from p2l.ranking import Candidate, Ranked, first_within_noise, rank, shortlist
+from transfer.evaluation import accuracy, wilson
 from transfer.spec import SourceCard, TrainingError, UnusableSource
 from transfer.workshop import Learned, Workshop
-
-NOISE = 1.0  # standard errors within which two probes are equal, and the higher P2L rank decides
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
     features = _reference_features(shop)
     with shop.course.phase('rank', 'Comparing your images with those of the sources'):
         candidates = [_candidate(shop, card, features.shape[1]) for card in shop.spec.sources]
-        return rank(features, candidates, seed=shop.spec.seed)
+        spec = shop.spec
+        return rank(features, candidates, spec.weights, spec.seed, divergence=spec.divergence, labels=shop.labels)
 
 
 def _reference_features(shop: Workshop) -> np.ndarray:
@@ -96,10 +95,7 @@ def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned) -> Chosen:
 def pick(labels: np.ndarray, probed: Sequence[Learned]) -> tuple[Learned, str]:
     """The best probe; but a source ranked higher goes before it when the two differ by no more than noise."""
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
-    for item in probed:
-        ahead, behind = paired_gain(best.probe.logits, item.probe.logits, labels)
-        if item is best or ahead - behind <= NOISE * (ahead + behind) ** 0.5:
-            break
+    item = probed[first_within_noise([each.probe.logits.argmax(1) == labels for each in probed])]
     share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
     if item is best:
         return item, f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.'

@@ -19,6 +19,7 @@ from transfer.device import choose_device
 from transfer.evaluation import accuracy
 from transfer.finetune.rates import Plan, choose_plan
 from transfer.finetune.train import Outcome, Task, finetune, layer_groups, with_head
+from transfer.outlook import look_ahead
 from transfer.progress import Course
 from transfer.spec import Report, SealedModel, TrainSpec
 from transfer.verdict import Verdict, write_report
@@ -47,8 +48,9 @@ def train(manifest: Manifest | DetectionManifest, spec: TrainSpec, workdir: Path
         return instant
     report.instant(instant)
     chosen = choose(shop, ranked, first)
+    outlook = look_ahead(shop, chosen)
     plan, outcome = _finetune(shop, chosen.learned, workdir / 'checkpoints')
-    return _seal_best(shop, chosen, plan, outcome, workdir)
+    return _seal_best(shop, chosen, outlook, plan, outcome, workdir)
 
 
 def _seal_instant(shop: Workshop, learned: Learned, ranking: list[dict[str, Any]], workdir: Path) -> SealedModel:
@@ -72,7 +74,9 @@ def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Out
         return plan, finetune(task, shop.machine, folder, lambda done, facts: shop.course.beat(done, **facts))
 
 
-def _seal_best(shop: Workshop, chosen: Chosen, plan: Plan, outcome: Outcome, workdir: Path) -> SealedModel:
+def _seal_best(
+    shop: Workshop, chosen: Chosen, outlook: dict[str, Any], plan: Plan, outcome: Outcome, workdir: Path
+) -> SealedModel:
     learned, finetuned = chosen.learned, outcome.model is not None
     model = outcome.model or with_head(learned.network, shop.classes, learned.probe.head)
     facts = {'source_why': chosen.why, 'device': shop.device.type, 'batch': shop.spec.batch} | outcome.facts
@@ -83,6 +87,7 @@ def _seal_best(shop: Workshop, chosen: Chosen, plan: Plan, outcome: Outcome, wor
         outcome.why,
         chosen.ranking,
         chosen.probes,
+        outlook,
         dataclasses.asdict(plan) | facts,
         outcome.curve,
     )

@@ -33,6 +33,7 @@ class Course:
         self._begun = time.monotonic()
         self._phase, self._phase_begun, self._told = '', self._begun, 0.0
         self._last = Progress('decode', 0.0)
+        self._expected = ''
 
     @contextmanager
     def phase(self, name: str, message: str) -> Iterator[None]:
@@ -45,6 +46,10 @@ class Course:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - self._phase_begun
             self._phase, self._phase_begun = outer, outer_begun
+
+    def expect(self, sentence: str) -> None:
+        """What accuracy to expect: said with every word from now on."""
+        self._expected = sentence
 
     def beat(
         self,
@@ -72,6 +77,7 @@ class Course:
             last.loss if loss is None else loss,
             last.accuracy if accuracy is None else accuracy,
             left,
+            self._expected,
         )
         self._told = now
         self._report.progress(self._last)

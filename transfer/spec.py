@@ -96,6 +96,9 @@ class TrainSpec:
     seed: int = 0
     folds: int = 5  # of the cross-validation behind every published accuracy
     shortlist: int = 3  # how many of the ranking are probed (design.md)
+    divergence: str = 'kl'  # how unlike two data sets are (p2l.scores.DIVERGENCES)
+    weights: tuple[float, float] = (1.5, 1.0)  # of likeness and of size in the P2L score
+    forecast: dict[str, float] = field(default_factory=dict)  # a p2l.forecast.Forecaster; empty: no accuracy is foretold
     epochs: int = 0  # of finetuning; 0: chosen from the size of the set
     batch: int = 32
     plan: str = 'auto'  # auto, linear, last, several, all: which layer groups learn (the four quadrants)
@@ -138,6 +141,7 @@ class Progress:
     loss: float | None = None
     accuracy: float | None = None  # validation, 0 to 1
     seconds_left: float | None = None  # from the speed measured in this run
+    expected: str = ''  # a sentence for the user, once it can be said: what accuracy to expect
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,7 @@ class TrainReport:
     source: str
     ranking: list[dict[str, Any]] = field(default_factory=list)  # P2L: name, divergence, size, score parts, stability
     probes: list[dict[str, Any]] = field(default_factory=list)  # name, accuracy, interval, seconds
+    outlook: dict[str, Any] = field(default_factory=dict)  # before finetuning: expected, points, gain, sentence
     plan: dict[str, Any] = field(default_factory=dict)  # quadrant, why, groups, rates by group, epochs, precision, device
     per_class: list[dict[str, Any]] = field(default_factory=list)  # label, n, precision, recall, intervals
     confusion: list[list[int]] = field(default_factory=list)  # rows: truth, columns: prediction
@@ -191,6 +196,7 @@ class Report(Protocol):
 
 CHOICES = {
     'plan': ('auto', 'linear', 'last', 'several', 'all'),
+    'divergence': ('kl', 'kl_reverse', 'js', 'cosine', 'emd'),
     'device': ('auto', 'cpu', 'cuda'),
     'precision': ('auto', 'float32', 'bfloat16'),
     'task': ('classification', 'detection'),

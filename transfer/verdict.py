@@ -23,6 +23,7 @@ class Verdict:
     why: str
     ranking: list[dict[str, Any]] = field(default_factory=list)
     probes: list[dict[str, Any]] = field(default_factory=list)
+    outlook: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     curve: list[dict[str, Any]] = field(default_factory=list)
 
@@ -44,6 +45,7 @@ def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
         source=verdict.card.name,
         ranking=verdict.ranking,
         probes=verdict.probes,
+        outlook=verdict.outlook,
         plan=verdict.plan,
         per_class=per_class(table, shop.manifest.labels),
         confusion=table.tolist(),
