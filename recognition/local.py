@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from recognition import archives, prediction, projects, storage, training, uploads
+from recognition import archives, box_import, prediction, projects, storage, training, uploads
 from recognition.errors import GraftError, InvalidInput, NotFound, TooLarge
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.job import State
@@ -28,14 +29,17 @@ class Trained:
     left_out: tuple[Verdict, ...]  # files that were not used, and why
 
 
-def train(path: Path, name: str, options: dict[str, Any], watch: Callable[[Progress], None]) -> Trained:
-    """A project, its images and its model from a folder with one sub-folder for each class, or from such a zip.
+def train(
+    path: Path, name: str, options: dict[str, Any], watch: Callable[[Progress], None], task: str = Task.CLASSIFICATION
+) -> Trained:
+    """A project, its images and its model from a folder with one sub-folder for each class, or from such a zip; for a detector,
+    from a folder or zip of photos with annotations (VOC, COCO, YOLO).
 
     Errors: a GraftError saying what is wrong; the project and all that was stored for it are gone then.
     """
     user = person()
-    with whole_or_nothing(user, name or path.stem or 'Photos') as project:
-        verdicts = _add(project, user, path)
+    with whole_or_nothing(user, name or path.stem or 'Photos', task) as project:
+        verdicts = _add_boxed(project, user, path) if task == Task.DETECTION else _add(project, user, path)
         job = training.run_here(training.start_here(project, user, options), watch)
         if job.state != State.SUCCEEDED:
             raise GraftError(job.error_message or f'The training was {job.state}.')
@@ -46,12 +50,13 @@ def train(path: Path, name: str, options: dict[str, Any], watch: Callable[[Progr
 def summary(model: TrainedModel) -> dict[str, Any]:
     """What a program wants to know of a training."""
     report = model.report
-    told = {name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds')}
-    return {'model': str(model.pk), 'source': model.source_name, **told}
+    told = {name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds', 'detection')}
+    return {'model': str(model.pk), 'task': model.task, 'source': model.source_name, **told}
 
 
 def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Each image's best class and all scores. `reference`: a model's id, or the name under which one is published.
+    """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, or the name
+    under which one is published.
 
     Errors: NotFound, and InvalidImage or TooLarge naming the file.
     """
@@ -61,8 +66,11 @@ def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
             raise NotFound(f'There is no file {path}.')
     answers = []
     for path in paths:  # one at a time: an error then names its file
-        scores = _classify(model, path)
-        answers.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
+        if model.task == Task.DETECTION:
+            answers.append({'file': str(path), 'found': _detect(model, path)})
+        else:
+            scores = _classify(model, path)
+            answers.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
     return answers
 
 
@@ -108,14 +116,40 @@ def _model(reference: str) -> TrainedModel:
     return published.model
 
 
+def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
+    """What was refused of the annotations is told beside what was of the photos."""
+    if not path.exists():
+        raise NotFound(f'There is no folder or zip {path}.')
+    if path.is_dir():
+        imported = box_import.import_folder(project, user, path)
+    else:
+        with path.open('rb') as file:
+            imported = box_import.import_files(project, user, [(path.name, file)])
+    refused = [Verdict(refusal.where, 'rejected', refusal.reason) for refusal in imported.refused]
+    return [*imported.verdicts, *refused]
+
+
 def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
+    with _naming(path):
+        (answer,) = prediction.classify(model, [path.read_bytes()])
+    return [{'label': score.label, 'score': score.score} for score in answer.scores]
+
+
+def _detect(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
+    with _naming(path):
+        (answer,) = prediction.detect(model, [path.read_bytes()]).images
+    return [dataclasses.asdict(found) for found in answer.found]
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A file within the limit; refusals name it."""
     try:
         if path.stat().st_size > settings.MAX_IMAGE_BYTES:
             raise TooLarge(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
-        (answer,) = prediction.classify(model, [path.read_bytes()])
+        yield
     except GraftError as error:
         raise type(error)(f'{path}: {error.message.removeprefix("images[0] ")}') from error
-    return [{'label': score.label, 'score': score.score} for score in answer.scores]
 
 
 @contextlib.contextmanager

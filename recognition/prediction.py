@@ -1,23 +1,27 @@
-"""A trained model answers for photos: scores with class names."""
+"""A trained model answers for photos: scores with class names, or boxes around what it finds."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from django.conf import settings
 
 from recognition import pictures, storage
-from recognition.errors import GraftError, InvalidImage, InvalidInput, ModelUnavailable, Overloaded
+from recognition.errors import InvalidImage, InvalidInput, ModelUnavailable, Overloaded, TooLarge
 from recognition.models import TrainedModel
+from recognition.models.project import Task
 from transfer import spec
 from transfer.spec import ArtifactError, UnreadableImage
 
 if TYPE_CHECKING:
-    from transfer.serving import ModelCache, Predictor
+    from transfer.detections import Detections
+    from transfer.detector_serving import Detector
+    from transfer.serving import Loaded, ModelCache, Predictor
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,47 @@ class Classification:
     scores: tuple[Score, ...]
 
 
+@dataclass(frozen=True)
+class Found:
+    """One thing: end-exclusive pixels of the upright image."""
+
+    label: str
+    score: float  # 0 to 1
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One image's answer: the surest thing first."""
+
+    width: int  # pixels, upright
+    height: int
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
+class Detected:
+    """`threshold`: the score from which on things are told; the model's own unless one was asked for."""
+
+    threshold: float
+    images: tuple[Detection, ...]
+
+
+def detect(model: TrainedModel, images: Sequence[bytes], threshold: float | None = None) -> Detected:
+    """What is where on each image, in their order.
+
+    Errors: InvalidInput (how many, threshold, a model of another task), InvalidImage and TooLarge (field `images[2]`),
+    ModelUnavailable, Overloaded.
+    """
+    _check(images, None, threshold or 0.0)
+    detector = _detector(model)
+    lowest = detector.threshold if threshold is None else threshold
+    return Detected(lowest, tuple(_detect(detector, image, lowest, index) for index, image in enumerate(images)))
+
+
 def classify(
     model: TrainedModel, images: Sequence[bytes], top: int | None = None, threshold: float = 0.0
 ) -> list[Classification]:
@@ -41,7 +86,7 @@ def classify(
     Errors: InvalidInput (how many, top, threshold), InvalidImage and TooLarge (field `images[2]`), ModelUnavailable, Overloaded.
     """
     _check(images, top, threshold)
-    predictor = _predictor(model)
+    predictor = _classifier(model)
     pixels = np.stack([_decode(predictor, image, f'images[{index}]') for index, image in enumerate(images)])
     try:
         rows = predictor.classify_pixels(pixels)
@@ -52,7 +97,7 @@ def classify(
 
 def warm(model: TrainedModel) -> None:
     """Load the model, so that the first request finds it. Error: ModelUnavailable."""
-    _predictor(model)
+    _loaded(model)
 
 
 def _check(images: Sequence[bytes], top: int | None, threshold: float) -> None:
@@ -68,12 +113,36 @@ def _check(images: Sequence[bytes], top: int | None, threshold: float) -> None:
 
 def _decode(predictor: Predictor, image: bytes, field: str) -> np.ndarray:
     """The header is checked as for an upload; the pixels come by the fast way that training took."""
-    try:
+    with _named(field):
         pictures.inspect(image)
         return predictor.decode(image)
+
+
+def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> Detection:
+    with _named(f'images[{index}]'):
+        pictures.inspect(image)
+        try:
+            found, photo = detector.detect(image)
+        except spec.Overloaded as error:
+            raise Overloaded('Too many images are waiting for this model; try again in a moment.') from error
+    return Detection(photo.width, photo.height, tuple(_told(detector.labels, found, lowest)))
+
+
+def _told(labels: Sequence[str], found: Detections, lowest: float) -> Iterator[Found]:
+    for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+        if score >= lowest:
+            x0, y0, x1, y1 = (round(float(corner), 2) for corner in box)
+            yield Found(labels[label], float(score), x0, y0, x1, y1)
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """Refusals of one image name it."""
+    try:
+        yield
     except UnreadableImage as error:
         raise InvalidImage(f'{field} is damaged or cut short', field=field) from error
-    except GraftError as error:
+    except (InvalidImage, InvalidInput, TooLarge) as error:
         raise type(error)(f'{field} {error.message}', field=field) from error
 
 
@@ -82,7 +151,19 @@ def _ranked(labels: Sequence[str], row: np.ndarray, top: int | None, threshold: 
     return Classification(tuple(Score(labels[index], float(row[index])) for index in order if row[index] >= threshold))
 
 
-def _predictor(model: TrainedModel) -> Predictor:
+def _classifier(model: TrainedModel) -> Predictor:
+    if model.task == Task.DETECTION:
+        raise InvalidInput('This model finds things in photos: ask it to detect, not to classify.')
+    return cast('Predictor', _loaded(model))
+
+
+def _detector(model: TrainedModel) -> Detector:
+    if model.task != Task.DETECTION:
+        raise InvalidInput('This model tells what a whole photo shows: ask it to classify, not to detect.')
+    return cast('Detector', _loaded(model))
+
+
+def _loaded(model: TrainedModel) -> Loaded:
     try:
         return _load(model)
     except (ArtifactError, OSError) as error:
@@ -94,7 +175,7 @@ def _predictor(model: TrainedModel) -> Predictor:
     return _load(model)
 
 
-def _load(model: TrainedModel) -> Predictor:
+def _load(model: TrainedModel) -> Loaded:
     models = _models()
     return models.get(model.digest) or models.predictor(storage.artifact_folder(model.artifact), model.digest)
 
@@ -108,10 +189,10 @@ def _models() -> ModelCache:
     global _cache
     with _cache_lock:
         if _cache is None:
-            from transfer.serving import ModelCache, Predictor
+            from transfer.serving import ModelCache, load_model
 
             _cache = ModelCache(
                 settings.MODEL_CACHE_BYTES,
-                lambda folder, digest: Predictor(folder, digest=digest, device=settings.SERVE_DEVICE),
+                lambda folder, digest: load_model(folder, digest=digest, device=settings.SERVE_DEVICE),
             )
     return _cache

@@ -21,6 +21,7 @@ MEASURED: dict[str, Any] = {
     'seconds': {},
     'sealing': {},
     'notes': [],
+    'detection': {},
 }
 
 

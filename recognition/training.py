@@ -25,7 +25,7 @@ __all__ = ['Readiness', 'Reaped', 'cancel', 'enqueue', 'place_in_queue', 'readin
 LEAST_CLASSES = 2
 LEAST_IMAGES = 4  # of each of those: with fewer no fold of a cross-validation says anything
 LEAST_BOXES = 5  # of one class, and as many images with boxes: with fewer no split leaves any to test with
-FIXED = ('sources', 'reference')  # of a TrainSpec: given by the zoo, not by who asks
+FIXED = ('sources', 'reference', 'task')  # of a TrainSpec: given by the zoo and the project, not by who asks
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], q
     if waiting >= settings.JOBS_WAITING_PER_PERSON:
         raise QueueFull(f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.')
     where = queue or {'cuda': 'gpu', 'cpu': 'cpu', 'auto': settings.TRAINING_QUEUE}[spec.device]
-    job = Job.objects.create(project=project, spec=spec.to_json(), queue=where, created_by_id=user.pk)
+    job = Job.objects.create(project=project, kind=project.task, spec=spec.to_json(), queue=where, created_by_id=user.pk)
     audit.record(user, 'start training', f'{job.pk} of project {project.pk}')
     return job
 
@@ -135,7 +135,7 @@ def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -
         if name in options:
             raise InvalidInput(f'{name} cannot be chosen', field=name)
     try:
-        spec = TrainSpec.from_json({**options, 'sources': [], 'reference': None})
+        spec = TrainSpec.from_json({**options, 'task': str(project.task), 'sources': [], 'reference': None})
     except InvalidSpec as error:
         raise InvalidInput(error.message, field=error.field) from error
     cards = zoo.cards(user, project)

@@ -21,6 +21,8 @@ TORCH_FREE = (
     'transfer.zoo.weights',
     'transfer.artifacts',
     'transfer.serving',
+    'transfer.detections',
+    'transfer.detector_serving',
 )
 DOORS = ('api', 'compat', 'pages', 'management', 'admin')
 # The only imports inside functions that reach the learning side (docs/architecture.md).

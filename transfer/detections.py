@@ -36,6 +36,11 @@ class Truth:
     difficult: np.ndarray  # (m,) bool: neither asked for nor wrong to find (Pascal VOC)
 
 
+def as_shares(found: Detections) -> Detections:
+    """Margins squashed to 0 ... 1 (logistic): 0.5 is the border of an SVM. Not calibrated; the order stays."""
+    return Detections(found.boxes, 1 / (1 + np.exp(-found.scores)), found.labels)
+
+
 def settle(
     boxes: np.ndarray,
     scores: np.ndarray,

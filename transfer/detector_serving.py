@@ -16,7 +16,7 @@ import numpy as np
 from transfer.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
 from transfer.boxes import areas, decode
 from transfer.data.decode import Upright, decode_whole
-from transfer.detections import Detections, settle
+from transfer.detections import Detections, as_shares, settle
 from transfer.engines import Graph
 from transfer.fast_rcnn.sizing import resized
 from transfer.fast_rcnn.spec import FastRcnnSpec
@@ -49,9 +49,9 @@ class Detector:
         self._room = threading.Semaphore(lanes + WAITING)
 
     @property
-    def kind(self) -> str:
-        """rcnn, fast-rcnn or faster-rcnn."""
-        return str(self.meta.detection['kind'])
+    def threshold(self) -> float:
+        """The score from which on its detections are shown: best on the photos that it was measured on."""
+        return float(self.meta.detection['at_score'])
 
     def detect(self, image: bytes) -> tuple[Detections, Upright]:
         """What is on a photo, best first, in its own upright pixels. Errors: UnreadableImage, Overloaded."""
@@ -113,7 +113,7 @@ class GraphRcnn:
             part = own[start : start + spec.embed_batch]
             crops = [warped(photo.pixels, box, self._given.side, spec.context, self._given.mean) for box in part]
             rows.append(self._graph.run(np.stack(crops)))
-        return settled(boxes, np.concatenate(rows), classes, photo, spec)
+        return as_shares(settled(boxes, np.concatenate(rows), classes, photo, spec))
 
 
 class GraphFastRcnn:

@@ -14,6 +14,7 @@ import torch
 from transfer import detector_graphs
 from transfer.artifacts import Preprocessing
 from transfer.data.detection_manifest import DetectionManifest
+from transfer.detections import as_shares
 from transfer.detector_serving import FoundBy
 from transfer.fast_rcnn import detector as fast_detector
 from transfer.fast_rcnn import train as fast_training
@@ -94,7 +95,7 @@ def _rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
     trained = rcnn_training.train(lesson.manifest, lesson.proposals, card, options, lesson.workdir, report, device)
     return Trained(
         'rcnn',
-        lambda photo, proposals: rcnn_detector.detect(trained, photo, proposals),
+        lambda photo, proposals: as_shares(rcnn_detector.detect(trained, photo, proposals)),
         lambda folder: detector_graphs.write_rcnn(trained, Preprocessing.of(card), folder),
         {'spec': dataclasses.asdict(options), 'least_side': rcnn_regions.LEAST},
     )

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Union
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from transfer.batching import GreedyBatches
 from transfer.data.decode import decode
 from transfer.engines import OpenVinoEngine, softmax
 from transfer.spec import CorruptArtifact
+
+if TYPE_CHECKING:
+    from transfer.detector_serving import Detector
 
 LANES = min(2, os.cpu_count() or 1)  # batches of one model computed side by side, each on one thread
 # A network that takes less than this many milliseconds an image gets one lane: what surrounds it is the narrow place then,
@@ -79,18 +82,30 @@ def _engine(folder: Path, meta: Meta, device: str, lanes: int) -> Engine:
     return TorchEngine(folder, meta, device)
 
 
+Loaded = Union[Predictor, 'Detector']
+
+
+def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
+    """What the artifact holds: a classifier or a detector. Errors: CorruptArtifact, IncompatibleArtifact."""
+    if not read_meta(folder).detection:
+        return Predictor(folder, digest=digest, device=device)
+    from transfer.detector_serving import Detector  # only here: compiled proposals take a second to load
+
+    return Detector(folder, digest=digest, device=device)
+
+
 class ModelCache:
     """Loaded models by digest, the least recently used leaving first when their sizes pass the limit."""
 
-    def __init__(self, limit: int, load: Callable[[Path, str], Predictor] | None = None) -> None:
+    def __init__(self, limit: int, load: Callable[[Path, str], Loaded] | None = None) -> None:
         """`limit`: bytes. A model larger than the limit is held alone."""
         self._limit = limit
-        self._load = load or (lambda folder, digest: Predictor(folder, digest=digest))
-        self._models: OrderedDict[str, Predictor] = OrderedDict()
-        self._loading: dict[str, Future[Predictor]] = {}
+        self._load = load or (lambda folder, digest: load_model(folder, digest=digest))
+        self._models: OrderedDict[str, Loaded] = OrderedDict()
+        self._loading: dict[str, Future[Loaded]] = {}
         self._lock = threading.Lock()
 
-    def get(self, digest: str) -> Predictor | None:
+    def get(self, digest: str) -> Loaded | None:
         """The model of that digest if it is loaded, without a look at where its files lie."""
         with self._lock:
             model = self._models.get(digest)
@@ -98,7 +113,7 @@ class ModelCache:
                 self._models.move_to_end(digest)
             return model
 
-    def predictor(self, folder: Path, digest: str) -> Predictor:
+    def predictor(self, folder: Path, digest: str) -> Loaded:
         """The model of that digest, loaded once however many ask for it at the same time."""
         with self._lock:
             if digest in self._models:
@@ -120,7 +135,7 @@ class ModelCache:
     def __contains__(self, digest: str) -> bool:
         return digest in self._models
 
-    def _fill(self, future: Future[Predictor], folder: Path, digest: str) -> None:
+    def _fill(self, future: Future[Loaded], folder: Path, digest: str) -> None:
         """A failure is told to all who wait, and forgotten: the next request tries again."""
         try:
             model = self._load(folder, digest)

@@ -12,7 +12,7 @@ from torch import nn
 
 from transfer.artifacts import WEIGHTS, Meta
 from transfer.data.decode import Upright
-from transfer.detections import Detections
+from transfer.detections import Detections, as_shares
 from transfer.detector_serving import FoundBy, fast_spec, rcnn_spec, settled, usable
 from transfer.exporting import Served
 from transfer.fast_rcnn.detector import detect
@@ -68,7 +68,7 @@ def _rcnn(folder: Path, meta: Meta, network: Architecture, device: str) -> Found
             part = own[start : start + spec.embed_batch]
             crops = np.stack([warped(photo.pixels, box, given.side, spec.context, given.mean) for box in part])
             rows.append(model(torch.from_numpy(crops).to(device)).float().cpu().numpy())
-        return settled(boxes, np.concatenate(rows), classes, photo, spec)
+        return as_shares(settled(boxes, np.concatenate(rows), classes, photo, spec))
 
     return find
 

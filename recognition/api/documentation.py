@@ -69,7 +69,7 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path, operations in result['paths'].items():
         for method, operation in operations.items():
             told = {**REFUSALS, **(OF_A_BODY if method in ('post', 'put', 'patch', 'delete') else {})}
-            if path.endswith('/classify'):
+            if path.endswith(('/classify', '/detect')):
                 told['503'] = 'The model cannot be loaded, or too many images wait for it; try again.'
             for status, meaning in told.items():
                 operation['responses'].setdefault(status, _refusal(meaning))

@@ -45,6 +45,13 @@ class TrainingIn(Fields):
     device = serializers.ChoiceField(required=False, choices=['auto', 'cpu', 'cuda'])
     precision = serializers.ChoiceField(required=False, choices=['auto', 'float32', 'bfloat16'])
     instant_only = serializers.BooleanField(required=False, help_text='Stop after the linear model.')
+    detector = serializers.ChoiceField(
+        required=False, choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], help_text='Of a project that finds things.'
+    )
+    proposals = serializers.CharField(required=False, help_text='How a detector is told where something may be.')
+    held_out = Finite(required=False, min_value=0.1, max_value=0.9, help_text='Share of the photos a detector is measured on.')
+    rcnn = serializers.DictField(required=False, help_text='Options of R-CNN: docs/detection.md.')
+    fast_rcnn = serializers.DictField(required=False, help_text='Options of Fast R-CNN: docs/detection.md.')
 
 
 class Point(Fields):
@@ -129,6 +136,7 @@ class ModelReport(ModelOut):
     seconds = serializers.DictField()
     sealing = serializers.DictField()
     notes = serializers.ListField(child=serializers.CharField())
+    detection = serializers.DictField(help_text='Of a detector: its figures on the photos it was measured on. Else empty.')
 
     def to_representation(self, instance: TrainedModel) -> dict[str, Any]:
         return reports.model_report(instance)
@@ -183,6 +191,48 @@ class ClassifyFiles(Wanted):
 
     image = serializers.ListField(child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.')
     images = serializers.ListField(child=serializers.FileField(), required=False, help_text='The same by another name.')
+
+
+class WantedBoxes(Fields):
+    threshold = Finite(
+        required=False, min_value=0, max_value=1, help_text='Only things from this score on; the model’s own unless told.'
+    )
+
+
+class DetectJson(WantedBoxes):
+    image = serializers.CharField(required=False, help_text='Base64.')
+    images = serializers.ListField(child=serializers.CharField(), required=False, help_text='Base64, 1 to 20.')
+
+
+class DetectFiles(WantedBoxes):
+    """multipart/form-data."""
+
+    image = serializers.ListField(child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.')
+    images = serializers.ListField(child=serializers.FileField(), required=False, help_text='The same by another name.')
+
+
+class ObjectOut(Fields):
+    label = serializers.CharField()
+    score = serializers.FloatField(help_text='0 to 1; comparable within one model.')
+    x0 = serializers.FloatField(help_text='Pixels of the upright image; width = x1 - x0.')
+    y0 = serializers.FloatField()
+    x1 = serializers.FloatField()
+    y1 = serializers.FloatField()
+
+
+class DetectedImage(Fields):
+    name = serializers.CharField(allow_blank=True, help_text='Of the file that was sent.')
+    width = serializers.IntegerField(help_text='Pixels, upright.')
+    height = serializers.IntegerField()
+    objects = ObjectOut(many=True, help_text='The surest first.')
+
+
+class DetectOut(Fields):
+    model = serializers.UUIDField()
+    version = serializers.IntegerField()
+    provisional = serializers.BooleanField()
+    threshold = serializers.FloatField(help_text='The score from which on things are told.')
+    images = DetectedImage(many=True)
 
 
 class ScoreOut(Fields):

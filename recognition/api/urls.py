@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from recognition.api import boxes, classify, images, labels, models, projects, trainings
+from recognition.api import boxes, classify, detect, images, labels, models, projects, trainings
 from recognition.api.endpoint import Nowhere
 
 urlpatterns = [
@@ -36,11 +36,13 @@ urlpatterns = [
     path('trainings/<uuid:job_id>/cancel', trainings.CancelTraining.as_view(), name='api-cancel-training'),
     path('models/<slug:reference>', models.OneModel.as_view(), name='api-model'),
     path('models/<slug:reference>/classify', classify.Classify.as_view(), name='api-classify'),
+    path('models/<slug:reference>/detect', detect.Detect.as_view(), name='api-detect'),
     path('models/<slug:reference>/publish', models.Publish.as_view(), name='api-publish'),
     path('publications', models.Publications.as_view(), name='api-publications'),
     path('publications/<slug:name>', models.OnePublication.as_view(), name='api-publication'),
     path('publications/<slug:name>/rollback', models.Rollback.as_view(), name='api-rollback'),
     path('publications/<slug:name>/classify', classify.ClassifyByName.as_view(), name='api-classify-by-name'),
+    path('publications/<slug:name>/detect', detect.DetectByName.as_view(), name='api-detect-by-name'),
     path('sources', models.Sources.as_view(), name='api-sources'),
     re_path('^.*$', Nowhere.as_view(), name='api-nowhere'),
 ]

@@ -216,7 +216,7 @@ def test_a_viewer_looks_and_changes_nothing(alices, alice, charlie):
     client = by_key(charlie)
     before, allowed = everything(), []
     for route, method in itertools.product(API, ('post', 'put', 'patch', 'delete')):
-        if 'classify' in route.pattern or not route.parameters or route.name == 'api-restore-project':
+        if route.pattern.endswith(('/classify', '/detect')) or not route.parameters or route.name == 'api-restore-project':
             continue  # trying a model is looking; a deleted project does not exist for her
         answer = getattr(client, method)(route.address(alices), BODIES[0], content_type='application/json')
         if answer.status_code not in (403, 405):

@@ -157,7 +157,7 @@ def test_a_loaded_model_is_kept(model):
 
 
 def test_too_many_at_once_are_told_to_come_back(model):
-    predictor = prediction._predictor(model)
+    predictor = prediction._loaded(model)
     batches = predictor._batches
     computing, gate = threading.Event(), threading.Event()
     compute, batches._compute = batches._compute, lambda images: computing.set() or (gate.wait(20) and compute(images))

@@ -13,7 +13,7 @@ from recognition.errors import GraftError
 
 
 class Command(BaseCommand):
-    help = 'Classify image files.'
+    help = 'Classify image files, or find things on them.'
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('model', help="a model's id, or the name under which one is published")
@@ -29,4 +29,14 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(answers))
             return
         for answer in answers:
-            self.stdout.write(f'{answer["file"]}: {answer["label"]} ({answer["scores"][0]["score"]:.1%})')
+            self.stdout.write(_line(answer))
+
+
+def _line(answer: dict[str, Any]) -> str:
+    if 'found' not in answer:
+        return f'{answer["file"]}: {answer["label"]} ({answer["scores"][0]["score"]:.1%})'
+    boxes = [
+        f'{one["label"]} ({one["score"]:.1%}) at {one["x0"]:.0f}, {one["y0"]:.0f} to {one["x1"]:.0f}, {one["y1"]:.0f}'
+        for one in answer['found']
+    ]
+    return f'{answer["file"]}: {"; ".join(boxes) or "nothing"}'

@@ -1,4 +1,4 @@
-"""`manage.py train PATH`: from a folder or zip of labelled photos to a model, in this process."""
+"""`manage.py train PATH`: from a folder or zip of labelled or boxed photos to a model, in this process."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from recognition.terminal import ProgressBar
 
 
 class Command(BaseCommand):
-    help = 'Train a classifier from a folder with one sub-folder for each class, or from such a zip.'
+    help = (
+        'Train a classifier from a folder with one sub-folder for each class, or from such a zip; with --task detection a '
+        'detector, from photos with annotations (Pascal VOC, COCO or YOLO).'
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('path', type=Path)
         parser.add_argument('--name', default='', help="of the project (default: the path's)")
         parser.add_argument('--source', default='auto', help='name of a source model (default: the best by P2L and a probe)')
+        parser.add_argument('--task', choices=['classification', 'detection'], default='classification')
+        parser.add_argument('--detector', choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], default='auto')
         parser.add_argument('--seed', type=int, default=0)
         parser.add_argument('--json', action='store_true', help='the last line is one JSON object')
 
-    def handle(self, *, path: Path, name: str, source: str, seed: int, **options: Any) -> None:
+    def handle(self, *, path: Path, name: str, task: str, **options: Any) -> None:
+        chosen = {option: options[option] for option in ('source', 'seed', 'detector')}
         bar = ProgressBar(sys.stderr)
         try:
-            trained = local.train(path, name, {'source': source, 'seed': seed}, bar)
+            trained = local.train(path, name, chosen, bar, task)
         except GraftError as error:
             raise CommandError(error.message) from error
         except KeyboardInterrupt as error:
@@ -38,6 +44,9 @@ class Command(BaseCommand):
             self.stderr.write(f'{verdict.name} was left out: it {verdict.reason}', self.style.NOTICE)
         told = local.summary(trained.model)
         low, high = told['interval']
-        self.stdout.write(f'Model {told["model"]}: {told["accuracy"]:.1%} right ({low:.1%} to {high:.1%}), from {told["source"]}')
+        figure = 'mAP (VOC 2007)' if told['task'] == 'detection' else 'right'
+        self.stdout.write(
+            f'Model {told["model"]}: {told["accuracy"]:.1%} {figure} ({low:.1%} to {high:.1%}), from {told["source"]}'
+        )
         if options['json']:
             self.stdout.write(json.dumps(told))

@@ -1,0 +1,42 @@
+"""A small sealed Fast R-CNN with random weights: it finds things where there are none, but by the whole way of a real one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from transfer.artifacts import Meta, Preprocessing, write_meta, written_aside
+from transfer.spec import SourceCard
+
+LABELS = ('bolt', 'nut')
+CARD = SourceCard(name='none', architecture='squeezenet1_1', weights='', digest='', classes=3, images=30, side=64)
+
+
+def seal(folder: Path, at_score: float = 0.05) -> str:
+    """Writes the artifact; returns its digest."""
+    import torch
+
+    from transfer.detector_graphs import write_fast
+    from transfer.fast_rcnn.model import FastRcnn
+    from transfer.fast_rcnn.spec import FastRcnnSpec
+    from transfer.zoo.registry import architecture
+
+    torch.manual_seed(0)
+    spec = FastRcnnSpec(short_side=96, long_side=160, reduce=8, hidden=(16,), pool=3, class_std=0.3)
+    network = architecture(CARD.architecture)
+    model = FastRcnn(network, network.build(3), len(LABELS), spec).eval()
+    given = Preprocessing.of(CARD)
+    detection = {
+        'kind': 'fast-rcnn',
+        'spec': dataclasses.asdict(spec),
+        'stride': model.stride,
+        'channels': model.channels,
+        'least_side': spec.short_side,
+        'proposals': 'selective-search',
+        'limit': 100,
+        'at_score': at_score,
+    }
+    with written_aside(folder) as aside:
+        assert write_fast(model, given, aside) == ''
+        meta = Meta(LABELS, CARD.architecture, given, 1.0, {'name': 'openvino', 'precision': 'float32'}, detection=detection)
+        return write_meta(aside, meta)
