@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import local
+from recognition import installation, local
 from recognition.errors import GraftError
 from recognition.terminal import ProgressBar
 
@@ -27,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, *, path: Path, name: str, source: str, seed: int, **options: Any) -> None:
         bar = ProgressBar(sys.stderr)
         try:
+            installation.ensure_tables()
             trained = local.train(path, name, {'source': source, 'seed': seed}, bar)
         except GraftError as error:
             raise CommandError(error.message) from error
