@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from recognition import accounts, zoo
+from recognition.errors import GraftError
 
 
 def prepare() -> list[str]:
@@ -17,3 +20,21 @@ def prepare() -> list[str]:
     if password is not None:
         lines += [f'Sign in as {administrator.get_username()} with the password {password} (it is shown only this once).']
     return lines
+
+
+def ensure_tables() -> None:
+    """For commands that need no server: on SQLite the database and the starter zoo are made at the first of them.
+
+    Error: GraftError when the database cannot be reached, or is a server that nobody has migrated yet.
+    """
+    try:
+        executor = MigrationExecutor(connection)
+        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError as error:
+        raise GraftError(f'The database cannot be reached: {str(error).strip()}') from error
+    if not behind:
+        return
+    if connection.vendor != 'sqlite':
+        raise GraftError('The database lacks tables of this version: run manage.py migrate first.')
+    call_command('migrate', interactive=False, verbosity=0)
+    zoo.sync_starter()

@@ -38,6 +38,7 @@ urlpatterns = [
     path('models/<slug:reference>/classify', classify.Classify.as_view(), name='api-classify'),
     path('models/<slug:reference>/detect', detect.Detect.as_view(), name='api-detect'),
     path('models/<slug:reference>/publish', models.Publish.as_view(), name='api-publish'),
+    path('models/<slug:reference>/offer', offers.OfferedModel.as_view(), name='api-offer'),
     path('publications', models.Publications.as_view(), name='api-publications'),
     path('publications/<slug:name>', models.OnePublication.as_view(), name='api-publication'),
     path('publications/<slug:name>/rollback', models.Rollback.as_view(), name='api-rollback'),

@@ -45,6 +45,8 @@ urlpatterns = [
     path('trainings/<uuid:job_id>/cancel/', trainings.cancel, name='cancel-training'),
     path('models/<uuid:model_id>/', trained.show, name='model'),
     path('models/<uuid:model_id>/publish/', trained.publish, name='publish'),
+    path('models/<uuid:model_id>/offer/', trained.offer, name='offer'),
+    path('models/<uuid:model_id>/withdraw-offer/', trained.withdraw_offer, name='withdraw-offer'),
     path('publications/<int:publication_id>/rollback/', trained.rollback, name='rollback'),
     path('publications/<int:publication_id>/unpublish/', trained.unpublish, name='unpublish'),
 ]

@@ -164,6 +164,27 @@ def test_predicting_with_an_unknown_model_or_file_is_refused(db, tmp_path):
     assert 'no model' in refused('predict', '00000000-0000-0000-0000-000000000000', tmp_path / 'photo.jpg')
 
 
+@pytest.mark.parametrize(
+    ('database', 'told'),
+    [
+        ('', "There is no model 'unheard-of'"),  # the embedded database is made by the first command
+        ('postgres://nobody@127.0.0.1:1/none', 'The database cannot be reached'),
+    ],
+)
+def test_a_command_needs_no_server_to_have_run_before(tmp_path, database, told):
+    environment = {name: value for name, value in os.environ.items() if name not in ('DATABASE_URL', 'DJANGO_SETTINGS_MODULE')}
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', 'manage.py', 'predict', 'unheard-of', 'photo.jpg'],
+        cwd=ROOT,
+        env={**environment, 'GRAFT_DATA': str(tmp_path), **({'DATABASE_URL': database} if database else {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'CommandError: {told}'), done.stderr
+
+
 def test_predicting_names_the_file_that_is_missing_or_damaged(project, tmp_path):
     model = TrainedModel.objects.create(project=project, version=1, artifact='gone', digest='0' * 64, labels=['a', 'b'], images=8)
     assert 'photo.jpg' in refused('predict', str(model.pk), tmp_path / 'photo.jpg')

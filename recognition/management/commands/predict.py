@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import local
+from recognition import installation, local
 from recognition.errors import GraftError
 
 
@@ -22,6 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *, model: str, paths: list[Path], **options: Any) -> None:
         try:
+            installation.ensure_tables()
             answers = local.predict(model, paths)
         except GraftError as error:
             raise CommandError(error.message) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import local
+from recognition import installation, local
 from recognition.errors import GraftError
 from recognition.terminal import ProgressBar
 
@@ -33,6 +33,7 @@ class Command(BaseCommand):
         chosen = {option: options[option] for option in ('source', 'seed', 'detector')}
         bar = ProgressBar(sys.stderr)
         try:
+            installation.ensure_tables()
             trained = local.train(path, name, chosen, bar, task)
         except GraftError as error:
             raise CommandError(error.message) from error
@@ -44,7 +45,7 @@ class Command(BaseCommand):
             self.stderr.write(f'{verdict.name} was left out: it {verdict.reason}', self.style.NOTICE)
         told = local.summary(trained.model)
         low, high = told['interval']
-        figure = 'mAP (VOC 2007)' if told['task'] == 'detection' else 'right'
+        figure = 'mAP (VOC 2007)' if task == 'detection' else 'right'
         self.stdout.write(
             f'Model {told["model"]}: {told["accuracy"]:.1%} {figure} ({low:.1%} to {high:.1%}), from {told["source"]}'
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import pulling, source_files, zoo
+from recognition import installation, pulling, source_files, zoo
 from recognition.errors import GraftError
 from recognition.management import evaluating
 from recognition.models import SourceModel
@@ -41,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            installation.ensure_tables()
             self.stdout.write(getattr(self, f'_{options["deed"]}')(options))
         except GraftError as error:
             raise CommandError(error.message) from error
