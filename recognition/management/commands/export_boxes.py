@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import local_boxes
+from recognition import installation, local_boxes
 from recognition.box_export import FORMATS
 from recognition.errors import GraftError
 
@@ -23,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *, project: str, file: Path, format: str, without_photos: bool, **options: Any) -> None:
         try:
+            installation.ensure_tables()
             written = local_boxes.export_to(project, file, format, photos=not without_photos)
         except (GraftError, OSError) as error:
             raise CommandError(str(error)) from error

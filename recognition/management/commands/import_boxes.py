@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import local_boxes
+from recognition import installation, local_boxes
 from recognition.box_export import FORMATS
 from recognition.errors import GraftError
 
@@ -26,6 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *, path: Path, project: str, name: str, format: str, overwrite: bool, **options: Any) -> None:
         try:
+            installation.ensure_tables()
             owner, imported = local_boxes.import_path(path, project, name, format=format, overwrite=overwrite)
         except GraftError as error:
             raise CommandError(error.message) from error
