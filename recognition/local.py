@@ -50,8 +50,9 @@ def train(
 def summary(model: TrainedModel) -> dict[str, Any]:
     """What a program wants to know of a training."""
     report = model.report
-    told = {name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds', 'detection')}
-    return {'model': str(model.pk), 'task': model.task, 'source': model.source_name, **told}
+    told = {name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds')}
+    found = {'detection': report.get('detection')} if model.task == Task.DETECTION else {}
+    return {'model': str(model.pk), 'source': model.source_name, **told, **found}
 
 
 def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
