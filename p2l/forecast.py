@@ -8,13 +8,16 @@ nine tenths of the cells of the worst-predicted target (with ten targets or more
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.linear_model import Ridge
 
 from p2l.signatures import Floats
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
 
 LEVEL = 0.9
 PENALTY = 1.0
@@ -32,6 +35,8 @@ class Outcomes:
     score: Floats  # of P2L
     accuracy: Floats  # of the finetuned network, on held-out images
     held: Floats  # how many of those
+    seed: NDArray[np.int64]
+    source: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,10 @@ def _truth(outcomes: Outcomes) -> Floats:
 
 
 def _regress(outcomes: Outcomes) -> Ridge:
+    from sklearn.linear_model import Ridge  # costs seconds and 60 MB, which only who learns should pay
+
     return Ridge(alpha=PENALTY).fit(_features(outcomes), _truth(outcomes))
 
 
 def _rows(outcomes: Outcomes, mask: NDArray[np.bool_]) -> Outcomes:
-    return Outcomes(*(getattr(outcomes, name)[mask] for name in ('target', 'probe', 'images', 'score', 'accuracy', 'held')))
+    return Outcomes(**{field.name: getattr(outcomes, field.name)[mask] for field in fields(Outcomes)})

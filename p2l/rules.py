@@ -117,6 +117,8 @@ def outcomes(evidence: Evidence, weights: tuple[float, float] = WEIGHTS) -> Outc
         score=score[place],
         accuracy=accuracy[place],
         held=evidence.held[target],
+        seed=seed,
+        source=source,
     )
 
 

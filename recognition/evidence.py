@@ -19,6 +19,8 @@ from recognition.apart import BARE
 from recognition.errors import InvalidInput
 from transfer.spec import SourceCard
 
+LEAST = {'per_class': 1, 'seeds': 1, 'side': 0, 'processes': 1, 'threads': 0}
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -88,6 +90,9 @@ def _child(request: str, stdout: int) -> subprocess.Popen[str]:
 
 
 def _request(wanted: Wanted) -> dict[str, Any]:
+    for name, least in LEAST.items():
+        if getattr(wanted, name) < least:
+            raise InvalidInput(f'{name} must be at least {least}.', field=name)
     if not wanted.targets.is_dir():
         raise InvalidInput(f'There is no folder {wanted.targets}.', field='targets')
     setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in ('per_class', 'seeds', 'side', 'plan', 'device')}

@@ -12,6 +12,7 @@ from recognition.models.job import ENDED, State
 MEASURED: dict[str, Any] = {
     'ranking': [],
     'probes': [],
+    'outlook': {},
     'plan': {},
     'per_class': [],
     'confusion': [],

@@ -198,6 +198,8 @@ TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')  # `gpu` sends trainings to w
 
 # --- The choice of a source -----------------------------------------------------------------------------------------
 P2L_REFERENCE = env.text('P2L_REFERENCE', 'graft-generic')  # the zoo's network whose features are compared
+P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
+SHIPPED_LEARNING = BASE_DIR / 'p2l' / 'learned.json'  # counts until `zoo fit` has learned from this installation's own outcomes
 
 # --- REST -----------------------------------------------------------------------------------------------------------
 API_RATE = env.rate('API_RATE', '6000/min')  # requests of one person, in each web process

@@ -13,6 +13,7 @@ from django.db.models import Count, Q
 
 from recognition import annotating, audit, zoo
 from recognition.errors import Conflict, InvalidInput, NotReady, QueueFull
+from recognition.learned import learned
 from recognition.models import Job, Project
 from recognition.models.job import ENDED, State
 from recognition.models.project import Task
@@ -25,7 +26,14 @@ __all__ = ['Readiness', 'Reaped', 'cancel', 'enqueue', 'place_in_queue', 'readin
 LEAST_CLASSES = 2
 LEAST_IMAGES = 4  # of each of those: with fewer no fold of a cross-validation says anything
 LEAST_BOXES = 5  # of one class, and as many images with boxes: with fewer no split leaves any to test with
-FIXED = ('sources', 'reference', 'task')  # of a TrainSpec: given by the zoo and the project, not by who asks
+FIXED = (
+    'sources',
+    'reference',
+    'divergence',
+    'weights',
+    'forecast',
+    'task',
+)  # of a TrainSpec: given by the zoo and the project, not by who asks
 
 
 @dataclass(frozen=True)
@@ -134,11 +142,13 @@ def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -
     for name in FIXED:
         if name in options:
             raise InvalidInput(f'{name} cannot be chosen', field=name)
+    fixed: dict[str, Any] = {'task': str(project.task), 'divergence': settings.P2L_DIVERGENCE, 'sources': [], 'reference': None}
     try:
-        spec = TrainSpec.from_json({**options, 'task': str(project.task), 'sources': [], 'reference': None})
+        spec = TrainSpec.from_json({**options, **fixed})
     except InvalidSpec as error:
         raise InvalidInput(error.message, field=error.field) from error
     cards = zoo.cards(user, project)
     if spec.source != 'auto' and spec.source not in {card.name for card in cards}:
         raise InvalidInput(f'there is no source model {spec.source!r}', field='source')
-    return replace(spec, sources=tuple(cards), reference=zoo.reference())
+    known = learned()
+    return replace(spec, sources=tuple(cards), reference=zoo.reference(), weights=known.weights, forecast=known.forecast)

@@ -69,6 +69,7 @@ class ProgressOut(Fields):
     loss = serializers.FloatField(allow_null=True)
     accuracy = serializers.FloatField(allow_null=True)
     seconds_left = serializers.FloatField(allow_null=True)
+    expected = serializers.CharField(help_text='What accuracy to expect, in a sentence; empty until it can be said.')
 
 
 class TrainingOut(Fields):
@@ -127,6 +128,7 @@ class ModelReport(ModelOut):
     why = serializers.CharField()
     ranking = serializers.ListField(child=serializers.DictField())
     probes = serializers.ListField(child=serializers.DictField())
+    outlook = serializers.DictField(help_text='Before finetuning: the accuracy to expect, and what more photos would add.')
     plan = serializers.DictField()
     per_class = serializers.ListField(child=serializers.DictField())
     confusion = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))

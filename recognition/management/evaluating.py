@@ -1,17 +1,20 @@
-"""`manage.py zoo evaluate` on a terminal."""
+"""`manage.py zoo evaluate` and `zoo fit` on a terminal."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from recognition import evidence
+from recognition import evidence, findings, learned
+
+COLUMNS = ('RULE', 'REGRET (95 %)', 'RELATIVE (95 %)', 'TOP-1', 'CHANCE', 'TOP-3 REGRET', 'TAU', 'SECONDS', 'COST')
 
 
 def describe(parser: ArgumentParser) -> None:
     parser.add_argument('targets', type=Path, help='a folder of targets, each a folder with a sub-folder for each class')
-    parser.add_argument('--out', type=Path, required=True, help='a folder for the cells and the result; begun before, it goes on')
+    parser.add_argument('--out', type=Path, help='a folder for the cells and the result; begun before, it goes on')
     parser.add_argument('--per-class', type=int, default=50, help='images of a class to learn from (default: 50)')
     parser.add_argument('--seeds', type=int, default=3, help='how often each cell is repeated (default: 3)')
     parser.add_argument('--sources', default='', help='names separated by commas (default: every usable source)')
@@ -22,14 +25,63 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument('--threads', type=int, default=0, help='of each process')
 
 
+def describe_fit(parser: ArgumentParser) -> None:
+    parser.add_argument('folder', type=Path, nargs='?', help='of an evaluation (default: the newest of this installation)')
+    parser.add_argument('--keep', type=Path, help='write what was learned into this file, and change nothing here')
+
+
 def evaluate(options: dict[str, Any], stream: TextIO) -> str:
     names = tuple(name.strip() for name in options['sources'].split(',') if name.strip())
-    fields = ('targets', 'out', 'per_class', 'seeds', 'side', 'plan', 'device', 'processes', 'threads')
-    wanted = evidence.Wanted(**{name: options[name] for name in fields}, sources=names)
+    fields = ('targets', 'per_class', 'seeds', 'side', 'plan', 'device', 'processes', 'threads')
+    folder = options['out'] or learned.home()
+    wanted = evidence.Wanted(**{name: options[name] for name in fields}, out=folder, sources=names)
     for step in evidence.fill(wanted):
         stream.write(f'{step.through} of {step.of}  {step.cell}{_left(step.seconds_left)}\n')
         stream.flush()
-    return f'The matrix in {wanted.out} is full'
+    return table(findings.conclude(folder))
+
+
+def fit(options: dict[str, Any]) -> str:
+    found = findings.fit(options['folder'] or learned.home(), options['keep'])
+    before, after = (f'{weights[0]:g} : {weights[1]:g}' for weights in (found.before, found.after))
+    deed = f'are now {after}' if found.changed else f'stay {before}: fitting does not lower the regret'
+    return (
+        f'Mean regret {found.regret_before:.4f} with {before}, {found.regret_after:.4f} with weights fitted on the other targets.\n'
+        f'The weights {deed}.\n'
+        f'Accuracies are foretold from {found.forecast["rows"]:.0f} outcomes on {found.forecast["targets"]:.0f} targets.'
+    )
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The rules, one a line, as they are printed and as docs/p2l.md shows them."""
+    rows = [COLUMNS, *(_row(rule) for rule in result['rules'])]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    seeds = ', '.join(f'{target["name"]} ({target["seeds"]})' for target in result['targets'])
+    lines.append(f'{len(result["sources"])} sources on {len(result["targets"])} targets (seeds): {seeds}')
+    foretold = result['forecast']
+    if foretold:
+        lines.append(
+            f'90 % intervals of the accuracy, learned without the target, cover {foretold["covered"]:.0%} of '
+            f'{foretold["cells"]} cells and the source taken on {foretold["targets_covered"]:.0%} of the targets; '
+            f'median width {foretold["width"]:.2f}'
+        )
+    return '\n'.join(lines)
+
+
+def _row(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    regret, relative = rule['regret'], rule['relative']
+    return (
+        rule['name'],
+        f'{regret["mean"]:.3f} ({regret["low"]:.3f} to {regret["high"]:.3f})',
+        f'{relative["mean"]:.3f} ({relative["low"]:.3f} to {relative["high"]:.3f})',
+        f'{rule["top1"]:.0%}',
+        f'{rule["chance"]:.0%}',
+        f'{rule["top3_regret"]:.3f}',
+        f'{rule["tau"]:.2f}',
+        f'{rule["seconds"]:.1f}',
+        f'{rule["share"]:.1%}',
+    )
 
 
 def _left(seconds: int | None) -> str:

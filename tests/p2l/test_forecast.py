@@ -16,7 +16,7 @@ def record(targets=8, sources=10, spread=0.3, seed=0, held=200):
     moved = truth + 0.5 + chance.normal(0, spread, targets)[target] + chance.normal(0, spread / 3, len(target))
     accuracy = chance.binomial(held, share(moved)) / held
     images, judged = np.full(len(target), 150.0), np.full(len(target), float(held))
-    return Outcomes(target, probe, images, chance.normal(size=len(target)), accuracy, judged)
+    return Outcomes(target, probe, images, chance.normal(size=len(target)), accuracy, judged, 0 * target, 0 * target)
 
 
 def test_what_finetuning_adds_to_the_probe_is_learned():

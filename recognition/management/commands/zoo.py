@@ -1,4 +1,4 @@
-"""`manage.py zoo list|sync|import FILE|pull NAME|remove NAME`: keep the source models."""
+"""`manage.py zoo list|sync|import FILE|pull NAME|evaluate FOLDER|fit|remove NAME`: keep the source models."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Command(BaseCommand):
         evaluating.describe(
             deeds.add_parser('evaluate', help='finetune every source on every target, and compare the rules of choice')
         )
+        evaluating.describe_fit(deeds.add_parser('fit', help='fit the choice of sources to a recorded evaluation'))
         deeds.add_parser('remove', help='delete, or retire while models name it').add_argument('name')
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -72,6 +73,9 @@ class Command(BaseCommand):
 
     def _evaluate(self, options: dict[str, Any]) -> str:
         return evaluating.evaluate(options, sys.stderr)
+
+    def _fit(self, options: dict[str, Any]) -> str:
+        return evaluating.fit(options)
 
     def _remove(self, options: dict[str, Any]) -> str:
         gone = zoo.remove(options['name'])
