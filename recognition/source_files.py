@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from recognition import apart, audit, naming, zoo
 from recognition.errors import Conflict, InvalidInput, TooLarge
-from recognition.models import SourceModel
+from recognition.models import SourceModel, TrainedModel
 from recognition.models.source_model import Origin
 from transfer.zoo.weights import ARCHITECTURE_NAMES, TIMM_PREFIX, file_digest
 
@@ -56,6 +56,8 @@ class Origins:
     images_from: Path | None = None  # a folder of the source's own images, to sign it with
     origin: Origin = Origin.IMPORTED
     approved: bool = True  # whether trainings may start from it at once
+    signatures: dict[str, list[float]] = field(default_factory=dict)  # known already: digest of a reference -> mean feature
+    model: TrainedModel | None = None  # of this installation, promoted
 
 
 def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = None) -> SourceModel:
@@ -115,7 +117,9 @@ def _add(aside: Path, shown: str, said: Origins, user: AbstractBaseUser | None) 
         classes=found['classes'],
         origin=said.origin,
         licence=said.licence,
-        signatures={found['reference']: found['signature']} if found['signature'] else {},
+        signatures=said.signatures | ({found['reference']: found['signature']} if found['signature'] else {}),
+        model=said.model,
+        project_id=None if said.model is None else said.model.project_id,
     )
     return register(row, aside, user, approved=said.approved)
 

@@ -74,6 +74,13 @@ def editable(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     return model
 
 
+def owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
+    """NotAllowed for members of its project who do not own it."""
+    model = visible(user, model_id)
+    projects.owned(user, model.project_id)
+    return model
+
+
 @transaction.atomic
 def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
     """Delete a model and its artifact. Conflict while it is published, or while its training goes on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from recognition.api import boxes, classify, detect, images, labels, models, projects, trainings
+from recognition.api import boxes, classify, detect, images, labels, models, offers, projects, trainings
 from recognition.api.endpoint import Nowhere
 
 urlpatterns = [

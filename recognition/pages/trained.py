@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import projects, publishing, reports, trained_models
+from recognition import projects, promotion, publishing, reports, trained_models
 from recognition.errors import NotFound
 from recognition.models import Project, Publication
 from recognition.models.project import Role
@@ -20,17 +20,21 @@ from recognition.pages.answers import deed, page, person
 def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     model = trained_models.visible(person(request), model_id)
     report = reports.model_report(model)
+    role = overview.role_of(person(request), model.project)
     context = {
         'model': model,
         'project': model.project,
         'report': report,
         'matrix': charts.matrix(report['labels'], report['confusion']),
         'reliability': charts.reliability(report['calibration']),
+        'outlook': charts.outlook(report['outlook']),
         'phases': charts.phases(report['seconds']),
         'ranking': tables.candidates(report),
         'sealing': tables.sealing(report['sealing']),
         'wrong': overview.wrong_images(model),
-        'may_edit': overview.role_of(person(request), model.project) != Role.VIEWER,
+        'may_edit': role != Role.VIEWER,
+        'offered': promotion.offered(model),
+        'may_offer': role == Role.OWNER and promotion.is_possible(model),
     }
     return render(request, 'report.html', context)
 
@@ -41,6 +45,25 @@ def publish(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     publication = publishing.publish(model, request.POST.get('name', ''), person(request))
     messages.success(request, f'“{publication.name}” now answers with version {model.version}.')
     return redirect('project', model.project_id)
+
+
+@deed
+def offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
+    model = trained_models.owned(person(request), model_id)
+    said = {name: request.POST.get(name, '') for name in ('name', 'title', 'domain', 'licence')}
+    again = promotion.offered(model) is not None
+    row = promotion.offer(model, promotion.Offer(share='share' in request.POST, **said), person(request))
+    told = 'Others may start from it too.' if row.shared_at else 'Only the members of this project may start from it.'
+    messages.success(request, told if again else f'“{row.name}” is offered; an administrator looks at it.')
+    return redirect('model', model.pk)
+
+
+@deed
+def withdraw_offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
+    model = trained_models.owned(person(request), model_id)
+    promotion.withdraw(model, person(request))
+    messages.success(request, 'It is withdrawn: no training starts from it any more.')
+    return redirect('model', model.pk)
 
 
 @deed

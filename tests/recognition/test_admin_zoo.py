@@ -55,7 +55,7 @@ def said(answer) -> str:
 class TestAdding:
     def test_an_uploaded_file_becomes_a_source_with_what_was_said_of_it(self, keeper, settings):
         names = SimpleUploadedFile('names.txt', 'eins\r\nzwei\r\ndrei\r\n'.encode('utf-8-sig'))
-        fields = {'title': 'Digits', 'licence': 'MIT', 'dataset': 'digits', 'domain': 'numbers', 'images': 60, 'approved': 'on'}
+        fields = {'title': 'Digits', 'licence': 'MIT', 'dataset': 'digits', 'domain': 'numbers', 'images': 60}
         answer = keeper.post(ADD, {'file': weights(), 'classes_file': names, **fields})
         row = SourceModel.objects.get()
         assert answer['Location'] == reverse('admin:recognition_sourcemodel_change', args=[row.pk])
@@ -67,14 +67,10 @@ class TestAdding:
         )
         assert (row.title, row.licence, row.dataset, row.domain, row.images) == ('Digits', 'MIT', 'digits', 'numbers', 60)
         assert row.parameters == sum(p.numel() for p in architecture('lenet5').build(3).parameters())
-        assert row.approved_by.username == row.added_by.username == 'root'
+        assert (row.added_by.username, row.standing, zoo.cards(None)) == ('root', 'offered', ())  # approval was not ticked
+        keeper.post(reverse('admin:recognition_sourcemodel_do', args=[row.pk, 'approve']))
         assert files_of(settings) == [Path(row.weights)]
         assert [card.name for card in zoo.cards(None)] == ['lenet5_digits']
-
-    def test_without_approval_it_waits(self, keeper):
-        keeper.post(ADD, {'file': weights(), 'images': 60, 'name': 'waiting'})
-        row = SourceModel.objects.get()
-        assert (row.standing, zoo.cards(None)) == ('offered', ())
 
     @pytest.mark.parametrize(
         ('fields', 'field', 'reason'),

@@ -25,6 +25,8 @@ WRITE_AS_EDITOR = {
 WRITE_AS_OWNER = {
     'delete-project': {},
     'share': {'username': 'charlie', 'role': 'editor'},
+    'offer': {'share': 'on'},
+    'withdraw-offer': {},
     'unshare': {'username': 'bob'},
 }
 WRITE = {**WRITE_AS_EDITOR, **WRITE_AS_OWNER}

@@ -1,0 +1,274 @@
+"""A finished model becomes a source: offered by an owner, approved by an administrator, seen by whoever may see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from django.conf import settings
+from django.utils import timezone
+from safetensors.torch import save_file
+
+from recognition import projects, promotion, storage, training, zoo
+from recognition.errors import Conflict, InvalidInput, ModelUnavailable, NotFound
+from recognition.models import AuditEvent, Image, Job, Label, Project, SourceModel, TrainedModel
+from recognition.promotion import Offer
+from transfer.artifacts import Meta, Preprocessing, write_meta
+from transfer.zoo.loading import load
+from transfer.zoo.registry import architecture
+
+pytestmark = pytest.mark.django_db
+
+SIGNATURE = [0.5, 0.25, 1.0]
+
+
+def seal(project: Project, version: int = 1, name: str = 'lenet5', **fields) -> TrainedModel:
+    """A finished model with an artifact that holds a network's weights, as a training leaves it."""
+    network = architecture(name)
+    torch.manual_seed(version)
+    model = network.build(5)
+    network.replace_head(model, 2)
+    folder = storage.training_folder(project.pk) / f'sealed-{version}'
+    folder.mkdir(parents=True)
+    save_file(model.state_dict(), folder / 'weights.safetensors')
+    preprocessing = Preprocessing(network.side, (0.4,) * 3, (0.3,) * 3)
+    write_meta(folder, Meta(('daisy', 'rose'), name, preprocessing, 1.0, {'name': 'torch'}))
+    artifact = f'{project.pk}/{version}'
+    storage.publish_artifact(folder, artifact)
+    report = {'signature': {'reference': 'ref', 'mean': SIGNATURE}}
+    known = {'artifact': artifact, 'digest': f'{version:064}', 'labels': ['daisy', 'rose'], 'images': 40, 'report': report}
+    return TrainedModel.objects.create(project=project, version=version, **{**known, **fields})
+
+
+@pytest.fixture
+def model(project):
+    return seal(project)
+
+
+def add(name: str, **fields) -> SourceModel:
+    known = {
+        'architecture': 'lenet5', 'weights': '/nowhere', 'digest': name, 'size': 1, 'mean': [0.5] * 3, 'std': [0.2] * 3,
+        'images': 9, 'classes': 3, 'origin': 'imported',
+    }  # fmt: skip
+    return SourceModel.objects.create(name=name, **{**known, **fields})
+
+
+def made(model: TrainedModel, **fields) -> SourceModel:
+    """The source that an offer made of it, approved; without the three seconds that examining its weights takes."""
+    folder = Path(settings.ZOO_DIR)
+    folder.mkdir(exist_ok=True)
+    (folder / 'flowers.safetensors').write_bytes(b'')
+    known = {'weights': str(folder / 'flowers.safetensors'), 'origin': 'promoted', 'model': model, 'project': model.project}
+    return add('flowers', **{**known, 'approved_at': timezone.now(), **fields})
+
+
+@pytest.fixture
+def shared_source(model, alice):
+    return made(model, shared_at=timezone.now(), shared_by=alice)
+
+
+@pytest.fixture
+def private_source(model):
+    return made(model)
+
+
+def names(user, project=None) -> list[str]:
+    return [card.name for card in zoo.cards(user, project)]
+
+
+class TestOffer:
+    def test_it_carries_all_that_a_source_needs_and_is_signed_already(self, model, alice):
+        add('flowers-v1')  # a name that nobody chose gives way: to refuse it would tell of a source that she may not see
+        row = promotion.offer(model, Offer(share=True, title='Flowers', domain='plants', licence='ours'), alice)
+        assert (row.name, row.title, row.domain, row.licence) == ('flowers-v1-000000', 'Flowers', 'plants', 'ours')
+        assert row.origin == 'promoted' and AuditEvent.objects.filter(deed='offer source', user=alice).exists()
+        assert (row.class_names, row.classes, row.images, row.architecture) == (['daisy', 'rose'], 2, 40, 'lenet5')
+        assert (row.mean, row.std, row.side) == ([0.4] * 3, [0.3] * 3, 32)
+        assert row.signatures == {'ref': SIGNATURE}
+        assert (row.project, row.model, row.added_by, row.shared_by) == (model.project, model, alice, alice)
+        assert 'Flowers' not in row.dataset  # the project's name is its members' alone
+        zoo.approve(row.name)
+        (card,) = zoo.cards(alice)
+        assert load(card)(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+
+    def test_nobody_starts_from_it_before_an_administrator_approves(self, model, alice, charlie, django_user_model):
+        made(model, approved_at=None)
+        promotion.offer(model, Offer(share=True), alice)
+        assert (names(alice), names(charlie)) == ([], [])
+        root = django_user_model.objects.create_superuser('root', password='x')
+        zoo.approve('flowers', root)
+        assert (names(alice), names(charlie)) == (['flowers'], ['flowers'])
+        deeds = list(AuditEvent.objects.order_by('id').values_list('deed', 'user__username'))
+        assert deeds == [('share source', 'alice'), ('approve source', 'root')]
+
+    def test_offering_again_only_changes_the_consent(self, shared_source, model, alice, charlie):
+        promotion.offer(model, Offer(share=False, name='other'), alice)
+        assert SourceModel.objects.get().name == 'flowers'
+        assert (names(alice), names(charlie)) == (['flowers'], [])
+        promotion.offer(model, Offer(share=True), alice)
+        assert names(charlie) == ['flowers']
+
+    def test_withdrawn_it_is_gone_and_offered_anew_it_waits_again(self, shared_source, model, alice, charlie):
+        weights = Path(shared_source.weights)
+        TrainedModel.objects.create(
+            project=model.project, version=9, artifact='x', digest='x', labels=['a'], images=3, source_name='flowers'
+        )
+        promotion.withdraw(model, alice)
+        assert (names(alice), names(charlie), weights.exists()) == ([], [], True)  # a model's record names it
+        with pytest.raises(NotFound):
+            promotion.withdraw(model, alice)
+        row = promotion.offer(model, Offer(share=False), alice)
+        assert (row.standing, row.shared_at, names(charlie)) == ('offered', None, [])
+
+    def test_what_is_not_a_finished_classifier_is_refused(self, project, alice):
+        running = Job.objects.create(project=project)
+        for fields, error in (
+            ({'provisional': True}, Conflict),
+            ({'job': running}, Conflict),
+            ({'task': 'detection'}, InvalidInput),
+        ):
+            model = TrainedModel(project=project, version=7, artifact='a', digest='d', labels=['a'], images=3, **fields)
+            assert not promotion.is_possible(model)
+            with pytest.raises(error):
+                promotion.offer(model, Offer(share=True), alice)
+
+    @pytest.mark.parametrize('damage', ['missing', 'weights', 'meta'])
+    def test_a_damaged_artifact_is_named_and_nothing_is_kept(self, model, alice, damage, settings):
+        folder = storage.artifact_folder(model.artifact)
+        if damage == 'missing':
+            storage.delete_artifact(model.artifact)
+        else:
+            (folder / ('weights.safetensors' if damage == 'weights' else 'meta.json')).write_bytes(b'{}')
+        with pytest.raises(ModelUnavailable):
+            promotion.offer(model, Offer(share=True), alice)
+        assert not SourceModel.objects.exists()
+        assert not Path(settings.ZOO_DIR).exists() or not list(Path(settings.ZOO_DIR).iterdir())
+
+    def test_a_head_that_is_not_its_familys_own_is_refused_with_the_reason(self, project, alice):
+        model = seal(project, 2, 'squeezenet1_1')
+        with pytest.raises(InvalidInput, match='head is not the one of its family'):
+            promotion.offer(model, Offer(share=True), alice)
+        assert not SourceModel.objects.exists()
+
+    def test_a_name_that_is_taken_is_refused(self, model, alice):
+        add('other')
+        with pytest.raises(Conflict) as refusal:
+            promotion.offer(model, Offer(share=False, name='other'), alice)
+        assert refusal.value.field == 'name'
+
+
+def fill(project: Project) -> Project:
+    """Enough labelled photos for a training."""
+    for number in range(8):
+        label, _ = Label.objects.get_or_create(project=project, name=('daisy', 'rose')[number % 2])
+        Image.objects.create(
+            project=project, label=label, name='x', digest=f'{number:064}', key='x', thumbnail_key='x', width=8, height=8, size=9
+        )
+    return project
+
+
+@pytest.fixture
+def reference(settings, tmp_path):
+    """What P2L compares with: a row is enough, nothing is trained here."""
+    path = tmp_path / 'generic.safetensors'
+    path.write_bytes(b'')
+    settings.P2L_REFERENCE = 'graft-generic'
+    return add('graft-generic', weights=str(path), digest='ref', origin='starter', approved_at=timezone.now())
+
+
+class TestWhoSeesIt:
+    """alice owns the project, bob is on her team, charlie is a stranger."""
+
+    def test_without_the_owners_consent_only_members_see_it(self, private_source, alice, bob, charlie):
+        assert (names(alice), names(bob), names(charlie), names(None)) == (['flowers'], ['flowers'], [], [])
+
+    def test_with_both_consents_everyone_does(self, shared_source, alice, bob, charlie):
+        assert (names(alice), names(bob), names(charlie)) == (['flowers'],) * 3
+
+    def test_a_ranking_never_reveals_a_source_that_a_person_may_not_see(self, private_source, reference, bob, charlie):
+        for user, seen in ((bob, {'flowers', 'graft-generic'}), (charlie, {'graft-generic'})):
+            project = fill(projects.create_project(user, 'Own'))
+            spec = training.start(project, user, {}).spec
+            assert {card['name'] for card in spec['sources']} == seen
+            assert seen == {'flowers', 'graft-generic'} or 'flowers' not in json.dumps(spec)
+
+    def test_one_that_may_not_be_seen_is_refused_as_if_it_did_not_exist(self, private_source, reference, charlie):
+        project = fill(projects.create_project(charlie, 'Own'))
+        refusals = []
+        for name in ('flowers', 'no-such'):
+            with pytest.raises(InvalidInput) as refusal:
+                training.start(project, charlie, {'source': name})
+            refusals.append(refusal.value.message.replace(name, ''))
+        assert refusals[0] == refusals[1]
+
+    def test_in_a_team_with_a_stranger_it_is_not_compared_for_he_reads_the_report(self, private_source, reference, alice, bob):
+        team = fill(projects.create_project(alice, 'Team'))
+        projects.share(team, 'bob')
+        assert names(alice, team) == ['flowers', 'graft-generic']
+        django_user_model = type(alice)
+        django_user_model.objects.create_user('eve', password='x')
+        projects.share(team, 'eve', 'viewer')
+        assert names(alice, team) == ['graft-generic']
+
+    def test_who_leaves_the_project_sees_it_no_more(self, private_source, model, alice, bob):
+        projects.unshare(model.project, 'bob')
+        assert (names(bob), names(alice)) == ([], ['flowers'])
+        projects.delete_project(model.project, alice)
+        assert names(alice) == []
+
+    def test_lists_of_sources_show_only_what_may_be_seen(self, private_source, client, bob, charlie):
+        for user, shown in ((bob, True), (charlie, False)):
+            client.force_login(user)
+            assert ('flowers' in client.get('/zoo/').content.decode()) is shown
+            assert ('flowers' in client.get('/api/v1/sources').content.decode()) is shown
+
+
+class TestDoors:
+    def test_the_owner_offers_shares_and_withdraws_on_the_models_page(self, client, model, alice):
+        client.force_login(alice)
+        page = f'/models/{model.pk}/'
+        assert 'Offer it as a source' in client.get(page).content.decode()
+        client.post(f'{page}offer/', {'name': 'flowers', 'title': 'Flowers', 'domain': '', 'licence': ''})
+        told = client.get(page).content.decode()
+        assert 'waits for approval' in told and 'Share it with everyone here' in told
+        client.post(f'{page}offer/', {'share': 'on'})
+        assert SourceModel.objects.get().shared_by == alice
+        client.post(f'{page}withdraw-offer/')
+        assert 'Offer it as a source' in client.get(page).content.decode()
+        assert not SourceModel.objects.exists()
+
+    def test_a_member_sees_the_offer_but_cannot_make_it(self, client, model, alice, bob):
+        client.force_login(bob)
+        assert 'Offer it as a source' not in client.get(f'/models/{model.pk}/').content.decode()
+        assert client.post(f'/models/{model.pk}/offer/', {}).status_code == 403
+        made(model, approved_at=None)
+        page = client.get(f'/models/{model.pk}/').content.decode()
+        assert 'waits for approval' in page and 'Withdraw it' not in page
+
+    def test_the_same_over_rest(self, client, model, alice, bob):
+        address = f'/api/v1/models/{model.pk}/offer'
+        client.force_login(alice)
+        assert client.get(address).status_code == 404
+        answer = client.post(address, {'share': False, 'name': 'flowers'}, content_type='application/json')
+        told = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': False, 'signed': True}
+        assert (answer.status_code, answer.json()) == (200, told)
+        assert client.post(address, {'share': 'perhaps'}, content_type='application/json').status_code == 422
+        assert client.post(address, {}, content_type='application/json').json()['field'] == 'share'
+        client.force_login(bob)
+        assert client.get(address).json() == told
+        assert client.post(address, {'share': True}, content_type='application/json').status_code == 403
+        assert client.delete(address).status_code == 403
+        client.force_login(alice)
+        assert client.delete(address).status_code == 204
+        assert client.delete(address).status_code == 404
+
+    def test_an_administrator_sees_whose_it_is_and_whether_it_is_shared(self, client, model, alice, django_user_model):
+        made(model, approved_at=None)
+        client.force_login(django_user_model.objects.create_superuser('root', password='x'))
+        row = SourceModel.objects.get()
+        page = client.get(f'/admin/recognition/sourcemodel/{row.pk}/change/').content.decode()
+        assert 'only to the members of its project' in page
+        client.post(f'/admin/recognition/sourcemodel/{row.pk}/approve/do/')
+        assert names(alice) == ['flowers']
