@@ -12,7 +12,7 @@ from p2l.curves import Gain, Point, gain
 from p2l.forecast import Expected, Forecaster
 from transfer.choosing import Chosen
 from transfer.data.splits import TINY, assign_folds
-from transfer.evaluation import accuracy
+from transfer.evaluation import accuracy, wilson
 from transfer.probe import fit
 from transfer.workshop import Learned, Workshop
 
@@ -36,7 +36,7 @@ def look_ahead(shop: Workshop, chosen: Chosen) -> dict[str, Any]:
     shop.course.expect(sentence)
     return {
         'expected': None if said is None else dataclasses.asdict(said) | {'level': 0.9, 'targets': shop.spec.forecast['targets']},
-        'points': [dataclasses.asdict(point) for point in points],
+        'points': [dataclasses.asdict(point) | {'interval': _interval(point)} for point in points],
         'gain': None if more is None else dataclasses.asdict(more),
         'sentence': sentence,
     }
@@ -66,6 +66,10 @@ def _right(learned: Learned, labels: np.ndarray, classes: int, rows: np.ndarray,
     own = labels[rows]
     held = assign_folds(own, [learned.pixels.digests[row] for row in rows], folds, seed)
     return int((fit(learned.features[rows], own, classes, held).logits.argmax(1) == own).sum())
+
+
+def _interval(point: Point) -> tuple[float, float]:
+    return wilson(round(point.accuracy * point.judged), point.judged)
 
 
 def _expected(shop: Workshop, chosen: Chosen) -> Expected | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 HEATS = 5  # shades of the confusion matrix
 SIDE = 240.0  # user units of the square plots
+WIDE, HIGH = 320.0, 160.0  # of the plot of the outlook
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,57 @@ def matrix(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> tuple[M
         )
         rows.append(MatrixRow(label, cells))
     return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A number of photos and the accuracy reached with them; x, y, top, bottom in user units, y downwards."""
+
+    x: float
+    y: float
+    top: float
+    bottom: float
+    images: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The learning curve and where more photos may carry it."""
+
+    marks: tuple[Mark, ...]
+    line: str  # points of a polyline
+    band: str  # points of a polygon; '' where nothing can be said of more photos
+    ahead: Mark | None  # the end of the band
+    lowest: float  # accuracy at the foot of the plot
+
+
+def outlook(values: Mapping[str, Any]) -> Outlook | None:
+    """The part `outlook` of a model's report as shapes; None where there is no curve to draw."""
+    points, gain = values.get('points', []), values.get('gain')
+    if len(points) < 2:
+        return None
+    most = points[-1]['images'] + (gain['images'] if gain else 0)
+    lowest = max(0.0, int(10 * min(point['interval'][0] for point in points)) / 10)
+
+    def x(images: float) -> float:
+        return round(WIDE * images / most, 2)
+
+    def y(accuracy: float) -> float:
+        return round(HIGH * (1 - (min(accuracy, 1.0) - lowest) / (1 - lowest)), 2)
+
+    marks = tuple(
+        Mark(x(point['images']), y(point['accuracy']), y(high), y(low), point['images'], point['accuracy'])
+        for point in points
+        for low, high in [point['interval']]
+    )
+    line = ' '.join(f'{mark.x},{mark.y}' for mark in marks)
+    if not gain:
+        return Outlook(marks, line, '', None, lowest)
+    last, now = marks[-1], points[-1]['accuracy']
+    low, middle, high = (y(now + gain[name]) for name in ('low', 'middle', 'high'))
+    ahead = Mark(x(most), middle, high, low, most, min(1.0, now + gain['middle']))
+    return Outlook(marks, line, f'{last.x},{last.y} {ahead.x},{high} {ahead.x},{low}', ahead, lowest)
 
 
 def _heat(share: float) -> int:

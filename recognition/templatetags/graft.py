@@ -54,6 +54,8 @@ def times_hundred(share: float | None) -> float:
 
 
 @register.inclusion_tag('charts/interval.html')
-def interval(point: float | None, low: float | None, high: float | None, what: str = 'accuracy') -> dict[str, object]:
-    """A dot with its 95 % interval on a scale from 0 to 100 %."""
-    return {'point': point, 'low': low, 'high': high, 'what': what}
+def interval(
+    point: float | None, low: float | None, high: float | None, what: str = 'accuracy', level: int = 95
+) -> dict[str, object]:
+    """A dot with its interval on a scale from 0 to 100 %."""
+    return {'point': point, 'low': low, 'high': high, 'what': what, 'level': level}

@@ -50,6 +50,9 @@ function paint(box, status) {
   box.querySelector('.phase .name').textContent = waiting ? 'Waiting for a worker' : PHASES[progress.phase] ?? 'Under way';
   box.querySelector('.share').textContent = waiting || progress.fraction == null ? '' : `${Math.round(100 * progress.fraction)} %`;
   say(box, sentence(status, progress, waiting));
+  const expected = box.querySelector('.expected');
+  if (progress.expected && expected.textContent !== progress.expected) expected.textContent = progress.expected;
+  expected.hidden = !expected.textContent;
   const figures = box.querySelector('.figures');
   figures.hidden = !progress.epochs && progress.seconds_left == null;
   set(figures, '.epoch', progress.epochs ? `${progress.epoch} of ${progress.epochs}` : null);

@@ -87,6 +87,17 @@ def job(labelled, alice):
     return Job.objects.create(project=labelled, created_by=alice)
 
 
+OUTLOOK = {
+    'expected': {'middle': 0.88, 'low': 0.8, 'high': 0.94, 'level': 0.9, 'targets': 6},
+    'points': [
+        {'images': 20, 'accuracy': 0.7, 'judged': 40, 'interval': [0.55, 0.82]},
+        {'images': 40, 'accuracy': 0.85, 'judged': 40, 'interval': [0.7, 0.93]},
+    ],
+    'gain': {'images': 40, 'middle': 0.03, 'low': 0.0, 'high': 0.07},
+    'sentence': 'Expected accuracy 0.80 to 0.94; collecting 40 more photos would add about 0.03 (0.00 to 0.07).',
+}
+
+
 def whole_report(wrong: list[dict]) -> dict:
     report = TrainReport(
         accuracy=0.9,
@@ -100,6 +111,7 @@ def whole_report(wrong: list[dict]) -> dict:
             {'name': 'graft-leaf', 'divergence': 0.123, 'images': 2400, 'score': 1.5, 'stability': 0.87},
             {'name': 'graft-blood', 'divergence': 3.21, 'images': 900, 'score': -1.5, 'stability': 0.13},
         ],
+        outlook=OUTLOOK,
         probes=[{'name': 'graft-leaf', 'accuracy': 0.85, 'interval': [0.7, 0.93], 'seconds': 1.0}],
         plan={
             'why': 'Few photos, near source.',

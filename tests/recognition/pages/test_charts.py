@@ -6,6 +6,7 @@ import pytest
 
 from recognition.pages import charts, tables
 from recognition.templatetags import graft
+from tests.recognition.pages.conftest import OUTLOOK
 
 
 def test_a_cell_is_as_hot_as_its_share_of_the_row():
@@ -59,3 +60,21 @@ def test_shares_and_rates_are_written_for_people():
     assert graft.percent(None) == '–'
     assert (graft.rate(0), graft.rate(0.0003), graft.rate(None)) == ('frozen', '0.0003', '–')
     assert graft.last_part('daisy/17.jpg') == '17.jpg'
+
+
+def test_the_outlook_goes_from_the_points_to_the_band_of_more_photos():
+    found = charts.outlook(OUTLOOK)
+    assert [(mark.x, mark.images) for mark in found.marks] == [(80, 20), (160, 40)]
+    assert found.lowest == 0.5
+    assert found.marks[1].y == pytest.approx(charts.HIGH * (1 - 0.7))
+    assert (found.ahead.x, found.ahead.images) == (charts.WIDE, 80)
+    assert found.ahead.accuracy == pytest.approx(0.88)
+    assert found.band.split()[0] == f'{found.marks[1].x},{found.marks[1].y}'
+
+
+def test_without_a_gain_there_is_no_band_and_of_one_point_no_curve():
+    found = charts.outlook({**OUTLOOK, 'gain': None})
+    assert (found.band, found.ahead) == ('', None)
+    assert found.marks[1].x == charts.WIDE
+    assert charts.outlook({'points': OUTLOOK['points'][:1]}) is None
+    assert charts.outlook({}) is None
