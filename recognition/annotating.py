@@ -169,6 +169,13 @@ def progress(project: Project) -> Progress:
     return Progress(**counts)
 
 
+def states(project: Project) -> list[tuple[uuid.UUID, State]]:
+    """Each image that is not in the trash, oldest first."""
+    drawn = models.Exists(Annotation.objects.filter(image=models.OuterRef('pk')))
+    rows = Image.objects.present().filter(project=project).annotate(drawn=drawn).values_list('id', 'boxed_at', 'drawn')
+    return [(key, _state(boxed_at is not None, has_boxes)) for key, boxed_at, has_boxes in rows]
+
+
 def box_counts(project: Project) -> dict[str, int]:
     """Label -> how many boxes it has on images that are not in the trash; labels without any included."""
     present = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None))
@@ -178,13 +185,13 @@ def box_counts(project: Project) -> dict[str, int]:
 
 def _box_set(image: Image) -> BoxSet:
     boxes = tuple(drawn_box(row) for row in Annotation.objects.filter(image=image).select_related('label'))
-    return BoxSet(image, image.boxes_version, state_of(image, len(boxes)), boxes)
+    return BoxSet(image, image.boxes_version, _state(image.boxed_at is not None, bool(boxes)), boxes)
 
 
-def state_of(image: Image, boxes: int) -> State:
-    if image.boxed_at is None:
+def _state(looked_at: bool, has_boxes: bool) -> State:
+    if not looked_at:
         return 'unlabelled'
-    return 'boxes' if boxes else 'nothing'
+    return 'boxes' if has_boxes else 'nothing'
 
 
 def drawn_box(row: Annotation) -> Box:

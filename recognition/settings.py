@@ -137,7 +137,12 @@ STATIC_ROOT = env.path('STATIC_ROOT', DATA_DIR / 'static')
 STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / 'static']
 FRONT_END_PACKAGES = BASE_DIR / 'node_modules'  # `npm ci` puts the pinned browser libraries here
 STATICFILES_DIRS += [
-    (prefix, folder) for prefix, folder in (('vendor/pico', FRONT_END_PACKAGES / '@picocss' / 'pico' / 'css'),) if folder.is_dir()
+    (prefix, folder)
+    for prefix, folder in (
+        ('vendor/pico', FRONT_END_PACKAGES / '@picocss' / 'pico' / 'css'),
+        ('vendor/annotorious', FRONT_END_PACKAGES / '@annotorious' / 'annotorious' / 'dist'),
+    )
+    if folder.is_dir()
 ]
 S3_BUCKET = env.text('S3_BUCKET')  # photos and models go there instead of DATA_DIR when set
 if S3_BUCKET:

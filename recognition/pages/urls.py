@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
-from recognition.pages import account, classes, images, projects, trained, trainings
+from recognition.pages import account, boxes, classes, images, projects, trained, trainings
 
 urlpatterns = [
     path('', projects.listing, name='projects'),
@@ -35,6 +35,8 @@ urlpatterns = [
     path('projects/<uuid:project_id>/members/share/', projects.share, name='share'),
     path('projects/<uuid:project_id>/members/unshare/', projects.unshare, name='unshare'),
     path('projects/<uuid:project_id>/images/<uuid:image_id>/', images.show, name='image'),
+    path('projects/<uuid:project_id>/boxes/', boxes.show, name='label-boxes'),
+    path('projects/<uuid:project_id>/boxes/<uuid:image_id>/', boxes.show, name='label-image'),
     path('projects/<uuid:project_id>/classes/create/', classes.create, name='create-class'),
     path('projects/<uuid:project_id>/classes/none/', classes.show, name='unlabelled'),
     path('projects/<uuid:project_id>/classes/<int:label_id>/', classes.show, name='class'),

@@ -22,8 +22,16 @@ export async function getJson(url, { signal } = {}) {
 }
 
 export async function postJson(url, values) {
+  return sendJson('POST', url, values);
+}
+
+export async function putJson(url, values) {
+  return sendJson('PUT', url, values);
+}
+
+async function sendJson(method, url, values) {
   const headers = { 'Content-Type': 'application/json', Accept: 'application/json', 'X-CSRFToken': csrfToken() };
-  return read(await reach(url, { method: 'POST', headers, body: JSON.stringify(values) }));
+  return read(await reach(url, { method, headers, body: JSON.stringify(values) }));
 }
 
 export async function postForm(url, form, { signal } = {}) {

@@ -32,6 +32,7 @@ WRITE_AS_OWNER = {
 WRITE = {**WRITE_AS_EDITOR, **WRITE_AS_OWNER}
 OF_A_KEY = {'revoke-key'}
 OF_THE_TRASH = {'restore-project'}  # tests/recognition/test_projects.py says whose
+OF_BOXES = {'label-boxes', 'label-image'}  # of projects that find things; test_boxes.py says whose
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def state_of(project) -> tuple:
 
 
 def test_every_address_is_in_one_of_these_lists():
-    known = OPEN | ONES_OWN | READ | set(WRITE) | OF_A_KEY | OF_THE_TRASH
+    known = OPEN | ONES_OWN | READ | set(WRITE) | OF_A_KEY | OF_THE_TRASH | OF_BOXES
     assert {route.name for route in urlpatterns} == known
 
 

@@ -1,0 +1,196 @@
+"""Boxes are drawn, changed and undone by pointer, finger and keys; what was drawn arrives, whatever the network does."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from recognition import annotating
+from recognition.models import Label
+from tests.browser.conftest import PATIENCE
+from tests.recognition.boxes import boxed_project, detection_project, draw, photo
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def cells(alice, node_modules):
+    """Three photos of 48 x 48 pixels; red and white are known."""
+    project = detection_project(alice, 3)
+    Label.objects.bulk_create(Label(project=project, name=name) for name in ('red', 'white'))
+    return project
+
+
+def opened(page, project, number=0):
+    page.goto(f'/projects/{project.pk}/boxes/{photo(project, number).pk}/')
+    page.locator('.paint').wait_for(state='attached')
+    page.get_by_text('of 3 done').wait_for()
+    return page
+
+
+def spot(page, x, y):
+    """A pixel of the photo in the window."""
+    frame = page.locator('#stage img').bounding_box()
+    return frame['x'] + frame['width'] * x / 48, frame['y'] + frame['height'] * y / 48
+
+
+def drag(page, start, end):
+    page.mouse.move(*spot(page, *start))
+    page.mouse.down()
+    page.mouse.move(*spot(page, *end), steps=4)
+    page.mouse.up()
+
+
+def boxes_of(project, number):
+    found = annotating.boxes_of(project, photo(project, number).pk).boxes
+    return sorted((box.label, *(round(corner) for corner in (box.x0, box.y0, box.x1, box.y1))) for box in found)
+
+
+def saved(page, project, *expected, number=0):
+    """Whether these boxes reach the database, and the page says so."""
+    for _ in range(PATIENCE // 50):
+        if boxes_of(project, number) == sorted(expected):
+            break
+        page.wait_for_timeout(50)
+    assert boxes_of(project, number) == sorted(expected)
+    expect(page.locator('#saved')).to_have_text('All saved')
+    return True
+
+
+def test_boxes_are_drawn_moved_resized_named_and_undone_with_the_mouse(page_of, alice, cells):
+    page = opened(page_of(alice), cells)
+    drag(page, (5, 5), (20, 25))
+    assert saved(page, cells, ('red', 5, 5, 20, 25))
+    drag(page, (30, 30), (60, 60))
+    corner = ('red', 30, 30, 48, 48)
+    assert saved(page, cells, ('red', 5, 5, 20, 25), corner)
+    page.mouse.click(*spot(page, 12, 15))
+    drag(page, (12, 15), (14, 18))
+    assert saved(page, cells, ('red', 7, 8, 22, 28), corner)
+    drag(page, (22, 28), (25, 26))
+    assert saved(page, cells, ('red', 7, 8, 25, 26), corner)
+    drag(page, (30, 2), (40, 12))  # beside the box that has handles
+    assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
+    page.get_by_role('button', name='white').first.click()
+    assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('white', 30, 2, 40, 12))
+    for _ in range(2):
+        page.get_by_role('button', name='Undo').click()
+    assert saved(page, cells, ('red', 7, 8, 25, 26), corner)
+    page.get_by_role('button', name='Redo').click()
+    assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
+
+
+def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
+    page = opened(page_of(alice), cells)
+    page.keyboard.press('2')
+    page.keyboard.press('b')
+    for key in ('ArrowRight', 'Shift+ArrowDown', 'Alt+ArrowLeft', 'x'):
+        page.keyboard.press(key)
+    assert saved(page, cells, ('white', 20, 29, 29, 39))
+    page.keyboard.press('n')
+    page.get_by_text('2 of 3', exact=True).wait_for()
+    page.keyboard.press('c')
+    assert saved(page, cells, ('white', 20, 29, 29, 39), number=1)
+    page.keyboard.press('Tab')
+    page.keyboard.press('Control+z')
+    page.keyboard.press('e')
+    assert saved(page, cells, number=1)
+    page.keyboard.press('u')
+    page.get_by_text('3 of 3', exact=True).wait_for()
+    page.get_by_text('2 of 3 done').wait_for()
+    expect(page.locator('#saved')).to_have_text('All saved')
+    assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
+    assert annotating.boxes_of(cells, photo(cells).pk).boxes[0].difficult
+
+
+def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives_a_reload(page_of, alice, cells):
+    page = opened(page_of(alice), cells)
+    page.wait_for_load_state('networkidle')
+    page.context.set_offline(True)
+    drag(page, (5, 5), (20, 25))
+    page.get_by_text('No connection: the boxes of 1 photo').wait_for()
+    page.keyboard.press('n')
+    page.get_by_text('2 of 3', exact=True).wait_for()
+    page.keyboard.press('e')
+    page.get_by_text('No connection: the boxes of 2 photos').wait_for()
+    page.context.set_offline(False)
+    opened(page, cells)
+    assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
+    assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
+
+
+def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_is(page_of, alice, bob, cells):
+    page = opened(page_of(alice), cells)
+    address = f'**/images/{photo(cells).pk}/boxes'
+
+    def lose(route):
+        if route.request.method != 'PUT':
+            return route.continue_()
+        route.fetch()
+        return route.abort()
+
+    page.route(address, lose)
+    drag(page, (5, 5), (20, 25))
+    page.get_by_text('No connection').wait_for()
+    page.unroute(address, lose)
+    drag(page, (30, 30), (40, 40))
+    assert saved(page, cells, ('red', 5, 5, 20, 25), ('red', 30, 30, 40, 40))
+    draw(cells, 0, ('white', 1, 1, 9, 9), user=bob)
+    page.keyboard.press('Delete')
+    page.get_by_role('button', name='Take theirs').click()
+    page.get_by_text('1 box', exact=True).wait_for()
+    assert saved(page, cells, ('white', 1, 1, 9, 9))
+
+
+def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
+    page = opened(page_of(alice, width=360, has_touch=True), cells)
+    touch = page.context.new_cdp_session(page)
+
+    def send(kind, *points):
+        at = [dict(zip('xy', spot(page, *point), strict=True), id=index) for index, point in enumerate(points)]
+        touch.send('Input.dispatchTouchEvent', {'type': kind, 'touchPoints': at})
+
+    page.locator('#stage').scroll_into_view_if_needed()
+    for kind, points in (('touchStart', [(6, 6)]), ('touchMove', [(12, 12)]), ('touchMove', [(24, 30)]), ('touchEnd', [])):
+        send(kind, *points)
+    assert saved(page, cells, ('red', 6, 6, 24, 30))
+    before = page.locator('#stage img').bounding_box()['width']
+    for kind, points in (
+        ('touchStart', [(20, 20)]),
+        ('touchStart', [(20, 20), (28, 28)]),
+        ('touchMove', [(16, 16), (32, 32)]),
+        ('touchMove', [(12, 12), (36, 36)]),
+        ('touchEnd', []),
+    ):
+        send(kind, *points)
+    for _ in range(PATIENCE // 50):
+        if page.locator('#stage img').bounding_box()['width'] > 1.5 * before:
+            break
+        page.wait_for_timeout(50)
+    assert page.locator('#stage img').bounding_box()['width'] > 1.5 * before
+    assert saved(page, cells, ('red', 6, 6, 24, 30))
+
+
+@pytest.mark.parametrize(('width', 'scheme'), [(1280, 'dark'), (360, 'light')])
+def test_assistive_technology_finds_its_way_and_nothing_sticks_out(page_of, alice, node_modules, width, scheme):
+    project = boxed_project(alice, 3)
+    page = opened(page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce'), project)
+    page.locator('.boxes button').first.click()
+    page.locator('.details').wait_for()
+    page.evaluate((node_modules / 'axe-core' / 'axe.min.js').read_text())
+    result = page.evaluate("() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })")
+    assert [f'{rule["id"]} {node["target"]}' for rule in result['violations'] for node in rule['nodes']] == []
+    assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+
+
+def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):
+    from recognition import projects
+
+    project = boxed_project(alice, 3)
+    projects.share(project, 'charlie', 'viewer')
+    page = opened(page_of(charlie), project)
+    drag(page, (2, 30), (15, 44))
+    page.keyboard.press('e')
+    page.keyboard.press('Delete')
+    assert page.locator('.boxes li').count() == 2
+    assert len(boxes_of(project, 0)) == 2

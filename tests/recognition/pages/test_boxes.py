@@ -1,0 +1,53 @@
+"""The page where boxes are drawn: where it begins, and who comes in."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from django.urls import reverse
+
+from recognition import labeling
+from tests.recognition.boxes import detection_project, draw, photo
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cells(alice, bob):
+    from recognition import projects
+
+    project = detection_project(alice, 3)
+    projects.share(project, 'bob', 'viewer')
+    return project
+
+
+def images_in(answer):
+    return json.loads(re.search(r'<script id="images"[^>]*>(.*?)</script>', answer.content.decode())[1])
+
+
+def test_it_begins_at_the_first_photo_that_nobody_has_looked_at(browser, cells):
+    draw(cells, 0)
+    answer = browser.get(reverse('label-boxes', args=(cells.pk,)))
+    assert f'data-start="{photo(cells, 1).pk}"' in answer.content.decode()
+    assert images_in(answer) == [[str(photo(cells, n).pk), state] for n, state in enumerate(['nothing', 'unlabelled', 'unlabelled'])]
+
+
+def test_it_may_begin_at_any_photo_that_is_not_in_the_trash(browser, cells):
+    address = reverse('label-image', args=(cells.pk, photo(cells, 2).pk))
+    assert f'data-start="{photo(cells, 2).pk}"' in browser.get(address).content.decode()
+    labeling.delete_images(cells, [photo(cells, 2).pk])
+    assert browser.get(address).status_code == 404
+
+
+def test_a_viewer_looks_a_stranger_finds_nothing(browser_of, cells, bob, charlie):
+    address = reverse('label-boxes', args=(cells.pk,))
+    assert 'data-may-edit="no"' in browser_of(bob).get(address).content.decode()
+    assert browser_of(charlie).get(address).status_code == 404
+
+
+def test_without_photos_it_leads_back_and_in_a_project_of_whole_photos_it_does_not_exist(browser, alice, project):
+    empty = detection_project(alice, name='Empty')
+    assert browser.get(reverse('label-boxes', args=(empty.pk,))).url == reverse('project', args=(empty.pk,))
+    assert browser.get(reverse('label-boxes', args=(project.pk,))).status_code == 404
