@@ -29,6 +29,7 @@ class Table:
     targets: tuple[str, ...]
     sources: tuple[str, ...]
     accuracy: Floats  # (targets, sources, seeds); NaN where a pair was not run
+    paired: Floats | None = None  # (targets, sources): error of the difference to the best one, from the same held-out images
 
     def __post_init__(self) -> None:
         shape = (len(self.targets), len(self.sources))
@@ -83,6 +84,12 @@ def seed_noise(table: Table) -> Floats:
     return np.array([_noise_of_means(rows[~np.isnan(rows).all(1)]) for rows in table.accuracy])
 
 
+def _noise(table: Table) -> Floats:
+    """(targets, sources) or (targets, 1): the seeds' noise; with one seed, what the held-out images tell."""
+    seeds = seed_noise(table)[:, None]
+    return seeds if table.paired is None else np.where(seeds > 0, seeds, table.paired)
+
+
 def _noise_of_means(rows: Floats) -> float:
     """Of one target, (sources, seeds): from as many seeds as at least half of its sources were run with."""
     for seeds in range(rows.shape[1], 1, -1):
@@ -108,7 +115,7 @@ def judge(name: str, scores: Floats, table: Table, seed: int = 0) -> Judgement:
     mean = np.where(table.known, table.mean, -np.inf)
     best = mean.max(1)
     lost = best[:, None] - mean
-    hits = lost <= NOISE * seed_noise(table)[:, None] + 1e-12
+    hits = lost <= NOISE * _noise(table) + 1e-12
     regrets = _expected(picks, lost, scored)
     return Judgement(
         name=name,

@@ -39,6 +39,7 @@ class Candidate:
     images: int  # of the data set it was trained on
     signature: Sequence[float] | Floats | None = None  # mean reference feature (d,) of that set; None: nobody has its images
     dataset: str = ''  # '': not known
+    parameters: int = 0  # of its network: of equal scores the larger network goes first; 0: not known
     look: Look | None = None  # the same set class by class; without it the set counts as one class (emd only)
 
 
@@ -66,13 +67,17 @@ def rank(
     divergence: str = 'kl',
     labels: ArrayLike | None = None,
 ) -> list[Ranked]:
-    """The candidates, best first; equal scores keep the given order. target_features: (n, d), non-negative.
+    """The candidates, best first. target_features: (n, d), non-negative.
+
+    Networks of one data set have equal scores: of those the one with more parameters goes first (the better networks of
+    ImageNet transfer better, Kornblith et al. 2019), and after that the given order counts.
 
     divergence: one of p2l.scores.DIVERGENCES; `emd` looks at the classes, `labels` int (n,).
     ValueError naming the candidate whose signature is not one of d numbers, or an unknown divergence.
     """
     if not candidates:
         return []
+    candidates = sorted(candidates, key=lambda candidate: -candidate.parameters)
     features = np.asarray(target_features, dtype=np.float64)
     mean_feature(features)  # refuses what is no feature matrix
     field = _Field(features, labels, candidates, weights, divergence)

@@ -67,9 +67,12 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
     steps = sorted({step for cell in kept for step in cell['seconds']})
     seen = {(targets.index(look['target']), look['seed']): look for look in looks if look['target'] in targets}
     return Evidence(
-        table=Table(targets, sources, accuracy.transpose(0, 2, 1)),
+        table=Table(targets, sources, accuracy.transpose(0, 2, 1), _paired_noise(accuracy, places, kept)),
         setup=setup['setup'],
-        candidates=tuple(_candidate(setup['sources'][name]) for name in sources),
+        candidates=tuple(
+            _candidate(setup['sources'][name], setup.get('looks', {}).get(name), _fact(kept, 'source', name, 'parameters'))
+            for name in sources
+        ),
         parameters=np.array([_fact(kept, 'source', name, 'parameters') for name in sources]),
         classes=np.array([_fact(kept, 'target', name, 'classes') for name in targets]),
         images=np.array([_fact(kept, 'target', name, 'images') for name in targets]),
@@ -78,9 +81,27 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
         looks={key: _look(look) for key, look in seen.items()},
         reference_seconds=_array(shape[:2], list(seen), [look['seconds'] for look in seen.values()]),
         measures={name: _array(shape, places, [cell[name] for cell in kept]) for name in MEASURES},
-        right={place: np.array(list(cell['probe_right'])) == '1' for place, cell in zip(places, kept, strict=True)},
+        right={place: _bits(cell['probe_right']) for place, cell in zip(places, kept, strict=True)},
         seconds={step: _array(shape, places, [cell['seconds'][step] for cell in kept]) for step in steps},
     )
+
+
+def _bits(text: str) -> NDArray[np.bool_]:
+    return np.asarray(np.array(list(text)) == '1')
+
+
+def _paired_noise(accuracy: Floats, places: list[Any], cells: list[dict[str, Any]]) -> Floats:
+    """(targets, sources): the standard error of the best source's accuracy less this one's, by the held-out images that only one
+    of the two got right (McNemar), over the seeds that both were run with."""
+    right = {place: _bits(cell['right']) for place, cell in zip(places, cells, strict=True)}
+    best = np.nanmean(accuracy, 1).argmax(1)
+    noise = np.zeros((accuracy.shape[0], accuracy.shape[2]))
+    for target, source in np.ndindex(*noise.shape):
+        pairs = [((target, seed, best[target]), (target, seed, source)) for seed in range(accuracy.shape[1])]
+        both = [(right[one], right[other]) for one, other in pairs if one in right and other in right]
+        differing = sum(int((one ^ other).sum()) for one, other in both)
+        noise[target, source] = np.sqrt(differing) / max(1, sum(len(one) for one, _ in both))
+    return noise
 
 
 def _array(shape: tuple[int, ...], places: list[Any], values: list[float]) -> Floats:
@@ -94,13 +115,13 @@ def _fact(cells: list[dict[str, Any]], kind: str, name: str, fact: str) -> float
     return float(next(cell[fact] for cell in cells if cell[kind] == name))
 
 
-def _candidate(source: dict[str, Any]) -> Candidate:
-    look = source.get('look')
+def _candidate(source: dict[str, Any], look: dict[str, Any] | None, parameters: float) -> Candidate:
     return Candidate(
         name=source['name'],
         images=source['images'],
         signature=source['signature'] or None,
         dataset=source['dataset'],
+        parameters=int(parameters),
         look=Look(np.array(look['means']), np.array(look['images'], dtype=float)) if look else None,
     )
 

@@ -14,6 +14,7 @@ from p2l.ranking import Candidate, Ranked, first_within_noise, rank, shortlist
 from transfer.evaluation import accuracy, wilson
 from transfer.spec import SourceCard, TrainingError, UnusableSource
 from transfer.workshop import Learned, Workshop
+from transfer.zoo.looks import read_look
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:
     if card.signature and len(card.signature) != width and shop.spec.reference is not None:
         shop.note(f'The signature of {card.name} is of another reference model and was left out.')
     signature = card.signature if len(card.signature) == width else None
-    return Candidate(card.name, card.images, signature, card.dataset)
+    reference = shop.spec.reference.digest if shop.spec.reference else ''
+    look = read_look(card, reference) if shop.spec.divergence == 'emd' else None
+    return Candidate(card.name, card.images, signature, card.dataset, look)
 
 
 def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:

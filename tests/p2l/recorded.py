@@ -43,6 +43,11 @@ def write_evaluation(folder, seeds=2, left_out=()):
     return folder
 
 
+def _bits(share, count):
+    hits = round(share * count)
+    return '1' * hits + '0' * (count - hits)
+
+
 def _cell(target, source, seed, accuracy, parameters):
     hits = round(IMAGES * (accuracy - 0.05))
     seconds = {'features': 0.2, 'probe': 0.3, 'logme': 0.1, 'knn': 0.1, 'leep': 0.4, 'finetune': 9.5}
@@ -54,9 +59,10 @@ def _cell(target, source, seed, accuracy, parameters):
         'images': IMAGES,
         'held': HELD,
         'accuracy': accuracy + 0.01 * seed,
+        'right': _bits(accuracy + 0.01 * seed, HELD),
         'linear': accuracy - 0.02,
         'probe': hits / IMAGES,
-        'probe_right': '1' * hits + '0' * (IMAGES - hits),
+        'probe_right': _bits(hits / IMAGES, IMAGES),
         'logme': accuracy,
         'leep': accuracy - 1,
         'knn': accuracy / 2,

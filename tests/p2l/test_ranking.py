@@ -140,6 +140,12 @@ def test_the_earth_movers_distance_sees_classes_where_the_mean_of_all_is_the_sam
     assert rank(features, [blend, parts], divergence='emd', labels=labels, bootstraps=5)[0].name == 'parts'
 
 
+def test_of_networks_of_one_data_set_the_larger_one_goes_first(world):
+    features, candidates = world
+    twins = [Candidate(f'of {size}', 1000, candidates[0].signature, 'ImageNet', parameters=size) for size in (1, 3, 2)]
+    assert [item.name for item in rank(features, twins)] == ['of 3', 'of 2', 'of 1']
+
+
 def test_an_unknown_divergence_is_refused(world):
     features, candidates = world
     with pytest.raises(ValueError, match='there is no divergence'):

@@ -88,3 +88,10 @@ def test_an_empty_folder_holds_nothing_to_compare(tmp_path):
     (write_evaluation(tmp_path / 'evaluation', seeds=0) / 'cells').rmdir()
     with pytest.raises(ValueError, match='No target'):
         read(tmp_path / 'evaluation')
+
+
+def test_with_one_seed_a_tie_is_what_the_held_out_images_cannot_tell_apart(tmp_path):
+    evidence = read(write_evaluation(tmp_path / 'evaluation', seeds=1))
+    # on target a 85 and 80 of the same 100 images are right: 5 differ, an error of sqrt(5) / 100
+    assert evidence.table.paired[0].tolist() == pytest.approx([5**0.5 / 100, 15**0.5 / 100, 0, 35**0.5 / 100])
+    assert by_name(compare(evidence))['oracle'].chance == pytest.approx(1 / 4)

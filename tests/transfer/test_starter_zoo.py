@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from p2l.ranking import Candidate, rank
 from transfer.data.decode import decode
 from transfer.zoo.loading import load
+from transfer.zoo.looks import read_look
 from transfer.zoo.registry import architecture
 from transfer.zoo.sign import as_source, evenly, image_files, sign
 from transfer.zoo.weights import STARTER, starter_cards
@@ -81,3 +84,18 @@ def test_a_network_is_right_about_images_of_its_own_set(shared):
             right += (model((pixels - mean) / std).argmax(1) == label).tolist()
     # Most of these were trained on: this asks whether weights, classes and preprocessing belong together, no more.
     assert np.mean(right) > 0.7
+
+
+def test_the_sets_of_the_starter_zoo_have_a_look_class_by_class(reference):
+    for card in CARDS.values():
+        look = read_look(dataclasses.replace(as_source(card), dataset=card.dataset), reference.digest)
+        assert len(look.means) == len(card.class_names)
+        mean = (look.images @ look.means) / look.images.sum()
+        assert np.corrcoef(mean, card.signatures[reference.digest])[0, 1] > 0.95
+
+
+def test_nobody_knows_the_look_of_another_source_or_under_another_reference(reference, tmp_path):
+    card = dataclasses.replace(as_source(CARDS[REFERENCE]), dataset='garment')
+    assert read_look(card, reference.digest) is not None
+    assert read_look(card, 'another') is None
+    assert read_look(dataclasses.replace(card, weights=str(tmp_path / 'imported.pth')), reference.digest) is None

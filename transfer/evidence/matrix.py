@@ -33,6 +33,7 @@ from transfer.evidence.targets import Target, part, read_targets, split
 from transfer.features import Machine, Network, extract_anew
 from transfer.spec import SourceCard, TrainingError
 from transfer.zoo.loading import load
+from transfer.zoo.looks import read_look
 from transfer.zoo.registry import architecture
 
 DIGITS = 6  # of a stored feature
@@ -97,18 +98,30 @@ def _begin(out: Path, targets: tuple[Target, ...], sources: list[SourceCard], re
     known = json.loads(path.read_text()) if path.exists() else {}
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
+    digest = reference.digest if reference else ''
     cards = {card.name: _described(card) for card in sources}
     facts = {target.name: {'digest': target.manifest.digest, 'labels': list(target.manifest.labels)} for target in targets}
     for name, old, new in [('source', known.get('sources', {}), cards), ('target', known.get('targets', {}), facts)]:
         if changed := [key for key in new if key in old and old[key] != new[key]]:
             raise TrainingError(f'The {name} {changed[0]} has changed since the evaluation in {out} began; give another folder.')
-    merged = {'sources': known.get('sources', {}) | cards, 'targets': known.get('targets', {}) | facts}
+    looks = {name: _look_of(card, digest) for name, card in zip(cards, sources, strict=True)}
+    merged = {
+        'looks': known.get('looks', {}) | looks,
+        'sources': known.get('sources', {}) | cards,
+        'targets': known.get('targets', {}) | facts,
+    }
     write_aside(path, wanted | merged)
 
 
 def _described(card: SourceCard) -> dict[str, Any]:
     names = ('name', 'title', 'architecture', 'digest', 'dataset', 'images', 'classes', 'side')
     return {name: getattr(card, name) for name in names} | {'signature': list(card.signature)}
+
+
+def _look_of(card: SourceCard, reference: str) -> dict[str, Any] | None:
+    """The source's own images class by class, where they are known."""
+    look = read_look(card, reference)
+    return {'means': [_rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
 
 
 def _look(target: Target, rows: np.ndarray, reference: SourceCard, seed: int, machine: Machine, out: Path) -> None:

@@ -1,0 +1,65 @@
+"""What the starter zoo's data sets look like class by class, for the earth mover's distance (Cui et al., CVPR 2018).
+
+    python -m transfer.zoo.looks SOURCES [--reference NAME]
+
+writes STARTER/looks.safetensors from the folders of transfer.zoo.starter: for each set the mean reference feature of its
+classes (half precision) and how many images each has. A source of several sets looks like all of their classes together.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from p2l.signatures import Look
+from transfer.spec import SourceCard
+from transfer.zoo.sign import as_source, evenly, image_files, sign
+from transfer.zoo.weights import STARTER, starter_cards
+
+FILE = STARTER / 'looks.safetensors'
+MOST_OF_A_CLASS = 60  # images behind a class's mean
+
+
+def read_look(card: SourceCard, reference: str, file: Path = FILE) -> Look | None:
+    """Of a source of the starter zoo, under the reference of that digest; None for any other, whose classes nobody kept."""
+    if Path(card.weights).parent != file.parent or not file.is_file():
+        return None
+    with safe_open(file, framework='np') as kept:
+        names = set(kept.keys())
+        sets = card.dataset.split('+')
+        if (kept.metadata() or {}).get('reference') != reference or not {f'{name}/means' for name in sets} <= names:
+            return None
+        means = np.concatenate([kept.get_tensor(f'{name}/means') for name in sets]).astype(np.float64)
+        return Look(means, np.concatenate([kept.get_tensor(f'{name}/images') for name in sets]).astype(np.float64))
+
+
+def look_at(reference: SourceCard, folder: Path) -> Look:
+    """A set of class folders as the reference sees it."""
+    classes = {path.name: image_files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    means = [sign(reference, evenly(paths, MOST_OF_A_CLASS)).mean for paths in classes.values()]
+    return Look(np.array(means), np.array([len(paths) for paths in classes.values()], dtype=float))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('sources', type=Path)
+    parser.add_argument('--reference', default='graft-generic')
+    options = parser.parse_args()
+    cards = starter_cards()
+    reference = as_source(next(card for card in cards if card.name == options.reference))
+    tensors = {}
+    for name in sorted({part for card in cards for part in card.dataset.split('+')}):
+        look = look_at(reference, options.sources / name)
+        tensors[f'{name}/means'] = look.means.astype(np.float16)
+        tensors[f'{name}/images'] = look.images.astype(np.int32)
+    aside = FILE.with_suffix('.part')
+    save_file(tensors, aside, metadata={'reference': reference.digest})
+    aside.replace(FILE)
+
+
+if __name__ == '__main__':
+    main()
