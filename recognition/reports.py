@@ -7,6 +7,7 @@ from typing import Any
 from recognition import publishing, training
 from recognition.models import Job, Publication, TrainedModel
 from recognition.models.job import ENDED, State
+from recognition.models.project import Task
 
 # What a model's report takes over from transfer.spec.TrainReport, and what stands there when it was not measured.
 MEASURED: dict[str, Any] = {
@@ -108,11 +109,12 @@ def publication_report(publication: Publication) -> dict[str, Any]:
     }
 
 
-def program_lines(base_url: str, name: str) -> dict[str, str]:
+def program_lines(base_url: str, name: str, task: str = Task.CLASSIFICATION) -> dict[str, str]:
     """The lines that ask a published name (or a model's id) from a shell and from Python. base_url: https://host[:port]."""
-    address = f'{base_url.rstrip("/")}/api/v1/models/{name}/classify'
+    deed, (wish, value) = ('detect', ('threshold', 0.5)) if task == Task.DETECTION else ('classify', ('top', 3))
+    address = f'{base_url.rstrip("/")}/api/v1/models/{name}/{deed}'
     return {
-        'curl': f"curl -H 'Authorization: Bearer YOUR_KEY' -F images=@photo.jpg '{address}?top=3'",
+        'curl': f"curl -H 'Authorization: Bearer YOUR_KEY' -F images=@photo.jpg '{address}?{wish}={value}'",
         'python': (
             'import requests\n'
             '\n'
@@ -120,7 +122,7 @@ def program_lines(base_url: str, name: str) -> dict[str, str]:
             '    answer = requests.post(\n'
             f"        '{address}',\n"
             "        headers={'Authorization': 'Bearer YOUR_KEY'},\n"
-            "        params={'top': 3},\n"
+            f"        params={{'{wish}': {value}}},\n"
             "        files={'images': photo},\n"
             '    )\n'
             'answer.raise_for_status()\n'

@@ -56,11 +56,12 @@ def kind_of(spec: TrainSpec) -> str:
 
 
 def fitted(spec: TrainSpec, device: torch.device) -> TrainSpec:
-    """The spec as this machine can do it: R-CNN looks at fewer regions where there is no GPU."""
+    """The spec as this machine can do it: without a GPU R-CNN looks at fewer regions and Fast R-CNN at smaller photos."""
     if device.type == 'cuda':
         return spec
-    few = min(spec.rcnn.proposals, spec.rcnn.cpu_proposals)
-    return dataclasses.replace(spec, rcnn=dataclasses.replace(spec.rcnn, proposals=few))
+    rcnn = dataclasses.replace(spec.rcnn, proposals=min(spec.rcnn.proposals, spec.rcnn.cpu_proposals))
+    short = min(spec.fast_rcnn.short_side, spec.fast_rcnn.cpu_short_side)
+    return dataclasses.replace(spec, rcnn=rcnn, fast_rcnn=dataclasses.replace(spec.fast_rcnn, short_side=short))
 
 
 def limit_of(kind: str, spec: TrainSpec) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django import forms
 
-from recognition.models.project import Role
+from recognition.models import Project
+from recognition.models.project import Role, Task
 
 PLANS = [
     ('auto', 'Automatic (by size and similarity)'),
@@ -14,6 +15,13 @@ PLANS = [
     ('last', 'The last layer'),
     ('several', 'The last groups of layers'),
     ('all', 'The whole network'),
+]
+
+
+DETECTORS = [
+    ('auto', 'Automatic'),
+    ('fast-rcnn', 'Fast R-CNN: a photo is looked at once'),
+    ('rcnn', 'R-CNN: every region is looked at alone, slow'),
 ]
 
 
@@ -76,3 +84,37 @@ class TrainingForm(forms.Form):
             for name, value in chosen.items()
             if (advanced or name not in booleans) and value != self.fields[name].initial
         }
+
+
+class DetectorForm(forms.Form):
+    """The folded options of a detector's training, likewise."""
+
+    source = forms.ChoiceField(label='Start from', initial='auto', required=False)
+    detector = forms.ChoiceField(label='Detector', choices=DETECTORS, initial='auto', required=False)
+    held_out = forms.FloatField(
+        min_value=0.1,
+        max_value=0.9,
+        initial=0.3,
+        required=False,
+        label='Held out',
+        help_text='share of the photos to measure on',
+    )
+    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, required=False)
+
+    def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
+        super().__init__(data)
+        field = self.fields['source']
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [('auto', 'Automatic (P2L score)'), *sources]
+
+    def options(self) -> dict[str, Any]:
+        """As of a TrainingForm."""
+        return {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if value not in (None, '') and value != self.fields[name].initial
+        }
+
+
+def training_form(project: Project) -> type[TrainingForm] | type[DetectorForm]:
+    return DetectorForm if project.task == Task.DETECTION else TrainingForm

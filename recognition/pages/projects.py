@@ -15,7 +15,7 @@ from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role
 from recognition.pages import overview
 from recognition.pages.answers import deed, page, person
-from recognition.pages.forms import MemberForm, TrainingForm
+from recognition.pages.forms import MemberForm, training_form
 
 HISTORY = 8  # trainings listed in the middle column
 
@@ -43,7 +43,7 @@ def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         'may_edit': role != Role.VIEWER,
         'rows': overview.class_rows(project),
         'health': doctor.health(project),
-        'training_form': TrainingForm(sources=_sources(request, project)),
+        'training_form': training_form(project)(sources=_sources(request, project)),
         **_training_context(project),
         **_model_context(request, project),
     }
@@ -75,7 +75,7 @@ def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
         'publications': publications,
         'with_a_way_back': {found.pk for found in publications if publishing.previous(found)},
         'suggested_name': publications[0].name if publications else slugify(project.name)[:80],
-        'lines': reports.program_lines(request.build_absolute_uri('/'), called),
+        'lines': reports.program_lines(request.build_absolute_uri('/'), called, project.task),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,9 +11,9 @@ from django.shortcuts import redirect, render
 
 from recognition import projects, promotion, publishing, reports, trained_models
 from recognition.errors import NotFound
-from recognition.models import Project, Publication
-from recognition.models.project import Role
-from recognition.pages import charts, overview, tables
+from recognition.models import Project, Publication, TrainedModel
+from recognition.models.project import Role, Task
+from recognition.pages import charts, detector_plots, overview, tables
 from recognition.pages.answers import deed, page, person
 
 
@@ -20,6 +21,8 @@ from recognition.pages.answers import deed, page, person
 def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     model = trained_models.visible(person(request), model_id)
     report = reports.model_report(model)
+    if model.task == Task.DETECTION:
+        return _show_detector(request, model, report)
     role = overview.role_of(person(request), model.project)
     context = {
         'model': model,
@@ -37,6 +40,19 @@ def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
         'may_offer': role == Role.OWNER and promotion.is_possible(model),
     }
     return render(request, 'report.html', context)
+
+
+def _show_detector(request: HttpRequest, model: TrainedModel, report: dict[str, Any]) -> HttpResponse:
+    context = {
+        'model': model,
+        'project': model.project,
+        'report': report,
+        'phases': charts.phases(report['seconds']),
+        'ranking': tables.candidates(report),
+        'sealing': tables.sealing(report['sealing']),
+        **detector_plots.report_context(model, report),
+    }
+    return render(request, 'detector_report.html', context)
 
 
 @deed

@@ -13,20 +13,20 @@ from recognition.errors import InvalidInput
 from recognition.models.project import Role
 from recognition.pages import overview
 from recognition.pages.answers import deed, page, person
-from recognition.pages.forms import TrainingForm
+from recognition.pages.forms import DetectorForm, TrainingForm, training_form
 
 
 @deed
 def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    form = TrainingForm(request.POST, sources=[(card.name, card.name) for card in zoo.cards(person(request), project)])
+    form = training_form(project)(request.POST, sources=[(card.name, card.name) for card in zoo.cards(person(request), project)])
     if not form.is_valid():
         raise InvalidInput(_first_error(form))
     training.start(project, person(request), form.options())
     return redirect('project', project.pk)
 
 
-def _first_error(form: TrainingForm) -> str:
+def _first_error(form: TrainingForm | DetectorForm) -> str:
     field, errors = next(iter(form.errors.items()))
     label = form.fields[field].label if field in form.fields else field
     return f'{label or field.capitalize()}: {errors[0]}'

@@ -8,6 +8,7 @@ const PHASES = {
   decode: 'Reading the photos',
   reference: 'Looking at what they show',
   rank: 'Comparing with the zoo',
+  proposals: 'Finding regions',
   instant: 'First model',
   probe: 'Trying the best sources',
   finetune: 'Fine-tuning',

@@ -1,4 +1,5 @@
 // Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
+import { drawObjects } from './detections.js';
 import { postForm } from './requests.js';
 
 const LOOK = 700; // ms between two looks of the camera
@@ -49,6 +50,7 @@ export class Trial {
     URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(file);
     image.hidden = false;
+    this.box.querySelector('.looked').hidden = true;
     for (const line of this.box.querySelectorAll('.ask')) line.hidden = true;
     this.ask(file);
   }
@@ -59,8 +61,11 @@ export class Trial {
     form.append('images', file, file.name ?? 'photo.jpg');
     this.box.setAttribute('aria-busy', 'true');
     try {
-      const { images } = await postForm(this.card.dataset.classify, form);
-      if (mine === this.number) this.paint(images[0].scores);
+      const { detect, classify } = this.card.dataset;
+      const { images } = await postForm(detect ?? classify, form);
+      if (mine !== this.number) return;
+      if (detect) this.paintObjects(images[0], file);
+      else this.paint(images[0].scores);
     } catch (error) {
       if (mine === this.number) this.refuse(error.message.replace(/^images\[0\] /, 'This photo '));
     } finally {
@@ -82,8 +87,30 @@ export class Trial {
     });
   }
 
+  // The photo with its boxes takes the place of the photo.
+  paintObjects(found, file) {
+    this.box.querySelector('#try-error').hidden = true;
+    const pane = this.box.querySelector('.looked');
+    const list = this.box.querySelector('#objects');
+    const labels = JSON.parse(document.getElementById('model-labels').textContent);
+    URL.revokeObjectURL(this.photo);
+    this.photo = URL.createObjectURL(file);
+    drawObjects(pane, list, this.photo, found, labels);
+    pane.hidden = false;
+    this.box.querySelector('.shown').hidden = true;
+    if (!found.objects.length) this.say('Nothing was found on this photo.');
+  }
+
+  say(words) {
+    const line = document.createElement('li');
+    line.className = 'soft';
+    line.textContent = words;
+    this.box.querySelector('#objects').replaceChildren(line);
+  }
+
   refuse(message) {
     this.box.querySelector('#bars').replaceChildren();
+    this.box.querySelector('#objects').replaceChildren();
     const line = this.box.querySelector('#try-error');
     line.textContent = message;
     line.hidden = false;

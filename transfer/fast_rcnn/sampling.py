@@ -77,12 +77,20 @@ def sample(known: Regions, norms: Normal, spec: FastRcnnSpec, rng: np.random.Gen
         # Empty photos ("nothing here") touch no object at all: their regions are the background there is.
         background = np.flatnonzero(known.overlaps < spec.background_high)
     wanted = min(round(spec.foreground_share * spec.rois_per_image), len(foreground))
-    chosen = rng.choice(foreground, wanted, replace=False)
+    chosen = rng.choice(foreground, wanted, replace=False, p=_shares(known.labels[foreground], spec.balance))
     rest = rng.choice(background, min(spec.rois_per_image - wanted, len(background)), replace=False)
     places = np.concatenate([chosen, rest]).astype(int)
     labels = np.where(known.overlaps[places] >= spec.foreground_iou, known.labels[places], 0)
     shifts = (known.shifts[places] - norms.mean[labels]) / norms.std[labels]
     return Sample(known.boxes[places], labels, shifts, (labels > 0) & (known.overlaps[places] >= spec.box_iou))
+
+
+def _shares(labels: np.ndarray, balance: bool) -> np.ndarray | None:
+    """How likely each region is drawn: all alike, or each class alike, however many regions lie on it."""
+    if not balance or not len(labels):
+        return None
+    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.asarray(1 / counts[place] / len(counts))
 
 
 def mirrored(chosen: Sample, norms: Normal, width: float) -> Sample:

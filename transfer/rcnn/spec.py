@@ -41,7 +41,7 @@ class RcnnSpec:
     whiten: float = 0.001  # added to the variances before their roots are divided by [code rcnn_train_bbox_regressor.m]
     # Detection.
     min_score: float = -1.0  # margin under which nothing is told [ours: figures are kept, time and lists are not wasted]
-    per_class: int = 100  # [code rcnn_test.m]
+    per_class: int = 1000  # boxes of a class and image that enter suppression [ours: rcnn_test.m keeps 100; see Fast R-CNN]
     nms_iou: float = 0.3  # [code rcnn_test.m]
     embed_batch: int = 64  # crops through the network at once [ours]
     seed: int = 0

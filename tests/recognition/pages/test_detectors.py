@@ -1,0 +1,120 @@
+"""A detector on the pages: its report with curves and marked photos, what is tried, and what may be chosen for its training."""
+
+from __future__ import annotations
+
+import pytest
+
+from recognition.models import Image, TrainedModel
+from recognition.models.project import Task
+from recognition.pages import detector_plots
+from recognition.pages.forms import training_form
+from recognition.uploads import IncomingFile, add_images
+from tests.conftest import draw_photo
+
+pytestmark = pytest.mark.django_db
+
+
+def figures(image_id: str) -> dict:
+    """What transfer.detection_report tells."""
+    return {
+        'kind': 'rcnn',
+        'ap11': 0.7,
+        'ap': 0.72,
+        'interval': [0.6, 0.8],
+        'coco': {'ap': 0.4, 'ap50': 0.7, 'ap75': 0.35},
+        'objects': 12,
+        'learned': 28,
+        'measured': 12,
+        'seconds': 2.5,
+        'classes': [
+            {
+                'label': 'bolt',
+                'n': 12,
+                'ap11': 0.7,
+                'ap': 0.72,
+                'interval': [0.6, 0.8],
+                'curve': [[0.5, 1.0, 0.9], [1.0, 0.75, 0.3]],
+            },
+            {'label': '<b>nut', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []},
+        ],
+        'mistakes': {'right': 9, 'localisation': 1, 'confusion': 0, 'background': 2, 'missed': 3},
+        'proposals': {'boxes': 12, 'half': 1.0, 'seven': 0.9, 'proposals': 300.0},
+        'at_score': 0.5,
+        'worst': [
+            {
+                'id': image_id,
+                'name': 'a.jpg',
+                'width': 48,
+                'height': 48,
+                'missed': 1,
+                'false': 1,
+                'truth': [{'label': 'bolt', 'box': [4, 4, 20, 20]}],
+                'found': [{'label': '<b>nut', 'box': [30, 30, 40, 44], 'score': 0.9}],
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def detector(alice, project):
+    add_images(project, alice, [IncomingFile('a.jpg', lambda: draw_photo(1), 1000, None)])
+    project.task = Task.DETECTION
+    project.save()
+    report = {'detection': figures(str(Image.objects.get().pk)), 'why': 'It looks closely.', 'sealing': {'milliseconds': 2500.0}}
+    return TrainedModel.objects.create(
+        project=project,
+        task=Task.DETECTION,
+        version=1,
+        artifact='x',
+        digest='d' * 64,
+        labels=['bolt', '<b>nut'],
+        images=40,
+        accuracy=0.7,
+        accuracy_low=0.6,
+        accuracy_high=0.8,
+        report=report,
+    )
+
+
+def test_the_report_tells_figures_with_n_curves_mistakes_and_the_hardest_photos(browser_of, alice, detector):
+    page = browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
+    for words in (
+        'mean average precision',
+        '12 photos with 12 things',
+        'R-CNN',
+        'Misplaced',
+        '1 missed, 1 false',
+        'you boxed: bolt',
+    ):
+        assert words in page
+    assert '<polyline class="line hue0" points="120.0,0.0 240.0,60.0"' in page
+    assert '2.5 s of one processor core a photo for 300 regions' in page
+    assert '<b>nut' not in page and '&lt;b&gt;nut' in page
+
+
+def test_a_photo_deleted_since_is_named_without_being_shown(browser_of, alice, detector):
+    Image.objects.all().delete()
+    page = browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
+    assert 'a.jpg (deleted)' in page.replace('</span>', '').replace('<span class="soft">', '')
+    assert '<image' not in page
+
+
+def test_the_project_offers_to_try_the_detector_and_tells_programs_where_to_ask(browser_of, alice, detector):
+    page = browser_of(alice).get(f'/projects/{detector.project_id}/').content.decode()
+    assert f'data-detect="/api/v1/models/{detector.pk}/detect"' in page and 'data-classify' not in page
+    assert f'/api/v1/models/{detector.pk}/detect?threshold=0.5' in page
+    assert 'name="detector"' in page and 'name="crop"' not in page
+
+
+def test_a_detectors_training_takes_its_own_options_and_no_others(browser_of, alice, detector):
+    client = browser_of(alice)
+    refused = client.post(f'/projects/{detector.project_id}/train/', {'detector': 'yolo'}, follow=True)
+    assert 'Detector' in refused.content.decode()
+    form = training_form(detector.project)({'detector': 'rcnn', 'held_out': '0.2', 'source': 'auto'}, sources=[])
+    assert form.is_valid()
+    assert form.options() == {'detector': 'rcnn', 'held_out': 0.2}
+
+
+def test_a_class_without_things_has_a_row_and_no_figure():
+    empty = detector_plots.curves([{'label': 'x', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []}])
+    assert (empty[0].points, empty[0].ap, empty[0].low) == ('', None, None)
