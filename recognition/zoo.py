@@ -66,6 +66,7 @@ def _card(row: SourceModel, signature: tuple[float, ...]) -> SourceCard:
         dataset=row.dataset,
         signature=signature,
         title=row.title,
+        parameters=row.parameters,
     )
 
 

@@ -62,7 +62,7 @@ def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:
     signature = card.signature if len(card.signature) == width else None
     reference = shop.spec.reference.digest if shop.spec.reference else ''
     look = read_look(card, reference) if shop.spec.divergence == 'emd' else None
-    return Candidate(card.name, card.images, signature, card.dataset, look)
+    return Candidate(card.name, card.images, signature, card.dataset, card.parameters, look)
 
 
 def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:

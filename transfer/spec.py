@@ -84,6 +84,7 @@ class SourceCard:
     dataset: str = ''
     signature: tuple[float, ...] = ()  # mean penultimate feature under the reference model; empty: not known
     title: str = ''
+    parameters: int = 0  # of its network; 0: not known
 
 
 @dataclass(frozen=True)
