@@ -1,52 +1,91 @@
-"""Fetching published weights over the network. Nothing else of Graft asks another machine for anything."""
+"""Fetching published weights when an administrator asks for them. Nothing else of Graft calls another machine."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import contextlib
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from recognition import apart, source_files
-from recognition.errors import Conflict, InvalidInput
+from recognition.errors import GraftError, InvalidInput
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin
+from transfer.zoo.weights import TIMM_PREFIX
 
-SECONDS_TO_FETCH = 3600
+SECONDS_TO_FETCH = 4 * 3600
 SECONDS_TO_REACH = 5
 
 
-def pull(architecture: str, user: AbstractBaseUser | None = None) -> SourceModel:
-    """Download the weights that torchvision publishes for an architecture, and register them.
+def pull(name: str, user: AbstractBaseUser | None = None, *, images: int = 0) -> SourceModel:
+    """Download published weights and register them: torchvision's (`resnet50`, `resnet50:IMAGENET1K_V2`) or timm's (`timm/...`).
 
-    Errors: InvalidInput in one line when they cannot be had or are not what was published; Conflict. Nothing is kept then.
+    images: of the set it was trained on, where the publisher does not say. What broke off goes on with the next call.
+    Errors: InvalidInput in one line when they cannot be had or are not what was published; Conflict.
     """
-    if SourceModel.objects.filter(name=f'{architecture}_imagenet').exists():
-        raise Conflict(f'There is a source called {architecture}_imagenet already.', field='name')
-    _reach(settings.TORCHVISION_URL)
-    zoo = Path(settings.ZOO_DIR)
-    zoo.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix='.pull-', dir=zoo))
+    is_timm = name.startswith(TIMM_PREFIX)
+    home = settings.HUGGINGFACE_URL if is_timm else settings.TORCHVISION_URL
+    _reach(home)
+    with _downloads() as folder:
+        found = _ask('transfer.zoo.hub' if is_timm else 'transfer.zoo.published', name, folder, home)
+        return _add(found, Origin.TIMM if is_timm else Origin.TORCHVISION, images, user)
+
+
+def published() -> list[list[str]]:
+    """What torchvision publishes, as lines of: what to ask for, input side, size."""
+    listed: list[list[str]] = _ask('transfer.zoo.published', '', Path(), settings.TORCHVISION_URL)['listed']
+    return listed
+
+
+def _ask(module: str, name: str, folder: Path, home: str) -> dict[str, Any]:
+    taken = list(SourceModel.objects.values_list('name', flat=True))
+    request = {'name': name, 'folder': str(folder), 'url': home, 'taken': taken}
+    return apart.ask(module, request, seconds=SECONDS_TO_FETCH, networked=True)
+
+
+def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseUser | None) -> SourceModel:
+    path = Path(found['path'])
+    said = source_files.Origins(
+        name=found['source'],
+        architecture=found['architecture'],
+        side=found['side'],
+        mean=tuple(found['mean']),
+        std=tuple(found['std']),
+        dataset=found['dataset'],
+        images=images or found['images'],
+        class_names=tuple(found['class_names']),
+        licence=found['licence'][:200],
+        title=found['title'],
+        origin=origin,
+    )
     try:
-        request = {'name': architecture, 'folder': str(folder), 'url': settings.TORCHVISION_URL}
-        found = apart.ask('transfer.zoo.published', request, seconds=SECONDS_TO_FETCH, networked=True)
-        said = source_files.Origins(
-            architecture=architecture,
-            dataset=found['dataset'],
-            images=found['images'],
-            class_names=tuple(found['class_names']),
-            licence=found['licence'],
-            title=found['title'],
-            origin=Origin.TORCHVISION,
-        )
-        return source_files.import_source(Path(found['path']), said, user)
+        row = source_files.import_source(path, said, user)
+    except GraftError as error:
+        if error.field == 'images':
+            raise InvalidInput(
+                f'{path.name} is here, but on how many images it was trained is not known: say --images.'
+            ) from error
+        path.unlink()  # it will be no better the next time
+        raise
+    path.unlink()
+    return row
+
+
+@contextlib.contextmanager
+def _downloads() -> Any:
+    """The folder of what is being fetched; it stays while there is a part in it."""
+    folder = Path(settings.ZOO_DIR) / '.downloads'
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
     finally:
-        shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # not empty
+            folder.rmdir()
 
 
 def _reach(url: str) -> None:

@@ -175,6 +175,7 @@ LOCAL_CACHE = DATA_DIR / 'cache'  # copies of remote files, decoded pixels, feat
 ZOO_DIR = DATA_DIR / 'zoo'  # weights of imported and pulled source models
 STARTER_ZOO = BASE_DIR / 'transfer' / 'zoo' / 'starter'  # ships with the repository
 TORCHVISION_URL = env.text('TORCHVISION_URL', 'https://download.pytorch.org/models')  # `zoo pull`; a mirror may stand in
+HUGGINGFACE_URL = env.text('HUGGINGFACE_URL', 'https://huggingface.co')  # `zoo pull timm/...`; a mirror may stand in
 
 # --- Limits ---------------------------------------------------------------------------------------------------------
 # A thousand photos in one request are normal here; the framework's default of 100 files is not for this product.

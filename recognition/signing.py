@@ -51,6 +51,18 @@ def sign_from(row: SourceModel, files: Iterable[IncomingFile | Verdict], user: A
     return sign(row, user)
 
 
+def sign_here(row: SourceModel, images: Path | None, user: AbstractBaseUser | None = None) -> Job:
+    """From a shell: with a folder or a zip of this machine, or with the images that are kept. Errors: as `sign_from`."""
+    if images is None:
+        return sign(row, user)
+    if images.is_dir():
+        return sign_from(row, archives.read_folder(images), user)
+    if not images.is_file():
+        raise InvalidInput(f'There is no folder or zip {images}.', field='images')
+    with images.open('rb') as file:
+        return sign_from(row, archives.read_upload(images.name, file), user)
+
+
 def sign(row: SourceModel, user: AbstractBaseUser | None) -> Job:
     """Begin to sign a source, under the present reference, with the images that are kept of it.
 

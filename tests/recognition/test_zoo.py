@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from recognition import apart, pulling, source_files, zoo
 from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
 from tests.conftest import draw_photo
+from tests.mirror import running
 from transfer.data.decode import decode
 from transfer.spec import UnusableSource
 from transfer.zoo import published
@@ -313,28 +311,8 @@ class TestRemove:
 
 @pytest.fixture
 def mirror():
-    """A web server in this process that gives out what the test puts into `files`."""
-    files: dict[str, bytes] = {}
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = files.get(self.path)
-            self.send_response(200 if body is not None else 404)
-            self.end_headers()
-            self.wfile.write(body or b'')
-
-        do_HEAD = do_GET
-
-        def log_message(self, *arguments):
-            """Silent."""
-
-    server = ThreadingHTTPServer(('127.0.0.1', 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f'http://127.0.0.1:{server.server_port}', files
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running() as server:
+        yield server
 
 
 class TestPull:
@@ -347,32 +325,47 @@ class TestPull:
         assert not SourceModel.objects.exists()
 
     def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(self, settings, mirror):
-        settings.TORCHVISION_URL = mirror[0]
+        settings.TORCHVISION_URL = mirror.url
         with pytest.raises(InvalidInput, match='did not give the weights'):
             pulling.pull('resnet18')
         assert files_of(settings) == []
-
-    def test_a_file_arrives_whole_under_its_name(self, tmp_path, mirror):
-        url, files = mirror
-        files['/w.pth'] = os.urandom(3_000_000)
-        published.download(f'{url}/w.pth', hashlib.sha256(files['/w.pth']).hexdigest()[:8], tmp_path / 'w.pth')
-        assert (tmp_path / 'w.pth').read_bytes() == files['/w.pth']
-
-    def test_another_file_than_the_published_one_is_refused(self, tmp_path, mirror):
-        url, files = mirror
-        files['/w.pth'] = b'something else'
-        with pytest.raises(UnusableSource, match='is not the published file'):
-            published.download(f'{url}/w.pth', '5c106cde', tmp_path / 'w.pth')
-        assert list(tmp_path.glob('w.pth*')) == []
 
     def test_it_knows_torchvisions_files(self):
         found = published.published('resnet18', 'https://mirror.example/models/')
         assert found.url.startswith('https://mirror.example/models/resnet18-')
         assert found.digest in found.url
-        assert len(found.class_names) == 1000
-        for name in ('lenet5', 'vit_h_14'):
-            with pytest.raises(UnusableSource, match=f'no weights of {name}'):
-                published.published(name)
+        assert (len(found.class_names), found.source, found.side) == (1000, 'resnet18_imagenet', 224)
+        second = published.published('efficientnet_b1:imagenet1k_v2')
+        assert (second.source, second.side) == ('efficientnet_b1_imagenet1k_v2', 240)
+        with pytest.raises(UnusableSource, match=r'no weights of lenet5 that Graft can use$'):
+            published.published('lenet5')
+        with pytest.raises(UnusableSource, match=r'no weights of vit_h_14 .* it has vit_h_14:IMAGENET1K_SWAG_LINEAR_V1$'):
+            published.published('vit_h_14')
+        with pytest.raises(UnusableSource, match='no weights of vgg16:IMAGENET1K_FEATURES'):
+            published.published('vgg16:IMAGENET1K_FEATURES')
+        asked = [line[0] for line in published.answer({'name': '', 'url': 'https://x'})['listed']]
+        assert len(asked) > 90 and {'resnet50', 'resnet50:IMAGENET1K_V2', 'vit_h_14:IMAGENET1K_SWAG_LINEAR_V1'} <= set(asked)
+
+    def test_what_was_fetched_is_registered_and_its_download_is_gone(self, settings, mirror, monkeypatch):
+        """The way of a whole pull, with a small network in the place of torchvision's: a process that tells where it lies."""
+        settings.TORCHVISION_URL = mirror.url
+        folder = Path(settings.ZOO_DIR) / '.downloads'
+        told = {
+            'source': 'lenet5_imagenet', 'architecture': 'lenet5', 'side': 32, 'mean': [0.1] * 3, 'std': [0.2] * 3,
+            'class_names': ['a', 'b', 'c'], 'dataset': 'ImageNet-1k', 'images': 7, 'title': 'T', 'licence': 'L' * 300,
+        }  # fmt: skip
+        real = apart.ask
+
+        def ask(module, request, **options):
+            if module != 'transfer.zoo.published':
+                return real(module, request, **options)
+            assert request['taken'] == []
+            return {**told, 'path': str(save_lenet(folder / 'lenet5_imagenet.pth'))}
+
+        monkeypatch.setattr(apart, 'ask', ask)
+        row = pulling.pull('lenet5')
+        assert (row.origin, row.mean, row.std, row.images, row.standing) == ('torchvision', [0.1] * 3, [0.2] * 3, 7, 'usable')
+        assert files_of(settings) == [Path(row.weights).name]
 
 
 class TestCommand:
@@ -389,7 +382,7 @@ class TestCommand:
         assert '2 sources of the starter zoo: graft-generic, graft-other' in said
         assert any(line.split()[:5] == ['lenet5_tiny', 'lenet5', '32', '3', '12'] for line in said.splitlines())
         assert 'lenet5_tiny is removed' in said
-        assert 'graft-other is retired' in said
+        assert 'graft-other is removed; its file stays' in said
 
     def test_it_names_every_architecture(self, capsys):
         call_command('zoo', 'list', '--architectures')

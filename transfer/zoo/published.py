@@ -1,18 +1,15 @@
 """Fetch the weights that torchvision publishes: `python -m transfer.zoo.published` reads one JSON request, writes one answer.
 
-Request: name (of an architecture), folder, url (where torchvision's files lie). Answer: path, class_names, dataset, images,
-title, licence; or refused: the reason in one line. What arrives is checked against the digest in its own name.
+Request: name (an architecture, or architecture:WEIGHTS), folder, url (where torchvision's files lie), taken (names of sources
+that are there). Answer: path, source, architecture, side, mean, std, class_names, dataset, images, title, licence; or refused:
+the reason in one line. With the name empty the answer is `listed`: what may be asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,86 +18,122 @@ from torchvision.models import get_model_weights
 
 from transfer.spec import TrainingError, UnusableSource
 from transfer.zoo import registry
+from transfer.zoo.download import check_free, download
 
 HOME = 'https://download.pytorch.org/models'
-SILENCE = 10  # seconds without a byte after which the other side counts as unreachable
-LARGEST = 4 * 2**30  # bytes; the largest that torchvision publishes is 2.5 GiB
-BLOCK = 2**20
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.pth$')
+FIRST = 'IMAGENET1K_V1'
+# Not a classifier: its last layers are NaN by intention.
+FEATURES_ONLY = 'IMAGENET1K_FEATURES'
+IMAGES = 1_281_167  # of the training part of ImageNet-1k
 
 
 @dataclass(frozen=True)
 class Published:
     """One file of torchvision's, before it is fetched."""
 
+    architecture: str
+    weights: str  # torchvision's name of them
     url: str
     digest: str  # the first hexadecimal digits of its SHA-256
     class_names: tuple[str, ...]
+    side: int
+    mean: tuple[float, ...]  # () when they are the architecture's usual ones
+    std: tuple[float, ...]
+    licence: str
+    megabytes: float
+
+    @property
+    def source(self) -> str:
+        """What the source will be called."""
+        return f'{self.architecture}_{"imagenet" if self.weights == FIRST else self.weights.lower()}'
 
 
 def published(name: str, home: str = HOME) -> Published:
-    """Where the first published ImageNet weights of an architecture lie. UnusableSource where there are none."""
-    registry.architecture(name)
-    weights = get_model_weights(name) if name != 'lenet5' else None
-    if weights is None or 'IMAGENET1K_V1' not in weights.__members__:
-        raise UnusableSource(f'torchvision publishes no weights of {name} that Graft can use')
-    entry = weights['IMAGENET1K_V1']
+    """What torchvision publishes under `architecture` (its first ImageNet weights) or `architecture:WEIGHTS`.
+
+    UnusableSource where there is nothing of that name, with what there is.
+    """
+    wanted, _, weights = name.partition(':')
+    registry.architecture(wanted)
+    found = {entry.weights: entry for entry in _all_of(wanted, home)}
+    chosen = found.get(weights.upper() or FIRST)
+    if chosen is None:
+        others = ', '.join(f'{wanted}:{other}' for other in found)
+        raise UnusableSource(
+            f'torchvision publishes no weights of {name} that Graft can use' + (f'; it has {others}' if others else '')
+        )
+    return chosen
+
+
+def everything(home: str = HOME) -> list[Published]:
+    return [entry for name in registry.names() for entry in _all_of(name, home)]
+
+
+def _all_of(name: str, home: str) -> list[Published]:
+    if name == 'lenet5':
+        return []
+    network = registry.architecture(name)
+    entries = get_model_weights(name).__members__
+    found = (_described(name, weights, entry, home) for weights, entry in entries.items() if weights == entry.name)
+    return [entry for entry in found if entry is not None and (entry.side == network.side or not network.fixed_side)]
+
+
+def _described(name: str, weights: str, entry: Any, home: str) -> Published | None:
     match = DIGEST_IN_NAME.search(entry.url)
-    if match is None:
-        raise UnusableSource(f'torchvision publishes no digest of its weights of {name}')
-    return Published(entry.url.replace(HOME, home.rstrip('/')), match[1], tuple(entry.meta['categories']))
+    if match is None or weights == FEATURES_ONLY:
+        return None
+    how = entry.transforms.keywords
+    licence = entry.meta.get('license', 'BSD-3-Clause (torchvision); ImageNet itself is for research')
+    mean, std = (tuple(how.get(part) or ()) for part in ('mean', 'std'))
+    names = tuple(entry.meta['categories'])
+    return Published(
+        name,
+        weights,
+        entry.url.replace(HOME, home.rstrip('/')),
+        match[1],
+        names,
+        int(how['crop_size']),
+        mean,
+        std,
+        licence,
+        float(entry.meta['_file_size']),
+    )
 
 
-def download(url: str, digest: str, target: Path) -> None:
-    """Fetch a file beside `target`, check the beginning of its SHA-256, rename it. UnusableSource in one line, else."""
-    host = urllib.parse.urlsplit(url).netloc
-    aside = target.with_name(f'{target.name}.part')
-    try:
-        with urllib.request.urlopen(url, timeout=SILENCE) as answer, aside.open('wb') as file:  # noqa: S310 the administrator's own setting
-            found = _copy(answer, file)
-        if not found.startswith(digest):
-            raise UnusableSource(f'what came from {host} is not the published file: its digest is {found[:8]}, not {digest[:8]}')
-        aside.replace(target)
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, 'reason', error)
-        raise UnusableSource(f'{host} did not give the weights ({reason}); nothing was changed') from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _copy(source: Any, target: Any) -> str:
-    """Copy a stream to a file; its SHA-256."""
-    digest = hashlib.sha256()
-    size = 0
-    while block := source.read(BLOCK):
-        size += len(block)
-        if size > LARGEST:
-            raise ValueError('it is larger than any that torchvision publishes')
-        digest.update(block)
-        target.write(block)
-    return digest.hexdigest()
-
-
-def fetch(request: dict[str, str]) -> dict[str, Any]:
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    if not request['name']:
+        return {'listed': [_line(entry) for entry in everything(request['url'])]}
     found = published(request['name'], request['url'])
-    path = Path(request['folder']) / f'{request["name"]}_imagenet.pth'
+    check_free(found.source, request['taken'])
+    path = Path(request['folder']) / f'{found.source}.pth'
     download(found.url, found.digest, path)
     return {
         'path': str(path),
+        'source': found.source,
+        'architecture': found.architecture,
+        'side': found.side,
+        'mean': list(found.mean),
+        'std': list(found.std),
         'class_names': list(found.class_names),
         'dataset': 'ImageNet-1k',
-        'images': 1_281_167,  # its training part
-        'title': f'{request["name"]} on ImageNet, published by torchvision',
-        'licence': 'BSD-3-Clause (torchvision); ImageNet itself is for research',
+        'images': IMAGES,
+        'title': f'{found.architecture} on ImageNet, published by torchvision',
+        'licence': found.licence,
     }
+
+
+def _line(entry: Published) -> list[str]:
+    asked = entry.architecture if entry.weights == FIRST else f'{entry.architecture}:{entry.weights}'
+    return [asked, str(entry.side), f'{entry.megabytes:.0f} MB']
 
 
 def main() -> None:
     try:
-        answer = fetch(json.load(sys.stdin))
+        told = answer(json.load(sys.stdin))
     except TrainingError as error:
-        answer = {'refused': error.message}
-    json.dump(answer, sys.stdout)
+        told = {'refused': error.message}
+    json.dump(told, sys.stdout)
 
 
 if __name__ == '__main__':

@@ -11,8 +11,9 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights
 
 from transfer.spec import UnusableSource
-from transfer.zoo import families, lenet
+from transfer.zoo import families, lenet, timm_networks
 from transfer.zoo.architecture import Architecture, Layout
+from transfer.zoo.weights import TIMM_PREFIX
 
 ARCHITECTURES: dict[str, Architecture] = {}
 
@@ -58,6 +59,8 @@ def register(architecture: Architecture) -> Architecture:
 
 def architecture(name: str) -> Architecture:
     """The network of that name; UnusableSource naming it where there is none."""
+    if name.startswith(TIMM_PREFIX):
+        return timm_networks.architecture(name)
     if name not in ARCHITECTURES:
         raise UnusableSource(f'there is no architecture {name!r}; `manage.py zoo list --architectures` names them all')
     return ARCHITECTURES[name]

@@ -1,4 +1,4 @@
-"""`manage.py zoo list|sync|import FILE|pull NAME|evaluate FOLDER|fit|remove NAME`: keep the source models."""
+"""`manage.py zoo list|sync|import|pull|sign|approve|retire|restore|remove|evaluate|fit`: keep the source models."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import installation, pulling, source_files, zoo
+from recognition import installation, pulling, signing, source_files, zoo
 from recognition.errors import GraftError
 from recognition.management import evaluating
 from recognition.models import SourceModel
+
+DEEDS = {
+    'approve': 'let trainings start from it',
+    'retire': 'let no training start from it any more',
+    'restore': 'bring a retired or removed one back',
+    'remove': 'take it out of the zoo; its file stays while models name it',
+}
+SAID = ('name', 'title', 'architecture', 'dataset', 'domain', 'images', 'licence', 'side', 'images_from')
 
 
 class Command(BaseCommand):
@@ -23,22 +31,19 @@ class Command(BaseCommand):
             '--architectures', action='store_true', help='the networks that can be imported, instead'
         )
         deeds.add_parser('sync', help='register the sources that ship with Graft')
-        file = deeds.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)')
-        file.add_argument('file', type=Path)
-        file.add_argument('--name', default='', help="default: the file's")
-        file.add_argument('--architecture', default='', help="default: what the file's name begins with")
-        file.add_argument('--dataset', default='', help='what it was trained on')
-        file.add_argument('--images', type=int, default=0, help='how many images that were')
-        file.add_argument('--classes', type=Path, help='a JSON list of class names; default: NAME.classes.json beside the file')
-        file.add_argument('--licence', default='')
-        file.add_argument('--side', type=int, default=0, help='input side in pixels')
-        file.add_argument('--images-from', type=Path, help="a folder of the source's own images, for its P2L signature")
-        deeds.add_parser('pull', help="download torchvision's weights").add_argument('name', help='an architecture')
+        _describe_import(deeds.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)'))
+        fetch = deeds.add_parser('pull', help="download torchvision's or timm's weights")
+        fetch.add_argument('name', nargs='?', default='', help='resnet50, resnet50:IMAGENET1K_V2, timm/NAME.TAG; none: list them')
+        fetch.add_argument('--images', type=int, default=0, help='of the set it was trained on, where nobody says')
+        sign = deeds.add_parser('sign', help='let a worker sign a source with its images, for P2L')
+        sign.add_argument('name', nargs='?', default='', help='none: all that lack a signature under the present reference')
+        sign.add_argument('--images-from', type=Path, help='a folder or a zip of its images; they are kept')
         evaluating.describe(
             deeds.add_parser('evaluate', help='finetune every source on every target, and compare the rules of choice')
         )
         evaluating.describe_fit(deeds.add_parser('fit', help='fit the choice of sources to a recorded evaluation'))
-        deeds.add_parser('remove', help='delete, or retire while models name it').add_argument('name')
+        for deed, does in DEEDS.items():
+            deeds.add_parser(deed, help=does).add_argument('name')
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -64,12 +69,34 @@ class Command(BaseCommand):
 
     def _import(self, options: dict[str, Any]) -> str:
         classes = source_files.read_class_names(options['classes']) if options['classes'] else ()
-        said = {name: options[name] for name in ('name', 'architecture', 'dataset', 'images', 'licence', 'side', 'images_from')}
+        said = {name: options[name] for name in SAID}
         row = source_files.import_source(options['file'], source_files.Origins(**said, class_names=classes))
         return f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
 
     def _pull(self, options: dict[str, Any]) -> str:
-        return f'{pulling.pull(options["name"]).name} is in the zoo'
+        if not options['name']:
+            return '\n'.join('  '.join(line) for line in pulling.published())
+        return f'{pulling.pull(options["name"], images=options["images"]).name} is in the zoo'
+
+    def _sign(self, options: dict[str, Any]) -> str:
+        if options['name']:
+            signing.sign_here(zoo.find(options['name']), options['images_from'])
+            return f'{options["name"]} waits to be signed by a worker'
+        begun = signing.sign_all(None)
+        without = f'; nobody has given the images of {", ".join(begun.without_images)}' if begun.without_images else ''
+        return f'{len(begun.jobs)} sources wait to be signed by a worker{without}'
+
+    def _approve(self, options: dict[str, Any]) -> str:
+        zoo.approve(options['name'])
+        return f'{options["name"]} is approved'
+
+    def _retire(self, options: dict[str, Any]) -> str:
+        zoo.retire(options['name'])
+        return f'{options["name"]} is retired'
+
+    def _restore(self, options: dict[str, Any]) -> str:
+        zoo.restore(options['name'])
+        return f'{options["name"]} is back'
 
     def _evaluate(self, options: dict[str, Any]) -> str:
         return evaluating.evaluate(options, sys.stderr)
@@ -79,12 +106,27 @@ class Command(BaseCommand):
 
     def _remove(self, options: dict[str, Any]) -> str:
         gone = zoo.remove(options['name'])
-        return f'{options["name"]} is {"removed" if gone else "retired: its file stays for the models that name it"}'
+        return f'{options["name"]} is removed{"" if gone else "; its file stays for the models that name it"}'
+
+
+def _describe_import(file: CommandParser) -> None:
+    file.add_argument('file', type=Path)
+    file.add_argument('--name', default='', help="default: the file's")
+    file.add_argument('--title', default='', help='how people read it')
+    file.add_argument('--architecture', default='', help="default: what the file's name begins with")
+    file.add_argument('--dataset', default='', help='what it was trained on')
+    file.add_argument('--domain', default='', help='what its images show, in a word or two')
+    file.add_argument('--images', type=int, default=0, help='how many images that were')
+    file.add_argument('--classes', type=Path, help='names, as JSON or one a line; default: NAME.classes.json beside the file')
+    file.add_argument('--licence', default='')
+    file.add_argument('--side', type=int, default=0, help='input side in pixels')
+    file.add_argument('--images-from', type=Path, help="a folder of the source's own images, for its P2L signature")
 
 
 def _row(source: SourceModel) -> tuple[str, ...]:
     numbers = (str(source.side), str(source.classes), str(source.images))
-    state = 'retired' if source.retired_at else 'missing' if not Path(source.weights).is_file() else 'usable'
+    usable = source.standing == 'usable'
+    state = source.standing if not usable or Path(source.weights).is_file() else 'missing'
     return (
         source.name,
         source.architecture,
