@@ -216,7 +216,7 @@ def _checked(folder: Path, meta: Meta, trained: Trained, outcome: Outcome) -> di
     if facts['largest_difference'] > detector_graphs.CLOSE:
         detector_graphs.without_graphs(folder)
         return _engine('the converted graphs do not compute what the network computes') | facts
-    return meta.engine | facts | {'milliseconds': round(1000 * seconds, 1)}
+    return meta.engine | facts | {'milliseconds': round(1000 * seconds)}
 
 
 def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> TrainReport:

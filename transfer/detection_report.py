@@ -89,10 +89,12 @@ def _class(name: str, truths: Sequence[Truth], kind: evaluation.Curve) -> dict[s
 
 
 def _curve(kind: evaluation.Curve) -> list[list[float]]:
-    """[recall, precision, score] at no more than 60 places, each end of the curve among them."""
+    """[recall, precision, score] where something was found, at no more than 60 places, and at the end of the curve."""
     if not len(kind.scores):
         return []
-    places = np.unique(np.linspace(0, len(kind.scores) - 1, POINTS).round().astype(int))
+    found = np.flatnonzero(kind.right)
+    few = found[np.unique(np.linspace(0, len(found) - 1, POINTS).round().astype(int))] if len(found) else found
+    places = np.unique([*few, len(kind.scores) - 1])
     rows = np.stack([kind.recall()[places], kind.precision()[places], kind.scores[places]], 1)
     return [[round(float(value), 4) for value in row] for row in rows]
 

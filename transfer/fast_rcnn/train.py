@@ -47,7 +47,9 @@ def train(
     if not any((entry.labels > 0).any() for entry in known):
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
-    model = FastRcnn(architecture(card.architecture), load(card), len(manifest.labels), spec).to(device)
+    model = FastRcnn(architecture(card.architecture), load(card), len(manifest.labels), spec).to(
+        device, memory_format=torch.channels_last
+    )
     norms = normal(known, len(manifest.labels), spec)
     model.keep(norms)
     freeze(model, spec.frozen_stages)
@@ -149,7 +151,8 @@ def _step(
     targets = torch.from_numpy(np.concatenate([part.shifts for _, part in drawn]).astype(np.float32)).to(device)
     moves = torch.from_numpy(np.concatenate([part.moves for _, part in drawn])).to(device)
     with torch.autocast('cuda', torch.bfloat16, enabled=device.type == 'cuda'):
-        scores, shifts = model(batched([given for given, _ in drawn]).to(device), boxes)
+        images = batched([given for given, _ in drawn]).to(device, memory_format=torch.channels_last)
+        scores, shifts = model(images, boxes)
     value: Tensor = loss(scores.float(), shifts.float(), labels, targets, moves, spec.box_weight)
     optimiser.zero_grad(set_to_none=True)
     value.backward()
