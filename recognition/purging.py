@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from recognition import audit, storage
+from recognition import audit, storage, zoo
 from recognition.models import Image, Project, Publication, TrainedModel
 
 
@@ -42,6 +42,7 @@ def _purge_row(image: Image) -> bool:
 def _purge_project(project: Project, images: list[Image]) -> None:
     artifacts = list(project.models.values_list('artifact', flat=True))
     trainings = list(project.jobs.values_list('pk', flat=True))
+    zoo.let_go(project)
     with transaction.atomic():
         Publication.objects.filter(project=project).delete()  # they protect the models they point at
         TrainedModel.objects.filter(project=project).delete()

@@ -161,6 +161,12 @@ def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
     return row.name in drop_removed()
 
 
+def let_go(project: Project) -> None:
+    """What was learned from a project's photos leaves the zoo with them, unless an owner agreed that others may use it."""
+    for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=settings.P2L_REFERENCE):
+        remove(row.name)
+
+
 def drop_removed() -> tuple[str, ...]:
     """Delete the removed sources that nothing names any more, with their files; their names."""
     if Job.objects.unfinished().exists():

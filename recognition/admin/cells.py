@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from recognition.models import SourceModel
-from recognition.models.source_model import Standing
+from recognition.models.source_model import Origin, Standing
 from recognition.track_records import Margin
 
 
@@ -56,10 +56,10 @@ def standing(row: SourceModel) -> SafeString:
         moment = row.removed_at or row.retired_at or row.created_at
         told = day(moment)
     elif row.approved_by is None:
-        told = 'ships with Graft' if row.origin == 'starter' else day(row.approved_at)
+        told = 'ships with Graft' if row.origin == Origin.STARTER else day(row.approved_at)
     else:
         told = f'{row.approved_by.get_username()}, {day(row.approved_at)}'
-    private = ' members only' if row.project_id and row.shared_at is None else ''
+    private = ', members only' if row.origin == Origin.PROMOTED and row.shared_at is None else ''
     return format_html(
         '<span class="state {}">{}</span><span class="second">{}</span>', row.standing, row.standing.label, told + private
     )

@@ -22,7 +22,7 @@ from recognition.admin.looking import keeper
 from recognition.admin.signing import SigningPages
 from recognition.errors import GraftError
 from recognition.models import SourceModel
-from recognition.models.source_model import SourceModelQuerySet, Standing
+from recognition.models.source_model import Origin, SourceModelQuerySet, Standing
 from recognition.track_records import NOTHING, TrackRecord
 
 DEEDS = {
@@ -144,7 +144,7 @@ class SourceModelAdmin(SigningPages):
 
     @admin.display(description='offered to others')
     def shared(self, row: SourceModel) -> str:
-        if row.project is None:
+        if row.origin != Origin.PROMOTED:
             return 'to everyone: it was learned from nobody’s project here'
         return cells.deed(row.shared_at, row.shared_by, none='only to the members of its project: no owner agreed to more')
 

@@ -34,8 +34,8 @@ class Standing(models.TextChoices):
     REMOVED = 'removed', 'Removed'
 
 
-# Nobody's photos, or an owner agreed.
-OPEN = Q(project=None) | Q(shared_at__isnull=False)
+# Learned elsewhere, or an owner agreed. Not `project=None`: a project that was purged leaves its sources without one.
+OPEN = ~Q(origin=Origin.PROMOTED) | Q(shared_at__isnull=False)
 
 
 class SourceModelQuerySet(models.QuerySet['SourceModel']):
@@ -93,7 +93,7 @@ class SourceModel(models.Model):
         max_length=200, blank=True, help_text='Key in storage of the images that it is signed with; empty: nobody has them.'
     )
     project = models.ForeignKey(
-        Project, models.PROTECT, null=True, blank=True, related_name='sources', help_text='Whose photos it was learned from.'
+        Project, models.SET_NULL, null=True, blank=True, related_name='sources', help_text='Whose photos it was learned from.'
     )
     model = models.ForeignKey(
         TrainedModel, models.SET_NULL, null=True, blank=True, related_name='sources', help_text='What was promoted.'

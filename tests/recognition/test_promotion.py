@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from safetensors.torch import save_file
 
-from recognition import projects, promotion, storage, training, zoo
+from recognition import projects, promotion, purging, storage, training, zoo
 from recognition.errors import Conflict, InvalidInput, ModelUnavailable, NotFound
 from recognition.models import AuditEvent, Image, Job, Label, Project, SourceModel, TrainedModel
 from recognition.promotion import Offer
@@ -217,6 +218,19 @@ class TestWhoSeesIt:
         assert (names(bob), names(alice)) == ([], ['flowers'])
         projects.delete_project(model.project, alice)
         assert names(alice) == []
+
+    @pytest.mark.parametrize('shared', [True, False])
+    def test_a_purged_project_takes_along_what_was_not_shared(self, model, alice, charlie, shared):
+        row = made(model, shared_at=timezone.now() if shared else None)
+        projects.delete_project(model.project, alice)
+        purging.purge(timedelta(0))
+        assert names(charlie) == (['flowers'] if shared else [])
+        assert Path(row.weights).exists() is shared
+        assert SourceModel.objects.filter(project=None).exists() is shared
+
+    def test_a_source_that_lost_its_project_is_open_to_nobody(self, private_source, alice, charlie):
+        SourceModel.objects.update(project=None)
+        assert (names(alice), names(charlie), names(None)) == ([], [], [])
 
     def test_lists_of_sources_show_only_what_may_be_seen(self, private_source, client, bob, charlie):
         for user, shown in ((bob, True), (charlie, False)):
