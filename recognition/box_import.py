@@ -62,8 +62,8 @@ def import_files(
     if paths and len(paths) != len(files):
         raise InvalidInput(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
     named = [(path, file) for path, (_, file) in zip(paths, files, strict=True)] if paths else list(files)
-    streams = (archives.read_upload(name, file) for name, file in named if not archives.is_document(name))
-    photos = (item for stream in streams for item in stream)
+    pictures = [(name, file) for name, file in named if not archives.is_document(name)]
+    photos = archives.read_files(pictures, paths=[name for name, _ in pictures] if paths else (), wrapper='')
     return take(project, user, photos, archives.read_documents(named), format=format, overwrite=overwrite)
 
 

@@ -46,6 +46,10 @@ class DatasetHealth:
     classes: tuple[ClassHealth, ...]
     warnings: tuple[Finding, ...]  # the grave ones first
 
+    @property
+    def labelled(self) -> int:
+        return self.images - self.unlabelled
+
 
 def health(project: Project) -> DatasetHealth:
     """Two queries (of boxes: four), whatever the size."""

@@ -145,17 +145,19 @@ def filtered(
     *,
     label: str | None = None,
     labelled: bool | None = None,
-    boxed: bool | None = None,
     deleted: bool = False,
 ) -> ImageQuerySet:
-    """The images of a project: of one label, with or without any label, looked at for boxes or not, or those in the trash."""
+    """The images of a project: of one label, with or without any label, or those in the trash.
+
+    In a project that finds things: with a box of the label; looked at, or not yet.
+    """
+    boxed = project.task == Task.DETECTION
     rows = Image.objects.filter(project=project, deleted_at__isnull=not deleted).select_related('label')
     if label is not None:
-        rows = rows.filter(label__name=label)
+        with_box = Annotation.objects.filter(image=models.OuterRef('pk'), label__name=label)
+        rows = rows.filter(models.Exists(with_box)) if boxed else rows.filter(label__name=label)
     if labelled is not None:
-        rows = rows.filter(label__isnull=not labelled)
-    if boxed is not None:
-        rows = rows.filter(boxed_at__isnull=not boxed)
+        rows = rows.filter(**{'boxed_at__isnull' if boxed else 'label__isnull': not labelled})
     return rows
 
 

@@ -95,12 +95,11 @@ class ImageOut(Fields):
 
 class ImageFilter(Fields):
     label = serializers.CharField(required=False, help_text='Only images of this label.')
-    labelled = serializers.BooleanField(required=False, allow_null=True, default=None, help_text='With any label, or with none.')
-    boxed = serializers.BooleanField(
+    labelled = serializers.BooleanField(
         required=False,
         allow_null=True,
         default=None,
-        help_text='Looked at (it has boxes, or nothing is there), or not yet.',
+        help_text='With any label, or with none; in a project that finds things: looked at, or not yet.',
     )
     deleted = serializers.BooleanField(required=False, default=False, help_text='Those in the trash instead.')
 

@@ -74,6 +74,7 @@ class Gathering:
     refusals: list[Refusal] = field(default_factory=list)
     refused_count: int = 0
     box_count: int = 0
+    doubtful: set[str] = field(default_factory=set)  # images of which something was refused
 
     def __post_init__(self) -> None:
         self._by_name: dict[str, list[str]] = {}
@@ -83,6 +84,7 @@ class Gathering:
 
     def refuse(self, where: str, reason: str) -> None:
         self.refused_count += 1
+        self.doubtful.add(where)
         if len(self.refusals) < REFUSALS:
             self.refusals.append(Refusal(shown(where, 200), reason))
 
@@ -158,7 +160,9 @@ class Gathering:
         return None
 
     def finished(self) -> Annotations:
-        images = tuple(AnnotatedImage(name, self.uploaded[name], tuple(boxes)) for name, boxes in self.boxes.items())
+        # An image all of whose boxes were refused does not show nothing: somebody has to look.
+        told = ((name, boxes) for name, boxes in self.boxes.items() if boxes or name not in self.doubtful)
+        images = tuple(AnnotatedImage(name, self.uploaded[name], tuple(boxes)) for name, boxes in told)
         return Annotations(tuple(self.labels), images, tuple(self.refusals), self.refused_count)
 
 

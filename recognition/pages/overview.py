@@ -9,9 +9,10 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
 
+from recognition import annotating, labeling
 from recognition.models import Image, Label, Membership, Project, TrainedModel
 from recognition.models.image import ImageQuerySet
-from recognition.models.project import Role
+from recognition.models.project import Role, Task
 
 COVER = 4
 STRIP = 6
@@ -50,11 +51,26 @@ def project_cards(user: AbstractBaseUser) -> list[ProjectCard]:
 
 def class_rows(project: Project) -> list[ClassRow]:
     """Classes by name; first the unlabelled images, when there are any."""
+    if project.task == Task.DETECTION:
+        return _box_rows(project)
     present = Image.objects.present().filter(project=project)
     counts = dict(present.order_by().values_list('label_id').annotate(Count('id')))
     strips = _newest('label_id', present, STRIP)
     rows = [ClassRow(label, counts.get(label.pk, 0), tuple(strips[label.pk])) for label in project.labels.all()]
     return [ClassRow(None, counts[None], tuple(strips[None])), *rows] if counts.get(None) else rows
+
+
+def _box_rows(project: Project) -> list[ClassRow]:
+    """Classes with how many boxes they have and the newest photos of each; first the photos that nobody has looked at."""
+    counts = annotating.box_counts(project)
+    rows = [ClassRow(label, counts[label.name], _newest_with(project, label)) for label in project.labels.all()]
+    left = Image.objects.present().filter(project=project, boxed_at=None)
+    waiting = left.count()
+    return [ClassRow(None, waiting, tuple(left.order_by('created_at', 'id')[:STRIP])), *rows] if waiting else rows
+
+
+def _newest_with(project: Project, label: Label) -> tuple[Image, ...]:
+    return tuple(labeling.filtered(project, label=label.name).order_by('-boxed_at', 'id')[:STRIP])
 
 
 def role_of(user: AbstractBaseUser, project: Project) -> Role:

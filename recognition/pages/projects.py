@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from recognition import doctor, projects, publishing, reports, training, zoo
 from recognition.errors import InvalidInput
 from recognition.models import Job, Project, TrainedModel
-from recognition.models.project import Role
+from recognition.models.project import Role, Task
 from recognition.pages import overview
 from recognition.pages.answers import deed, page, person
 from recognition.pages.forms import MemberForm, training_form
@@ -29,7 +29,8 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @deed
 def create(request: HttpRequest) -> HttpResponse:
-    project = projects.create_project(person(request), request.POST.get('name', ''))
+    task = request.POST.get('task', Task.CLASSIFICATION)
+    project = projects.create_project(person(request), request.POST.get('name', ''), task)
     return redirect('project', project.pk)
 
 

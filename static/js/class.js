@@ -12,7 +12,7 @@ if (toolbar) {
   document.getElementById('choose-all').addEventListener('click', () => setAll(true));
   document.getElementById('choose-none').addEventListener('click', () => setAll(false));
   document.getElementById('delete').addEventListener('click', () => act(remove));
-  target.addEventListener('change', () => act(move));
+  target?.addEventListener('change', () => act(move));
   tell();
 }
 
@@ -46,7 +46,8 @@ function tell() {
   const count = chosen().length;
   for (const tile of tiles()) tile.classList.toggle('chosen', tile.querySelector('input').checked);
   toolbar.querySelector('.chosen').textContent = count ? `${count} chosen` : 'None chosen';
-  target.disabled = document.getElementById('delete').disabled = !count;
+  document.getElementById('delete').disabled = !count;
+  if (target) target.disabled = !count; // boxes have classes, not whole photos
   document.getElementById('choose-none').hidden = !count;
 }
 
@@ -58,7 +59,7 @@ async function act(deed) {
   } catch (error) {
     toast(error.message, { bad: true });
   }
-  target.selectedIndex = 0;
+  if (target) target.selectedIndex = 0;
   tell();
 }
 

@@ -37,6 +37,11 @@ export function nameOf(items) {
   return items.length === 1 && isZip(first) ? first.file.name.replace(/\.zip$/i, '') : '';
 }
 
+// A file that tells of boxes: a folder with one is a set for a project that finds things.
+export function isAnnotation({ file }) {
+  return /\.(xml|json|txt|csv|ya?ml|names)$/i.test(file.name);
+}
+
 export function isZip({ file }) {
   return /\.zip$/i.test(file.name);
 }

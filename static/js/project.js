@@ -20,7 +20,7 @@ if (zone) {
   // A second drop waits for the first: one wrapper and one tally at a time.
   watchDrop(zone, (items) => (sending = sending.then(() => gather(items))));
   panel.addEventListener('uploaded', () => gathered(true));
-  new Upload(panel, zone.dataset).showKept(zone.dataset.upload.split('/').at(-2));
+  new Upload(panel, zone.dataset).showKept(zone.dataset.project);
 }
 if (location.hash === '#uploaded') {
   history.replaceState(null, '', location.pathname);

@@ -1,5 +1,5 @@
 // The list of projects: what is dropped here becomes a project of its own.
-import { nameOf } from './folders.js';
+import { isAnnotation, nameOf } from './folders.js';
 import { watchDrop } from './dropzone.js';
 import { postJson } from './requests.js';
 import { toast } from './toast.js';
@@ -12,11 +12,13 @@ watchDrop(zone, async (items) => {
   const name = (nameOf(items) || `Photos of ${new Date().toLocaleDateString()}`).slice(0, 120);
   zone.inert = true;
   try {
-    const { id } = await postJson(zone.dataset.create, { name });
+    const task = items.some(isAnnotation) ? 'detection' : zone.querySelector('[name=task]:checked').value;
+    const { id } = await postJson(zone.dataset.create, { name, task });
     const there = `/projects/${id}/`;
     zone.hidden = true;
     document.getElementById('begin-empty')?.setAttribute('hidden', '');
-    const upload = new Upload(panel, { upload: `${zone.dataset.create}/${id}/images`, health: `${zone.dataset.create}/${id}/health` });
+    const where = task === 'detection' ? 'annotations/import' : 'images';
+    const upload = new Upload(panel, { upload: `${zone.dataset.create}/${id}/${where}`, health: `${zone.dataset.create}/${id}/health`, task });
     const any = await upload.send(items);
     upload.keep(id);
     if (!upload.failed.length) location.assign(`${there}${any ? '#uploaded' : ''}`);

@@ -1,21 +1,23 @@
 // Sends files in small batches, tells what became of each, and loses nothing when the network does.
 import { getJson, Refusal, sendForm } from './requests.js';
-import { isZip, wrapperOf } from './folders.js';
+import { isAnnotation, isZip, wrapperOf } from './folders.js';
 
 const BATCH_FILES = 8;
 const BATCH_BYTES = 16 * 2 ** 20;
 const IN_FLIGHT = 3;
 const TRIES = 7;
 const FIRST_WAIT = 1000; // ms, doubled after every try
-const GLYPHS = { created: '✓', duplicate: '=', restored: '↺', skipped: '–', rejected: '!', failed: '!' };
+const GLYPHS = { created: '✓', read: '✓', duplicate: '=', restored: '↺', skipped: '–', rejected: '!', failed: '!' };
 const KEPT = 500; // verdicts that go along to the project's page
-const WORDS = { created: 'added', duplicate: 'already there', restored: 'brought back', skipped: 'skipped', rejected: 'rejected', failed: 'failed' };
+const WORDS = { created: 'added', read: 'read', duplicate: 'already there', restored: 'brought back', skipped: 'skipped', rejected: 'rejected', failed: 'failed' };
 
 export class Upload {
-  constructor(panel, { upload, health }) {
+  constructor(panel, { upload, health, task = '' }) {
     this.panel = panel;
     this.url = upload;
     this.healthUrl = health;
+    this.finds = task === 'detection'; // boxes may come along
+    this.boxes = { boxes: 0, images: 0, kept: 0, refused: 0 };
     this.tally = {};
     this.told = [];
     this.queue = [];
@@ -34,16 +36,21 @@ export class Upload {
     this.total += items.reduce((sum, { file }) => sum + file.size, 0);
     const rows = items.length <= 3000; // beyond that only what went wrong gets a line
     for (const item of items) item.row = rows ? this.addRow(item.path) : null;
-    this.queue.push(...batches(items));
+    const told = (item) => this.finds && isAnnotation(item);
+    const documents = items.filter(told);
+    this.queue.push(...batches(items.filter((item) => !told(item))));
     window.addEventListener('beforeunload', warn);
     this.paint();
     try {
       await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.work()));
+      // Boxes last and together: each annotation looks for its photo, and some need the file that names the classes.
+      if (documents.length) this.queue.push(documents);
+      await this.work();
     } finally {
       window.removeEventListener('beforeunload', warn);
       this.end();
     }
-    return ['created', 'restored'].some((outcome) => this.tally[outcome]);
+    return ['created', 'restored'].some((outcome) => this.tally[outcome]) || this.boxes.images > 0;
   }
 
   async retry() {
@@ -89,21 +96,33 @@ export class Upload {
       form.append('files', file, file.name);
       if (!zip) form.append('paths', path);
     }
-    if (!zip) form.append('wrapper', this.wrapper);
+    if (!zip && !this.finds) form.append('wrapper', this.wrapper);
     const watch = zip ? this.watchReading(batch[0]) : null;
     try {
-      const { files } = await sendForm(this.url, form, {
+      const answer = await sendForm(this.url, form, {
         signal: this.stopper.signal,
         onSent: (bytes) => this.note(batch, bytes),
         onAllSent: () => watch?.begin(),
       });
-      return files;
+      return this.withBoxes(answer, batch);
     } catch (error) {
-      if (error.answer?.files) return error.answer.files; // nothing could be taken, and each file has its reason
+      if (error.answer?.files) return this.withBoxes(error.answer, batch); // nothing could be taken, and each file has its reason
       throw error;
     } finally {
       watch?.end();
     }
+  }
+
+  // The verdicts, and what of the boxes was not taken as further ones.
+  withBoxes({ files, annotations }, batch) {
+    if (!annotations) return files;
+    this.boxes.boxes += annotations.boxes;
+    this.boxes.images += annotations.images;
+    this.boxes.kept += annotations.kept;
+    this.boxes.refused += annotations.refused_count;
+    const documents = batch.filter((item) => this.finds && isAnnotation(item)).map(({ path }) => ({ name: path, outcome: 'read', reason: '' }));
+    const refused = annotations.refused.map(({ where, reason }) => ({ name: where, outcome: 'rejected', reason }));
+    return [...files, ...documents, ...refused];
   }
 
   // A zip is on the server and being read: the count of images grows.
@@ -196,6 +215,10 @@ export class Upload {
     this.paint();
     const bad = (this.tally.rejected ?? 0) + (this.tally.failed ?? 0);
     this.say(bad ? `Done; ${bad} could not be taken` : 'Done');
+    const { boxes, images, kept } = this.boxes;
+    const line = this.panel.querySelector('.boxes-in');
+    line.hidden = !images && !kept;
+    line.textContent = `${boxes} boxes on ${images} photos came in.${kept ? ` ${kept} photos kept the boxes that they had.` : ''}`;
     this.panel.querySelector('.stop').hidden = true;
     this.panel.querySelector('.again').hidden = !this.failed.length;
     if (bad) this.panel.querySelector('details').open = true;
@@ -204,7 +227,7 @@ export class Upload {
   // The page that made the project is left; what became of its files is told on the next one.
   keep(project) {
     try {
-      sessionStorage.setItem(`upload ${project}`, JSON.stringify({ tally: this.tally, told: this.told }));
+      sessionStorage.setItem(`upload ${project}`, JSON.stringify({ tally: this.tally, told: this.told, boxes: this.boxes }));
     } catch {
       // No storage, no list: the images are there all the same.
     }
@@ -217,6 +240,7 @@ export class Upload {
     this.panel.hidden = false;
     for (const verdict of kept.told) this.tell(this.addRow(verdict.name), verdict);
     this.tally = kept.tally;
+    this.boxes = kept.boxes ?? this.boxes;
     this.end();
   }
 

@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from recognition import annotating
-from recognition.models import Label
+from recognition.models import Label, Project
 from tests.browser.conftest import PATIENCE
+from tests.conftest import draw_photo
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -194,3 +195,22 @@ def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_
     page.keyboard.press('Delete')
     assert page.locator('.boxes li').count() == 2
     assert len(boxes_of(project, 0)) == 2
+
+
+VOC = """<annotation><filename>{}</filename><object><name>red</name>
+<bndbox><xmin>5</xmin><ymin>5</ymin><xmax>{}</xmax><ymax>20</ymax></bndbox></object></annotation>"""
+
+
+def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_things(page_of, alice, tmp_path):
+    for number, right in enumerate((20, 30, 4)):  # the last one has no width
+        (tmp_path / f'{number}.jpg').write_bytes(draw_photo(number))
+        (tmp_path / f'{number}.xml').write_text(VOC.format(f'{number}.jpg', right))
+    page = page_of(alice)
+    page.goto('/')
+    page.set_input_files('#files', sorted(path for path in tmp_path.iterdir() if path.suffix in ('.jpg', '.xml')))
+    page.get_by_text('2 of 3 photos labelled').wait_for()
+    page.get_by_text('2 boxes on 2 photos came in.').wait_for()
+    page.get_by_text('covers no pixel').or_(page.get_by_text('has no pixel on the image')).wait_for()
+    page.get_by_role('button', name='Go on drawing').click()
+    page.get_by_text('3 of 3', exact=True).wait_for()  # the one that has no box yet
+    assert boxes_of(Project.objects.get(), 0) == [('red', 4, 4, 20, 20)]

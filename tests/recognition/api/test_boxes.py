@@ -67,8 +67,11 @@ def test_a_box_that_is_none_is_refused_by_its_place(program, address, change, fi
 
 def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
     program.put(address, {'version': 0, 'boxes': [], 'nothing': True})
-    left = program.get(f'/api/v1/projects/{cells.pk}/images?boxed=false').json()['results']
+    left = program.get(f'/api/v1/projects/{cells.pk}/images?labelled=false').json()['results']
     assert [(image['name'], image['boxed_at']) for image in left] == [('1.jpg', None)]
+    program.put(address, {'version': 1, 'boxes': [BOX, BOX]})
+    reds = program.get(f'/api/v1/projects/{cells.pk}/images?label=red').json()['results']
+    assert [image['name'] for image in reds] == ['0.jpg']
 
 
 def test_a_project_is_made_to_find_things_and_its_health_counts_boxes(program, alice):
