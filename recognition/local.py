@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from recognition import archives, box_import, prediction, projects, storage, training, uploads
+from recognition import accounts, archives, box_import, prediction, projects, storage, training, uploads
 from recognition.errors import GraftError, InvalidInput, NotFound, TooLarge
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.job import State
@@ -81,7 +81,7 @@ def person() -> AbstractBaseUser:
     administrator = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
     if administrator is not None:
         return administrator
-    local, made = people.objects.get_or_create(username='local')
+    local, made = people.objects.get_or_create(username=accounts.LOCAL)
     if made:
         local.set_unusable_password()
         local.save(update_fields=['password'])
