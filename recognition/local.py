@@ -56,8 +56,8 @@ def summary(model: TrainedModel) -> dict[str, Any]:
 
 
 def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, or the name
-    under which one is published.
+    """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, the name
+    under which one is published, or the name of a project, whose newest model answers.
 
     Errors: NotFound, and InvalidImage or TooLarge naming the file.
     """
@@ -112,9 +112,13 @@ def _model(reference: str) -> TrainedModel:
         if model := TrainedModel.objects.filter(pk=uuid.UUID(reference)).first():
             return model
     published = Publication.objects.filter(name=reference).select_related('model').first()
-    if published is None:
-        raise NotFound(f'There is no model {reference!r}: neither an id nor a published name.')
-    return published.model
+    if published is not None:
+        return published.model
+    of_project = TrainedModel.objects.filter(project__name=reference, project__deleted_at=None)
+    newest = of_project.order_by('provisional', '-created_at').first()
+    if newest is None:
+        raise NotFound(f'There is no model {reference!r}: neither an id, nor a published name, nor a project with a model.')
+    return newest
 
 
 def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
