@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from recognition import archives, box_import, prediction, projects, storage, training, uploads
+from recognition import accounts, archives, box_import, prediction, projects, storage, training, uploads
 from recognition.errors import GraftError, InvalidInput, NotFound, TooLarge
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.job import State
@@ -56,8 +56,8 @@ def summary(model: TrainedModel) -> dict[str, Any]:
 
 
 def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, or the name
-    under which one is published.
+    """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, the name
+    under which one is published, or the name of a project, whose newest model answers.
 
     Errors: NotFound, and InvalidImage or TooLarge naming the file.
     """
@@ -81,7 +81,7 @@ def person() -> AbstractBaseUser:
     administrator = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
     if administrator is not None:
         return administrator
-    local, made = people.objects.get_or_create(username='local')
+    local, made = people.objects.get_or_create(username=accounts.LOCAL)
     if made:
         local.set_unusable_password()
         local.save(update_fields=['password'])
@@ -112,9 +112,13 @@ def _model(reference: str) -> TrainedModel:
         if model := TrainedModel.objects.filter(pk=uuid.UUID(reference)).first():
             return model
     published = Publication.objects.filter(name=reference).select_related('model').first()
-    if published is None:
-        raise NotFound(f'There is no model {reference!r}: neither an id nor a published name.')
-    return published.model
+    if published is not None:
+        return published.model
+    of_project = TrainedModel.objects.filter(project__name=reference, project__deleted_at=None)
+    newest = of_project.order_by('provisional', '-created_at').first()
+    if newest is None:
+        raise NotFound(f'There is no model {reference!r}: neither an id, nor a published name, nor a project with a model.')
+    return newest
 
 
 def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:

@@ -60,6 +60,7 @@ def _training_context(project: Project) -> dict[str, object]:
     jobs = list(Job.objects.filter(project=project).prefetch_related('models')[:HISTORY])
     return {
         'jobs': jobs,
+        'ended': [job for job in jobs if job.finished_at is not None],
         'running': next((job for job in jobs if job.finished_at is None), None),
         'readiness': training.readiness(project),
     }

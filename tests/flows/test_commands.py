@@ -105,6 +105,9 @@ def test_a_folder_becomes_a_model_that_tells_its_classes_apart(ready, photos, tm
     assert [(said['file'], said['label']) for said in predictions] == [(str(path), path.stem) for path in unseen]
     assert [{score['label'] for score in said['scores']} for said in predictions] == [{'blue', 'red'}] * 2
     assert all(abs(sum(score['score'] for score in said['scores']) - 1) < 1e-3 for said in predictions)
+    told = io.StringIO()
+    call_command('predict', 'Tints', unseen[0], stdout=told)  # a project's name is enough, as the README says
+    assert told.getvalue().startswith(f'{unseen[0]}: blue')
 
 
 def refused(command, *arguments, **options):

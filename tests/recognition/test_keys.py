@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from recognition import keys
+from recognition import keys, local, projects
 from recognition.accounts import ensure_administrator
 from recognition.errors import InvalidInput, NotFound
 from recognition.models import ApiKey, AuditEvent
@@ -93,3 +93,10 @@ def test_a_person_called_admin_is_not_made_an_administrator(django_user_model):
     administrator, password = ensure_administrator()
     person.refresh_from_db()
     assert not person.is_superuser and administrator.username == 'administrator' and password
+
+
+def test_what_the_shell_made_before_there_was_an_administrator_is_hers_too(db):
+    trained = projects.create_project(local.person(), 'Trained from a shell')
+    administrator, _ = ensure_administrator()
+    assert projects.owned(administrator, trained.pk) == trained
+    assert local.person() == administrator

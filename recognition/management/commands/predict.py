@@ -16,7 +16,7 @@ class Command(BaseCommand):
     help = 'Classify image files, or find things on them.'
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('model', help="a model's id, or the name under which one is published")
+        parser.add_argument('model', help="a model's id, a published name, or a project's name (its newest model)")
         parser.add_argument('paths', type=Path, nargs='+', metavar='path')
         parser.add_argument('--json', action='store_true', help='one JSON list of file, label and scores')
 
