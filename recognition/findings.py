@@ -17,7 +17,7 @@ import numpy as np
 from django.utils import timezone
 
 from p2l import evaluation, forecast, records, rules, weights
-from p2l.scores import WEIGHTS, size_scores
+from p2l.scores import WEIGHTS
 from recognition import audit
 from recognition.errors import InvalidInput
 from recognition.learned import home, learned
@@ -87,8 +87,7 @@ def _read(folder: Path) -> records.Evidence:
 
 
 def _fit(evidence: records.Evidence, used: tuple[float, float]) -> weights.Fit:
-    size = size_scores([candidate.images for candidate in evidence.candidates])
-    return weights.fit(rules.similarity(evidence, 'kl'), size, evidence.table, used)
+    return weights.fit(rules.similarity(evidence, 'kl'), rules.sizes(evidence), evidence.table, used)
 
 
 def _targets(evidence: records.Evidence) -> list[dict[str, Any]]:

@@ -38,6 +38,6 @@ def learned() -> Learned:
     own = home() / 'learned.json'
     path = own if own.is_file() else Path(settings.SHIPPED_LEARNING)
     if not path.is_file():
-        return Learned(TrainSpec().weights, {}, 'nothing is recorded')
+        return Learned(TrainSpec().weights, {}, 'no outcomes yet')
     kept = json.loads(path.read_text())
     return Learned((kept['weights'][0], kept['weights'][1]), kept['forecast'], kept['origin'])

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from recognition import source_files, track_records, zoo
 from recognition.admin import cells
+from recognition.admin.evidence import EvidencePages
 from recognition.admin.forms import SourceForm
 from recognition.admin.looking import keeper
 from recognition.admin.signing import SigningPages
@@ -61,7 +62,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(SourceModel)
-class SourceModelAdmin(SigningPages):
+class SourceModelAdmin(EvidencePages, SigningPages):
     list_display = ('source', 'state', 'network', 'learned_from', 'came_from', 'signed', 'used', 'fared')
     list_filter = (StandingFilter, 'origin', 'domain', 'architecture', 'licence')
     list_select_related = ('approved_by', 'project')

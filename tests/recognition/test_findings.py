@@ -48,7 +48,7 @@ def test_a_folder_without_an_evaluation_is_refused(tmp_path):
 
 
 def test_without_any_record_trainings_use_the_weights_of_the_publication(unlearned):
-    assert learned.learned() == learned.Learned(TrainSpec().weights, {}, 'nothing is recorded')
+    assert learned.learned() == learned.Learned(TrainSpec().weights, {}, 'no outcomes yet')
 
 
 def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
