@@ -47,7 +47,7 @@ PERMISSIONS_POLICY = 'camera=(self)'
 
 # --- Application ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    'django.contrib.admin',
+    'recognition.administration.AdministrationConfig',  # django.contrib.admin
     'django.contrib.auth',
     'django.contrib.contenttypes',
     'django.contrib.sessions',

@@ -32,7 +32,8 @@ class JobEventLines(Lines):
 class JobAdmin(Looking):
     list_display = (
         'id',
-        'project',
+        'kind',
+        'subject',
         'state',
         'queue',
         'worker',
@@ -49,6 +50,11 @@ class JobAdmin(Looking):
     actions = ('cancel',)
     exclude = ('spec', 'curve')
     inlines = (JobEventLines,)
+
+    @admin.display(description='of', ordering='project')
+    def subject(self, row: Job) -> str:
+        """The project that is trained, or the source that is signed."""
+        return str(row.project) if row.project is not None else str(row.spec.get('name', ''))
 
     @admin.action(description='Cancel', permissions=['keep'])
     def cancel(self, request: HttpRequest, rows: QuerySet[Job]) -> None:

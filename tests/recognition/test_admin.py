@@ -115,3 +115,23 @@ def test_who_may_only_look_gets_no_actions(client, world, bob):
     client.force_login(bob)
     act(client, SourceModel, 'retire', SourceModel.objects.get(name='free'))
     assert SourceModel.objects.get(name='free').retired_at is None
+
+
+def test_the_index_is_ours_and_says_what_waits_and_what_was_done(keeper, world):
+    SourceModel.objects.filter(name='free').update(approved_at=None)
+    answer = keeper.get(reverse('admin:index'))
+    page = answer.content.decode()
+    assert 'Graft administration' in page and 'Django administration' not in page
+    assert [section['name'] for section in answer.context['app_list']] == ['The zoo', 'Work', 'People', 'Records']
+    assert [row.name for row in answer.context['offered']] == ['free']
+    assert 'to be approved as a source model' in page and 'issue key' in page
+    listed = {model['object_name'] for section in answer.context['app_list'] for model in section['models']}
+    assert {model.__name__ for model in OURS} <= listed
+
+
+def test_the_index_shows_nobody_more_than_they_may_see(client, world, bob):
+    bob.is_staff = True
+    bob.save(update_fields=['is_staff'])
+    client.force_login(bob)
+    page = client.get(reverse('admin:index')).content.decode()
+    assert 'Waiting for you' not in page and 'Last deeds' not in page
