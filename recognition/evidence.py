@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,8 +18,9 @@ from recognition import zoo
 from recognition.apart import BARE
 from recognition.errors import InvalidInput
 from transfer.spec import SourceCard
+from transfer.worker import shares
 
-LEAST = {'per_class': 1, 'seeds': 1, 'side': 0, 'processes': 1, 'threads': 0}
+LEAST = {'per_class': 1, 'seeds': 1, 'side': 0, 'processes': 1, 'threads': 0, 'workers': 0}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Wanted:
     device: str = 'auto'
     processes: int = 1
     threads: int = 0  # of each process; 0: as many as torch likes
+    workers: int = 0  # of Celery's that are asked to share the cells; they must reach `targets` and `out`
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def fill(wanted: Wanted) -> Iterator[Step]:
     """
     request = json.dumps(_request(wanted))
     with ExitStack() as stack:
+        stack.enter_context(_invitation(wanted, request))
         others = [stack.enter_context(_child(request, subprocess.DEVNULL)) for _ in range(wanted.processes - 1)]
         first = stack.enter_context(_child(request, subprocess.PIPE))
         try:
@@ -63,6 +66,22 @@ def fill(wanted: Wanted) -> Iterator[Step]:
             for child in [first, *others]:
                 if sys.exc_info()[0] is not None:
                     child.terminate()
+
+
+@contextmanager
+def _invitation(wanted: Wanted, request: str) -> Iterator[None]:
+    """Workers find the request in a file as long as the evaluation goes on."""
+    if not wanted.workers:
+        yield
+        return
+    file = wanted.out.resolve() / 'request.json'
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(request)
+    try:
+        shares.invite(file, wanted.workers)
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _steps(child: subprocess.Popen[str]) -> Iterator[Step]:

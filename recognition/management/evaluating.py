@@ -22,6 +22,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument('--plan', default='several', choices=['last', 'several', 'all'], help='which layers learn')
     parser.add_argument('--device', default='auto', choices=['auto', 'cpu', 'cuda'])
     parser.add_argument('--processes', type=int, default=1, help='that share the cells')
+    parser.add_argument('--workers', type=int, default=0, help='Celery workers to ask for help; they must reach both folders')
     parser.add_argument('--threads', type=int, default=0, help='of each process')
 
 
@@ -32,7 +33,7 @@ def describe_fit(parser: ArgumentParser) -> None:
 
 def evaluate(options: dict[str, Any], stream: TextIO) -> str:
     names = tuple(name.strip() for name in options['sources'].split(',') if name.strip())
-    fields = ('targets', 'per_class', 'seeds', 'side', 'plan', 'device', 'processes', 'threads')
+    fields = ('targets', 'per_class', 'seeds', 'side', 'plan', 'device', 'processes', 'threads', 'workers')
     folder = options['out'] or learned.home()
     wanted = evidence.Wanted(**{name: options[name] for name in fields}, out=folder, sources=names)
     for step in evidence.fill(wanted):
@@ -46,7 +47,7 @@ def fit(options: dict[str, Any]) -> str:
     before, after = (f'{weights[0]:g} : {weights[1]:g}' for weights in (found.before, found.after))
     deed = f'are now {after}' if found.changed else f'stay {before}: fitting does not lower the regret'
     return (
-        f'Mean regret {found.regret_before:.4f} with {before}, {found.regret_after:.4f} with weights fitted on the other targets.\n'
+        f'Mean regret {found.regret_before:.4f} with {before}, {found.regret_after:.4f} with those fitted on the other targets.\n'
         f'The weights {deed}.\n'
         f'Accuracies are foretold from {found.forecast["rows"]:.0f} outcomes on {found.forecast["targets"]:.0f} targets.'
     )

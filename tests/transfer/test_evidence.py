@@ -17,6 +17,7 @@ from transfer.data.manifest import LabelledImage, Manifest
 from transfer.evidence.matrix import fill_matrix
 from transfer.evidence.targets import part, read_targets, split
 from transfer.spec import TrainingError
+from transfer.worker import tasks
 
 
 @pytest.fixture(autouse=True)
@@ -118,8 +119,25 @@ def test_a_cell_that_somebody_else_is_at_is_left_to_them(request_of, tmp_path):
     locks.mkdir(parents=True)
     with (locks / hashlib.sha256(b'tints--one--0.json').hexdigest()[:16]).open('w') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        list(fill_matrix(request_of))
-    assert list(cells(tmp_path)) == ['tints--two--0.json']
+        list(fill_matrix(request_of | {'most': 1}))
+        assert list(cells(tmp_path)) == ['tints--two--0.json']
+    told = list(fill_matrix(request_of))  # whoever held it died: the cell is made after all
+    assert [step['seconds_left'] is None for step in told] == [False, True]
+    assert len(cells(tmp_path)) == 2
+
+
+def test_a_worker_fills_one_cell_and_rings_for_the_next_as_long_as_the_evaluation_goes_on(request_of, tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.setattr('transfer.worker.celery.app.send_task', lambda name, arguments, queue: sent.append((name, arguments)))
+    file = tmp_path / 'out' / 'request.json'
+    file.parent.mkdir()
+    file.write_text(json.dumps(request_of))
+    tasks.evaluate(str(file))
+    assert len(cells(tmp_path)) == 1
+    assert sent == [('graft.evaluate', (str(file),))]
+    file.unlink()
+    tasks.evaluate(str(file))
+    assert len(cells(tmp_path)) == 1
 
 
 def test_copies_of_a_photo_are_left_out_and_one_in_two_classes_altogether(tmp_path):

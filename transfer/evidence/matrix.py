@@ -1,9 +1,9 @@
 """Finetune every source on every target: `python -m transfer.evidence.matrix` reads a JSON request, writes a JSON line a cell.
 
 Request: targets (a folder), out (a folder), cache (a folder), sources (SourceCards), reference (a SourceCard or null), setup
-(per_class, seeds, side, plan, scale, device). Each finished cell is a file of OUT/cells, written aside and renamed: a run that
-was broken off goes on where it was, and several runs on one folder share the work (a cell is locked while somebody is at it).
-The last line holds `finished`, or `refused`: the reason.
+(per_class, seeds, side, plan, scale, device); most (cells to make) and threads may be left out. Each finished cell is a file of
+OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one folder share the
+work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
 """
 
 from __future__ import annotations
@@ -46,34 +46,63 @@ class Place:
     target: Target
     card: SourceCard
     seed: int
+    cells: Path
 
     @property
-    def file(self) -> str:
-        return f'{self.target.name}--{self.card.name}--{self.seed}.json'
+    def path(self) -> Path:
+        return self.cells / f'{self.target.name}--{self.card.name}--{self.seed}.json'
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What every cell is made with."""
+
+    setup: Setup
+    reference: SourceCard | None
+    machine: Machine
+    out: Path
 
 
 def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Fill the cells that the folder lacks; tells of each one. TrainingError: a target or a source cannot be used."""
-    setup = Setup(**request['setup'])
-    out, cache = Path(request['out']), Path(request['cache'])
+    """Fill the cells that the folder lacks, at most `most` of them (0: all); tells of each one.
+
+    What another process is at is left to it, and looked after at the end, in case it died. TrainingError: a target or a source
+    cannot be used.
+    """
+    setup, out = Setup(**request['setup']), Path(request['out'])
     targets = read_targets(Path(request['targets']))
     sources = [_at_side(SourceCard(**card), setup.side) for card in request['sources']]
     reference = SourceCard(**request['reference']) if request['reference'] else None
     _begin(out, targets, sources, reference, setup)
-    machine = Machine(choose_device(setup.device), 'auto', cache, lambda sentence: None, lambda done: None)
-    places = [Place(target, card, seed) for seed in range(setup.seeds) for target in targets for card in sources]
-    speed = _Speed(len(places))
+    machine = Machine(choose_device(setup.device), 'auto', Path(request['cache']), lambda sentence: None, lambda done: None)
+    shop = Shop(setup, reference, machine, out)
+    cells = out / 'cells'
+    places = [Place(target, card, seed, cells) for seed in range(setup.seeds) for target in targets for card in sources]
+    speed, most, waiting = _Speed(len(places)), int(request.get('most', 0)) or len(places), []
     for place in places:
-        path = out / 'cells' / place.file
-        with _claimed(path) as mine:
-            if not mine or path.exists():
-                yield speed.passed(place.file)
-                continue
-            rows = split(place.target.manifest, setup.per_class, place.seed)
-            if reference is not None:
-                _look(place.target, rows.learned, reference, place.seed, machine, out)
-            write_aside(path, run_cell(place.target, rows, place.card, place.seed, setup, machine))
-        yield speed.told(place.file)
+        found = _fill(place, shop, wait=False) if speed.made < most else None
+        if found is None:
+            waiting.append(place)
+        else:
+            yield speed.told(place.path.name, made=found)
+    for place in waiting if speed.made < most else []:
+        yield speed.told(place.path.name, made=bool(_fill(place, shop, wait=True)))
+
+
+def _fill(place: Place, shop: Shop, wait: bool) -> bool | None:
+    """True: made now; False: it was there; None: somebody else is at it."""
+    if place.path.exists():
+        return False
+    with _claimed(place.path, wait) as mine:
+        if not mine:
+            return None
+        if place.path.exists():
+            return False
+        rows = split(place.target.manifest, shop.setup.per_class, place.seed)
+        if shop.reference is not None:
+            _look(place.target, rows.learned, shop.reference, place.seed, shop.machine, shop.out)
+        write_aside(place.path, run_cell(place.target, rows, place.card, place.seed, shop.setup, shop.machine))
+        return True
 
 
 def write_aside(path: Path, values: dict[str, Any]) -> None:
@@ -155,13 +184,13 @@ def _rounded(values: np.ndarray) -> list[float]:
 
 
 @contextmanager
-def _claimed(path: Path) -> Iterator[bool]:
+def _claimed(path: Path, wait: bool) -> Iterator[bool]:
     """Whether this process is the one that fills the cell. The system releases the lock at its holder's death."""
     folder = path.parent / 'locks'
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / hashlib.sha256(path.name.encode()).hexdigest()[:16]).open('w') as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return
@@ -174,14 +203,11 @@ class _Speed:
     def __init__(self, count: int) -> None:
         self.count, self.through, self.made, self.start = count, 0, 0, time.monotonic()
 
-    def passed(self, name: str) -> dict[str, Any]:
+    def told(self, name: str, made: bool) -> dict[str, Any]:
         self.through += 1
-        return {'cell': name, 'through': self.through, 'of': self.count, 'seconds_left': None}
-
-    def told(self, name: str) -> dict[str, Any]:
-        self.made += 1
-        left = (time.monotonic() - self.start) / self.made * (self.count - self.through - 1)
-        return self.passed(name) | {'seconds_left': round(left)}
+        self.made += made
+        seconds = (time.monotonic() - self.start) / max(1, self.made) * (self.count - self.through)
+        return {'cell': name, 'through': self.through, 'of': self.count, 'seconds_left': round(seconds) if made else None}
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ os.environ.setdefault('CELERY_SKIP_CHECKS', '1')
 warnings.filterwarnings('ignore', category=SecurityWarning)
 TRANSPORT_ALIASES['spool'] = 'transfer.worker.spool:Transport'
 
-TRAIN = 'graft.train'  # the one task (tasks.py); recovery.py sends it by this name
+TRAIN = 'graft.train'  # tasks.py; recovery.py sends it by this name
+EVALUATE = 'graft.evaluate'  # tasks.py; shares.py sends it by this name
 
 app = Celery('graft', include=['transfer.worker.tasks', 'transfer.worker.sweep'])
 app.config_from_object('django.conf:settings', namespace='CELERY')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from recognition.models import Job
-from transfer.worker import recovery
-from transfer.worker.celery import TRAIN, app
+from transfer.worker import recovery, shares
+from transfer.worker.celery import EVALUATE, TRAIN, app
 from transfer.worker.runner import runner
 
 
@@ -17,3 +19,9 @@ def train(job_id: str) -> None:
     if runner.run(rang.queue, recovery.is_unwanted) != 0:
         recovery.take_back_dead()
         recovery.wake([rang.queue], 0)
+
+
+@app.task(name=EVALUATE)
+def evaluate(request: str) -> None:
+    """Fill one cell of an evaluation's matrix."""
+    shares.help_out(Path(request))
