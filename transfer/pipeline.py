@@ -17,6 +17,7 @@ from transfer.data.manifest import Manifest
 from transfer.data.splits import trainable
 from transfer.device import choose_device
 from transfer.evaluation import accuracy
+from transfer.finetune.cost import multiply_adds
 from transfer.finetune.rates import Plan, choose_plan
 from transfer.finetune.train import Outcome, Task, finetune, layer_groups, with_head
 from transfer.outlook import look_ahead
@@ -63,7 +64,8 @@ def _seal_instant(shop: Workshop, learned: Learned, ranking: list[dict[str, Any]
 
 def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Outcome]:
     reached = accuracy(learned.probe.logits, shop.labels)
-    plan = choose_plan(shop.spec, layer_groups(learned.network), len(shop.labels), shop.classes, reached)
+    macs = multiply_adds(learned.network) if shop.device.type == 'cpu' else 0.0
+    plan = choose_plan(shop.spec, layer_groups(learned.network), len(shop.labels), shop.classes, reached, macs)
     nothing = np.empty((0, shop.classes))
     if not plan.epochs:
         return plan, Outcome(None, nothing, f'{plan.why} The linear head is kept.', [], {})

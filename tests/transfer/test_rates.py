@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from transfer.features import Network
+from transfer.finetune.cost import multiply_adds
 from transfer.finetune.rates import Group, choose_plan, rates_for
 from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, epochs_for, factor
 from transfer.finetune.train import layer_groups
@@ -56,6 +57,22 @@ def test_each_quadrant_has_its_plan_and_says_why(images, accuracy, quadrant, nam
 )
 def test_a_plan_lets_the_groups_at_the_end_learn(name, expected):
     assert learning(rates_for(name, GROUPS)) == expected
+
+
+def test_on_a_cpu_a_heavy_network_learns_less():
+    light, middling, heavy = (choose_plan(TrainSpec(), GROUPS, 250, 5, 0.5, macs) for macs in (0.05e9, 0.6e9, 4e9))
+    assert (light.name, middling.name, heavy.name) == ('several', 'several', 'last')
+    assert light.epochs == 15 > middling.epochs == LEAST_EPOCHS
+    assert 'too heavy' in heavy.why
+    assert choose_plan(TrainSpec(plan='all'), GROUPS, 250, 5, 0.5, 4e9).name == 'all'  # who asks for it gets it
+
+
+def test_the_cost_of_an_image_is_that_of_its_convolutions_and_products():
+    network = architecture('lenet5')
+    card = SourceCard('lenet5', 'lenet5', '', '', 10, 1, side=32)
+    # Five by five on 28 x 28 and 10 x 10, and three dense layers (LeCun 1998, fig. 2), with colour and every map connected.
+    convolutions = 28 * 28 * 6 * 3 * 25 + 10 * 10 * 16 * 6 * 25
+    assert multiply_adds(Network(card, network, network.build(10))) == convolutions + 400 * 120 + 120 * 84 + 84 * 10
 
 
 @pytest.mark.parametrize('name', ['mobilenet_v3_small', 'resnet18', 'squeezenet1_1', 'lenet5', 'vit_b_16', 'densenet121'])

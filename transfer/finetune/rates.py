@@ -21,6 +21,9 @@ DEPTHS = {'last': 0.01, 'several': 0.9, 'all': 1.0}
 # About how many optimiser steps. With 60 instead of 150 under `several`, hand_digit (distant from photos) lost 3 points; 120 keep
 # 250 photos on MobileNet under a minute of two cores.
 STEPS = {'last': 80, 'several': 120, 'all': 120}
+# Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G, ViT-B/16 at 224 11 G.
+LIGHT = 0.15e9  # a heavier network takes half of the steps: 250 photos on ResNet-18 are three minutes of two cores as it is
+HEAVY = 2e9  # from there on only the last stage learns, on cached activations: more would be an hour
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Plan:
         return next((group for group, rate in self.rates.items() if rate > 0), list(self.rates)[-1])
 
 
-def choose_plan(spec: TrainSpec, groups: Sequence[Group], images: int, classes: int, accuracy: float) -> Plan:
+def choose_plan(spec: TrainSpec, groups: Sequence[Group], images: int, classes: int, accuracy: float, macs: float = 0.0) -> Plan:
     """The plan for a set of that size. `accuracy` is the linear head's, out-of-fold: how similar source and target are is
     measured where it matters, as the share of the task that frozen features already solve.
+    `macs`: multiply-adds of one image where they decide how long it takes (on a CPU); 0: they do not.
 
     InvalidSpec for an unknown plan or a rate for a group that the network does not have.
     """
@@ -58,8 +62,11 @@ def choose_plan(spec: TrainSpec, groups: Sequence[Group], images: int, classes: 
         if spec.plan not in PLANS:
             raise InvalidSpec(f'spec.plan must be auto, {", ".join(PLANS[:-1])} or {PLANS[-1]}, not {spec.plan!r}')
         name, why = spec.plan, f'The plan "{spec.plan}" was asked for.'
+    elif macs > HEAVY and name in ('several', 'all'):
+        name, why = 'last', f'{why} This network is too heavy for that on a CPU: only its last stage learns.'
     rates = _override(rates_for(name, groups), spec.rates)
-    epochs = spec.epochs or epochs_for(images, spec.batch, STEPS.get(name, 0))
+    steps = STEPS.get(name, 0) / (1 if macs <= LIGHT or name == 'last' else 2)
+    epochs = spec.epochs or epochs_for(images, spec.batch, steps)
     return Plan(name, quadrant, why, rates, epochs if any(rates.values()) else 0)
 
 

@@ -15,6 +15,6 @@ def factor(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))
 
 
-def epochs_for(images: int, batch: int, steps: int) -> int:
+def epochs_for(images: int, batch: int, steps: float) -> int:
     """How many epochs give about that many steps, within limits."""
     return max(LEAST_EPOCHS, min(MOST_EPOCHS, round(steps * batch / images)))
