@@ -136,8 +136,8 @@ class SourceModelAdmin(EvidencePages, SigningPages):
         return f'{cells.size(row.size)} ({row.size:,} bytes)'
 
     @admin.display(description='classes')
-    def names_of_classes(self, row: SourceModel) -> str:
-        return f'{row.classes}: {", ".join(row.class_names)}' if row.class_names else f'{row.classes}, their names are not known'
+    def names_of_classes(self, row: SourceModel) -> SafeString:
+        return cells.class_names(row)
 
     @admin.display
     def added(self, row: SourceModel) -> str:
