@@ -115,7 +115,7 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
 
 
 def first_within_noise(hits: Sequence[NDArray[np.bool_]], scores: Sequence[float]) -> int:
-    """Which of the probed sources is taken: `hits` says of each which of the same images it got right (n,), `scores` its P2L score.
+    """Which of the probed sources is taken: `hits` says which of the same images each got right (n,), `scores` its P2L score.
 
     Of those behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only one of the
     two gets right) the one with the highest score; where scores are equal, as of networks of one data set, most hits.
