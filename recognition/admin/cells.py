@@ -81,7 +81,7 @@ def standing(row: SourceModel) -> SafeString:
 def margin(found: Margin | None) -> SafeString:
     """How often its probe was the best, and by how many points of accuracy, with the 95 % interval over trainings."""
     if found is None:
-        return format_html('<span class="second">not probed beside another yet</span>')
+        return format_html('<span class="second">never probed beside another</span>')
     points = f'{found.mean * 100:+.1f} points'
     if found.interval is not None:
         points += f' ({found.interval[0] * 100:+.1f} to {found.interval[1] * 100:+.1f})'
