@@ -32,6 +32,7 @@ FAST = FastRcnnSpec(
     hidden=(32,),
     pool=3,
     frozen_stages=0,
+    head_steps=10,
     epochs=12,
     rate=0.002,
     warm_up=5,

@@ -12,6 +12,7 @@ from PIL import Image as Picture
 torch = pytest.importorskip('torch')
 from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.optim import SGD  # noqa: E402
 from torchvision.ops import roi_pool  # noqa: E402
 
 from transfer.boxes import decode, iou  # noqa: E402
@@ -23,13 +24,16 @@ from transfer.fast_rcnn.inputs import batched, prepared, scaled  # noqa: E402
 from transfer.fast_rcnn.loss import loss  # noqa: E402
 from transfer.fast_rcnn.model import FastRcnn  # noqa: E402
 from transfer.fast_rcnn.spec import FastRcnnSpec  # noqa: E402
+from transfer.fast_rcnn.stepping import Learner, Maps  # noqa: E402
 from transfer.fast_rcnn.svd import compress, compressed  # noqa: E402
 from transfer.fast_rcnn.train import freeze, rate_factor, rates, train  # noqa: E402
 from transfer.spec import Cancelled, Progress, SourceCard, TrainingError, UnusableSource  # noqa: E402
 from transfer.zoo.bodies import convolutional_body  # noqa: E402
 from transfer.zoo.registry import architecture  # noqa: E402
 
-SPEC = FastRcnnSpec(short_side=96, long_side=160, rois_per_image=32, reduce=16, hidden=(32,), pool=3, frozen_stages=0)
+SPEC = FastRcnnSpec(
+    short_side=96, long_side=160, rois_per_image=32, reduce=16, hidden=(32,), pool=3, frozen_stages=0, head_steps=0
+)
 
 
 class Quiet:
@@ -238,6 +242,12 @@ def test_the_rate_rises_then_falls_to_a_tenth():
     assert rate_factor(750, 1000, SPEC) == pytest.approx(0.1)
 
 
+def test_the_rate_rises_again_when_the_body_joins_the_heads():
+    spec = dataclasses.replace(SPEC, head_steps=200)
+    assert [rate_factor(step, 1000, spec) for step in (0, 50, 199)] == [pytest.approx(0.1), 1.0, 1.0]
+    assert [rate_factor(step, 1000, spec) for step in (200, 250, 799, 800)] == [pytest.approx(0.1), 1.0, 1.0, pytest.approx(0.1)]
+
+
 def test_a_photo_is_brought_to_its_short_side_unless_the_long_one_would_pass_the_limit():
     spec, norm = FastRcnnSpec(), ((0.5,) * 3, (0.5,) * 3)
     wide = prepared(Upright(np.zeros((200, 300, 3), np.uint8), 300, 200), spec, *norm)
@@ -301,6 +311,27 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world):
                 best = found.boxes[mine][found.scores[mine].argmax()]
                 right += iou(best[None], np.array([[truth.x0, truth.y0, truth.x1, truth.y1]]))[0, 0] >= 0.5
     assert right >= 5  # of eight objects, by a body that had learned nothing before
+
+
+def test_while_the_heads_learn_alone_the_body_stays_as_it_was(world):
+    manifest, _, card = world
+    network = architecture(card.architecture)
+    model = FastRcnn(network, network.build(4), 2, SPEC)
+    known = [sampling.regions(image, around(image, n), 100) for n, image in enumerate(manifest.images)]
+    learner = Learner(model, SGD(rates(model, SPEC), momentum=0.9), sampling.normal(known, 2, SPEC), card, SPEC, Maps())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for heads_only, moved in ((True, {'reduce', 'dense', 'score', 'box'}), (False, {'reduce', 'dense', 'score', 'box', 'body'})):
+        for step in range(2):
+            learner.step(known[:2], np.random.default_rng(step), heads_only=heads_only)
+        assert {name.split('.')[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])} == moved
+
+
+def test_maps_stay_within_their_bound_and_are_the_same_made_anew():
+    maps = Maps(limit=3_000)
+    made = [torch.full((1, 500), n + 0.1) for n in range(4)]
+    found = [maps.get(str(n), False, lambda n=n: made[n]) for n in range(4)]
+    assert torch.equal(maps.get('0', False, lambda: made[0]), found[0])
+    assert torch.equal(maps.get('3', False, lambda: pytest.fail('it was kept')), found[3])
 
 
 def test_the_same_seed_gives_the_same_detector(world):

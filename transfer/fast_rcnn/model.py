@@ -48,21 +48,24 @@ class FastRcnn(nn.Module):
         self.register_buffer('mean', torch.zeros(classes + 1, 4))
         self.register_buffer('std', torch.ones(classes + 1, 4))
 
-    def features(self, images: Tensor) -> Tensor:
-        """The map that regions are pooled from: (n, channels, h / stride, w / stride)."""
+    def seen(self, images: Tensor) -> Tensor:
+        """What the source's own layers make of the images: (n, body's channels, h / stride, w / stride)."""
         for stage in self.body.values():
             images = stage(images)
-        made: Tensor = self.reduce(images)
+        return images
+
+    def pooled(self, features: Tensor, regions: list[Tensor]) -> Tensor:
+        """(K, channels, pool, pool) of the regions [(k, 4)] of each image."""
+        pooling = roi_align if self.align else roi_pool
+        made: Tensor = pooling(features, regions, (self.pool, self.pool), 1 / self.stride)
         return made
 
-    def heads(self, features: Tensor, regions: list[Tensor]) -> tuple[Tensor, Tensor]:
-        pooling = roi_align if self.align else roi_pool
-        pooled = pooling(features, regions, (self.pool, self.pool), 1 / self.stride)
+    def said(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.dense(pooled.flatten(1))
         return self.score(hidden), self.box(hidden).unflatten(1, (-1, 4))
 
     def forward(self, images: Tensor, regions: list[Tensor]) -> tuple[Tensor, Tensor]:
-        return self.heads(self.features(images), regions)
+        return self.said(self.pooled(self.reduce(self.seen(images)), regions))
 
     def keep(self, norms: Normal) -> None:
         self.mean.copy_(torch.from_numpy(norms.mean))

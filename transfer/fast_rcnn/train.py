@@ -9,23 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 
 from transfer.checkpoints import Checkpoint
-from transfer.data.decode import decode_whole
-from transfer.data.detection_manifest import BoxedImage, DetectionManifest
-from transfer.fast_rcnn.inputs import Input, batched, prepared, scaled
-from transfer.fast_rcnn.loss import loss
+from transfer.data.detection_manifest import DetectionManifest
 from transfer.fast_rcnn.model import FastRcnn
-from transfer.fast_rcnn.sampling import Normal, Regions, Sample, mirrored, normal, regions, sample
+from transfer.fast_rcnn.sampling import Normal, Regions, normal, regions
 from transfer.fast_rcnn.spec import FastRcnnSpec
+from transfer.fast_rcnn.stepping import Learner, Maps
 from transfer.fast_rcnn.svd import compress
 from transfer.spec import Progress, Report, SourceCard, TrainingError
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
 
 LEAST_EPOCHS = 8
+HEAD_COST = 10  # steps of the heads alone that take as long as one of the whole network
 
 
 def train(
@@ -47,9 +46,8 @@ def train(
     if not any((entry.labels > 0).any() for entry in known):
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
-    model = FastRcnn(architecture(card.architecture), load(card), len(manifest.labels), spec).to(
-        device, memory_format=torch.channels_last
-    )
+    model = FastRcnn(architecture(card.architecture), load(card), len(manifest.labels), spec)
+    model = model.to(device).to(memory_format=torch.channels_last)
     norms = normal(known, len(manifest.labels), spec)
     model.keep(norms)
     freeze(model, spec.frozen_stages)
@@ -99,25 +97,31 @@ def _learn(
     report: Report,
     checkpoint: Checkpoint,
 ) -> None:
-    optimiser = SGD(rates(model, spec), momentum=spec.momentum)
-    first_rates = [group['lr'] for group in optimiser.param_groups]
-    begun, mean_loss = checkpoint.resume(model, optimiser)
-    steps, started = steps_of(len(known), spec), time.monotonic()
+    learner = Learner(model, SGD(rates(model, spec), momentum=spec.momentum), norms, card, spec, Maps())
+    first_rates = [group['lr'] for group in learner.optimiser.param_groups]
+    begun, mean_loss = checkpoint.resume(model, learner.optimiser)
+    steps, started = spec.head_steps + steps_of(len(known), spec), time.monotonic()
     for step in range(begun, steps):
-        factor = rate_factor(step, steps, spec)
-        for group, rate in zip(optimiser.param_groups, first_rates, strict=True):
-            group['lr'] = rate * factor
+        for group, rate in zip(learner.optimiser.param_groups, first_rates, strict=True):
+            group['lr'] = rate * rate_factor(step, steps, spec)
         chosen = [known[index] for index in images_of(step, len(known), spec)]
         # Chance comes from (seed, step) alone, so that a resumed training ends as an undisturbed one.
         torch.manual_seed(spec.seed * 1_000_003 + step)
-        now = _step(model, optimiser, chosen, norms, card, spec, np.random.default_rng((spec.seed, step)))
+        now = learner.step(chosen, np.random.default_rng((spec.seed, step)), heads_only=step < spec.head_steps)
         mean_loss = now if step == 0 else 0.95 * mean_loss + 0.05 * now
         if not math.isfinite(mean_loss):
             raise TrainingError('The training went astray: its loss is no number. Try a lower rate.')
-        checkpoint.keep(step + 1, mean_loss, model, optimiser, now=step == steps - 1)
+        checkpoint.keep(step + 1, mean_loss, model, learner.optimiser, now=step == steps - 1)
         left = (time.monotonic() - started) / (step + 1 - begun) * (steps - step - 1)
         epoch, epochs = (math.ceil(count * spec.images_per_batch / len(known)) for count in (step + 1, steps))
-        report.progress(Progress('finetune', (step + 1) / steps, epoch=epoch, epochs=epochs, loss=mean_loss, seconds_left=left))
+        done = _done(step + 1, steps, spec)
+        report.progress(Progress('finetune', done, epoch=epoch, epochs=epochs, loss=mean_loss, seconds_left=left))
+
+
+def _done(count: int, steps: int, spec: FastRcnnSpec) -> float:
+    """The share of the work: a step of the heads alone costs a tenth of one of the whole."""
+    heads, whole = min(count, spec.head_steps), max(0, count - spec.head_steps)
+    return (heads / HEAD_COST + whole) / (spec.head_steps / HEAD_COST + steps - spec.head_steps)
 
 
 def images_of(step: int, images: int, spec: FastRcnnSpec) -> list[int]:
@@ -127,42 +131,8 @@ def images_of(step: int, images: int, spec: FastRcnnSpec) -> list[int]:
 
 
 def rate_factor(step: int, steps: int, spec: FastRcnnSpec) -> float:
-    warm = min(1.0, 0.1 + 0.9 * step / spec.warm_up) if spec.warm_up else 1.0
-    return warm * (0.1 if step >= spec.step_at * steps else 1.0)
-
-
-def _step(
-    model: FastRcnn,
-    optimiser: SGD,
-    chosen: list[Regions],
-    norms: Normal,
-    card: SourceCard,
-    spec: FastRcnnSpec,
-    rng: np.random.Generator,
-) -> float:
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
-    device = model.score.weight.device
-    drawn = [_drawn(entry, norms, card, spec, rng) for entry in chosen]
-    boxes = [scaled(part.boxes, given.scale).to(device) for given, part in drawn]
-    labels = torch.from_numpy(np.concatenate([part.labels for _, part in drawn])).to(device)
-    targets = torch.from_numpy(np.concatenate([part.shifts for _, part in drawn]).astype(np.float32)).to(device)
-    moves = torch.from_numpy(np.concatenate([part.moves for _, part in drawn])).to(device)
-    with torch.autocast('cuda', torch.bfloat16, enabled=device.type == 'cuda'):
-        images = batched([given for given, _ in drawn]).to(device, memory_format=torch.channels_last)
-        scores, shifts = model(images, boxes)
-    value: Tensor = loss(scores.float(), shifts.float(), labels, targets, moves, spec.box_weight)
-    optimiser.zero_grad(set_to_none=True)
-    value.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), spec.clip)
-    optimiser.step()
-    return value.item()
-
-
-def _drawn(entry: Regions, norms: Normal, card: SourceCard, spec: FastRcnnSpec, rng: np.random.Generator) -> tuple[Input, Sample]:
-    part, flip = sample(entry, norms, spec, rng), spec.flip and rng.random() < 0.5
-    image: BoxedImage = entry.image
-    given = prepared(decode_whole(image.path, spec.short_side), spec, card.mean, card.std, flip)
-    return given, mirrored(part, norms, image.width) if flip else part
+    """Of the first rates: they rise when the heads begin and when the body joins, and fall to a tenth at the end."""
+    joined = step - spec.head_steps
+    since = joined if joined >= 0 else step
+    warm = min(1.0, 0.1 + 0.9 * since / spec.warm_up) if spec.warm_up else 1.0
+    return warm * (0.1 if joined >= spec.step_at * (steps - spec.head_steps) else 1.0)
