@@ -58,10 +58,14 @@ class Workshop:
     def pixels(self, side: int) -> Pixels:
         return open_pixels(self.manifest, side, self.cache / 'pixels', self.course.beat)
 
-    def features(self, card: SourceCard) -> tuple[Network, Pixels, np.ndarray]:
-        """A source, the images as it sees them, and what its head sees. UnusableSource, UnreadableImage."""
+    def features(self, card: SourceCard, rows: np.ndarray | None = None) -> tuple[Network, Pixels, np.ndarray]:
+        """A source, the images (or these rows of them) as it sees them, and what its head sees.
+
+        UnusableSource, UnreadableImage.
+        """
         network = Network(card, architecture(card.architecture), load(card))
         pixels = self.pixels(card.side)
+        pixels = pixels if rows is None else pixels.rows(rows)
         features = extract(network, pixels, self.machine)
         if self.spec.reference is not None and card.digest == self.spec.reference.digest:
             # Of P2L's feature, the positive part: should this model become a source, it is signed already.

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.transfer.small_world import Ears, source, write_photos
+from transfer.choosing import looked_at
 from transfer.data.manifest import Manifest
 from transfer.pipeline import train
 from transfer.serving import Predictor
@@ -237,3 +238,12 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
     assert found[0] <= found[1] + 1e-9
     # flat signatures are the same distribution, but lie at different distances
     assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')
+
+
+def test_the_reference_looks_at_two_hundred_photos_at_most_and_at_every_class():
+    labels = np.repeat([2, 0, 1], [900, 90, 10])
+    rows = looked_at(labels)
+    assert len(rows) == 200
+    assert rows.tolist() == sorted(set(rows))
+    assert np.bincount(labels[rows]).tolist() == pytest.approx([18, 2, 180], abs=1)
+    assert looked_at(np.array([1, 0, 1])).tolist() == [0, 1, 2]

@@ -27,6 +27,10 @@ class Pixels:
     side: int
     policy: str = 'squash'
 
+    def rows(self, chosen: np.ndarray) -> Pixels:
+        """Some of them, int (k,), in memory."""
+        return Pixels(np.asarray(self.array)[chosen], tuple(self.digests[row] for row in chosen), self.side, self.policy)
+
 
 def open_pixels(
     manifest: Manifest, side: int, folder: Path, beat: Callable[[float], None], policy: str = 'squash', threads: int | None = None

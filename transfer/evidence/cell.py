@@ -45,7 +45,7 @@ def run_cell(target: Target, part: Split, card: SourceCard, seed: int, setup: Se
     network = Network(card, architecture(card.architecture), load(card))
     whole = open_pixels(target.manifest, card.side, machine.cache / 'pixels', machine.beat)
     labels = np.array([image.label for image in target.manifest.images])
-    pixels, held = _rows(whole, part.learned), _rows(whole, part.held)
+    pixels, held = whole.rows(part.learned), whole.rows(part.held)
     clock.lap('load')
     held_features = extract_anew(network, held, machine)  # first, so that the choice of a precision is not timed below
     clock.lap('held')
@@ -132,10 +132,6 @@ def _finetuned(
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(task, machine, Path(folder), lambda done, facts: machine.beat(done))
         return plan, bench.final(probe.head, setup.scale, plan.epochs)
-
-
-def _rows(pixels: Pixels, rows: np.ndarray) -> Pixels:
-    return Pixels(np.asarray(pixels.array)[rows], tuple(pixels.digests[row] for row in rows), pixels.side, pixels.policy)
 
 
 class _Clock:

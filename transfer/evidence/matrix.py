@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from p2l.signatures import mean_feature
+from transfer.choosing import looked_at
 from transfer.data.cache import open_pixels
 from transfer.device import choose_device
 from transfer.evidence.cell import Setup, run_cell
@@ -158,7 +159,8 @@ def _look(target: Target, rows: np.ndarray, reference: SourceCard, seed: int, ma
     path = out / 'looks' / f'{target.name}--{seed}.json'
     if path.exists():
         return
-    learned = part(target.manifest, rows)
+    every = np.array([target.manifest.images[row].label for row in rows])
+    learned = part(target.manifest, rows[looked_at(every)])
     network = Network(reference, architecture(reference.architecture), load(reference))
     pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.beat)
     extract_anew(network, pixels, machine)  # warms up, and chooses the precision
