@@ -27,7 +27,7 @@ from p2l.signatures import Floats, Look, log_signatures, look_by_class, mean_fea
 BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however large the zoo
 DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
 EARTH_DRAWS = 20  # bootstraps of the earth mover's distance: each is a linear program for every candidate
-NOISE = 1.0  # standard errors within which two probes are equal, and the higher rank decides
+NOISE = 1.0  # standard errors within which two probes are equal, and the higher score decides
 PER_DATASET = 2  # of a shortlist: its members should not all be networks of one data set
 
 
@@ -114,18 +114,22 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     return (taken + passed)[:count]
 
 
-def first_within_noise(hits: Sequence[NDArray[np.bool_]]) -> int:
-    """Which of the probed sources is taken: `hits` says of each, best-ranked first, which of the same images it got right (n,).
+def first_within_noise(hits: Sequence[NDArray[np.bool_]], scores: Sequence[float]) -> int:
+    """Which of the probed sources is taken: `hits` says which of the same images each got right (n,), `scores` its P2L score.
 
-    The first that is behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only
-    one of the two gets right).
+    Of those behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only one of the
+    two gets right) the one with the highest score; where scores are equal, as of networks of one data set, most hits.
     """
+    if not hits:
+        raise ValueError('no source was probed')
     best = max(hits, key=lambda right: int(right.sum()))
-    for place, right in enumerate(hits):
-        ahead, behind = int((best & ~right).sum()), int((right & ~best).sum())
-        if ahead - behind <= NOISE * (ahead + behind) ** 0.5:
-            return place
-    raise ValueError('no source was probed')
+    near = [place for place, right in enumerate(hits) if _within_noise(best, right)]
+    return max(near, key=lambda place: (round(scores[place], DECIMALS), int(hits[place].sum())))
+
+
+def _within_noise(best: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:
+    ahead, behind = int((best & ~right).sum()), int((right & ~best).sum())
+    return bool(ahead - behind <= NOISE * (ahead + behind) ** 0.5)
 
 
 class _Field:

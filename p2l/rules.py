@@ -99,8 +99,10 @@ def shortlisted(
     spent = np.full(evidence.reference_seconds.shape, np.nan)
     for target, seed in zip(*np.nonzero(evidence.complete), strict=True):
         ranked = rank(evidence.means[target, seed][None], evidence.candidates, weights, bootstraps=0)
-        probed = [names.index(item.name) for item in choose(ranked, count)]
-        taken = probed[first_within_noise([evidence.right[target, seed, place] for place in probed])]
+        few = choose(ranked, count)
+        probed = [names.index(item.name) for item in few]
+        hits = [evidence.right[target, seed, place] for place in probed]
+        taken = probed[first_within_noise(hits, [item.score for item in few])]
         by_probe = sorted(probed, key=lambda place: -evidence.measures['probe'][target, seed, place])
         rest = [names.index(item.name) for item in ranked if names.index(item.name) not in probed]
         order = [taken, *(place for place in by_probe if place != taken), *rest]

@@ -6,8 +6,8 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from recognition import accounts, zoo
-from recognition.errors import GraftError
+from recognition import accounts, signing, zoo
+from recognition.errors import GraftError, NotReady
 
 
 def prepare() -> list[str]:
@@ -16,10 +16,20 @@ def prepare() -> list[str]:
     call_command('collectstatic', interactive=False, verbosity=0)
     names = zoo.sync_starter()
     lines = [f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.']
+    lines += _sign_what_lacks_it()
     administrator, password = accounts.ensure_administrator()
     if password is not None:
         lines += [f'Sign in as {administrator.get_username()} with the password {password} (it is shown only this once).']
     return lines
+
+
+def _sign_what_lacks_it() -> list[str]:
+    """After a change of the reference model the zoo is signed anew, by jobs."""
+    try:
+        begun = signing.sign_all(None)
+    except NotReady as error:
+        return [error.message]
+    return [f'{len(begun.jobs)} source models are signed under the reference model by a worker.'] if begun.jobs else []
 
 
 def ensure_tables() -> None:

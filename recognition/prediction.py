@@ -78,6 +78,11 @@ def detect(model: TrainedModel, images: Sequence[bytes], threshold: float | None
     return Detected(lowest, tuple(_detect(detector, image, lowest, index) for index, image in enumerate(images)))
 
 
+def own_threshold(model: TrainedModel) -> float:
+    """The score from which on a detector's things are told unless another is asked for. Errors: as `detect`."""
+    return _detector(model).threshold
+
+
 def classify(
     model: TrainedModel, images: Sequence[bytes], top: int | None = None, threshold: float = 0.0
 ) -> list[Classification]:

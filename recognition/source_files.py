@@ -265,4 +265,5 @@ def _ask(request: dict[str, Any], shown: str, seconds: float) -> dict[str, Any]:
         return apart.ask('transfer.zoo.examine', request, seconds=seconds)
     except InvalidInput as error:
         message = error.message.replace(Path(request['path']).name, shown)
-        raise InvalidInput(message, field='file') from error
+        sentence = message if message.startswith(shown) else message[:1].upper() + message[1:]
+        raise InvalidInput(f'{sentence.rstrip(".")}.', field='file') from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,14 +91,15 @@ def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned) -> Chosen:
                 rows.append(_probe_row(shop, learned, time.monotonic() - start))
     if not probed:
         probed, rows = [first], [_probe_row(shop, first, 0.0)]
-    learned, why = pick(shop.labels, probed)
+    learned, why = pick(shop.labels, probed, {item.name: item.score for item in ranked})
     return Chosen(learned.network.card, learned, why, table, rows)
 
 
-def pick(labels: np.ndarray, probed: Sequence[Learned]) -> tuple[Learned, str]:
-    """The best probe; but a source ranked higher goes before it when the two differ by no more than noise."""
+def pick(labels: np.ndarray, probed: Sequence[Learned], scores: Mapping[str, float]) -> tuple[Learned, str]:
+    """The best probe; but a source with a higher P2L score goes before it when the two differ by no more than noise."""
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
-    item = probed[first_within_noise([each.probe.logits.argmax(1) == labels for each in probed])]
+    hits = [each.probe.logits.argmax(1) == labels for each in probed]
+    item = probed[first_within_noise(hits, [scores[each.network.card.name] for each in probed])]
     share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
     if item is best:
         return item, f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.'

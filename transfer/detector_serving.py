@@ -21,7 +21,7 @@ from transfer.engines import Graph
 from transfer.fast_rcnn.sizing import resized
 from transfer.fast_rcnn.spec import FastRcnnSpec
 from transfer.pooling import pool_regions
-from transfer.proposals import propose_for_photo
+from transfer.proposals import propose, propose_for_photo
 from transfer.rcnn.crops import warped
 from transfer.rcnn.spec import RcnnSpec
 from transfer.spec import CorruptArtifact, Overloaded
@@ -44,9 +44,27 @@ class Detector:
         verify(folder, self.meta)
         self.labels = self.meta.labels
         self.size = int(OVERHEAD + PACKED * (folder / WEIGHTS).stat().st_size)
+        self._limit = self._regions(device)
         self._find = finder(folder, self.meta, device)
+        self._warm_up()
         self._lanes = threading.Semaphore(lanes)
         self._room = threading.Semaphore(lanes + WAITING)
+
+    def _regions(self, device: str) -> int:
+        """How many a photo are looked at. R-CNN answers within seconds on a CPU too: one that a GPU trained gets fewer there."""
+        known = self.meta.detection
+        return min(known['limit'], known['spec']['cpu_proposals']) if (self.kind, device) == ('rcnn', 'cpu') else known['limit']
+
+    @property
+    def kind(self) -> str:
+        """rcnn, fast-rcnn or faster-rcnn."""
+        return str(self.meta.detection['kind'])
+
+    def _warm_up(self) -> None:
+        """One photo of nothing: what is compiled on its first use (20 s once on a machine, a second in a process) is ready."""
+        blank = np.zeros((48, 64, 3), np.uint8)
+        proposals = propose(blank, self.meta.detection['proposals'], self._limit)
+        self._find(Upright(blank, 64, 48), np.concatenate([proposals, np.array([[0, 0, 64, 48]], np.float32)]))
 
     @property
     def threshold(self) -> float:
@@ -60,7 +78,7 @@ class Detector:
         try:
             with self._lanes:
                 photo = decode_whole(image, self.meta.detection['least_side'])
-                proposals = propose_for_photo(image, self.meta.detection['proposals'], self.meta.detection['limit'])
+                proposals = propose_for_photo(image, self.meta.detection['proposals'], self._limit)
                 return self._find(photo, proposals), photo
         finally:
             self._room.release()

@@ -19,7 +19,7 @@ from transfer.workshop import Learned, Workshop
 MORE = 100  # photos that the outlook speaks of; fewer where that would be more than as many again
 PARTS = (4, 2)  # a quarter and a half of the photos: each photo is in one of the parts, so none is left out of the curve
 LEAST_OF_A_CLASS = 2  # in a part: one to learn from, one to judge
-CURVE_UP_TO = 5_000  # photos: beyond, a curve costs minutes and more photos are hardly the question
+CURVE_UP_TO = 2_000  # photos: beyond, a curve costs half a minute, and more photos are hardly the question
 
 
 def look_ahead(shop: Workshop, chosen: Chosen) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from recognition.models import SourceModel
 from recognition.models.source_model import Origin, Standing
 from recognition.track_records import Margin
 
+FEW = 20  # class names that are shown at once
+
 
 def two_lines(first: str, second: str) -> SafeString:
     return format_html('{}<span class="second">{}</span>', first, second)
@@ -27,6 +29,17 @@ def source(row: SourceModel) -> SafeString:
         row.digest,
         row.digest[:12],
     )
+
+
+def class_names(row: SourceModel) -> SafeString:
+    """All of them, folded when they are many."""
+    if not row.class_names:
+        return format_html('{}, their names are not known', f'{row.classes:,}')
+    names = ', '.join(row.class_names)
+    if len(row.class_names) <= FEW:
+        return format_html('{}: {}', row.classes, names)
+    first = ', '.join(row.class_names[:3])
+    return format_html('<details><summary>{}: {} …</summary>{}</details>', f'{row.classes:,}', first, names)
 
 
 def size(count: int) -> str:
@@ -68,7 +81,7 @@ def standing(row: SourceModel) -> SafeString:
 def margin(found: Margin | None) -> SafeString:
     """How often its probe was the best, and by how many points of accuracy, with the 95 % interval over trainings."""
     if found is None:
-        return format_html('<span class="second">not probed beside another yet</span>')
+        return format_html('<span class="second">never probed beside another</span>')
     points = f'{found.mean * 100:+.1f} points'
     if found.interval is not None:
         points += f' ({found.interval[0] * 100:+.1f} to {found.interval[1] * 100:+.1f})'

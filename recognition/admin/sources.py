@@ -92,7 +92,7 @@ class SourceModelAdmin(EvidencePages, SigningPages):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.look_up()
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, {'title': 'Source models', **(extra_context or {})})
 
     def record_of(self, row: SourceModel) -> TrackRecord:
         return self.records.get(row.name, NOTHING)
@@ -127,7 +127,7 @@ class SourceModelAdmin(EvidencePages, SigningPages):
         record = self.record_of(row)
         return cells.two_lines(f'chosen {record.chosen} ×', f'recommended {record.recommended} ×')
 
-    @admin.display(description='against the runners-up')
+    @admin.display(description='beside its rivals')
     def fared(self, row: SourceModel) -> SafeString:
         return cells.margin(self.record_of(row).margin)
 
@@ -136,8 +136,8 @@ class SourceModelAdmin(EvidencePages, SigningPages):
         return f'{cells.size(row.size)} ({row.size:,} bytes)'
 
     @admin.display(description='classes')
-    def names_of_classes(self, row: SourceModel) -> str:
-        return f'{row.classes}: {", ".join(row.class_names)}' if row.class_names else f'{row.classes}, their names are not known'
+    def names_of_classes(self, row: SourceModel) -> SafeString:
+        return cells.class_names(row)
 
     @admin.display
     def added(self, row: SourceModel) -> str:

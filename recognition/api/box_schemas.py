@@ -41,6 +41,23 @@ class BoxSetIn(Fields):
     nothing = serializers.BooleanField(default=False, help_text='With no boxes: a person looked and there is nothing.')
 
 
+class ProposedBox(Fields):
+    label = serializers.CharField()
+    score = serializers.FloatField()
+    x0 = serializers.FloatField()
+    y0 = serializers.FloatField()
+    x1 = serializers.FloatField()
+    y1 = serializers.FloatField()
+
+
+class ProposalsOut(Fields):
+    model = serializers.UUIDField(source='model.pk')
+    version = serializers.IntegerField(source='model.version')
+    threshold = serializers.FloatField(help_text='The score from which on boxes are proposed.')
+    boxes = ProposedBox(many=True, help_text='The surest first.')
+    mistakes = serializers.FloatField(help_text='How many boxes a person is expected to mend: label those with most of it first.')
+
+
 class ExportFilter(Fields):
     format = serializers.ChoiceField(choices=FORMATS, default='coco')
     photos = serializers.BooleanField(default=True, help_text='Put the photos into the zip too.')

@@ -9,20 +9,21 @@ from django.conf import settings
 from django.http import FileResponse
 from django.utils.text import slugify
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import annotating, box_export, box_import, labeling, projects
+from recognition import annotating, box_export, box_import, labeling, projects, proposing
 from recognition.api import parsing
-from recognition.api.box_schemas import BoxSetIn, BoxSetOut, ExportFilter, ImportIn, ImportOut
+from recognition.api.box_schemas import BoxSetIn, BoxSetOut, ExportFilter, ImportIn, ImportOut, ProposalsOut
 from recognition.api.endpoint import Endpoint
 from recognition.api.images import FORM_BYTES, OUTCOMES
 from recognition.box_import import Imported
 from recognition.errors import InvalidInput, TooLarge
 from recognition.interchange.records import Box
 
+NO_DETECTOR = {409: OpenApiResponse(description='There is no detector yet.'), 503: OpenApiResponse(description='Try again.')}
 ZIP = {(200, 'application/zip'): OpenApiTypes.BINARY}
 
 
@@ -46,6 +47,16 @@ class Boxes(Endpoint):
             project, image_id, boxes, version=body['version'], nothing=body['nothing'], user=self.person()
         )
         return Response(BoxSetOut(saved).data)
+
+
+class Proposals(Endpoint):
+    @extend_schema(operation_id='propose_boxes', responses={200: ProposalsOut, **NO_DETECTOR})
+    def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
+        """What the project's newest detector sees on the image; nothing is saved. About a second the first time."""
+        project = projects.visible(self.person(), project_id)
+        labeling.image(project, image_id)
+        self.query()
+        return Response(ProposalsOut(proposing.proposals(project, image_id)).data)
 
 
 class Export(Endpoint):

@@ -26,6 +26,7 @@ urlpatterns = [
     path('projects/<uuid:project_id>/images/<uuid:image_id>/content', images.Content.as_view(), name='api-image-content'),
     path('projects/<uuid:project_id>/images/<uuid:image_id>/thumbnail', images.Thumbnail.as_view(), name='api-image-thumbnail'),
     path('projects/<uuid:project_id>/images/<uuid:image_id>/boxes', boxes.Boxes.as_view(), name='api-boxes'),
+    path('projects/<uuid:project_id>/images/<uuid:image_id>/proposals', boxes.Proposals.as_view(), name='api-proposals'),
     path('projects/<uuid:project_id>/annotations/export', boxes.Export.as_view(), name='api-export-boxes'),
     path('projects/<uuid:project_id>/annotations/import', boxes.Import.as_view(), name='api-import-boxes'),
     path('projects/<uuid:project_id>/labels', labels.Labels.as_view(), name='api-labels'),

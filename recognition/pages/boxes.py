@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import annotating, labeling, projects
+from recognition import annotating, labeling, projects, proposing
 from recognition.errors import NotFound
 from recognition.models.project import Role, Task
 from recognition.pages import overview
@@ -36,6 +36,7 @@ def show(request: HttpRequest, project_id: uuid.UUID, image_id: uuid.UUID | None
         'labels': [label.name for label in project.labels.all()],
         'start': start,
         'any': ANY,
+        'detector': proposing.model_of(project),
         'may_edit': overview.role_of(person(request), project) != Role.VIEWER,
     }
     return render(request, 'label.html', context)

@@ -19,6 +19,7 @@ class Candidate:
     accuracy: float | None  # of the probe, 0 to 1
     low: float | None  # 95 %
     high: float | None
+    seconds: float | None  # that the probe took
     chosen: bool
 
 
@@ -41,6 +42,7 @@ def _candidate(name: str, ranked: Mapping[str, Any], probe: Mapping[str, Any], c
         probe.get('accuracy'),
         low,
         high,
+        probe.get('seconds'),
         chosen,
     )
 

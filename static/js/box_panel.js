@@ -21,7 +21,9 @@ export class BoxPanel {
     this.box = box;
     const active = box?.label ?? label;
     this.classes.replaceChildren(...labels.map((name, index) => this.classLine(name, index, name === active, boxes)));
+    const focused = this.list.contains(document.activeElement);
     this.list.replaceChildren(...boxes.map((one) => this.boxLine(one, one.id === picked)));
+    if (focused) (this.list.querySelector('[aria-pressed=true]') ?? this.list.querySelector('button'))?.focus();
     this.panel.querySelector('.none').hidden = boxes.length > 0;
     this.panel.querySelector('.no-class').hidden = labels.length > 0;
     this.panel.querySelector('.proposals').hidden = !boxes.some(({ score }) => score !== undefined);

@@ -4,6 +4,7 @@ import { Easel } from './easel.js';
 import { Outbox } from './outbox.js';
 import { Past } from './past.js';
 import { getJson } from './requests.js';
+import { Scout } from './scout.js';
 import { toast } from './toast.js';
 
 const page = document.getElementById('label');
@@ -14,6 +15,7 @@ const labels = JSON.parse(document.getElementById('labels').textContent);
 const easel = new Easel(document.getElementById('stage'), { mayEdit, onDrawn, onChanged, onPicked });
 const panel = new BoxPanel(document.getElementById('panel'), { mayEdit, onLabel, onNewLabel, onPick: (id) => pick(id, true), onCorners, onDifficult, onRemove, onAccept });
 const outbox = new Outbox(`graft boxes ${user} ${project} `, (id) => at(boxesAt, id), { onState, onSaved, onConflict, onRefused });
+const scout = mayEdit && page.dataset.proposals ? new Scout((id) => at(page.dataset.proposals, id), unseen, onSeen) : null;
 const pasts = new Map(); // image -> Past
 const ahead = new Map(); // image -> the server's record, fetched before it is asked for
 let place = Math.max(0, images.findIndex(({ id }) => id === page.dataset.start));
@@ -22,6 +24,7 @@ let state = { boxes: [], nothing: false, proposals: [] };
 let picked = null;
 let label = labels[0] ?? null; // of the next box
 let counter = 0;
+let scouting = null;
 
 open(place, { push: false });
 window.addEventListener('popstate', () => open(Math.max(0, images.findIndex(({ id }) => location.pathname.includes(id))), { push: false }));
@@ -45,11 +48,36 @@ async function open(index, { push = true } = {}) {
     picked = null;
     show();
     fetchAhead();
+    propose(image);
   } catch (error) {
     if (images[place] === image) toast(`This photo cannot be shown. ${error.message}`, { bad: true, action: 'Try again', onAction: () => open(index, { push: false }) });
   } finally {
     page.classList.remove('opening');
   }
+}
+
+// What the detector sees, where no person has said anything.
+async function propose(image) {
+  if (!scout || image.state !== 'unlabelled') return;
+  try {
+    const found = await scout.ask(image.id);
+    if (images[place] !== image || image.state !== 'unlabelled' || state.boxes.length || pasts.has(image.id)) return;
+    state = { ...state, proposals: found.boxes.map((box) => own({ ...box, difficult: false })) };
+    show();
+  } catch (error) {
+    if (!error.temporary) toast(`No proposals: ${error.message}`, { bad: true });
+  } finally {
+    scouting ??= scout.run().finally(() => (scouting = null));
+  }
+}
+
+function unseen() {
+  return [...images.slice(place), ...images.slice(0, place)].filter((image) => image.state === 'unlabelled').map(({ id }) => id);
+}
+
+function onSeen() {
+  if (!scout) return;
+  set('#scouted', `${unseen().filter((id) => scout.seen.has(id)).length} of ${unseen().length} photos to do were looked at ahead.`);
 }
 
 // So that labelling goes on for a while without a connection.
@@ -77,6 +105,7 @@ function show({ handles = false } = {}) {
   enable('previous', place > 0);
   enable('next', place < images.length - 1);
   enable('copy', place > 0);
+  onSeen();
 }
 
 // Every change: remembered for undo, shown, and on its way.
@@ -177,10 +206,10 @@ const DEEDS = {
   previous: () => open(place - 1),
   next: () => open(place + 1),
   unlabelled: () => {
-    const ahead = [...images.keys()].map((step) => (place + 1 + step) % images.length);
-    const found = ahead.find((index) => images[index].state === 'unlabelled');
-    if (found === undefined) toast('Every photo has been looked at.');
-    else open(found);
+    const left = unseen().filter((id) => id !== images[place].id);
+    const found = scout?.best(left) ?? left[0];
+    if (found) open(images.findIndex(({ id }) => id === found));
+    else toast(images[place].state === 'unlabelled' ? 'This is the last photo to do.' : 'Every photo has been looked at.');
   },
   undo: () => pasts.get(images[place].id)?.back(state, become),
   redo: () => pasts.get(images[place].id)?.forth(state, become),
@@ -273,7 +302,9 @@ function key(event) {
     pick(null, false);
     return true;
   }
-  if (event.key === 'Tab' || (event.key === 'Enter' && event.target.closest('button, a, summary'))) return false;
+  // Enter presses the button that has the focus, but on the line of a proposal it accepts that.
+  const pressing = event.key === 'Enter' && event.target.closest('button, a, summary') && !event.target.closest('.boxes');
+  if (event.key === 'Tab' || pressing) return false;
   const deed = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
   if (!deed || !(mayEdit || READING.has(deed))) return false;
   if (deed === 'acceptOne' && isDrawn(inSight(picked) ?? {})) return false;

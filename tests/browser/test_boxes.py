@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from recognition import annotating
-from recognition.models import Label, Project
+from recognition import annotating, prediction, proposing, storage
+from recognition.models import Label, Project, TrainedModel
+from tests import sealed_detector
 from tests.browser.conftest import PATIENCE
 from tests.conftest import draw_photo
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
@@ -214,3 +217,30 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
     page.get_by_role('button', name='Go on drawing').click()
     page.get_by_text('3 of 3', exact=True).wait_for()  # the one that has no box yet
     assert boxes_of(Project.objects.get(), 0) == [('red', 4, 4, 20, 20)]
+
+
+def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of, alice, cells, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(prediction, '_cache', None)
+    folder = tmp_path_factory.mktemp('models') / 'detector'
+    fields = {'digest': sealed_detector.seal(folder), 'labels': list(sealed_detector.LABELS), 'images': 9, 'task': 'detection'}
+    storage.publish_artifact(folder, f'{cells.pk}/detector')
+    TrainedModel.objects.create(project=cells, version=1, artifact=f'{cells.pk}/detector', **fields)
+    Label.objects.bulk_create(Label(project=cells, name=name) for name in sealed_detector.LABELS)
+    seen = [proposing.proposals(cells, photo(cells, number).pk) for number in range(3)]
+    assert all(found.boxes for found in seen), 'the random detector of the tests is meant to see things'
+    page = opened(page_of(alice), cells)
+    page.locator('.paint .proposed').nth(len(seen[0].boxes) - 1).wait_for(state='attached')
+    page.locator('.boxes button').first.click()
+    page.keyboard.press('Enter')
+    best = seen[0].boxes[0]
+    assert saved(page, cells, (best.label, *(round(side) for side in (best.x0, best.y0, best.x1, best.y1))))
+    page.keyboard.press('r')
+    page.locator('.paint .proposed').first.wait_for(state='detached')
+    page.get_by_text('2 of 2 photos to do were looked at ahead.').wait_for()
+    page.keyboard.press('u')
+    first = max((1, 2), key=lambda number: seen[number].mistakes)
+    page.get_by_text(f'{first + 1} of 3', exact=True).wait_for()
+    page.locator('.paint .proposed').nth(len(seen[first].boxes) - 1).wait_for(state='attached')
+    page.keyboard.press('a')
+    expect(page.locator('#state')).to_have_text(re.compile(f'^{len(seen[first].boxes)} box'))
+    expect(page.locator('#saved')).to_have_text('All saved')

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import entropy, zscore
 
 from p2l import ranking
-from p2l.ranking import Candidate, Ranked, rank, shortlist
+from p2l.ranking import Candidate, Ranked, first_within_noise, rank, shortlist
 from p2l.signatures import Look
 
 D = 24
@@ -150,3 +150,24 @@ def test_an_unknown_divergence_is_refused(world):
     features, candidates = world
     with pytest.raises(ValueError, match='there is no divergence'):
         rank(features, candidates, divergence='euclid')
+
+
+def right(*share):
+    """Which of 100 images each source gets right: the first so many."""
+    return [np.arange(100) < hits for hits in share]
+
+
+def test_within_noise_the_higher_score_is_taken_and_beyond_it_the_better_probe():
+    # one image of 100 differs: an error of 1; of 9 differing images, all one way, the error is 3
+    assert first_within_noise(right(79, 80), [2.0, 1.0]) == 0
+    assert first_within_noise(right(71, 80), [2.0, 1.0]) == 1
+    assert first_within_noise(right(80, 79), [1.0, 2.0]) == 1
+
+
+def test_between_networks_of_one_data_set_the_better_probe_decides():
+    assert first_within_noise(right(79, 80, 78), [2.0, 2.0 + 1e-12, 1.0]) == 1
+
+
+def test_without_a_probe_nothing_is_taken():
+    with pytest.raises(ValueError, match='no source was probed'):
+        first_within_noise([], [])

@@ -99,7 +99,7 @@ class TestAdding:
         """The kinds of unsound files: tests/transfer/test_attacks_weights.py."""
         bad = weights(**{'features.0.bias': torch.full((6,), float('nan'))})
         answer = keeper.post(ADD, {'file': bad, 'images': 60})
-        assert answer.context['form'].errors['file'] == ['lenet5_digits.pth holds NaN or infinite numbers in features.0.bias']
+        assert answer.context['form'].errors['file'] == ['lenet5_digits.pth holds NaN or infinite numbers in features.0.bias.']
         assert (files_of(settings), SourceModel.objects.count()) == ([], 0)
 
     def test_a_list_of_the_wrong_length_is_refused(self, keeper, settings):

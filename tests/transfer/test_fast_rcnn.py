@@ -79,7 +79,7 @@ def test_a_sample_keeps_the_published_shares_and_limits():
     known = sampling.regions(
         TWO, np.concatenate([scattered(2), np.array([[12, 11, 50, 50]] * 40) + np.arange(40)[:, None] / 10]), 400
     )
-    spec = FastRcnnSpec()
+    spec = FastRcnnSpec(rois_per_image=64)
     norms = sampling.normal([known], 2, spec)
     for seed in range(5):
         drawn = sampling.sample(known, norms, spec, np.random.default_rng(seed))
@@ -88,6 +88,18 @@ def test_a_sample_keeps_the_published_shares_and_limits():
         assert (best[drawn.labels > 0] >= 0.5).all()
         assert ((best[drawn.labels == 0] < 0.5) & (best[drawn.labels == 0] >= 0.1)).all()
         assert not drawn.moves[drawn.labels == 0].any()
+
+
+def test_a_rare_class_is_drawn_as_often_as_a_common_one_unless_told_otherwise():
+    near = np.concatenate([np.array([[10, 10, 50, 50]]) + np.arange(200)[:, None] / 50, np.array([[60, 20, 90, 70.5]])])
+    known = sampling.regions(TWO, near, 400)
+    counts = {}
+    for balance in (True, False):
+        spec = FastRcnnSpec(rois_per_image=8, balance=balance)
+        norms = sampling.normal([known], 2, spec)
+        drawn = [sampling.sample(known, norms, spec, np.random.default_rng(seed)).labels for seed in range(60)]
+        counts[balance] = np.concatenate(drawn).tolist().count(2)
+    assert counts[True] > 10 * counts[False]
 
 
 def test_targets_of_a_class_have_mean_zero_and_deviation_one():
@@ -103,7 +115,8 @@ def test_targets_of_a_class_have_mean_zero_and_deviation_one():
 
 def test_an_empty_photo_is_background():
     known = sampling.regions(boxed(), scattered(4), 300)
-    drawn = sampling.sample(known, sampling.normal([known], 1, FastRcnnSpec()), FastRcnnSpec(), np.random.default_rng(0))
+    spec = FastRcnnSpec(rois_per_image=64)
+    drawn = sampling.sample(known, sampling.normal([known], 1, spec), spec, np.random.default_rng(0))
     assert len(drawn.labels) == 64
     assert not drawn.labels.any()
 

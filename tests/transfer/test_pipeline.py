@@ -226,3 +226,14 @@ def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest,
     assert signature['reference'] == spec.reference.digest
     signed = sign(spec.reference, [Path(image.path) for image in manifest.images])
     np.testing.assert_allclose(signature['mean'], signed.mean, atol=1e-4)
+
+
+@pytest.mark.parametrize('divergence', ['js', 'emd'])
+def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, divergence):
+    cards = [dataclasses.replace(card, signature=(1.0 + place,) * 84) for place, card in enumerate(spec.sources * 2)]
+    spec = dataclasses.replace(spec, sources=tuple(cards), divergence=divergence, weights=(1.0, 0.0), instant_only=True)
+    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    found = [item['divergence'] for item in report.ranking]
+    assert found[0] <= found[1] + 1e-9
+    # flat signatures are the same distribution, but lie at different distances
+    assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')

@@ -28,9 +28,7 @@ def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
     paths = evenly(_images(row, folder))
     signed = sign_long(reference, paths, folder / 'tally.json', _teller(report, row.name, len(paths)))
-    if signed.left_out:
-        note = f'{signed.images} of {len(paths)} files were images. {signed.left_out[0]}.'
-        report.progress(Progress('signed', 1.0, note))
+    report.progress(Progress('signed', 1.0, _told(signed.images, signed.left_out)))
     with transaction.atomic():
         if not job.succeed(attempt):
             raise Cancelled
@@ -61,6 +59,12 @@ def _unpacked(archive: Path, folder: Path) -> list[Path]:
         if not folder.exists() or len(list(folder.iterdir())) < len(names):
             file.extractall(folder)
     return [folder / name for name in names]
+
+
+def _told(images: int, left_out: tuple[str, ...]) -> str:
+    if not left_out:
+        return f'Signed with {images} images'
+    return f'{images} of {images + len(left_out)} files were images. {left_out[0]}'
 
 
 def _teller(report: Report, name: str, images: int) -> Callable[[int], None]:

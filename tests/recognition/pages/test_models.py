@@ -97,5 +97,5 @@ def test_the_report_tells_what_was_expected_and_what_more_photos_would_add(brows
     page = words_of(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
     assert '80 % to 94 %' in page
     assert 'learned from 6 other sets of photos. Measured since: 90.0 %' in page
-    assert '40 more photos would add about 3.0 % (95 % interval 0.0 % to 7.0 %)' in page
+    assert '40 more photos would add about 3.0 percentage points (95 % interval 0.0 to 7.0)' in page
     assert 'aria-label="expected accuracy' in browser.get(f'/models/{model.pk}/').content.decode()
