@@ -18,11 +18,12 @@ BODY_RATE = 3e-4  # of the group behind the head
 FALL = 0.7  # each group further in learns at this share of the rate of the one behind it
 # Share of the body's parameters, counted from its end by whole stages, that a plan lets learn: `last` takes one stage.
 DEPTHS = {'last': 0.01, 'several': 0.9, 'all': 1.0}
-# About how many optimiser steps. With 60 instead of 150 under `several`, hand_digit (distant from photos) lost 3 points; 120 keep
-# 250 photos on MobileNet under a minute of two cores.
-STEPS = {'last': 80, 'several': 120, 'all': 120}
+# About how many optimiser steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91 with 60;
+# with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
+STEPS = {'last': 80, 'several': 150, 'all': 150}
 # Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G, ViT-B/16 at 224 11 G.
-LIGHT = 0.15e9  # a heavier network takes half of the steps: 250 photos on ResNet-18 are three minutes of two cores as it is
+LIGHT = 0.15e9  # a heavier network takes fewer steps (SPARING): 250 photos on ResNet-18 are three minutes of two cores even so
+SPARING = 0.4
 HEAVY = 2e9  # from there on only the last stage learns, on cached activations: more would be an hour
 
 
@@ -65,7 +66,7 @@ def choose_plan(spec: TrainSpec, groups: Sequence[Group], images: int, classes: 
     elif macs > HEAVY and name in ('several', 'all'):
         name, why = 'last', f'{why} This network is too heavy for that on a CPU: only its last stage learns.'
     rates = _override(rates_for(name, groups), spec.rates)
-    steps = STEPS.get(name, 0) / (1 if macs <= LIGHT or name == 'last' else 2)
+    steps = STEPS.get(name, 0) * (SPARING if macs > LIGHT and name != 'last' else 1)
     epochs = spec.epochs or epochs_for(images, spec.batch, steps)
     return Plan(name, quadrant, why, rates, epochs if any(rates.values()) else 0)
 
