@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 
 LAST_DEEDS = 12
 # Section -> models by their object names; what is in none of them (a package's own lists) comes last, under its own name.
@@ -23,7 +24,7 @@ class GraftAdmin(AdminSite):
     site_title = 'Graft administration'
     index_title = 'What would you like to look after?'
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Beside the lists: what waits for whoever looks, and the last deeds, as far as they may see them."""
         from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
 
@@ -32,7 +33,8 @@ class GraftAdmin(AdminSite):
             shown['offered'] = SourceModel.objects.standing('offered').order_by('created_at')
         if request.user.has_perm('recognition.view_auditevent'):
             shown['events'] = AuditEvent.objects.select_related('user')[:LAST_DEEDS]
-        return super().index(request, {**shown, **(extra_context or {})})
+        page: TemplateResponse = super().index(request, {**shown, **(extra_context or {})})
+        return page
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         apps: list[dict[str, Any]] = super().get_app_list(request, app_label)

@@ -167,6 +167,11 @@ def let_go(project: Project) -> None:
         remove(row.name)
 
 
+def naming(row: SourceModel) -> int:
+    """How many models' records name it."""
+    return TrainedModel.objects.filter(source_name=row.name).count()
+
+
 def drop_removed() -> tuple[str, ...]:
     """Delete the removed sources that nothing names any more, with their files; their names."""
     if Job.objects.unfinished().exists():

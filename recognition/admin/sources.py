@@ -176,8 +176,12 @@ class SourceModelAdmin(EvidencePages, SigningPages):
         self.each(request, rows, lambda row: zoo.restore(row.name, keeper(request)), 'restored')
 
     @admin.action(description='Remove (files are kept while a model’s record names it)', permissions=['keep'])
-    def remove(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
+    def remove(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> HttpResponse | None:
+        if request.POST.get('confirmed') != 'yes':
+            context = {**self.admin_site.each_context(request), 'title': 'Remove source models', 'opts': self.opts, 'rows': rows}
+            return TemplateResponse(request, 'admin/recognition/sourcemodel/confirm_removal.html', context)
         self.each(request, rows, lambda row: zoo.remove(row.name, keeper(request)), 'removed')
+        return None
 
     def get_urls(self) -> list[URLPattern]:
         do = self.admin_site.admin_view(require_POST(self.do))
@@ -209,7 +213,7 @@ class SourceModelAdmin(EvidencePages, SigningPages):
         shown: dict[str, Any] = {}
         if isinstance(row, SourceModel):
             deeds = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
-            shown = {'deeds': deeds, 'signing': self.signing_panel(row, self.reference)}
+            shown = {'deeds': deeds, 'named': zoo.naming(row), 'signing': self.signing_panel(row, self.reference)}
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
     def add_view(self, request: HttpRequest, form_url: str = '', extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -37,9 +37,9 @@ def world(project, alice):
     return job
 
 
-def act(client, model: type, action: str, *rows) -> str:
+def act(client, model: type, action: str, *rows, **more: str) -> str:
     address = reverse(f'admin:recognition_{model._meta.model_name}_changelist')
-    answer = client.post(address, {'action': action, '_selected_action': [row.pk for row in rows]}, follow=True)
+    answer = client.post(address, {'action': action, '_selected_action': [row.pk for row in rows], **more}, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -86,7 +86,9 @@ def test_sources_are_retired_restored_and_removed_by_the_use_cases(keeper, world
     assert 'graft-generic is the reference model' in page
     assert '1 restored.' in act(keeper, SourceModel, 'restore', named)
     assert SourceModel.objects.usable().filter(name='named').exists()
-    act(keeper, SourceModel, 'remove', named, free)
+    assert 'Keep them' in act(keeper, SourceModel, 'remove', named, free)
+    assert SourceModel.objects.usable().filter(name='named').exists()  # nothing was done yet
+    act(keeper, SourceModel, 'remove', named, free, confirmed='yes')
     assert set(SourceModel.objects.values_list('name', flat=True)) == {'named', 'graft-generic'}
     assert AuditEvent.objects.filter(deed='remove source', subject='free', user__username='root').exists()
 

@@ -102,11 +102,6 @@ class TestAdding:
         assert answer.context['form'].errors['file'] == ['lenet5_digits.pth holds NaN or infinite numbers in features.0.bias.']
         assert (files_of(settings), SourceModel.objects.count()) == ([], 0)
 
-    def test_a_list_of_the_wrong_length_is_refused(self, keeper, settings):
-        answer = keeper.post(ADD, {'file': weights(), 'images': 60, 'classes': 'one\ntwo'})
-        assert '2 class names were given, but the network has 3 classes' in answer.context['form'].errors['classes'][0]
-        assert (files_of(settings), SourceModel.objects.count()) == ([], 0)
-
     def test_a_copy_of_what_is_there_is_refused(self, keeper, settings):
         upload = weights()
         import hashlib

@@ -265,14 +265,15 @@ class TestDoors:
         address = f'/api/v1/models/{model.pk}/offer'
         client.force_login(alice)
         assert client.get(address).status_code == 404
-        answer = client.post(address, {'share': False, 'name': 'flowers'}, content_type='application/json')
-        told = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': False, 'signed': True}
+        made(model, approved_at=None, signatures={'ref': SIGNATURE})
+        answer = client.post(address, {'share': True}, content_type='application/json')
+        told = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': True, 'signed': True}
         assert (answer.status_code, answer.json()) == (200, told)
         assert client.post(address, {'share': 'perhaps'}, content_type='application/json').status_code == 422
         assert client.post(address, {}, content_type='application/json').json()['field'] == 'share'
         client.force_login(bob)
         assert client.get(address).json() == told
-        assert client.post(address, {'share': True}, content_type='application/json').status_code == 403
+        assert client.post(address, {'share': False}, content_type='application/json').status_code == 403
         assert client.delete(address).status_code == 403
         client.force_login(alice)
         assert client.delete(address).status_code == 204
