@@ -89,6 +89,13 @@ def rename(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 @deed
+def change_task(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    projects.change_task(project, request.POST.get('task', ''))
+    return redirect('project', project.pk)
+
+
+@deed
 def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     projects.delete_project(project, person(request))

@@ -29,6 +29,7 @@ urlpatterns = [
     path('projects/create/', projects.create, name='create-project'),
     path('projects/<uuid:project_id>/', projects.show, name='project'),
     path('projects/<uuid:project_id>/rename/', projects.rename, name='rename-project'),
+    path('projects/<uuid:project_id>/task/', projects.change_task, name='change-task'),
     path('projects/<uuid:project_id>/delete/', projects.delete, name='delete-project'),
     path('projects/<uuid:project_id>/restore/', projects.restore, name='restore-project'),
     path('projects/<uuid:project_id>/members/', projects.members, name='members'),

@@ -136,7 +136,7 @@ export class Easel {
     text.setAttribute('y', box.y0 > 17 * scale ? box.y0 - 5 * scale : box.y0 + 13 * scale);
     const ground = document.createElementNS(SVG, 'rect');
     ground.setAttribute('class', 'ground');
-    const sides = { x: box.x0, y: box.y0 > 17 * scale ? box.y0 - 17 * scale : box.y0, width: (text.textContent.length * 6.8 + 8) * scale, height: 17 * scale };
+    const sides = { x: box.x0, y: box.y0 > 17 * scale ? box.y0 - 17 * scale : box.y0, width: (text.textContent.length * 7.4 + 8) * scale, height: 17 * scale };
     for (const [name, value] of Object.entries(sides)) ground.setAttribute(name, value);
     return [ground, text];
   }

@@ -3,7 +3,7 @@ import { BoxPanel } from './box_panel.js';
 import { Easel } from './easel.js';
 import { Outbox } from './outbox.js';
 import { Past } from './past.js';
-import { getJson } from './requests.js';
+import { getJson, postJson } from './requests.js';
 import { Scout } from './scout.js';
 import { toast } from './toast.js';
 
@@ -222,6 +222,7 @@ const DEEDS = {
     change({ boxes: [], nothing: !state.nothing || state.boxes.length > 0, proposals: [] });
   },
   copy: copyPrevious,
+  discard,
   draw: () => {
     const { width, height } = info;
     onDrawn({ x0: Math.round(width * 0.4), y0: Math.round(height * 0.4), x1: Math.round(width * 0.6), y1: Math.round(height * 0.6) });
@@ -242,6 +243,30 @@ const DEEDS = {
     else dialog.showModal();
   },
 };
+
+// Into the trash, and on to the next; the way back is offered.
+async function discard() {
+  const image = images[place];
+  const index = place;
+  try {
+    await postJson(page.dataset.delete, { ids: [image.id] });
+  } catch (error) {
+    toast(error.message, { bad: true });
+    return;
+  }
+  outbox.settle(image.id);
+  images.splice(index, 1);
+  toast('The photo lies in the trash.', {
+    action: 'Undo',
+    onAction: async () => {
+      await postJson(page.dataset.restore, { ids: [image.id] });
+      images.splice(index, 0, image);
+      open(index);
+    },
+  });
+  if (images.length) open(Math.min(index, images.length - 1));
+  else location.assign(page.dataset.home);
+}
 
 async function copyPrevious() {
   const before = images[place - 1];

@@ -37,7 +37,7 @@ async function gather(items) {
 
 async function gathered(any) {
   const running = document.getElementById('live');
-  await refresh(['facts', 'health', 'classes', ...(running ? [] : ['train-body'])]);
+  await refresh(['facts', 'labelling', 'health', 'classes', ...(running ? [] : ['train-body'])]);
   if (any) countDown();
 }
 

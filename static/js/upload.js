@@ -97,6 +97,7 @@ export class Upload {
       if (!zip) form.append('paths', path);
     }
     if (!zip && !this.finds) form.append('wrapper', this.wrapper);
+    if (document.getElementById('overwrite')?.checked) form.append('overwrite', 'true');
     const watch = zip ? this.watchReading(batch[0]) : null;
     try {
       const answer = await sendForm(this.url, form, {

@@ -105,6 +105,11 @@ def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
     expect(page.locator('#saved')).to_have_text('All saved')
     assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
     assert annotating.boxes_of(cells, photo(cells).pk).boxes[0].difficult
+    page.get_by_role('button', name='Delete photo').click()
+    page.get_by_text('2 of 2', exact=True).wait_for()
+    page.locator('#toasts').get_by_role('button', name='Undo').click()
+    page.get_by_text('3 of 3', exact=True).wait_for()
+    assert photo(cells, 2).deleted_at is None
 
 
 def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives_a_reload(page_of, alice, cells):

@@ -13,6 +13,7 @@ ONES_OWN = {'projects', 'keys', 'zoo', 'help', 'password', 'password-changed', '
 READ = {'project', 'members', 'image', 'unlabelled', 'class', 'training', 'model'}
 WRITE_AS_EDITOR = {
     'rename-project': {'name': 'Other'},
+    'change-task': {'task': 'detection'},
     'create-class': {'name': 'tulip'},
     'rename-class': {'name': 'tulip'},
     'delete-class': {},

@@ -52,3 +52,24 @@ def test_without_photos_it_leads_back_and_in_a_project_of_whole_photos_it_does_n
     empty = detection_project(alice, name='Empty')
     assert browser.get(reverse('label-boxes', args=(empty.pk,))).url == reverse('project', args=(empty.pk,))
     assert browser.get(reverse('label-boxes', args=(project.pk,))).status_code == 404
+
+
+def test_what_a_project_learns_may_be_changed_while_nothing_is_labelled(browser, alice, cells):
+    address = reverse('project', args=(cells.pk,))
+    assert 'Tell what whole photos show instead' in browser.get(address).content.decode()
+    browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'classification'})
+    assert 'Find things in photos instead' in browser.get(address).content.decode()
+    browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'detection'})
+    draw(cells, 0)
+    answer = browser.get(address).content.decode()
+    assert 'instead' not in answer and '1 of 3 photos labelled' in answer
+    told = browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'classification'}, follow=True)
+    assert 'make another project' in told.content.decode()
+
+
+def test_a_class_shows_the_photos_that_have_a_box_of_it(browser, cells):
+    draw(cells, 0, ('red', 1, 1, 20, 20))
+    answer = browser.get(reverse('class', args=(cells.pk, cells.labels.get().pk))).content.decode()
+    assert reverse('label-image', args=(cells.pk, photo(cells).pk)) in answer and 'Its boxes go with it' in answer
+    left = browser.get(reverse('unlabelled', args=(cells.pk,))).content.decode()
+    assert 'Not looked at yet' in left and str(photo(cells, 1).pk) in left and str(photo(cells).pk) not in left
