@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,24 @@ def read(folder: Path) -> Evidence:
     cells = [json.loads(file.read_text()) for file in sorted((folder / 'cells').glob('*.json'))]
     looks = [json.loads(file.read_text()) for file in sorted((folder / 'looks').glob('*.json'))]
     return _lay_out(setup, cells, looks)
+
+
+def signed_only(evidence: Evidence) -> Evidence | None:
+    """The record of the sources that have a signature: what divergences can be judged by. None when all are, or one."""
+    kept = [index for index, candidate in enumerate(evidence.candidates) if candidate.signature is not None]
+    if not 2 <= len(kept) < len(evidence.candidates):
+        return None
+    table = evidence.table
+    return replace(
+        evidence,
+        # The paired noise is against the best of all sources, which may be none of these.
+        table=Table(table.targets, tuple(table.sources[index] for index in kept), table.accuracy[:, kept]),
+        candidates=tuple(evidence.candidates[index] for index in kept),
+        parameters=evidence.parameters[kept],
+        measures={name: values[..., kept] for name, values in evidence.measures.items()},
+        right={(t, r, kept.index(s)): hits for (t, r, s), hits in evidence.right.items() if s in kept},
+        seconds={name: values[..., kept] for name, values in evidence.seconds.items()},
+    )
 
 
 def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dict[str, Any]]) -> Evidence:

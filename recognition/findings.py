@@ -48,7 +48,8 @@ def conclude(folder: Path) -> dict[str, Any]:
         'targets': _targets(evidence),
         'sources': _sources(evidence),
         'accuracy': _rounded(evidence.table.mean),
-        'rules': [dataclasses.asdict(rule) | {'by_target': list(rule.by_target)} for rule in rules.compare(evidence)],
+        'rules': _rules(evidence),
+        'signed': _among_signed(evidence),
         'exhaustive_seconds': float(rules.exhaustive(evidence).mean()),
         'forecast': _foretold(evidence),
         'weights': _fitted_weights(evidence),
@@ -88,6 +89,16 @@ def _read(folder: Path) -> records.Evidence:
 
 def _fit(evidence: records.Evidence, used: tuple[float, float]) -> weights.Fit:
     return weights.fit(rules.similarity(evidence, 'kl'), rules.sizes(evidence), evidence.table, used)
+
+
+def _rules(evidence: records.Evidence) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(rule) | {'by_target': list(rule.by_target)} for rule in rules.compare(evidence)]
+
+
+def _among_signed(evidence: records.Evidence) -> dict[str, Any] | None:
+    """The same comparison among the sources that have a signature: only there do divergences know every candidate."""
+    signed = records.signed_only(evidence)
+    return {'sources': list(signed.table.sources), 'rules': _rules(signed)} if signed else None
 
 
 def _targets(evidence: records.Evidence) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,9 +55,9 @@ def fit(options: dict[str, Any]) -> str:
 
 def table(result: Mapping[str, Any]) -> str:
     """The rules, one a line, as they are printed and as docs/p2l.md shows them."""
-    rows = [COLUMNS, *(_row(rule) for rule in result['rules'])]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = _lines(result['rules'])
+    if signed := result['signed']:
+        lines += ['', f'Among the {len(signed["sources"])} sources with a signature:', *_lines(signed['rules']), '']
     seeds = ', '.join(f'{target["name"]} ({target["seeds"]})' for target in result['targets'])
     lines.append(f'{len(result["sources"])} sources on {len(result["targets"])} targets (seeds): {seeds}')
     foretold = result['forecast']
@@ -68,6 +68,12 @@ def table(result: Mapping[str, Any]) -> str:
             f'median width {foretold["width"]:.2f}'
         )
     return '\n'.join(lines)
+
+
+def _lines(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [COLUMNS, *(_row(rule) for rule in rules)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _row(rule: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from p2l.evaluation import by_name
-from p2l.records import read
+from p2l.records import read, signed_only
 from p2l.rules import compare, exhaustive, generic, shortlisted, similarity
 from tests.p2l.recorded import write_evaluation
 
@@ -95,3 +95,11 @@ def test_with_one_seed_a_tie_is_what_the_held_out_images_cannot_tell_apart(tmp_p
     # on target a 85 and 80 of the same 100 images are right: 5 differ, an error of sqrt(5) / 100
     assert evidence.table.paired[0].tolist() == pytest.approx([5**0.5 / 100, 15**0.5 / 100, 0, 35**0.5 / 100])
     assert by_name(compare(evidence))['oracle'].chance == pytest.approx(1 / 4)
+
+
+def test_among_the_signed_sources_divergences_know_every_candidate(evidence):
+    signed = signed_only(evidence)
+    assert signed.table.sources == ('near-a', 'near-b')
+    found = by_name(compare(signed))
+    assert found['KL(target || source) only'].by_target[:2] == pytest.approx((0, 0))
+    assert signed_only(signed) is None
