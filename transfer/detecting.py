@@ -225,6 +225,8 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
         outcome.measured, outcome.found, recall(truths, outcome.proposals), best_score(outcome.measured, outcome.found)
     )
     learned = len(room.manifest.images) - len(outcome.measured.images)
+    if trained.kind == 'faster-rcnn':
+        known['proposals'] = {}  # its own are not told apart from its answers
     known |= {'kind': trained.kind, 'learned': learned, 'measured': len(outcome.measured.images), 'seconds': outcome.seconds}
     low, high = known['interval']
     return TrainReport(

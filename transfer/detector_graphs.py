@@ -75,7 +75,7 @@ def margins_network(detector: Rcnn) -> nn.Module:
 def write_fast(model: FastRcnn, preprocessing: Preprocessing, folder: Path) -> str:
     """weights.safetensors and the two graphs; returns why there are no graphs, '' when there are."""
     model = copy.deepcopy(model).to('cpu', torch.float32).eval()
-    _write_weights(model, folder)
+    write_weights(model, folder)
     pixels = torch.zeros(1, 128, 160, 3, dtype=torch.uint8)
     pooled = torch.zeros(2, model.channels, model.pool, model.pool)
 
@@ -89,7 +89,7 @@ def write_fast(model: FastRcnn, preprocessing: Preprocessing, folder: Path) -> s
 def write_rcnn(detector: Rcnn, preprocessing: Preprocessing, folder: Path) -> str:
     """weights.safetensors and the graph; returns why there is none, '' when there is."""
     model = margins_network(detector)
-    _write_weights(model, folder)
+    write_weights(model, folder)
     crops = torch.zeros(2, preprocessing.side, preprocessing.side, 3, dtype=torch.uint8)
     return _tried(lambda: _write_graph(Served(model, preprocessing).eval(), crops, {'images': {0: 'n'}}, folder / GRAPH), folder)
 
@@ -127,7 +127,7 @@ def _tried(write: Callable[[], None], folder: Path) -> str:
     return ''
 
 
-def _write_weights(model: nn.Module, folder: Path) -> None:
+def write_weights(model: nn.Module, folder: Path) -> None:
     save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, folder / WEIGHTS)
 
 

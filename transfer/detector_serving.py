@@ -20,6 +20,7 @@ from transfer.detections import Detections, as_shares, settle
 from transfer.engines import Graph
 from transfer.fast_rcnn.sizing import resized
 from transfer.fast_rcnn.spec import FastRcnnSpec
+from transfer.faster_rcnn.spec import FasterRcnnSpec
 from transfer.pooling import pool_regions
 from transfer.proposals import propose, propose_for_photo
 from transfer.rcnn.crops import warped
@@ -50,6 +51,13 @@ class Detector:
         self._lanes = threading.Semaphore(lanes)
         self._room = threading.Semaphore(lanes + WAITING)
 
+    def _propose(self, photo: bytes | np.ndarray) -> np.ndarray:
+        """Regions of an encoded photo or of pixels; Faster R-CNN has its own."""
+        if self.kind == 'faster-rcnn':
+            return np.zeros((0, 4), np.float32)
+        way = self.meta.detection['proposals']
+        return propose(photo, way, self._limit) if isinstance(photo, np.ndarray) else propose_for_photo(photo, way, self._limit)
+
     def _regions(self, device: str) -> int:
         """How many a photo are looked at. R-CNN answers within seconds on a CPU too: one that a GPU trained gets fewer there."""
         known = self.meta.detection
@@ -63,7 +71,7 @@ class Detector:
     def _warm_up(self) -> None:
         """One photo of nothing: what is compiled on its first use (20 s once on a machine, a second in a process) is ready."""
         blank = np.zeros((48, 64, 3), np.uint8)
-        proposals = propose(blank, self.meta.detection['proposals'], self._limit)
+        proposals = self._propose(blank)
         self._find(Upright(blank, 64, 48), np.concatenate([proposals, np.array([[0, 0, 64, 48]], np.float32)]))
 
     @property
@@ -78,8 +86,7 @@ class Detector:
         try:
             with self._lanes:
                 photo = decode_whole(image, self.meta.detection['least_side'])
-                proposals = propose_for_photo(image, self.meta.detection['proposals'], self._limit)
-                return self._find(photo, proposals), photo
+                return self._find(photo, self._propose(image)), photo
         finally:
             self._room.release()
 
@@ -108,9 +115,16 @@ def rcnn_spec(meta: Meta) -> RcnnSpec:
 
 
 def fast_spec(meta: Meta) -> FastRcnnSpec:
-    values: dict[str, Any] = meta.detection['spec']
-    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return FastRcnnSpec(**(values | tuples))
+    return FastRcnnSpec(**_with_tuples(meta.detection['spec']))
+
+
+def faster_spec(meta: Meta) -> FasterRcnnSpec:
+    return FasterRcnnSpec(**_with_tuples(meta.detection['spec']))
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists only."""
+    return values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
 
 
 class GraphRcnn:

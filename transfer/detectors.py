@@ -18,6 +18,8 @@ from transfer.detections import as_shares
 from transfer.detector_serving import FoundBy
 from transfer.fast_rcnn import detector as fast_detector
 from transfer.fast_rcnn import train as fast_training
+from transfer.faster_rcnn import model as faster_detector
+from transfer.faster_rcnn import train as faster_training
 from transfer.rcnn import detector as rcnn_detector
 from transfer.rcnn import regions as rcnn_regions
 from transfer.rcnn import train as rcnn_training
@@ -60,8 +62,10 @@ def fitted(spec: TrainSpec, device: torch.device) -> TrainSpec:
     if device.type == 'cuda':
         return spec
     rcnn = dataclasses.replace(spec.rcnn, proposals=min(spec.rcnn.proposals, spec.rcnn.cpu_proposals))
-    short = min(spec.fast_rcnn.short_side, spec.fast_rcnn.cpu_short_side)
-    return dataclasses.replace(spec, rcnn=rcnn, fast_rcnn=dataclasses.replace(spec.fast_rcnn, short_side=short))
+    fast, faster = spec.fast_rcnn, spec.faster_rcnn
+    fast = dataclasses.replace(fast, short_side=min(fast.short_side, fast.cpu_short_side))
+    faster = dataclasses.replace(faster, short_side=min(faster.short_side, faster.cpu_short_side))
+    return dataclasses.replace(spec, rcnn=rcnn, fast_rcnn=fast, faster_rcnn=faster)
 
 
 def limit_of(kind: str, spec: TrainSpec) -> int:
@@ -102,4 +106,21 @@ def _rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
     )
 
 
-WAYS: dict[str, Callable[[Lesson, TrainSpec, Report], Trained]] = {'rcnn': _rcnn, 'fast-rcnn': _fast_rcnn}
+def _faster_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
+    options, card, device = dataclasses.replace(spec.faster_rcnn, seed=spec.seed), lesson.card, lesson.device.type
+    checkpoint = lesson.workdir / 'faster-rcnn.safetensors'
+    model = faster_training.train(lesson.manifest, card, options, report, device, checkpoint)
+
+    def write(folder: Path) -> str:
+        detector_graphs.write_weights(model, folder)
+        return 'Faster R-CNN proposes its own regions, which graphs do not hold: torch serves it'
+
+    facts = {'spec': dataclasses.asdict(options), 'least_side': options.short_side}
+    return Trained('faster-rcnn', lambda photo, proposals: faster_detector.detect(model, photo), write, facts)
+
+
+WAYS: dict[str, Callable[[Lesson, TrainSpec, Report], Trained]] = {
+    'rcnn': _rcnn,
+    'fast-rcnn': _fast_rcnn,
+    'faster-rcnn': _faster_rcnn,
+}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from transfer.fast_rcnn.spec import FastRcnnSpec
+from transfer.faster_rcnn.spec import FasterRcnnSpec
 from transfer.rcnn.spec import RcnnSpec
 
 
@@ -119,6 +120,7 @@ class TrainSpec:
     held_out: float = 0.3  # share of the images that a detector is measured on and does not learn from
     rcnn: RcnnSpec = field(default_factory=RcnnSpec)
     fast_rcnn: FastRcnnSpec = field(default_factory=FastRcnnSpec)
+    faster_rcnn: FasterRcnnSpec = field(default_factory=FasterRcnnSpec)
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> TrainSpec:
@@ -222,6 +224,13 @@ DETECTOR_LIMITS: dict[str, tuple[float, float]] = {
     'long_side': (64, 4000),
     'proposals': (1, 20_000),
     'cpu_proposals': (1, 20_000),
+    'proposals_train': (1, 20_000),
+    'per_image': (1, 10_000),
+    'cpu_short_side': (64, 2000),
+    'anchors': (4, 2000),
+    'ratios': (0.05, 20),
+    'reduce': (0, 4096),
+    'hidden': (1, 8192),
     'images_per_batch': (1, 16),
     'rois_per_image': (4, 2048),
     'foreground_share': (0.01, 1),
@@ -251,7 +260,7 @@ def _check_choices(spec: TrainSpec) -> None:
         if not 0 <= rate <= 10:
             raise InvalidSpec(f'the learning rate of {group} must be between 0 and 10', 'rates')
 
-    for part in ('rcnn', 'fast_rcnn'):
+    for part in ('rcnn', 'fast_rcnn', 'faster_rcnn'):
         _check_detector(part, getattr(spec, part))
 
 

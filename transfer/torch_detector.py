@@ -13,11 +13,12 @@ from torch import nn
 from transfer.artifacts import WEIGHTS, Meta
 from transfer.data.decode import Upright
 from transfer.detections import Detections, as_shares
-from transfer.detector_serving import FoundBy, fast_spec, rcnn_spec, settled, usable
+from transfer.detector_serving import FoundBy, fast_spec, faster_spec, rcnn_spec, settled, usable
 from transfer.exporting import Served
 from transfer.fast_rcnn.detector import detect
 from transfer.fast_rcnn.model import FastRcnn
 from transfer.fast_rcnn.svd import compress
+from transfer.faster_rcnn import model as faster
 from transfer.rcnn.crops import warped
 from transfer.spec import CorruptArtifact, IncompatibleArtifact, SourceCard, UnusableSource
 from transfer.zoo.architecture import Architecture
@@ -30,7 +31,7 @@ def torch_finder(folder: Path, meta: Meta, device: str) -> FoundBy:
         network = architecture(meta.architecture)
     except UnusableSource as error:
         raise IncompatibleArtifact(f'the model in {folder.name} needs the architecture {meta.architecture!r}') from error
-    find = _rcnn(folder, meta, network, device) if meta.detection['kind'] == 'rcnn' else _fast(folder, meta, network, device)
+    find = {'rcnn': _rcnn, 'fast-rcnn': _fast, 'faster-rcnn': _faster}[meta.detection['kind']](folder, meta, network, device)
     lock = threading.Lock()
 
     def one_at_a_time(photo: Upright, proposals: np.ndarray) -> Detections:
@@ -49,6 +50,14 @@ def _fast(folder: Path, meta: Meta, network: Architecture, device: str) -> Found
     model.eval().to(device)
     card = SourceCard('', meta.architecture, '', '', 2, 0, given.side, given.mean, given.std)
     return lambda photo, proposals: detect(model, photo, proposals, spec, card)
+
+
+def _faster(folder: Path, meta: Meta, network: Architecture, device: str) -> FoundBy:
+    given = meta.preprocessing
+    model = faster.build(network, network.build(2), len(meta.labels), faster_spec(meta), given.mean, given.std)
+    _fill(model, folder, meta)
+    model.eval().to(device)
+    return lambda photo, proposals: faster.detect(model, photo)
 
 
 def _rcnn(folder: Path, meta: Meta, network: Architecture, device: str) -> FoundBy:

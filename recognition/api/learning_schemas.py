@@ -52,6 +52,7 @@ class TrainingIn(Fields):
     held_out = Finite(required=False, min_value=0.1, max_value=0.9, help_text='Share of the photos a detector is measured on.')
     rcnn = serializers.DictField(required=False, help_text='Options of R-CNN: docs/detection.md.')
     fast_rcnn = serializers.DictField(required=False, help_text='Options of Fast R-CNN: docs/detection.md.')
+    faster_rcnn = serializers.DictField(required=False, help_text='Options of Faster R-CNN: docs/detection.md.')
 
 
 class Point(Fields):

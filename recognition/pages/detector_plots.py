@@ -124,8 +124,10 @@ def report_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, 
 
 def cost(report: Mapping[str, Any]) -> str:
     """What a photo costs, in words, as it was measured when the model was sealed."""
-    regions = round(report['detection']['proposals']['proposals'])
     seconds = (report['sealing'].get('milliseconds') or 1000 * report['detection']['seconds']) / 1000
+    if report['detection']['kind'] == 'faster-rcnn':
+        return f'{seconds:.1f} s of one processor core a photo. It is run by torch: 0.8 GB of memory in the web server.'
+    regions = round(report['detection']['proposals']['proposals'])
     words = f'{seconds:.1f} s of one processor core a photo for {regions:,} regions, and about 0.2 s to propose them'
     if report['detection']['kind'] == 'rcnn':
         return f'{words}. R-CNN looks at every region alone; Fast R-CNN costs a fraction of it.'

@@ -21,6 +21,7 @@ PLANS = [
 DETECTORS = [
     ('auto', 'Automatic'),
     ('fast-rcnn', 'Fast R-CNN: a photo is looked at once'),
+    ('faster-rcnn', 'Faster R-CNN: proposes its own regions; needs torch to answer'),
     ('rcnn', 'R-CNN: every region is looked at alone, slow'),
 ]
 

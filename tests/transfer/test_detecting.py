@@ -20,6 +20,7 @@ from transfer.data.detection_manifest import DetectionManifest, LabelledBox  # n
 from transfer.data.detection_splits import split, trainable  # noqa: E402
 from transfer.detector_serving import Detector  # noqa: E402
 from transfer.fast_rcnn.spec import FastRcnnSpec  # noqa: E402
+from transfer.faster_rcnn.spec import FasterRcnnSpec  # noqa: E402
 from transfer.pipeline import train  # noqa: E402
 from transfer.rcnn.spec import RcnnSpec  # noqa: E402
 from transfer.spec import CorruptArtifact, InvalidSpec, TrainingError, TrainSpec, UnreadableImage  # noqa: E402
@@ -37,6 +38,9 @@ FAST = FastRcnnSpec(
     rate=0.002,
     warm_up=5,
 )
+FASTER = FasterRcnnSpec(
+    short_side=96, long_side=160, anchors=(16, 32), reduce=16, pool=3, hidden=32, frozen_stages=0, epochs=3, rate=0.002
+)
 RCNN = RcnnSpec(cpu_proposals=60, steps=6, batch=16)
 
 
@@ -49,7 +53,9 @@ def room(tmp_path_factory):
 
 
 def spec_for(room, detector: str, **changes) -> TrainSpec:
-    return TrainSpec(sources=(room[2],), task='detection', detector=detector, fast_rcnn=FAST, rcnn=RCNN, **changes)
+    return TrainSpec(
+        sources=(room[2],), task='detection', detector=detector, fast_rcnn=FAST, faster_rcnn=FASTER, rcnn=RCNN, **changes
+    )
 
 
 def learn(room, detector: str, name: str, ears: Ears | None = None, **changes):
@@ -60,6 +66,11 @@ def learn(room, detector: str, name: str, ears: Ears | None = None, **changes):
 @pytest.fixture(scope='module')
 def fast(room):
     return learn(room, 'fast-rcnn', 'fast')
+
+
+@pytest.fixture(scope='module')
+def faster(room):
+    return learn(room, 'faster-rcnn', 'faster')
 
 
 @pytest.fixture(scope='module')
@@ -75,6 +86,14 @@ def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
     assert fast.report.accuracy == known['ap11']
     assert fast.report.interval[0] <= fast.report.accuracy <= fast.report.interval[1]
     assert json.loads(json.dumps(fast.report.to_json()))['winner'] == 'fast-rcnn'
+
+
+def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
+    assert faster.report.sealing['name'] == 'torch' and 'torch serves it' in faster.report.sealing['why_not']
+    assert (faster.report.winner, faster.report.detection['proposals']) == ('faster-rcnn', {})
+    found, photo = Detector(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    assert (photo.width, photo.height) == drawn_scenes.SIZE
+    assert ((found.boxes >= 0) & (found.boxes <= 120)).all() and set(found.labels.tolist()) <= {0, 1}
 
 
 def test_the_report_says_for_each_class_how_many_there_were(fast, room):
@@ -144,10 +163,10 @@ class Stopped(Exception):
     """Stands for a kill: nothing of the training expects it."""
 
 
-@pytest.mark.parametrize('detector', ['fast-rcnn', 'rcnn'])
+@pytest.mark.parametrize('detector', ['fast-rcnn', 'rcnn', 'faster-rcnn'])
 def test_an_interrupted_training_ends_as_an_undisturbed_one(detector, room, request, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
-    whole = request.getfixturevalue({'fast-rcnn': 'fast', 'rcnn': 'rcnn'}[detector])
+    whole = request.getfixturevalue(detector.replace('-rcnn', ''))
     counting = Ears()
     monkeypatch.setattr('transfer.progress.EVERY', 0.0)
     name = f'stopped-{detector}'
