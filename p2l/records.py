@@ -81,7 +81,7 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
     kept = [cell for cell in cells if cell['target'] in targets]
     shape = (len(targets), 1 + max(cell['seed'] for cell in kept), len(sources))
     places = [(targets.index(cell['target']), cell['seed'], sources.index(cell['source'])) for cell in kept]
-    accuracy = _array(shape, places, [cell['accuracy'] for cell in kept])
+    accuracy = _whole_seeds(_array(shape, places, [cell['accuracy'] for cell in kept]))
     steps = sorted({step for cell in kept for step in cell['seconds']})
     seen = {(targets.index(look['target']), look['seed']): look for look in looks if look['target'] in targets}
     return Evidence(
@@ -120,6 +120,14 @@ def _paired_noise(accuracy: Floats, places: list[Any], cells: list[dict[str, Any
         differing = sum(int((one ^ other).sum()) for one, other in both)
         noise[target, source] = np.sqrt(differing) / max(1, sum(len(one) for one, _ in both))
     return noise
+
+
+def _whole_seeds(accuracy: Floats) -> Floats:
+    """(targets, seeds, sources) without the seeds that not every source was run with, where another was run whole: a seed draws its
+    own images, so means over different seeds do not compare."""
+    whole = ~np.isnan(accuracy).any(2)
+    left_out = whole.any(1)[:, None] & ~whole
+    return np.asarray(np.where(left_out[:, :, None], np.nan, accuracy))
 
 
 def _array(shape: tuple[int, ...], places: list[Any], values: list[float]) -> Floats:

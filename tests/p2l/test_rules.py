@@ -79,6 +79,7 @@ def test_a_target_that_was_only_begun_is_not_compared_and_a_seed_half_run_neithe
     evidence = read(folder)
     assert evidence.table.targets == ('a', 'b')
     assert evidence.complete.tolist() == [[True, False], [True, True]]
+    assert evidence.table.mean[0].tolist() == pytest.approx([0.8, 0.7, 0.85, 0.5])  # of the whole seed alone
     assert np.isfinite([item.regret.mean for item in compare(evidence)]).all()
 
 
