@@ -52,6 +52,15 @@ def test_without_any_record_trainings_use_the_weights_of_the_publication(unlearn
     assert learned.learned() == learned.Learned(TrainSpec().weights, {}, 'no outcomes yet')
 
 
+def test_what_ships_foretells_accuracies_from_the_evaluation_of_the_documentation():
+    shipped = learned.learned()
+    assert shipped.weights == TrainSpec().weights
+    assert shipped.forecast['targets'] >= 6
+    assert 'finetunings on 6 targets' in shipped.origin
+    spec = TrainSpec.from_json(TrainSpec(weights=shipped.weights, forecast=shipped.forecast).to_json())
+    assert spec.forecast == shipped.forecast
+
+
 def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
     for name in ('d', 'e'):
         _copy_target(recorded, 'a', name)
