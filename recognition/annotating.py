@@ -176,6 +176,15 @@ def states(project: Project) -> list[tuple[uuid.UUID, State]]:
     return [(key, _state(boxed_at is not None, has_boxes)) for key, boxed_at, has_boxes in rows]
 
 
+def trainable(project: Project) -> dict[str, tuple[int, int]]:
+    """Label -> boxes to learn from, and photos that have them; difficult ones are none."""
+    there = models.Q(boxes__image__deleted_at=None, boxes__difficult=False)
+    rows = Label.objects.filter(project=project).annotate(
+        drawn=models.Count('boxes', filter=there), photos=models.Count('boxes__image', filter=there, distinct=True)
+    )
+    return {row.name: (row.drawn, row.photos) for row in rows}
+
+
 def box_counts(project: Project) -> dict[str, int]:
     """Label -> how many boxes it has on images that are not in the trash; labels without any included."""
     present = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None))

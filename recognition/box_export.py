@@ -29,6 +29,7 @@ WRITERS: dict[str, Callable[[Annotations], Iterator[tuple[str, bytes]]]] = {
     'csv': csv_table.write,
 }
 PHOTOS = {'voc': 'JPEGImages', 'coco': 'images', 'yolo': 'images', 'csv': 'images'}  # where each format looks for them
+MUTE_FOLDERS = ('images', 'jpegimages', 'labels', 'annotations')
 MANIFEST = 'manifest.json'
 
 
@@ -74,13 +75,22 @@ def zip_file(project: Project, format: str, *, photos: bool = True) -> IO[bytes]
 
 
 def names_of(project: Project) -> dict[uuid.UUID, str]:
-    """A name of its own for each image that is present: that of its file, where no other has it and it is safe to unpack."""
-    rows = list(
-        Image.objects.present().filter(project=project).order_by('created_at', 'id').values_list('id', 'name', 'digest', 'key')
-    )
-    plain = {key: _safe(name, digest, stored) for key, name, digest, stored in rows}
+    """A name of its own for each image that is present: that of its file, where no other has it and it is safe to unpack.
+
+    Folders that hold all of them are left out, and those called images or labels: other programs take the last of these in
+    a path for their own.
+    """
+    rows = list(Image.objects.present().filter(project=project).values_list('id', 'name', 'digest', 'key'))
+    lean = {key: _lean(_safe(name, digest, stored)) for key, name, digest, stored in rows}
+    around = archives.wrapper_of(lean.values())
+    plain = {key: str(PurePosixPath(path).relative_to(around)) for key, path in lean.items()}
     shared = {name for name, count in Counter(name.casefold() for name in plain.values()).items() if count > 1}
     return {key: _told_apart(plain[key], digest) if plain[key].casefold() in shared else plain[key] for key, _, digest, _ in rows}
+
+
+def _lean(path: str) -> str:
+    *folders, name = PurePosixPath(path).parts
+    return '/'.join([*(folder for folder in folders if folder.lower() not in MUTE_FOLDERS), name])
 
 
 def _safe(name: str, digest: str, stored: str) -> str:

@@ -53,14 +53,15 @@ def readiness(project: Project) -> Readiness:
 
 
 def _enough_boxes(project: Project) -> Readiness:
-    counts = annotating.box_counts(project)
+    counts = annotating.trainable(project)
     progress = annotating.progress(project)
     with_boxes = progress.labelled - progress.nothing
     missing = []
     if with_boxes < LEAST_BOXES:
         missing.append(f'Draw boxes on at least {LEAST_BOXES} photos; there are boxes on {with_boxes or "none"} so far.')
-    if counts and max(counts.values()) < LEAST_BOXES:
-        missing.append(f'Draw at least {LEAST_BOXES} boxes of one class; the largest has {max(counts.values())}.')
+    largest = max((boxes for boxes, photos in counts.values() if photos > 1), default=0)
+    if counts and largest < LEAST_BOXES:
+        missing.append(f'Draw at least {LEAST_BOXES} boxes of one class, on two photos or more; the largest has {largest}.')
     return Readiness(not missing, tuple(missing))
 
 

@@ -118,8 +118,12 @@ def _refuse_traps(text: str, name: str) -> None:
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
-    """(classes.txt, bytes), then (labels/NAME.txt, bytes) for each image; an empty file says that nothing is there."""
+    """(classes.txt, bytes) and (data.yaml, bytes) with the class names, for old programs and for new ones, then
+    (labels/NAME.txt, bytes) for each image; an empty file says that nothing is there.
+    """
     yield 'classes.txt', ''.join(f'{label}\n' for label in annotations.labels).encode()
+    data = {'path': '.', 'train': 'images', 'val': 'images', 'names': dict(enumerate(annotations.labels))}
+    yield 'data.yaml', yaml.safe_dump(data, allow_unicode=True, sort_keys=False).encode()
     numbers = {label: index for index, label in enumerate(annotations.labels)}
     for image, name in file_names(annotations.images, '.txt'):
         yield f'labels/{name}', _one(image, numbers).encode()

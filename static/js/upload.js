@@ -4,6 +4,7 @@ import { isAnnotation, isZip, wrapperOf } from './folders.js';
 
 const BATCH_FILES = 8;
 const BATCH_BYTES = 16 * 2 ** 20;
+const CHAPTER = 500; // files of boxes in one request
 const IN_FLIGHT = 3;
 const TRIES = 7;
 const FIRST_WAIT = 1000; // ms, doubled after every try
@@ -44,7 +45,7 @@ export class Upload {
     try {
       await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.work()));
       // Boxes last and together: each annotation looks for its photo, and some need the file that names the classes.
-      if (documents.length) this.queue.push(documents);
+      this.queue.push(...chapters(documents));
       await this.work();
     } finally {
       window.removeEventListener('beforeunload', warn);
@@ -269,6 +270,15 @@ function batches(items) {
     bytes += item.file.size;
   }
   return batch.length ? [...made, batch] : made;
+}
+
+// Files of boxes in requests that a server takes; the class names go along with each.
+function chapters(documents) {
+  const naming = documents.filter(({ file }) => /^(classes\.txt|obj\.names)$|\.ya?ml$/i.test(file.name));
+  const others = documents.filter((item) => !naming.includes(item));
+  const made = [];
+  for (let start = 0; start < others.length; start += CHAPTER) made.push([...naming, ...others.slice(start, start + CHAPTER)]);
+  return made.length || !naming.length ? made : [naming];
 }
 
 function size(batch) {

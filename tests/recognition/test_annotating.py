@@ -159,7 +159,7 @@ def test_a_project_is_ready_with_five_boxed_photos(alice):
     assert training.readiness(cells).missing == ('Draw boxes on at least 5 photos; there are boxes on none so far.',)
     for number in range(5):
         draw(cells, number, ('red' if number else 'white', 0, 0, 20, 20))
-    assert training.readiness(cells).missing == ('Draw at least 5 boxes of one class; the largest has 4.',)
+    assert training.readiness(cells).missing == ('Draw at least 5 boxes of one class, on two photos or more; the largest has 4.',)
     draw(cells, 5, ('red', 0, 0, 20, 20))
     assert training.readiness(cells).ready
 

@@ -206,6 +206,20 @@ def test_from_a_shell_what_is_no_set_leaves_nothing_behind(db, tmp_path):
     assert not Project.objects.exists()
 
 
+def test_the_folders_of_a_set_do_not_come_back_twice(alice):
+    cells = detection_project(alice)
+    files = [(f'set/{part}/images/{n}.jpg', n) for n, part in enumerate(['train', 'train', 'test'])]
+    add_images(cells, alice, [IncomingFile(name, lambda n=n: draw_photo(n), 1000, None) for name, n in files])
+    assert sorted(box_export.names_of(cells).values()) == ['test/2.jpg', 'train/0.jpg', 'train/1.jpg']
+    for image in Image.objects.all():
+        annotating.set_boxes(cells, image.pk, [Box('red', 1, 2, 30, 40)], version=0)
+    archive = exported(cells, 'yolo')
+    names = zipfile.ZipFile(archive).namelist()
+    assert {'images/test/2.jpg', 'labels/test/2.txt', 'data.yaml', 'classes.txt'} < set(names)
+    result = imported(detection_project(alice), archive)
+    assert (result.images, result.refused) == (3, ())
+
+
 @pytest.mark.shared
 def test_a_public_set_comes_in_whole(shared, alice):
     cells = detection_project(alice)
