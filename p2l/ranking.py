@@ -105,13 +105,21 @@ def rank(
 
 
 def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
-    """The first `count`, but at most two of one data set while others are left; what is passed over fills the end."""
+    """The first `count`, but at most two of one data set while others are left; what is passed over fills the end.
+
+    Of two or more, one is of the largest data set, in the last place if need be: likeness may mislead, and a broad source is
+    rarely far behind (docs/p2l.md).
+    """
     taken: list[Ranked] = []
     passed: list[Ranked] = []
     for item in ranked:
         same = sum(1 for other in taken if item.dataset and other.dataset == item.dataset)
         (passed if same >= PER_DATASET else taken).append(item)
-    return (taken + passed)[:count]
+    few = (taken + passed)[:count]
+    most = max((item.images for item in ranked), default=0)
+    if len(few) > 1 and all(item.images < most for item in few):
+        few[-1] = next(item for item in ranked if item.images == most)
+    return few
 
 
 def first_within_noise(hits: Sequence[NDArray[np.bool_]], scores: Sequence[float]) -> int:

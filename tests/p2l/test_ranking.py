@@ -171,3 +171,14 @@ def test_between_networks_of_one_data_set_the_better_probe_decides():
 def test_without_a_probe_nothing_is_taken():
     with pytest.raises(ValueError, match='no source was probed'):
         first_within_noise([], [])
+
+
+def test_a_source_of_the_largest_data_set_is_always_probed_as_well():
+    ranked = [ranked_as(name, images) for name, images in (('a', 10), ('b', 20), ('c', 30), ('huge', 99), ('huger', 99))]
+    assert [item.name for item in shortlist(ranked, 3)] == ['a', 'b', 'huge']
+    assert [item.name for item in shortlist(ranked, 4)] == ['a', 'b', 'c', 'huge']
+    assert [item.name for item in shortlist(ranked, 1)] == ['a']
+
+
+def ranked_as(name, images):
+    return Ranked(name, 0.0, images, 0.0, 0.0, 0.0, 1.0, True, name)
