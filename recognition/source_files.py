@@ -43,7 +43,7 @@ class Origins:
     """What an administrator says of a weights file. Empty fields are inferred where they can be."""
 
     name: str = ''  # default: the file's name
-    architecture: str = ''  # default: the one whose name the file's begins with
+    architecture: str = ''  # default: the one whose name the file's begins with, or that its tensors fit
     dataset: str = ''
     domain: str = ''
     images: int = 0  # of that data set; default: as many as images_from holds
@@ -103,7 +103,7 @@ def _add(aside: Path, shown: str, said: Origins, user: AbstractBaseUser | None) 
     row = SourceModel(
         name=said.name,
         title=said.title,
-        architecture=said.architecture,
+        architecture=found['architecture'],
         parameters=found['parameters'],
         digest=digest,
         size=aside.stat().st_size,
@@ -188,11 +188,7 @@ def _architecture(file_name: str, said: str) -> str:
         )
     stem = file_name.rpartition('.')[0]
     fitting = [name for name in ARCHITECTURE_NAMES if re.match(re.escape(name) + r'([-_.]|$)', stem)]
-    if not fitting:
-        raise InvalidInput(
-            f'The name {file_name} does not begin with an architecture: say which it is (architecture).', field='architecture'
-        )
-    return max(fitting, key=len)
+    return max(fitting, key=len, default='')  # '': recognised by the names and shapes of its tensors
 
 
 def _names_beside(path: Path) -> tuple[str, ...]:

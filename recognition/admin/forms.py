@@ -20,7 +20,7 @@ class SourceForm(forms.Form):
     )
     architecture = forms.ChoiceField(
         required=False,
-        choices=[('', 'as the file’s name begins'), *((name, name) for name in source_files.ARCHITECTURE_NAMES)],
+        choices=[('', 'found out from the file'), *((name, name) for name in source_files.ARCHITECTURE_NAMES)],
         help_text='The network that these weights belong to.',
     )
     name = forms.CharField(

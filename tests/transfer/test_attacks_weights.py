@@ -169,3 +169,13 @@ def test_a_zip_bomb_meets_the_memory_limit(tmp_path):
     finished = look_apart(tmp_path / 'w.pth', 2**30)
     assert finished.returncode == 0, finished.stderr[-300:]
     assert 'refused' in json.loads(finished.stdout)
+
+
+def test_weights_tell_their_network_by_themselves(tmp_path):
+    torch.save(architecture('resnet18').build(4).state_dict(), tmp_path / 'w.pth')
+    assert look(tmp_path / 'w.pth', '')['architecture'] == 'resnet18'
+    with pytest.raises(UnusableSource, match=r'not of lenet5: .* They fit resnet18'):
+        look(tmp_path / 'w.pth', 'lenet5')
+    torch.save({'weight': torch.zeros(3)}, tmp_path / 'w.pth')
+    with pytest.raises(UnusableSource, match='not clear: they fit no network'):
+        look(tmp_path / 'w.pth', '')

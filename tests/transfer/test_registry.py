@@ -11,6 +11,7 @@ from torchvision.models import VisionTransformer
 from transfer.spec import UnusableSource
 from transfer.zoo import families, registry, weights
 from transfer.zoo.architecture import Architecture
+from transfer.zoo.fingerprints import candidates
 
 # Above it a network is checked on the meta device only (names, shapes, parameters); its smaller siblings share its layout.
 REAL_PARAMETERS = 9_000_000
@@ -45,6 +46,7 @@ def test_every_network_answers_the_same_questions(name):
     assert len(groups) >= 4
     assert groups[-1][0] == 'head'
     assert tuple(group for group, _ in groups) == network.group_names
+    assert name in candidates(network.outline.shapes), 'run python -m transfer.zoo.fingerprints'
     assert groups[-1][1][0] is model.get_submodule(network.head_path(model)).weight
 
     with torch.inference_mode():

@@ -1,8 +1,8 @@
 """Look at a weights file in a process of its own: `python -m transfer.zoo.examine` reads a JSON request, writes a JSON answer.
 
-A file from outside may be made to eat memory or time; here it can take down only this process. Request: path, architecture,
-side (0: the usual one), memory (bytes), and to sign it: reference (a SourceCard), images_from (a folder).
-Answer: classes, parameters, side, mean, std, signature, signed_with; or refused: the reason.
+A file from outside may be made to eat memory or time; here it can take down only this process. Request: path, architecture
+('': the one that the weights fit), side (0: the usual one), memory (bytes), and to sign it: reference (a SourceCard),
+images_from (a folder). Answer: architecture, classes, parameters, side, mean, std, signature, signed_with; or refused: the reason.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ import torch
 from transfer.spec import SourceCard, TrainingError, UnusableSource
 from transfer.zoo import registry
 from transfer.zoo.architecture import Architecture
+from transfer.zoo.fingerprints import candidates
 from transfer.zoo.loading import State, fill, misfit, read_state
 from transfer.zoo.sign import evenly, image_files, sign
 
 
 def examine(request: dict[str, Any]) -> dict[str, Any]:
     """The answer to one request. Raises UnusableSource, UnreadableImage."""
-    network = registry.architecture(request['architecture'])
+    state = read_state(Path(request['path']))
+    network = registry.architecture(request['architecture'] or recognised(state))
     side = request['side'] or network.side
     _check_side(network, side)
-    model = _fitted(network, read_state(Path(request['path'])))
+    model = _fitted(network, state)
     with torch.inference_mode():
         scores = model(torch.zeros(1, 3, side, side))
     if scores.shape[1] < 2:
@@ -35,6 +37,7 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
     if not torch.isfinite(scores).all():
         raise UnusableSource('with these weights the network gives scores that are not numbers')
     answer = {
+        'architecture': network.name,
         'classes': scores.shape[1],
         'parameters': sum(parameter.numel() for parameter in model.parameters()),
         'side': side,
@@ -66,10 +69,19 @@ def _fitted(network: Architecture, state: State) -> torch.nn.Module:
         raise UnusableSource(f'{error.message}. They fit {" and ".join(others)}.') from error
 
 
+def recognised(state: State) -> str:
+    """The one architecture that these weights fit. UnusableSource when there is none, or more than one."""
+    found = fitting(state)
+    if len(found) != 1:
+        more = f'they fit {" and ".join(found)}: say which' if found else 'they fit no network that Graft knows'
+        raise UnusableSource(f'the architecture of these weights is not clear: {more}')
+    return found[0]
+
+
 def fitting(state: State) -> list[str]:
     """The architectures that these weights do fit: what to answer to someone who named the wrong one."""
     found = []
-    for name in registry.names():
+    for name in candidates(state):
         try:
             problem = misfit(registry.architecture(name), state)
         except UnusableSource:

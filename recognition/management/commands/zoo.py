@@ -113,7 +113,7 @@ def _describe_import(file: CommandParser) -> None:
     file.add_argument('file', type=Path)
     file.add_argument('--name', default='', help="default: the file's")
     file.add_argument('--title', default='', help='how people read it')
-    file.add_argument('--architecture', default='', help="default: what the file's name begins with")
+    file.add_argument('--architecture', default='', help="default: what the file's name begins with, or its tensors fit")
     file.add_argument('--dataset', default='', help='what it was trained on')
     file.add_argument('--domain', default='', help='what its images show, in a word or two')
     file.add_argument('--images', type=int, default=0, help='how many images that were')
