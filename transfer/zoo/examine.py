@@ -2,7 +2,7 @@
 
 A file from outside may be made to eat memory or time; here it can take down only this process. Request: path, architecture
 ('': the one that the weights fit), side (0: the usual one), memory (bytes), and to sign it: reference (a SourceCard),
-images_from (a folder). Answer: architecture, classes, parameters, side, mean, std, signature, signed_with; or refused: the reason.
+images_from (a folder). Answer: architecture, classes, parameters, side, mean, std, signature, signed_with; or refused: why.
 """
 
 from __future__ import annotations
