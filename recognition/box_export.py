@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, Literal, get_args
-
-from django.conf import settings
+from typing import IO, Literal, cast, get_args
 
 from recognition import annotating, archives, storage
 from recognition.errors import InvalidInput
@@ -53,25 +50,69 @@ def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool 
 
     Errors: InvalidInput (an unknown format).
     """
+    prepared = _prepare(project, format, photos)
+    for _ in _steps(prepared, target):
+        pass
+    return prepared.written
+
+
+def zip_pieces(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
+    """The same zip piece by piece, so that a set of any size begins to arrive at once and fills no disk.
+
+    Errors, before the first piece: InvalidInput.
+    """
+    sink = _Sink()
+    prepared = _prepare(project, format, photos)
+    return (sink.taken() for _ in _steps(prepared, cast(IO[bytes], sink)))
+
+
+class _Sink:
+    """A file that keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._held.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def taken(self) -> bytes:
+        held, self._held = self._held, []
+        return b''.join(held)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    written: Written
+    annotations: Annotations
+    photos: dict[str, str]  # path in the zip -> key in storage
+
+
+def _prepare(project: Project, format: str, photos: bool) -> _Prepared:
     if format not in FORMATS:
         raise InvalidInput(f'format must be one of {", ".join(FORMATS)}', field='format')
     names = names_of(project)
+    keys = dict(Image.objects.filter(project=project, deleted_at=None).values_list('id', 'key'))
+    files = {f'{PHOTOS[format]}/{name}': keys[key] for key, name in names.items() if key in keys} if photos else {}
     annotations = _annotations(project, names)
+    return _Prepared(_count(annotations, format, len(files)), annotations, files)
+
+
+def _steps(prepared: _Prepared, target: IO[bytes]) -> Iterator[None]:
+    """Writes an entry a step."""
     with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for name, data in WRITERS[format](annotations):
+        archive.writestr(MANIFEST, json.dumps(vars(prepared.written), ensure_ascii=False, indent=1))
+        for name, data in WRITERS[prepared.written.format](prepared.annotations):
             archive.writestr(name, data)
-        count = _write_photos(archive, project, names, PHOTOS[format]) if photos else 0
-        written = _count(annotations, format, count)
-        archive.writestr(MANIFEST, json.dumps(vars(written), ensure_ascii=False, indent=1))
-    return written
-
-
-def zip_file(project: Project, format: str, *, photos: bool = True) -> IO[bytes]:
-    """As write_zip, into a temporary file that is gone when it is closed."""
-    target = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115  whoever sends it closes it
-    write_zip(project, format, target, photos=photos)
-    target.seek(0)
-    return target
+            yield
+        for name, key in prepared.photos.items():
+            # Compressed already: packing them again takes long and gains nothing.
+            archive.writestr(name, storage.read(key), zipfile.ZIP_STORED)
+            yield
+    yield  # the directory at the end
 
 
 def names_of(project: Project) -> dict[uuid.UUID, str]:
@@ -118,14 +159,6 @@ def _annotated(rows: Iterable[Image], names: dict[uuid.UUID, str]) -> Iterator[A
     for row in rows:
         if name := names.get(row.pk):  # none: it came in after the names were read
             yield AnnotatedImage(name, Size(row.width, row.height), tuple(annotating.drawn_box(box) for box in row.boxes.all()))
-
-
-def _write_photos(archive: zipfile.ZipFile, project: Project, names: dict[uuid.UUID, str], folder: str) -> int:
-    keys = dict(Image.objects.filter(project=project, deleted_at=None).values_list('id', 'key'))
-    for image_id, name in names.items():
-        # Compressed already: packing them again takes long and gains nothing.
-        archive.writestr(f'{folder}/{name}', storage.read(keys[image_id]), zipfile.ZIP_STORED)
-    return len(names)
 
 
 def _count(annotations: Annotations, format: str, photos: int) -> Written:

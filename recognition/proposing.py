@@ -59,7 +59,7 @@ def expected_mistakes(found: list[Found], threshold: float) -> float:
 
 
 def _seen(model: TrainedModel, image: Image) -> tuple[float, list[Found]]:
-    cached = storage.cache_folder('proposals') / model.digest / f'{image.digest}.json'
+    cached = storage.cache_folder('proposals') / image.digest / f'{model.digest}.json'
     try:
         held = json.loads(cached.read_text())
         return held['threshold'], [Found(**box) for box in held['boxes']]

@@ -59,3 +59,4 @@ def _drop_photos(images: Iterable[Image]) -> None:
     for image in images:
         storage.delete(image.key)
         storage.delete(image.thumbnail_key)
+        storage.drop_cached('proposals', image.digest)  # what detectors saw on it

@@ -115,5 +115,10 @@ def cache_folder(name: str) -> Path:
     return folder
 
 
+def drop_cached(name: str, key: str) -> None:
+    """Delete what the local cache of that name holds under a key of its own."""
+    shutil.rmtree(Path(settings.LOCAL_CACHE) / name / key, ignore_errors=True)
+
+
 def scratch_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=settings.FILE_UPLOAD_TEMP_DIR))

@@ -35,9 +35,18 @@ class BoxSetOut(Fields):
     boxes = BoxSchema(many=True)
 
 
+class BoundedBoxes(serializers.ListField):
+    """Counted before they are looked at: checking a million boxes takes minutes."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > BOXES_PER_IMAGE:
+            raise serializers.ValidationError(f'{len(data):,} boxes; at most {BOXES_PER_IMAGE:,} are kept')
+        return super().to_internal_value(data)
+
+
 class BoxSetIn(Fields):
     version = serializers.IntegerField(min_value=0, help_text='The version that these boxes replace.')
-    boxes = serializers.ListField(child=BoxSchema(), max_length=BOXES_PER_IMAGE)
+    boxes = BoundedBoxes(child=BoxSchema(), max_length=BOXES_PER_IMAGE)
     nothing = serializers.BooleanField(default=False, help_text='With no boxes: a person looked and there is nothing.')
 
 

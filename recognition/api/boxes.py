@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 
 from django.conf import settings
-from django.http import FileResponse
+from django.http import StreamingHttpResponse
 from django.utils.text import slugify
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -61,13 +61,14 @@ class Proposals(Endpoint):
 
 class Export(Endpoint):
     @extend_schema(operation_id='export_boxes', parameters=[ExportFilter], responses=ZIP)
-    def get(self, request: Request, project_id: uuid.UUID) -> FileResponse:
+    def get(self, request: Request, project_id: uuid.UUID) -> StreamingHttpResponse:
         """A zip of the annotations, by default with the photos. manifest.json in it counts what was written."""
         project = projects.visible(self.person(), project_id)
         wanted = self.query(ExportFilter)
-        target = box_export.zip_file(project, wanted['format'], photos=wanted['photos'])
+        pieces = box_export.zip_pieces(project, wanted['format'], photos=wanted['photos'])
         name = f'{slugify(project.name) or "project"}-{wanted["format"]}.zip'
-        return FileResponse(target, as_attachment=True, filename=name, content_type='application/zip')
+        headers = {'Content-Disposition': f'attachment; filename="{name}"'}
+        return StreamingHttpResponse(pieces, content_type='application/zip', headers=headers)
 
 
 class Import(Endpoint):

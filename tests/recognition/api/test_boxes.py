@@ -65,6 +65,11 @@ def test_a_box_that_is_none_is_refused_by_its_place(program, address, change, fi
     assert program.get(address).json()['version'] == 0
 
 
+def test_far_too_many_boxes_are_counted_before_any_is_looked_at(program, address):
+    answer = program.put(address, {'version': 0, 'boxes': ['no box'] * 100_000})
+    assert refused(answer, 422, 'invalid', 'boxes') and '100,000 boxes' in answer.json()['message']
+
+
 def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
     program.put(address, {'version': 0, 'boxes': [], 'nothing': True})
     left = program.get(f'/api/v1/projects/{cells.pk}/images?labelled=false').json()['results']
