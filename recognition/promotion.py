@@ -65,6 +65,7 @@ def withdraw(model: TrainedModel, user: AbstractBaseUser) -> None:
     row = offered(model)
     if row is None:
         raise NotFound('This model is not offered as a source.')
+    _agree(row, False, user)
     zoo.remove(row.name, user)
 
 

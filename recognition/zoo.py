@@ -14,6 +14,7 @@ from django.utils import timezone
 from recognition import audit, storage
 from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
 from recognition.models import Job, Project, SourceModel, TrainedModel
+from recognition.models.project import Role
 from recognition.models.source_model import Origin, SourceModelQuerySet
 from transfer.spec import SourceCard, UnusableSource
 from transfer.zoo.weights import StarterCard, file_digest, parameter_count, starter_cards
@@ -140,11 +141,17 @@ def retire(name: str, user: AbstractBaseUser | None = None) -> None:
 
 
 def restore(name: str, user: AbstractBaseUser | None = None) -> None:
-    """A retired or removed source may be used again, if it was approved. Errors: NotFound."""
+    """A retired or removed source may be used again, if it was approved. Errors: NotFound, Conflict (its owner withdrew it)."""
     row = find(name)
+    if row.project is not None and row.removed_by_id is not None and _owns(row.removed_by_id, row.project):
+        raise Conflict(f'{name} was withdrawn by an owner of its project, who may offer it again.')
     out = SourceModel.objects.filter(pk=row.pk).exclude(retired_at=None, removed_at=None)
     if out.update(retired_at=None, retired_by=None, removed_at=None, removed_by=None):
         audit.record(user, 'restore source', row.name)
+
+
+def _owns(user_id: int, project: Project) -> bool:
+    return project.memberships.filter(user_id=user_id, role=Role.OWNER).exists()
 
 
 def remove(name: str, user: AbstractBaseUser | None = None) -> bool:

@@ -120,6 +120,8 @@ class TestOffer:
         assert (names(alice), names(charlie), weights.exists()) == ([], [], True)  # a model's record names it
         with pytest.raises(NotFound):
             promotion.withdraw(model, alice)
+        with pytest.raises(Conflict, match='withdrawn by an owner'):
+            zoo.restore('flowers')  # an administrator cannot undo that
         row = promotion.offer(model, Offer(share=False), alice)
         assert (row.standing, row.shared_at, names(charlie)) == ('offered', None, [])
 
