@@ -80,7 +80,7 @@ def learn(outcomes: Outcomes) -> Forecaster:
     predicted = np.full(len(outcomes.target), np.nan)
     for target in targets:
         apart = outcomes.target == target
-        model = _regress(_rows(outcomes, ~apart))
+        model = _regress(chosen_rows(outcomes, ~apart))
         predicted[apart] = model.predict(_features(outcomes)[apart])
         residuals[apart] = _truth(outcomes)[apart] - predicted[apart]
     noise = _expected_deviation(predicted, outcomes.images, outcomes.held, 0.0) ** 2
@@ -104,7 +104,7 @@ def held_out_hits(outcomes: Outcomes) -> tuple[NDArray[np.bool_], Floats]:
     """For every row, whether the interval learned without its target covers its accuracy, and how wide it is: (k,) each."""
     hits, widths = np.zeros(len(outcomes.target), dtype=bool), np.zeros(len(outcomes.target))
     for target in np.unique(outcomes.target):
-        forecaster = learn(_rows(outcomes, outcomes.target != target))
+        forecaster = learn(chosen_rows(outcomes, outcomes.target != target))
         for row in np.flatnonzero(outcomes.target == target):
             said = forecaster.expect(
                 float(outcomes.probe[row]), float(outcomes.images[row]), float(outcomes.score[row]), float(outcomes.held[row])
@@ -146,5 +146,5 @@ def _regress(outcomes: Outcomes) -> Ridge:
     return Ridge(alpha=PENALTY).fit(_features(outcomes), _truth(outcomes))
 
 
-def _rows(outcomes: Outcomes, mask: NDArray[np.bool_]) -> Outcomes:
+def chosen_rows(outcomes: Outcomes, mask: NDArray[np.bool_]) -> Outcomes:
     return Outcomes(**{field.name: getattr(outcomes, field.name)[mask] for field in fields(Outcomes)})

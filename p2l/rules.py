@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from p2l.evaluation import Judgement, costs, judge, largest, static
-from p2l.forecast import Outcomes
+from p2l.forecast import LEAST_TARGETS, Outcomes, chosen_rows, learn
 from p2l.ranking import Candidate, Ranked, first_within_noise, rank, shortlist
 from p2l.records import Evidence
 from p2l.scores import DIVERGENCES, WEIGHTS, divergences, earth_movers_distance, similarity_scores, size_scores
@@ -39,10 +39,12 @@ def compare(evidence: Evidence, count: int = SHORTLIST) -> list[Judgement]:
     for kind in DIVERGENCES:
         rules.append((NAMES[kind], similarity(evidence, kind), looking))
     kl, size = similarity(evidence, 'kl'), sizes(evidence)
+    few, spent = shortlisted(evidence, count)
     rules += [
         (f'P2L {WEIGHTS[0]:g} : {WEIGHTS[1]:g}', WEIGHTS[0] * kl + WEIGHTS[1] * size, looking),
         ('P2L fitted on the other targets', held_out_scores(kl, size, table), looking),
-        (f'P2L, shortlist of {count}, probe', *shortlisted(evidence, count)),
+        (f'P2L, shortlist of {count}, probe', few, spent),
+        *((f'highest expected accuracy of {count}', scores, spent) for scores in foretold(evidence, few, count)),
         ('probe of every source', evidence.measures['probe'], probing),
         ('LogME', evidence.measures['logme'], _cost(evidence, 'features', 'logme')),
         ('k-NN', evidence.measures['knn'], _cost(evidence, 'features', 'knn')),
@@ -128,6 +130,22 @@ def outcomes(evidence: Evidence, weights: tuple[float, float] = WEIGHTS) -> Outc
         seed=seed,
         source=source,
     )
+
+
+def foretold(evidence: Evidence, few: Floats, count: int) -> list[Floats]:
+    """Of the first `count` of each shortlist (`few`, scores) the expected accuracy, learned without the target; nothing where
+    too few other targets are recorded."""
+    rows = outcomes(evidence)
+    if len(evidence.table.targets) <= LEAST_TARGETS:
+        return []
+    scores = np.full(few.shape, np.nan)
+    for target in np.unique(rows.target):
+        forecaster = learn(chosen_rows(rows, rows.target != target))
+        for row in np.flatnonzero(rows.target == target):
+            key = target, rows.seed[row], rows.source[row]
+            if few[key] > -count:  # what was not probed stands behind, NaN where the seed was not run whole
+                scores[key] = forecaster.expect(rows.probe[row], rows.images[row], rows.score[row]).middle
+    return [scores]
 
 
 def exhaustive(evidence: Evidence) -> Floats:

@@ -6,7 +6,7 @@ import pytest
 from p2l.evaluation import by_name
 from p2l.records import read, signed_only
 from p2l.rules import compare, exhaustive, generic, shortlisted, similarity
-from tests.p2l.recorded import write_evaluation
+from tests.p2l.recorded import copy_target, write_evaluation
 
 
 @pytest.fixture
@@ -104,3 +104,12 @@ def test_among_the_signed_sources_divergences_know_every_candidate(evidence):
     found = by_name(compare(signed))
     assert found['KL(target || source) only'].by_target[:2] == pytest.approx((0, 0))
     assert signed_only(signed) is None
+
+
+def test_with_five_targets_the_expected_accuracy_is_a_rule_of_its_own(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation')
+    for new in ('d', 'e'):
+        copy_target(folder, 'a', new)
+    found = by_name(compare(read(folder)))['highest expected accuracy of 3']
+    assert found.share == pytest.approx(2.5 / 40)
+    assert found.by_target[0] == pytest.approx(0)  # probes of the hand-written record point at the best

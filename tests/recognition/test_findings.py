@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
@@ -10,7 +9,7 @@ from django.core.management import CommandError, call_command
 from recognition import findings, learned
 from recognition.errors import InvalidInput
 from tests.conftest import draw_photo
-from tests.p2l.recorded import write_evaluation
+from tests.p2l.recorded import copy_target, write_evaluation
 from tests.recognition.test_zoo import write_card
 from transfer.spec import TrainSpec
 
@@ -63,7 +62,7 @@ def test_what_ships_foretells_accuracies_from_the_evaluation_of_the_documentatio
 
 def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
     for name in ('d', 'e'):
-        _copy_target(recorded, 'a', name)
+        copy_target(recorded, 'a', name)
     found = findings.fit(recorded)
     kept = learned.learned()
     assert kept.weights == found.after
@@ -79,7 +78,7 @@ def test_too_few_targets_foretell_nothing_and_keep_nothing(recorded, unlearned):
 
 def test_weights_that_do_not_lower_the_regret_stay(recorded, unlearned, capsys):
     for name in ('d', 'e'):
-        _copy_target(recorded, 'a', name)
+        copy_target(recorded, 'a', name)
     found = findings.fit(recorded, keep=recorded / 'learned.json')
     assert found.changed == (found.regret_after < found.regret_before - 1e-9)
     assert (found.after == found.before) or found.changed
@@ -91,12 +90,6 @@ def test_weights_that_do_not_lower_the_regret_stay(recorded, unlearned, capsys):
 def test_an_unknown_divergence_is_told_at_start(settings):
     settings.P2L_DIVERGENCE = 'euclid'
     assert 'graft.E003' in [message.id for message in run_checks()]
-
-
-def _copy_target(folder: Path, old: str, new: str) -> None:
-    for path in [*(folder / 'cells').glob(f'{old}--*'), *(folder / 'looks').glob(f'{old}--*')]:
-        values = json.loads(path.read_text()) | {'target': new}
-        (path.parent / path.name.replace(f'{old}--', f'{new}--', 1)).write_text(json.dumps(values))
 
 
 @pytest.fixture
