@@ -58,7 +58,8 @@ class Command(BaseCommand):
         rows: list[tuple[str, ...]] = [
             ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNED', 'STATE')
         ]
-        rows += [_row(source) for source in SourceModel.objects.all()]
+        reference = zoo.reference_digest()
+        rows += [_row(source, reference) for source in SourceModel.objects.all()]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
         lines = ('  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
         return '\n'.join(lines) if len(rows) > 1 else 'The zoo is empty; `manage.py zoo sync` registers the starter zoo.'
@@ -123,7 +124,7 @@ def _describe_import(file: CommandParser) -> None:
     file.add_argument('--images-from', type=Path, help="a folder of the source's own images, for its P2L signature")
 
 
-def _row(source: SourceModel) -> tuple[str, ...]:
+def _row(source: SourceModel, reference: str) -> tuple[str, ...]:
     numbers = (str(source.side), str(source.classes), str(source.images))
     usable = source.standing == 'usable'
     state = source.standing if not usable or Path(source.weights).is_file() else 'missing'
@@ -133,6 +134,6 @@ def _row(source: SourceModel) -> tuple[str, ...]:
         *numbers,
         source.dataset,
         source.origin,
-        'yes' if source.signatures else 'no',
+        'yes' if reference in source.signatures else 'no',
         state,
     )
