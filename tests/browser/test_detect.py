@@ -1,0 +1,46 @@
+"""Trying a detector in a real browser: boxes lie over the photo, and the list beside it points at them."""
+
+from __future__ import annotations
+
+import pytest
+
+from recognition import storage
+from recognition.models import TrainedModel
+from recognition.models.project import Task
+from tests import sealed_detector
+from tests.conftest import draw_photo
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def detector(project, tmp_path):
+    digest = sealed_detector.seal(tmp_path / 'detector')
+    project.task = Task.DETECTION
+    project.save()
+    storage.publish_artifact(tmp_path / 'detector', f'{project.pk}/detector')
+    return TrainedModel.objects.create(
+        project=project,
+        task=Task.DETECTION,
+        version=1,
+        artifact=f'{project.pk}/detector',
+        digest=digest,
+        labels=list(sealed_detector.LABELS),
+        images=10,
+    )
+
+
+@pytest.mark.parametrize('width', [1280, 360])
+def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(page_of, alice, detector, tmp_path, width):
+    (tmp_path / 'photo.jpg').write_bytes(draw_photo(3, side=96))
+    page = page_of(alice, width=width)
+    page.goto(f'/projects/{detector.project_id}/')
+    page.set_input_files('#try-file', str(tmp_path / 'photo.jpg'))
+    page.locator('#objects li').first.wait_for()
+    boxes, entries = page.locator('.looked g'), page.locator('#objects li')
+    assert boxes.count() == entries.count() > 0
+    assert page.locator('.looked svg').get_attribute('viewBox') == '0 0 96 96'
+    assert not page.locator('#try .shown').is_visible()
+    entries.first.hover()
+    assert page.locator('.looked g.chosen').get_attribute('data-object') == '0'
+    assert page.evaluate('document.documentElement.scrollWidth') <= width
