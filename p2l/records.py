@@ -125,9 +125,12 @@ def _paired_noise(accuracy: Floats, places: list[Any], cells: list[dict[str, Any
 def _whole_seeds(accuracy: Floats) -> Floats:
     """(targets, seeds, sources) without the seeds that not every source was run with, where another was run whole: a seed draws
     its own images, so means over different seeds do not compare."""
-    whole = np.asarray(~np.isnan(accuracy).any(2))
-    left_out = whole.any(1)[:, None] & ~whole
-    return np.asarray(np.where(left_out[:, :, None], np.nan, accuracy))
+    found = accuracy.copy()
+    for target in found:
+        broken = np.asarray(np.isnan(target).any(1))
+        if not broken.all():
+            target[broken] = np.nan
+    return found
 
 
 def _array(shape: tuple[int, ...], places: list[Any], values: list[float]) -> Floats:

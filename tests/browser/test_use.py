@@ -97,9 +97,10 @@ def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(page_o
     page.goto(f'/projects/{project.pk}/')
     page.get_by_text('It is next.').wait_for()
     job.claim('worker one')
-    progress = Progress('finetune', 0.5, 'Epoch 3 of 10', 3, 10, 0.4321, 0.75, 42.0)
+    progress = Progress('finetune', 0.5, 'Epoch 3 of 10', 3, 10, 0.4321, 0.75, 42.0, 'Expected accuracy 0.87 to 0.94.')
     job.beat(job.attempt, progress=progress.__dict__, curve=[{'epoch': n, 'loss': 1 / n, 'accuracy': 0.2 * n} for n in (1, 2, 3)])
     page.get_by_text('Epoch 3 of 10 · loss 0.432').wait_for()
+    assert page.locator('#live .expected').inner_text() == 'Expected accuracy 0.87 to 0.94.'
     assert page.locator('#live .figures').inner_text().split('\n') == ['Epoch', '3 of 10', 'Right', '75.0 %', 'Left', '42 s']
     assert page.locator('#live .curve .line').get_attribute('points').count(',') == 3
     publish_version(project, artifact, 1, provisional=True, job=job)
