@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,9 +74,9 @@ def signed_only(evidence: Evidence) -> Evidence | None:
 
 def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dict[str, Any]]) -> Evidence:
     sources = tuple(sorted({cell['source'] for cell in cells}))
-    counts = {name: len({cell['source'] for cell in cells if cell['target'] == name}) for name in {c['target'] for c in cells}}
+    counts = Counter((cell['target'], cell['seed']) for cell in cells)
     # A target that a running evaluation has only begun cannot be compared yet.
-    targets = tuple(sorted(name for name, count in counts.items() if count == len(sources)))
+    targets = tuple(sorted({name for (name, _), count in counts.items() if count == len(sources)}))
     if not targets or len(sources) < 2:
         raise ValueError('No target has been tried with every source yet, of at least two.')
     kept = [cell for cell in cells if cell['target'] in targets]

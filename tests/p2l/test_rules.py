@@ -83,6 +83,11 @@ def test_a_target_that_was_only_begun_is_not_compared_and_a_seed_half_run_neithe
     assert np.isfinite([item.regret.mean for item in compare(evidence)]).all()
 
 
+def test_a_target_of_which_no_seed_was_run_whole_is_not_compared(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation', left_out={('c', 'huge', 0), ('c', 'near-a', 1)})
+    assert read(folder).table.targets == ('a', 'b')
+
+
 def test_an_empty_folder_holds_nothing_to_compare(tmp_path):
     with pytest.raises(ValueError, match='holds no evaluation'):
         read(tmp_path)
