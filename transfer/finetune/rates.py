@@ -18,8 +18,8 @@ BODY_RATE = 3e-4  # of the group behind the head
 FALL = 0.7  # each group further in learns at this share of the rate of the one behind it
 # Share of the body's parameters, counted from its end by whole stages, that a plan lets learn: `last` takes one stage.
 DEPTHS = {'last': 0.01, 'several': 0.9, 'all': 1.0}
-# About how many optimiser steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91 with 60;
-# with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
+# About how many optimiser steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91
+# with 60; with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
 STEPS = {'last': 80, 'several': 150, 'all': 150}
 # Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G, ViT-B/16 at 224 11 G.
 LIGHT = 0.15e9  # a heavier network takes fewer steps (SPARING): 250 photos on ResNet-18 are three minutes of two cores even so
