@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import weightedtau
 
 from p2l.signatures import Floats
 
@@ -190,6 +189,8 @@ def _least_of(tops: NDArray[np.int64], lost: Floats, scored: NDArray[np.bool_]) 
 
 def _tau(scores: Floats, accuracy: Floats) -> float:
     """Weighted Kendall tau (Vigna 2015), mean over the seeds' scores (r, s); what has no score stands last."""
+    from scipy.stats import weightedtau  # takes a second to load, which `zoo list` should not pay
+
     known = ~np.isnan(accuracy)
     values = []
     for row in scores:

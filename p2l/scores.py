@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linprog
 
 from p2l.signatures import Floats, Look, log_signatures, signature
 
@@ -78,6 +77,8 @@ def earth_movers_distance(a: Look, b: Look) -> float:
 
     In units of the features, from 0; symmetric. The paper's similarity is exp(-GAMMA * distance), which orders alike.
     """
+    from scipy.optimize import linprog  # half a second to load, for this one divergence
+
     squares = (a.means**2).sum(1)[:, None] + (b.means**2).sum(1) - 2 * a.means @ b.means.T
     ground = np.sqrt(np.maximum(squares, 0.0))
     rows, columns = ground.shape
