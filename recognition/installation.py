@@ -16,14 +16,14 @@ def prepare() -> list[str]:
     call_command('collectstatic', interactive=False, verbosity=0)
     names = zoo.sync_starter()
     lines = [f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.']
-    lines += _sign_what_lacks_it()
+    lines += sign_what_lacks_it()
     administrator, password = accounts.ensure_administrator()
     if password is not None:
         lines += [f'Sign in as {administrator.get_username()} with the password {password} (it is shown only this once).']
     return lines
 
 
-def _sign_what_lacks_it() -> list[str]:
+def sign_what_lacks_it() -> list[str]:
     """After a change of the reference model the zoo is signed anew, by jobs."""
     try:
         begun = signing.sign_all(None)

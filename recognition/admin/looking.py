@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from recognition.errors import GraftError
 
@@ -21,6 +21,10 @@ class Looking(admin.ModelAdmin):
     """Rows are looked at; they are made and changed elsewhere. Actions need the right to change the model."""
 
     list_per_page = 50
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        plural = str(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {'title': plural[:1].upper() + plural[1:], **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

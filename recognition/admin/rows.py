@@ -30,19 +30,7 @@ class JobEventLines(Lines):
 
 @admin.register(Job)
 class JobAdmin(Looking):
-    list_display = (
-        'id',
-        'kind',
-        'subject',
-        'state',
-        'queue',
-        'worker',
-        'attempt',
-        'created_by',
-        'created_at',
-        'finished_at',
-        'error_code',
-    )
+    list_display = ('subject', 'kind', 'state', 'created_by', 'created_at', 'finished_at', 'attempt', 'queue', 'error_code')
     list_filter = ('state', 'queue', 'kind', 'error_code')
     list_select_related = ('project', 'created_by')
     date_hierarchy = 'created_at'

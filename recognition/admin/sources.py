@@ -92,7 +92,7 @@ class SourceModelAdmin(EvidencePages, SigningPages):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.look_up()
-        return super().changelist_view(request, {'title': 'Source models', **(extra_context or {})})
+        return super().changelist_view(request, extra_context)
 
     def record_of(self, row: SourceModel) -> TrackRecord:
         return self.records.get(row.name, NOTHING)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from safetensors.torch import save_file
 
-from recognition import archives, signing, storage, training
+from recognition import archives, installation, signing, storage, training
 from recognition.errors import Conflict, InvalidInput, NotReady
 from recognition.models import Job, SourceModel
 from recognition.models.job import State
@@ -239,3 +239,11 @@ class TestPage:
         for name in ('sign', 'sign_again', 'stop_signing'):
             assert client.post(self.at(name, source)).status_code == 403
             assert client.get(self.at(name, source)).status_code == 405
+
+
+def test_a_server_that_starts_signs_what_lacks_a_signature_under_its_reference(source, settings):
+    SourceModel.objects.filter(pk=source.pk).update(image_archive='zoo/kept.zip')
+    assert installation.sign_what_lacks_it() == ['1 source models are signed under the reference model by a worker.']
+    assert installation.sign_what_lacks_it() == []  # it is under way
+    settings.P2L_REFERENCE = 'nowhere'
+    assert "lacks the reference model 'nowhere'" in installation.sign_what_lacks_it()[0]
