@@ -53,7 +53,9 @@ def running_pid(Job):
 
 def kill_at_random(Job, project, people, chance, kills, workers):
     killed = {'parent': 0, 'child': 0}
-    for _ in range(kills):
+    for _ in range(3 * kills):
+        if sum(killed.values()) == kills:
+            break
         if Job.objects.filter(state='queued').count() < WAITING:
             queue_jobs(Job, project, people, WAITING)
         child = wait_for('a running job', lambda: running_pid(Job))
@@ -68,7 +70,7 @@ def kill_at_random(Job, project, people, chance, kills, workers):
             try:
                 os.kill(child, signal.SIGKILL)
             except ProcessLookupError:
-                killed[victim] -= 1  # the job's process had come to its end
+                killed[victim] -= 1  # the job's process had come to its end: this one does not count
     return killed
 
 
