@@ -21,6 +21,7 @@ from recognition.models.source_model import Origin
 from transfer import artifacts
 from transfer.artifacts import Meta
 from transfer.spec import ArtifactError
+from transfer.zoo.weights import LINEAR_HEAD
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,13 @@ def offered(model: TrainedModel) -> SourceModel | None:
 def offer(model: TrainedModel, said: Offer, user: AbstractBaseUser) -> SourceModel:
     """Offer a finished model as a source; offered again, only the consent to share is changed.
 
-    Errors: Conflict (not finished; the name is taken), InvalidInput (a detector; a name's letters; a network whose head is not
-    its family's own), ModelUnavailable (its artifact is damaged).
+    Errors: Conflict (not finished; the name is taken), InvalidInput (a detector; a name's letters), ModelUnavailable (its
+    artifact is damaged).
     """
     _check_finished(model)
     row = SourceModel.objects.filter(model=model).first()
     if row is None:
         meta = _sealed(model)
-        _check_head(meta)
         weights = storage.artifact_folder(model.artifact) / artifacts.WEIGHTS
         row = source_files.import_source(weights, _origins(model, meta, said), user)
         audit.record(user, 'offer source', f'{row.name} from model {model.pk}')
@@ -85,10 +85,10 @@ def _check_finished(model: TrainedModel) -> None:
         raise InvalidInput('Only a classifier can be a source.')
 
 
-def _check_head(meta: Meta) -> None:
-    """Architecture.replace_head gives these a layer where the family has a convolution, so nothing else could load them."""
-    if meta.architecture.startswith('squeezenet'):
-        raise InvalidInput('A SqueezeNet finetuned here cannot be a source: its head is not the one of its family.')
+def _architecture(meta: Meta) -> str:
+    """Architecture.replace_head gives SqueezeNet a layer where its family has a convolution; the others keep their form."""
+    changed = meta.architecture.startswith('squeezenet') and not meta.architecture.endswith(LINEAR_HEAD)
+    return meta.architecture + LINEAR_HEAD if changed else meta.architecture
 
 
 def _sealed(model: TrainedModel) -> Meta:
@@ -105,7 +105,7 @@ def _origins(model: TrainedModel, meta: Meta, said: Offer) -> source_files.Origi
     known = model.report.get('signature') or {}
     return source_files.Origins(
         name=said.name or _free_name(model),
-        architecture=meta.architecture,
+        architecture=_architecture(meta),
         # The same for all models of a project: a shortlist takes two of one data set at most. It tells no name.
         dataset=f'photos of project {str(model.project_id)[:8]}',
         domain=said.domain,

@@ -23,7 +23,7 @@ from recognition import apart, audit, naming, zoo
 from recognition.errors import Conflict, InvalidInput, TooLarge
 from recognition.models import SourceModel, TrainedModel
 from recognition.models.source_model import Origin
-from transfer.zoo.weights import ARCHITECTURE_NAMES, TIMM_PREFIX, file_digest
+from transfer.zoo.weights import ARCHITECTURE_NAMES, LINEAR_HEAD, TIMM_PREFIX, file_digest
 
 __all__ = ['ARCHITECTURE_NAMES', 'Origins', 'add_upload', 'class_names_in', 'import_source', 'read_class_names', 'register']
 
@@ -180,7 +180,7 @@ def free_name(wanted: str) -> str:
 
 
 def _architecture(file_name: str, said: str) -> str:
-    if said in ARCHITECTURE_NAMES or said.startswith(TIMM_PREFIX):
+    if said.removesuffix(LINEAR_HEAD) in ARCHITECTURE_NAMES or said.startswith(TIMM_PREFIX):
         return said
     if said:
         raise InvalidInput(

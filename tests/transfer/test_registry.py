@@ -147,3 +147,17 @@ def test_training_the_suffix_on_cached_activations_trains_the_network_itself():
 def test_no_torch_is_needed_to_list_names_and_read_headers():
     code = 'import sys; import transfer.zoo.weights; sys.exit("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_a_squeezenet_as_finetuning_leaves_it_is_a_network_too():
+    base, network = registry.architecture('squeezenet1_1'), registry.architecture('squeezenet1_1+linear')
+    model = base.build(5)
+    base.replace_head(model, 2)
+    other = network.build(2)
+    other.load_state_dict(model.state_dict())
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(other.eval()(images), model.eval()(images))
+    network.replace_head(other, 7)
+    assert other(images).shape == (1, 7)
+    assert network.group_names == base.group_names and network.name not in registry.names()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import torchvision
@@ -13,7 +14,7 @@ from torchvision.models import get_model, get_model_weights
 from transfer.spec import UnusableSource
 from transfer.zoo import families, lenet, timm_networks
 from transfer.zoo.architecture import Architecture, Layout
-from transfer.zoo.weights import TIMM_PREFIX
+from transfer.zoo.weights import LINEAR_HEAD, TIMM_PREFIX
 
 ARCHITECTURES: dict[str, Architecture] = {}
 
@@ -61,9 +62,24 @@ def architecture(name: str) -> Architecture:
     """The network of that name; UnusableSource naming it where there is none."""
     if name.startswith(TIMM_PREFIX):
         return timm_networks.architecture(name)
+    if name.endswith(LINEAR_HEAD):
+        return _with_linear_head(name)
     if name not in ARCHITECTURES:
         raise UnusableSource(f'there is no architecture {name!r}; `manage.py zoo list --architectures` names them all')
     return ARCHITECTURES[name]
+
+
+@cache
+def _with_linear_head(name: str) -> Architecture:
+    """A network as replace_head leaves it, where that is not the form of its family (SqueezeNet): our own models as sources."""
+    base = architecture(name.removesuffix(LINEAR_HEAD))
+
+    def build(classes: int) -> nn.Module:
+        model = base.build(classes)
+        base.replace_head(model, classes)
+        return model
+
+    return replace(base, name=name, builder=build)
 
 
 def names() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from transfer.spec import UnusableSource
 
 STARTER = Path(__file__).parent / 'starter'
+LINEAR_HEAD = '+linear'  # of an architecture's name: with the head that finetuning gives it
 TIMM_PREFIX = 'timm/'  # of the architectures that an optional package builds
 MAX_HEADER = 100_000_000  # bytes: the limit of the safetensors format itself
 
