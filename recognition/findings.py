@@ -22,6 +22,9 @@ from recognition import audit
 from recognition.errors import InvalidInput
 from recognition.learned import home, learned
 
+OURS = 'shortlist'  # in the name of the rule that trainings follow
+SIMPLE = ('random', 'largest', 'generic', 'static')
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -41,6 +44,7 @@ def conclude(folder: Path) -> dict[str, Any]:
     InvalidInput when the folder holds too little to compare anything.
     """
     evidence = _read(folder)
+    compared = rules.compare(evidence)
     result = {
         'made_at': timezone.now().isoformat(timespec='seconds'),
         'folder': str(folder),
@@ -48,7 +52,8 @@ def conclude(folder: Path) -> dict[str, Any]:
         'targets': _targets(evidence),
         'sources': _sources(evidence),
         'accuracy': _rounded(evidence.table.mean),
-        'rules': _rules(evidence),
+        'rules': _as_json(compared),
+        'ahead_of': _ahead_of(compared),
         'signed': _among_signed(evidence),
         'exhaustive_seconds': float(rules.exhaustive(evidence).mean()),
         'forecast': _foretold(evidence),
@@ -91,14 +96,21 @@ def _fit(evidence: records.Evidence, used: tuple[float, float]) -> weights.Fit:
     return weights.fit(rules.similarity(evidence, 'kl'), rules.sizes(evidence), evidence.table, used)
 
 
-def _rules(evidence: records.Evidence) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(rule) | {'by_target': list(rule.by_target)} for rule in rules.compare(evidence)]
+def _as_json(compared: list[evaluation.Judgement]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(rule) | {'by_target': list(rule.by_target)} for rule in compared]
+
+
+def _ahead_of(compared: list[evaluation.Judgement]) -> list[dict[str, Any]]:
+    """By how much accuracy the product's rule picks better than the simple ones, on the same targets."""
+    ours = next(rule for rule in compared if OURS in rule.name)
+    simple = [rule for rule in compared if rule.name.startswith(SIMPLE)]
+    return [{'name': rule.name, **dataclasses.asdict(evaluation.difference(ours, rule))} for rule in simple]
 
 
 def _among_signed(evidence: records.Evidence) -> dict[str, Any] | None:
     """The same comparison among the sources that have a signature: only there do divergences know every candidate."""
     signed = records.signed_only(evidence)
-    return {'sources': list(signed.table.sources), 'rules': _rules(signed)} if signed else None
+    return {'sources': list(signed.table.sources), 'rules': _as_json(rules.compare(signed))} if signed else None
 
 
 def _targets(evidence: records.Evidence) -> list[dict[str, Any]]:

@@ -58,6 +58,10 @@ def table(result: Mapping[str, Any]) -> str:
     lines = _lines(result['rules'])
     if signed := result['signed']:
         lines += ['', f'Among the {len(signed["sources"])} sources with a signature:', *_lines(signed['rules']), '']
+    ahead = ', '.join(
+        f'{row["mean"]:+.3f} ({row["low"]:+.3f} to {row["high"]:+.3f}) over {row["name"]}' for row in result['ahead_of']
+    )
+    lines.append(f'Accuracy gained by shortlist and probe, on the same targets: {ahead}')
     seeds = ', '.join(f'{target["name"]} ({target["seeds"]})' for target in result['targets'])
     lines.append(f'{len(result["sources"])} sources on {len(result["targets"])} targets (seeds): {seeds}')
     foretold = result['forecast']

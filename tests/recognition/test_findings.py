@@ -34,6 +34,12 @@ def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(r
     assert [target['name'] for target in result['targets']] == ['a', 'b', 'c']
     assert result['accuracy'][0] == pytest.approx([0.805, 0.705, 0.855, 0.505])
     assert {rule['name'] for rule in result['rules']} >= {'random', 'oracle', 'P2L 1.5 : 1', 'LEEP'}
+    assert [row['name'] for row in result['ahead_of']] == [
+        'random',
+        'largest source',
+        'generic (huge)',
+        'static (best elsewhere)',
+    ]
     assert result['signed']['sources'] == ['near-a', 'near-b']
     assert result['forecast'] is None  # three targets are too few to leave one out and learn from the others
 
