@@ -99,7 +99,8 @@ export class Easel {
   // Letting go is not heard from here: the library tells of it late, when another box may be picked already.
   chosen(annotations) {
     const id = annotations[0]?.id;
-    if (!this.quiet && id !== this.picked && this.boxes.some((box) => box.id === id)) this.told.onPicked(id);
+    const known = id === this.picked && this.handles;
+    if (!this.quiet && !known && this.boxes.some((box) => box.id === id)) this.told.onPicked(id);
   }
 
   corners({ target: { selector: { geometry } } }) {
@@ -151,6 +152,10 @@ export class Easel {
 
   pointerDown(event) {
     if (!this.annotator || event.button > 0) return;
+    if (this.stage.classList.contains('hand')) {
+      if (event.pointerType === 'mouse') this.grip = event; // fingers scroll by themselves
+      return;
+    }
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size === 2) {
       event.stopPropagation();
@@ -176,7 +181,7 @@ export class Easel {
 
   pointerUp(event) {
     this.pointers.delete(event.pointerId);
-    this.gap = null;
+    this.gap = this.grip = null;
     if (this.press && this.picked && this.isClickBeside(event)) this.told.onPicked(null);
     this.press = null;
     const changed = this.dirty;
@@ -195,6 +200,10 @@ export class Easel {
 
   // Two fingers move and zoom.
   pinch(event) {
+    if (this.grip) {
+      this.stage.scrollBy(this.grip.clientX - event.clientX, this.grip.clientY - event.clientY);
+      this.grip = event;
+    }
     if (!this.pointers.has(event.pointerId)) return;
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size !== 2) return;

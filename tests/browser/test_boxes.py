@@ -81,6 +81,11 @@ def test_boxes_are_drawn_moved_resized_named_and_undone_with_the_mouse(page_of, 
         page.get_by_role('button', name='Undo').click()
     assert saved(page, cells, ('red', 7, 8, 25, 26), corner)
     page.get_by_role('button', name='Redo').click()
+    for name in ('Zoom in', 'Zoom in', 'Move'):
+        page.get_by_role('button', name=name, exact=True).click()
+    before = page.locator('#stage').evaluate('stage => stage.scrollTop')
+    drag(page, (24, 24), (24, 20))
+    assert page.locator('#stage').evaluate('stage => stage.scrollTop') > before
     assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
 
 
@@ -142,6 +147,11 @@ def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_i
     drag(page, (5, 5), (20, 25))
     page.get_by_text('No connection').wait_for()
     page.unroute(address, lose)
+    page.route(
+        address, lambda route: route.fulfill(status=500, body='{}') if route.request.method == 'PUT' else route.continue_()
+    )
+    page.get_by_text('The server has trouble').wait_for()
+    page.unroute_all()
     drag(page, (30, 30), (40, 40))
     assert saved(page, cells, ('red', 5, 5, 20, 25), ('red', 30, 30, 40, 40))
     draw(cells, 0, ('white', 1, 1, 9, 9), user=bob)
@@ -163,12 +173,22 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
     for kind, points in (('touchStart', [(6, 6)]), ('touchMove', [(12, 12)]), ('touchMove', [(24, 30)]), ('touchEnd', [])):
         send(kind, *points)
     assert saved(page, cells, ('red', 6, 6, 24, 30))
+    for kind, points in (('touchStart', [(15, 18)]), ('touchEnd', [])):
+        send(kind, *points)
+    page.locator('.a9s-annotation.selected').wait_for(state='attached')
+    for kind, points in (('touchStart', [(15, 18)]), ('touchMove', [(17, 20)]), ('touchMove', [(19, 22)]), ('touchEnd', [])):
+        send(kind, *points)
+    assert saved(page, cells, ('red', 10, 10, 28, 34))
+    page.locator('.selected [role=button]').nth(3).wait_for(state='attached')
+    for kind, points in (('touchStart', [(28, 34)]), ('touchMove', [(30, 35)]), ('touchMove', [(34, 36)]), ('touchEnd', [])):
+        send(kind, *points)
+    assert saved(page, cells, ('red', 10, 10, 34, 36))
     before = page.locator('#stage img').bounding_box()['width']
     for kind, points in (
-        ('touchStart', [(20, 20)]),
-        ('touchStart', [(20, 20), (28, 28)]),
-        ('touchMove', [(16, 16), (32, 32)]),
-        ('touchMove', [(12, 12), (36, 36)]),
+        ('touchStart', [(3, 3)]),
+        ('touchStart', [(3, 3), (6, 6)]),
+        ('touchMove', [(3, 3), (16, 16)]),
+        ('touchMove', [(3, 3), (36, 36)]),
         ('touchEnd', []),
     ):
         send(kind, *points)
@@ -177,7 +197,7 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
             break
         page.wait_for_timeout(50)
     assert page.locator('#stage img').bounding_box()['width'] > 1.5 * before
-    assert saved(page, cells, ('red', 6, 6, 24, 30))
+    assert saved(page, cells, ('red', 10, 10, 34, 36))
 
 
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 'dark'), (360, 'light')])
