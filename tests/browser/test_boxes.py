@@ -11,8 +11,10 @@ from recognition import annotating, prediction, proposing, storage
 from recognition.models import Label, Project, TrainedModel
 from tests import sealed_detector
 from tests.browser.conftest import PATIENCE
+from tests.browser.test_looks import LONG
 from tests.conftest import draw_photo
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
+from tests.recognition.pages.conftest import NASTY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -128,6 +130,13 @@ def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives
     page.keyboard.press('e')
     page.get_by_text('No connection: the boxes of 2 photos').wait_for()
     page.context.set_offline(False)
+    expect(page.locator('#saved')).to_have_text('All saved')
+    session = next(cookie for cookie in page.context.cookies() if cookie['name'] == 'sessionid')
+    page.context.clear_cookies(name='sessionid')
+    page.keyboard.press('e')
+    page.get_by_text('You are signed out').wait_for()
+    page.context.add_cookies([session])
+    page.keyboard.press('e')
     opened(page, cells)
     assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
     assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
@@ -203,13 +212,21 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 'dark'), (360, 'light')])
 def test_assistive_technology_finds_its_way_and_nothing_sticks_out(page_of, alice, node_modules, width, scheme):
     project = boxed_project(alice, 3)
-    page = opened(page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce'), project)
+    project.labels.filter(name='red').update(name=NASTY)
+    project.labels.filter(name='white').update(name=LONG[:120])
+    page = page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce')
+    page.on('dialog', lambda dialog: pytest.fail(f'a name was run: {dialog.message}'))
+    opened(page, project)
+    project.images.update(name=f'{LONG}.jpg')
+    page.keyboard.press('n')
+    page.get_by_text('2 of 3', exact=True).wait_for()
     page.locator('.boxes button').first.click()
     page.locator('.details').wait_for()
     page.evaluate((node_modules / 'axe-core' / 'axe.min.js').read_text())
     result = page.evaluate("() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })")
     assert [f'{rule["id"]} {node["target"]}' for rule in result['violations'] for node in rule['nodes']] == []
     assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+    assert page.locator('.paint text', has_text=NASTY).count() == 1
 
 
 def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):
