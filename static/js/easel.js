@@ -160,7 +160,7 @@ export class Easel {
     if (this.pointers.size === 2) {
       event.stopPropagation();
       this.annotator.cancelDrawing();
-      this.gap = null;
+      this.gap = this.between();
       return;
     }
     const onLayer = this.layer.contains(event.target) && !event.target.closest('.selected');
@@ -208,14 +208,19 @@ export class Easel {
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size !== 2) return;
     event.stopPropagation();
-    const [one, two] = [...this.pointers.values()];
-    const now = { gap: Math.hypot(one.clientX - two.clientX, one.clientY - two.clientY), x: (one.clientX + two.clientX) / 2, y: (one.clientY + two.clientY) / 2 };
+    const now = this.between();
     if (this.gap) {
       this.stage.scrollLeft -= now.x - this.gap.x;
       this.stage.scrollTop -= now.y - this.gap.y;
       if (this.gap.gap > 0) this.zoomBy(now.gap / this.gap.gap, now);
     }
     this.gap = now;
+  }
+
+  between() {
+    const [one, two] = [...this.pointers.values()];
+    const gap = Math.hypot(one.clientX - two.clientX, one.clientY - two.clientY);
+    return { gap, x: (one.clientX + two.clientX) / 2, y: (one.clientY + two.clientY) / 2 };
   }
 
   wheel(event) {
