@@ -208,6 +208,17 @@ class TestWhoSeesIt:
         django_user_model.objects.create_user('eve', password='x')
         projects.share(team, 'eve', 'viewer')
         assert names(alice, team) == ['graft-generic']
+        with pytest.raises(InvalidInput, match='not every member of this project may see flowers'):
+            training.start(team, alice, {'source': 'flowers'})
+
+    def test_a_project_does_not_start_from_what_has_learned_from_its_own_photos(self, shared_source, reference, alice, charlie):
+        """Its figures would be measured on photos that the source knows."""
+        own, copy = fill(shared_source.project), fill(projects.create_project(charlie, 'The same photos'))
+        for user, project in ((alice, own), (charlie, copy)):
+            assert names(user, project) == ['graft-generic']
+            with pytest.raises(InvalidInput, match='flowers has learned from photos of this project'):
+                training.start(project, user, {'source': 'flowers'})
+        assert names(charlie, projects.create_project(charlie, 'Other photos')) == ['flowers', 'graft-generic']
 
     def test_who_joins_later_reads_no_name_that_he_may_not_see(self, private_source, alice, charlie, client):
         SourceModel.objects.update(title='Secret roses')
