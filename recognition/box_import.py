@@ -13,7 +13,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models, transaction
 from django.utils import timezone
 
-from recognition import annotating, archives, box_export, uploads
+from recognition import annotating, archives, audit, box_export, uploads
 from recognition.errors import Conflict, GraftError, InvalidInput, TooLarge
 from recognition.interchange import coco, csv_table, voc, yolo
 from recognition.interchange.records import REFUSALS, AnnotatedImage, Annotations, Box, Gathering, Refusal, Size
@@ -205,6 +205,8 @@ def _apply(
     keys = list(wanted)
     for start in range(0, len(keys), CHUNK):
         counts += _write(user, {key: wanted[key] for key in keys[start : start + CHUNK]}, labels, overwrite)
+    if counts['images'] > counts['unchanged']:
+        audit.record(user, 'import boxes', f'{counts["images"]} photos of project {project.pk}')
     return Imported(
         verdicts=verdicts,
         format=read.format,

@@ -118,9 +118,11 @@ def restore_images(project: Project, image_ids: ImageIds) -> int:
 
 
 def counted(project: Project) -> models.QuerySet[Label]:
-    """The project's labels by name; `present` of each counts those that are not in the trash."""
-    present = models.Count('images', filter=models.Q(images__deleted_at=None))
-    return Label.objects.filter(project=project).annotate(present=present).order_by('name')
+    """The project's labels by name, with what is not in the trash: `present` images, and `drawn` boxes."""
+    # A project has labels on images or boxes, so of these two joins one is always empty.
+    present = models.Count('images', filter=models.Q(images__deleted_at=None), distinct=True)
+    drawn = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None), distinct=True)
+    return Label.objects.filter(project=project).annotate(present=present, drawn=drawn).order_by('name')
 
 
 def label(project: Project, label_id: int) -> Label:

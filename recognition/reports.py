@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recognition import publishing, training
+from recognition import discretion, publishing, training
 from recognition.models import Job, Publication, TrainedModel
 from recognition.models.job import ENDED, State
 from recognition.models.project import Task
@@ -62,7 +62,7 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
         'provisional': model.provisional,
         'task': model.task,
         'labels': model.labels,
-        'source': model.source_name,
+        'source': discretion.source_of(model),
         'images': model.images,
         'accuracy': model.accuracy,
         'interval': None if model.accuracy_low is None else [model.accuracy_low, model.accuracy_high],
@@ -73,8 +73,8 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
 
 
 def model_report(model: TrainedModel) -> dict[str, Any]:
-    """Everything that is known of a model. A part that was not measured is empty, never missing."""
-    report = model.report
+    """Everything that is known of a model, and may be told to all who read it. A part that was not measured is empty."""
+    report = discretion.discreet(model, model.report)
     return {
         **model_summary(model),
         'digest': model.digest,

@@ -150,6 +150,6 @@ def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -
         raise InvalidInput(error.message, field=error.field) from error
     cards = zoo.cards(user, project)
     if spec.source != 'auto' and spec.source not in {card.name for card in cards}:
-        raise InvalidInput(f'there is no source model {spec.source!r}', field='source')
+        raise InvalidInput(zoo.why_not(user, project, spec.source), field='source')
     known = learned()
     return replace(spec, sources=tuple(cards), reference=zoo.reference(), weights=known.weights, forecast=known.forecast)

@@ -30,11 +30,22 @@ def sources(user: Person | None) -> SourceModelQuerySet:
 def cards(user: Person | None, project: Project | None = None) -> tuple[SourceCard, ...]:
     """The sources that this person's trainings may start from, with their signatures under the present reference.
 
-    With a project: only those that all of its members may see, for they will read what was compared with what.
+    With a project: only those that all of its members may see, for they will read what was compared with what, and that have
+    learned from none of its photos, for they would be judged by what they know.
     """
     digest = reference_digest()
-    rows = sources(user) if project is None else sources(user).visible_to_all_of(project)
+    rows = sources(user) if project is None else sources(user).visible_to_all_of(project).strange_to(project)
     return tuple(_card(row, tuple(row.signatures.get(digest, ()))) for row in rows if Path(row.weights).is_file())
+
+
+def why_not(user: Person, project: Project, name: str) -> str:
+    """Why a training of this project cannot start from that source. Of one that this person may not see: that there is none."""
+    row = sources(user).filter(name=name).first()
+    if row is None or not Path(row.weights).is_file():
+        return f'there is no source model {name!r}'
+    if not SourceModel.objects.filter(pk=row.pk).strange_to(project).exists():
+        return f'{name} has learned from photos of this project: it would be judged by photos that it knows'
+    return f'not every member of this project may see {name}'
 
 
 def reference() -> SourceCard:

@@ -67,6 +67,7 @@ class LabelOut(Fields):
     id = serializers.IntegerField()
     name = serializers.CharField()
     images = serializers.IntegerField(source='present', help_text='How many images it holds, those in the trash not counted.')
+    boxes = serializers.IntegerField(source='drawn', help_text='In a project that finds things: how many boxes it has.')
 
 
 class LabelIn(Fields):

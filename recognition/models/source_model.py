@@ -15,6 +15,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from recognition.models.image import Image
 from recognition.models.project import Membership, Project
 from recognition.models.trained_model import TrainedModel
 
@@ -64,6 +65,11 @@ class SourceModelQuerySet(models.QuerySet['SourceModel']):
         insiders = Membership.objects.filter(project=OuterRef(OuterRef('project')), project__deleted_at=None)
         outsiders = Membership.objects.filter(project=project).exclude(user__in=insiders.values('user'))
         return self.filter(OPEN | ~Exists(outsiders))
+
+    def strange_to(self, project: Project) -> SourceModelQuerySet:
+        """What has learned from none of a project's photos: figures taken on photos that a source knows would flatter it."""
+        known = Image.objects.filter(project=OuterRef('project'), digest__in=project.images.values('digest'))
+        return self.filter(~Exists(known))
 
 
 class SourceModel(models.Model):

@@ -74,6 +74,7 @@ def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
     return {
         'models': models,
         'model': model,
+        'told': reports.model_report(model) if model else {},
         'publications': publications,
         'with_a_way_back': {found.pk for found in publications if publishing.previous(found)},
         'suggested_name': publications[0].name if publications else slugify(project.name)[:80],

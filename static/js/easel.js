@@ -30,7 +30,8 @@ export class Easel {
     this.close();
     this.stage.append(image);
     this.image = image;
-    this.annotator = createImageAnnotator(image, { drawingEnabled: this.mayEdit, userSelectAction: this.mayEdit ? 'EDIT' : 'SELECT' });
+    // Picking is ours: the library takes a press of more than a quarter of a second for no click.
+    this.annotator = createImageAnnotator(image, { drawingEnabled: this.mayEdit, userSelectAction: 'NONE' });
     this.annotator.element.classList.add('easel');
     this.layer = this.annotator.element.querySelector('.a9s-annotationlayer');
     this.layer.setAttribute('aria-label', 'The photo and its boxes');
@@ -40,7 +41,6 @@ export class Easel {
     this.paint.setAttribute('aria-hidden', 'true');
     this.annotator.element.insertBefore(this.paint, this.layer);
     this.annotator.state.store.observe((event) => this.seen(event));
-    this.annotator.on('selectionChanged', (chosen) => this.chosen(chosen));
     this.zoom = 1;
     this.fit();
     return true;
@@ -91,15 +91,9 @@ export class Easel {
 
   drawn(annotation) {
     const corners = this.corners(annotation);
-    const wanted = Math.min(corners.x1 - corners.x0, corners.y1 - corners.y0) >= SMALLEST;
+    const wanted = !this.clicked && Math.min(corners.x1 - corners.x0, corners.y1 - corners.y0) >= SMALLEST;
     if (wanted) this.told.onDrawn(corners);
-    else this.show(this.boxes, this.picked);
-  }
-
-  // Letting go is not heard from here: the library tells of it late, when another box may be picked already.
-  chosen(annotations) {
-    const id = annotations[0]?.id;
-    if (!this.quiet && id !== this.picked && this.boxes.some((box) => box.id === id)) this.told.onPicked(id);
+    else this.show(this.boxes, this.picked, { handles: this.handles });
   }
 
   corners({ target: { selector: { geometry } } }) {
@@ -151,11 +145,16 @@ export class Easel {
 
   pointerDown(event) {
     if (!this.annotator || event.button > 0) return;
+    if (this.stage.classList.contains('hand')) {
+      if (event.pointerType === 'mouse') this.grip = event; // fingers scroll by themselves
+      return;
+    }
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size === 2) {
       event.stopPropagation();
       this.annotator.cancelDrawing();
-      this.gap = null;
+      this.gap = this.between();
+      this.press = null;
       return;
     }
     const onLayer = this.layer.contains(event.target) && !event.target.closest('.selected');
@@ -176,8 +175,9 @@ export class Easel {
 
   pointerUp(event) {
     this.pointers.delete(event.pointerId);
-    this.gap = null;
-    if (this.press && this.picked && this.isClickBeside(event)) this.told.onPicked(null);
+    this.gap = this.grip = null;
+    this.clicked = Boolean(this.press) && this.isStill(event);
+    if (this.clicked) this.pickAt(event);
     this.press = null;
     const changed = this.dirty;
     this.dirty = null;
@@ -185,28 +185,43 @@ export class Easel {
     if (changed) setTimeout(() => this.told.onChanged(changed.id, { x0, y0, x1, y1 })); // when the library has let go of it
   }
 
-  isClickBeside({ clientX, clientY }) {
+  isStill({ clientX, clientY, pointerType }) {
+    return Math.hypot(clientX - this.press.clientX, clientY - this.press.clientY) < (pointerType === 'touch' ? 8 : 3);
+  }
+
+  // The smallest box under the pointer: a larger one can be reached beside it.
+  pickAt({ clientX, clientY }) {
     const frame = this.image.getBoundingClientRect();
     const scale = this.image.naturalWidth / frame.width;
     const [x, y] = [(clientX - frame.x) * scale, (clientY - frame.y) * scale];
-    const still = Math.hypot(clientX - this.press.clientX, clientY - this.press.clientY) < 3;
-    return still && !this.boxes.some(({ x0, y0, x1, y1 }) => x0 <= x && x <= x1 && y0 <= y && y <= y1);
+    const under = this.boxes.filter(({ x0, y0, x1, y1 }) => x0 <= x && x <= x1 && y0 <= y && y <= y1);
+    const id = under.sort((one, other) => area(one) - area(other))[0]?.id ?? null;
+    if (id !== this.picked || (id && !this.handles)) setTimeout(() => this.told.onPicked(id)); // when the library is done
   }
 
   // Two fingers move and zoom.
   pinch(event) {
+    if (this.grip) {
+      this.stage.scrollBy(this.grip.clientX - event.clientX, this.grip.clientY - event.clientY);
+      this.grip = event;
+    }
     if (!this.pointers.has(event.pointerId)) return;
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size !== 2) return;
     event.stopPropagation();
-    const [one, two] = [...this.pointers.values()];
-    const now = { gap: Math.hypot(one.clientX - two.clientX, one.clientY - two.clientY), x: (one.clientX + two.clientX) / 2, y: (one.clientY + two.clientY) / 2 };
+    const now = this.between();
     if (this.gap) {
       this.stage.scrollLeft -= now.x - this.gap.x;
       this.stage.scrollTop -= now.y - this.gap.y;
       if (this.gap.gap > 0) this.zoomBy(now.gap / this.gap.gap, now);
     }
     this.gap = now;
+  }
+
+  between() {
+    const [one, two] = [...this.pointers.values()];
+    const gap = Math.hypot(one.clientX - two.clientX, one.clientY - two.clientY);
+    return { gap, x: (one.clientX + two.clientX) / 2, y: (one.clientY + two.clientY) / 2 };
   }
 
   wheel(event) {
@@ -247,6 +262,10 @@ export class Easel {
   hold(on) {
     this.stage.classList.toggle('hand', on);
   }
+}
+
+function area({ x0, y0, x1, y1 }) {
+  return (x1 - x0) * (y1 - y0);
 }
 
 function toAnnotation({ id, x0, y0, x1, y1 }) {

@@ -362,6 +362,7 @@ function onState({ waiting, trouble, safe }) {
   const many = waiting === 1 ? '1 photo' : `${waiting} photos`;
   line.dataset.trouble = trouble;
   if (trouble === 'signed out') line.textContent = `You are signed out: sign in again in another tab. The boxes of ${many} wait here.`;
+  else if (trouble === 'server') line.textContent = `The server has trouble: the boxes of ${many} wait here and are sent again.`;
   else if (trouble) line.textContent = `No connection: the boxes of ${many} ${safe ? 'are kept here' : 'are only on this page'} and sent when it is back.`;
   else line.textContent = waiting ? 'Saving …' : 'All saved';
 }

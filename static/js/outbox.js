@@ -4,6 +4,7 @@ import { getJson, putJson, Refusal } from './requests.js';
 
 const FIRST_WAIT = 1000; // ms, doubled after every try
 const LONGEST_WAIT = 30000;
+const SETTLED = [403, 404, 413, 422]; // answers that sending again does not change
 const TRIED = 20; // attempts that are remembered, to know our own boxes again
 
 export class Outbox {
@@ -85,9 +86,11 @@ export class Outbox {
       const answer = await putJson(this.urlOf(image), { version, boxes, nothing });
       this.arrived(image, entry, answer);
     } catch (error) {
-      if (!(error instanceof Refusal) || error.temporary || error.status === 401) throw error;
       if (error.status === 409) return this.conflict(image);
-      this.forget(image);
+      if (!SETTLED.includes(error.status)) throw error; // not now: kept, and sent again
+      // What may not be saved now may be after a reload; what is no box, or has no photo, never.
+      if (error.status === 403) this.keep(image, { ...this.entries.get(image), held: true });
+      else this.forget(image);
       this.told.onRefused(image, error.message);
     }
     return null;
@@ -111,7 +114,7 @@ export class Outbox {
   }
 
   later(error) {
-    this.trouble = error.status === 401 ? 'signed out' : 'offline';
+    this.trouble = error.status === 401 ? 'signed out' : error.status >= 500 ? 'server' : 'offline';
     this.tell();
     this.timerSet = true;
     this.timer = setTimeout(() => this.again(), this.wait);

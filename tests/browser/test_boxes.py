@@ -11,8 +11,10 @@ from recognition import annotating, prediction, proposing, storage
 from recognition.models import Label, Project, TrainedModel
 from tests import sealed_detector
 from tests.browser.conftest import PATIENCE
+from tests.browser.test_looks import LONG
 from tests.conftest import draw_photo
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
+from tests.recognition.pages.conftest import NASTY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -81,6 +83,11 @@ def test_boxes_are_drawn_moved_resized_named_and_undone_with_the_mouse(page_of, 
         page.get_by_role('button', name='Undo').click()
     assert saved(page, cells, ('red', 7, 8, 25, 26), corner)
     page.get_by_role('button', name='Redo').click()
+    for name in ('Zoom in', 'Zoom in', 'Move'):
+        page.get_by_role('button', name=name, exact=True).click()
+    before = page.locator('#stage').evaluate('stage => stage.scrollTop')
+    drag(page, (24, 24), (24, 20))
+    assert page.locator('#stage').evaluate('stage => stage.scrollTop') > before
     assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
 
 
@@ -123,6 +130,13 @@ def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives
     page.keyboard.press('e')
     page.get_by_text('No connection: the boxes of 2 photos').wait_for()
     page.context.set_offline(False)
+    expect(page.locator('#saved')).to_have_text('All saved')
+    session = next(cookie for cookie in page.context.cookies() if cookie['name'] == 'sessionid')
+    page.context.clear_cookies(name='sessionid')
+    page.keyboard.press('e')
+    page.get_by_text('You are signed out').wait_for()
+    page.context.add_cookies([session])
+    page.keyboard.press('e')
     opened(page, cells)
     assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
     assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
@@ -142,6 +156,11 @@ def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_i
     drag(page, (5, 5), (20, 25))
     page.get_by_text('No connection').wait_for()
     page.unroute(address, lose)
+    page.route(
+        address, lambda route: route.fulfill(status=500, body='{}') if route.request.method == 'PUT' else route.continue_()
+    )
+    page.get_by_text('The server has trouble').wait_for()
+    page.unroute_all()
     drag(page, (30, 30), (40, 40))
     assert saved(page, cells, ('red', 5, 5, 20, 25), ('red', 30, 30, 40, 40))
     draw(cells, 0, ('white', 1, 1, 9, 9), user=bob)
@@ -163,12 +182,22 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
     for kind, points in (('touchStart', [(6, 6)]), ('touchMove', [(12, 12)]), ('touchMove', [(24, 30)]), ('touchEnd', [])):
         send(kind, *points)
     assert saved(page, cells, ('red', 6, 6, 24, 30))
+    for kind, points in (('touchStart', [(15, 18)]), ('touchEnd', [])):
+        send(kind, *points)
+    page.locator('.a9s-annotation.selected').wait_for(state='attached')
+    for kind, points in (('touchStart', [(15, 18)]), ('touchMove', [(17, 20)]), ('touchMove', [(19, 22)]), ('touchEnd', [])):
+        send(kind, *points)
+    assert saved(page, cells, ('red', 10, 10, 28, 34))
+    page.locator('.selected [role=button]').nth(3).wait_for(state='attached')
+    for kind, points in (('touchStart', [(28, 34)]), ('touchMove', [(30, 35)]), ('touchMove', [(34, 36)]), ('touchEnd', [])):
+        send(kind, *points)
+    assert saved(page, cells, ('red', 10, 10, 34, 36))
     before = page.locator('#stage img').bounding_box()['width']
     for kind, points in (
-        ('touchStart', [(20, 20)]),
-        ('touchStart', [(20, 20), (28, 28)]),
-        ('touchMove', [(16, 16), (32, 32)]),
-        ('touchMove', [(12, 12), (36, 36)]),
+        ('touchStart', [(3, 3)]),
+        ('touchStart', [(3, 3), (6, 6)]),
+        ('touchMove', [(3, 3), (16, 16)]),
+        ('touchMove', [(3, 3), (36, 36)]),
         ('touchEnd', []),
     ):
         send(kind, *points)
@@ -177,19 +206,27 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
             break
         page.wait_for_timeout(50)
     assert page.locator('#stage img').bounding_box()['width'] > 1.5 * before
-    assert saved(page, cells, ('red', 6, 6, 24, 30))
+    assert saved(page, cells, ('red', 10, 10, 34, 36))
 
 
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 'dark'), (360, 'light')])
 def test_assistive_technology_finds_its_way_and_nothing_sticks_out(page_of, alice, node_modules, width, scheme):
     project = boxed_project(alice, 3)
-    page = opened(page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce'), project)
+    project.labels.filter(name='red').update(name=NASTY)
+    project.labels.filter(name='white').update(name=LONG[:120])
+    page = page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce')
+    page.on('dialog', lambda dialog: pytest.fail(f'a name was run: {dialog.message}'))
+    opened(page, project)
+    project.images.update(name=f'{LONG}.jpg')
+    page.keyboard.press('n')
+    page.get_by_text('2 of 3', exact=True).wait_for()
     page.locator('.boxes button').first.click()
     page.locator('.details').wait_for()
     page.evaluate((node_modules / 'axe-core' / 'axe.min.js').read_text())
     result = page.evaluate("() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })")
     assert [f'{rule["id"]} {node["target"]}' for rule in result['violations'] for node in rule['nodes']] == []
     assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+    assert page.locator('.paint text', has_text=NASTY).count() == 1
 
 
 def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):

@@ -11,7 +11,7 @@ import pytest
 from recognition import annotating, box_export, box_import, labeling, local_boxes
 from recognition.annotating import Box
 from recognition.errors import Conflict, GraftError, InvalidInput
-from recognition.models import Image, Project
+from recognition.models import AuditEvent, Image, Project
 from recognition.uploads import IncomingFile, add_images
 from tests.conftest import draw_photo
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
@@ -65,6 +65,7 @@ def test_a_round_trip_through_a_zip_makes_the_same_project(cells, alice, format)
     assert (result.refused, result.format) == ((), format)
     assert sorted(map(str, after.values())) == sorted(map(str, before.values()))
     assert (result.images, result.nothing, result.boxes) == (5, 1, 7)
+    assert AuditEvent.objects.get(deed='import boxes').subject == f'5 photos of project {other.pk}'
 
 
 @pytest.mark.parametrize('format', box_export.FORMATS)

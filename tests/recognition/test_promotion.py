@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from safetensors.torch import save_file
 
-from recognition import projects, promotion, purging, storage, training, zoo
+from recognition import discretion, projects, promotion, purging, reports, storage, training, zoo
 from recognition.errors import Conflict, InvalidInput, ModelUnavailable, NotFound
 from recognition.models import AuditEvent, Image, Job, Label, Project, SourceModel, TrainedModel
 from recognition.promotion import Offer
@@ -208,6 +208,49 @@ class TestWhoSeesIt:
         django_user_model.objects.create_user('eve', password='x')
         projects.share(team, 'eve', 'viewer')
         assert names(alice, team) == ['graft-generic']
+        with pytest.raises(InvalidInput, match='not every member of this project may see flowers'):
+            training.start(team, alice, {'source': 'flowers'})
+
+    def test_a_project_does_not_start_from_what_has_learned_from_its_own_photos(self, shared_source, reference, alice, charlie):
+        """Its figures would be measured on photos that the source knows."""
+        own, copy = fill(shared_source.project), fill(projects.create_project(charlie, 'The same photos'))
+        for user, project in ((alice, own), (charlie, copy)):
+            assert names(user, project) == ['graft-generic']
+            with pytest.raises(InvalidInput, match='flowers has learned from photos of this project'):
+                training.start(project, user, {'source': 'flowers'})
+        assert names(charlie, projects.create_project(charlie, 'Other photos')) == ['flowers', 'graft-generic']
+
+    def test_who_joins_later_reads_no_name_that_he_may_not_see(self, private_source, alice, charlie, client):
+        SourceModel.objects.update(title='Secret roses')
+        other = projects.create_project(alice, 'Other')
+        why = 'Secret roses (flowers) gave the best linear model; flowers-v2 did not. Secret roses, ready at once.'
+        probes = [{'name': 'flowers', 'accuracy': 0.9, 'interval': [0.8, 1.0]}]
+        told = {
+            'why': why,
+            'ranking': [{'name': 'flowers'}, {'name': 'graft-leaf'}],
+            'probes': probes,
+            'notes': ['flowers slept'],
+        }
+        model = TrainedModel.objects.create(
+            project=other,
+            version=1,
+            artifact='a',
+            digest='d',
+            labels=['flowers', 'x'],
+            images=9,
+            source_name='flowers',
+            report=told,
+        )
+        assert reports.model_report(model)['ranking'][0]['name'] == 'flowers'
+        projects.share(other, 'charlie', 'viewer')
+        report = reports.model_report(model)
+        assert report['source'] == report['ranking'][0]['name'] == report['probes'][0]['name'] == discretion.UNNAMED
+        assert report['why'].startswith('a source of another project gave the best linear model; flowers-v2 did not.')
+        assert report['labels'] == ['flowers', 'x']  # classes are the project's own
+        client.force_login(charlie)
+        for address in (f'/models/{model.pk}/', f'/projects/{other.pk}/', f'/api/v1/models/{model.pk}'):
+            page = client.get(address).content.decode()
+            assert 'Secret' not in page and 'a source of another project' in page
 
     def test_who_leaves_the_project_sees_it_no_more(self, private_source, model, alice, bob):
         projects.unshare(model.project, 'bob')

@@ -77,6 +77,8 @@ def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
     program.put(address, {'version': 1, 'boxes': [BOX, BOX]})
     reds = program.get(f'/api/v1/projects/{cells.pk}/images?label=red').json()['results']
     assert [image['name'] for image in reds] == ['0.jpg']
+    (red,) = program.get(f'/api/v1/projects/{cells.pk}/labels').json()['results']
+    assert (red['images'], red['boxes']) == (0, 2)
 
 
 def test_a_project_is_made_to_find_things_and_its_health_counts_boxes(program, alice):

@@ -191,7 +191,7 @@ def test_labels_are_made_renamed_merged_and_deleted(program, address, labelled):
     names = {entry['name']: entry for entry in program.get(f'{address}/labels').json()['results']}
     assert {name: entry['images'] for name, entry in names.items()} == {'daisy': 4, 'oak': 0, 'rose': 4}
     merged = program.patch(f'{address}/labels/{names["daisy"]["id"]}', {'name': 'rose'}).json()
-    assert merged == {'id': names['rose']['id'], 'name': 'rose', 'images': 8}
+    assert merged == {'id': names['rose']['id'], 'name': 'rose', 'images': 8, 'boxes': 0}
     told = program.delete(f'{address}/labels/{merged["id"]}').json()
     assert len(told['previous']) == 8 and Image.objects.filter(label=None).count() == 8
     assert refused(program.get(f'{address}/labels/{merged["id"]}'), 404, 'not_found')

@@ -42,6 +42,11 @@ def test_it_may_begin_at_any_photo_that_is_not_in_the_trash(browser, cells):
     assert browser.get(address).status_code == 404
 
 
+def test_a_photo_of_such_a_project_opens_with_its_boxes(browser, cells):
+    answer = browser.get(reverse('image', args=(cells.pk, photo(cells, 2).pk)))
+    assert answer.url == reverse('label-image', args=(cells.pk, photo(cells, 2).pk))
+
+
 def test_a_viewer_looks_a_stranger_finds_nothing(browser_of, cells, bob, charlie):
     address = reverse('label-boxes', args=(cells.pk,))
     assert 'data-may-edit="no"' in browser_of(bob).get(address).content.decode()
