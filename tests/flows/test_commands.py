@@ -84,6 +84,7 @@ def nothing_is_left(settings):
 # --- train and predict ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.django_db(transaction=True)  # the heart beats in a thread, which must see the job's row
 @pytest.mark.slow
 def test_a_folder_becomes_a_model_that_tells_its_classes_apart(ready, photos, tmp_path):
     told = io.StringIO()

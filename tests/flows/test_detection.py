@@ -69,6 +69,7 @@ def source(db, settings, tmp_path):
     zoo.sync_starter()
 
 
+@pytest.mark.django_db(transaction=True)  # the heart beats in a thread, which must see the job's row
 @pytest.mark.slow
 def test_photos_with_boxes_become_a_model_that_finds_things(source, folder):
     told = io.StringIO()
