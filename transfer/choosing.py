@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,14 @@ class Chosen:
     why: str
     ranking: list[dict[str, Any]]
     probes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What decides between sources that a probe cannot tell apart."""
+
+    because: str  # the end of a sentence that begins with a source
+    worth: Callable[[Learned], float]
 
 
 def rank_sources(shop: Workshop) -> list[Ranked]:
@@ -85,8 +93,9 @@ def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
     raise UnusableSource('None of the source models can be used: ' + ' '.join(shop.notes))
 
 
-def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned) -> Chosen:
-    """Probe the shortlist and take the best, or simply the source that was asked for."""
+def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned, preference: Preference | None = None) -> Chosen:
+    """Probe the shortlist and take the best, or simply the source that was asked for. `preference` decides between sources whose
+    probes differ by no more than noise; without one the P2L score does."""
     table = [dataclasses.asdict(item) for item in ranked]
     if shop.spec.source != 'auto':
         card = first.network.card
@@ -101,21 +110,23 @@ def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned) -> Chosen:
                 rows.append(_probe_row(shop, learned, time.monotonic() - start))
     if not probed:
         probed, rows = [first], [_probe_row(shop, first, 0.0)]
-    learned, why = pick(shop.labels, probed, {item.name: item.score for item in ranked})
+    scores = {item.name: item.score for item in ranked}
+    by_score = Preference('is ranked higher by P2L', lambda item: scores[item.network.card.name])
+    learned, why = pick(shop.labels, probed, preference or by_score)
     return Chosen(learned.network.card, learned, why, table, rows)
 
 
-def pick(labels: np.ndarray, probed: Sequence[Learned], scores: Mapping[str, float]) -> tuple[Learned, str]:
-    """The best probe; but a source with a higher P2L score goes before it when the two differ by no more than noise."""
+def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) -> tuple[Learned, str]:
+    """The best probe; but a source that is preferred goes before it when the two differ by no more than noise."""
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
     hits = [each.probe.logits.argmax(1) == labels for each in probed]
-    item = probed[first_within_noise(hits, [scores[each.network.card.name] for each in probed])]
+    item = probed[first_within_noise(hits, [preference.worth(each) for each in probed])]
     share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
     if item is best:
         return item, f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.'
     other = accuracy(best.probe.logits, labels)
     return item, (
-        f'{title} is ranked higher by P2L, and its linear model ({share:.1%} out-of-fold) differs from the best one '
+        f'{title} {preference.because}, and its linear model ({share:.1%} out-of-fold) differs from the best one '
         f'({_title(best.network.card)}, {other:.1%}) by no more than chance.'
     )
 

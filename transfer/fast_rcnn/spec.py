@@ -38,7 +38,7 @@ class FastRcnnSpec:
     clip: float = 10.0  # largest norm of a step's gradient [ours: two crowded images may point far]
     frozen_stages: int = 2  # of the body, from the input [proto: conv1 and conv2 of VGG16]
     head_steps: int = 600  # of the new layers alone, on maps that are made once [ours: each a tenth of a whole step]
-    epochs: int = 0  # passes over the images; 0: as many as give `least_steps`, and at least 8 [ours]
+    epochs: int = 0  # passes over the images; 0: as many as give `least_steps`, and at least 16 [ours]
     least_steps: int = 300  # [ours: with the above, minutes for 150 photos]
     class_std: float = 0.01  # of the score layer's first weights [proto]
     box_std: float = 0.001  # of the box layer's first weights [proto]
