@@ -134,7 +134,8 @@ def _choose_source(room: Room, learned: DetectionManifest, proposals: Sequence[n
 
 def _capacity(learned: Learned, device: torch.device) -> float:
     """Parameters: telling crops apart says little of finding things. On raccoons every source does the first, yet
-    MobileNetV3-Small came to a mAP of 0.55 where MobileNetV2 had come to 0.82. Of those too heavy for a CPU, the lighter the better.
+    MobileNetV3-Small came to a mAP of 0.55 where MobileNetV2 had come to 0.82.
+    Of those too heavy for a CPU, the lighter the better.
     """
     macs = multiply_adds(learned.network) if device.type == 'cpu' else 0.0
     return -macs if macs > HEAVY else float(sum(parameter.numel() for parameter in learned.network.model.parameters()))
