@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from recognition import accounts, archives, box_import, prediction, projects, storage, training, uploads
+from recognition import accounts, archives, box_import, prediction, projects, purging, training, uploads
 from recognition.errors import GraftError, InvalidInput, NotFound, TooLarge
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.job import State
@@ -164,18 +164,5 @@ def whole_or_nothing(user: AbstractBaseUser, name: str, task: str = Task.CLASSIF
     try:
         yield project
     except BaseException:
-        _erase(project)
+        purging.erase(project)
         raise
-
-
-def _erase(project: Project) -> None:
-    keys = [key for pair in project.images.values_list('key', 'thumbnail_key') for key in pair]
-    artifacts = list(project.models.values_list('artifact', flat=True))
-    jobs = list(project.jobs.values_list('pk', flat=True))
-    project.delete()
-    for key in keys:
-        storage.delete(key)
-    for artifact in artifacts:
-        storage.delete_artifact(artifact)
-    for job in jobs:
-        storage.drop_training_folder(job)

@@ -73,3 +73,18 @@ def test_the_command_says_what_it_did(project, photos, capsys):
     labeling.delete_images(project, [photos[0].pk])
     call_command('purge', '--days', '0')
     assert capsys.readouterr().out.startswith('0 projects and 1 photos')
+
+
+def test_a_project_that_is_taken_back_while_the_trash_is_emptied_stays_whole(project, photos, alice, monkeypatch):
+    projects.delete_project(project, alice)
+    put_away_long_ago(project)
+    purge_one = purging._purge_project
+
+    def restored_first(found):
+        projects.restore_project(alice, found.pk)
+        return purge_one(found)
+
+    monkeypatch.setattr(purging, '_purge_project', restored_first)
+    assert purging.purge(MONTH) == purging.Purged(0, 0, 0)
+    assert {lies(photo) for photo in photos} == {(True, True)}
+    assert projects.owned(alice, project.pk).images.count() == 3
