@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from torch.optim import SGD
 
 from transfer.checkpoints import Checkpoint
 from transfer.data.detection_manifest import DetectionManifest
+from transfer.detector_steps import parameter_groups, turns
 from transfer.fast_rcnn.model import FastRcnn
 from transfer.fast_rcnn.sampling import Normal, Regions, normal, regions
 from transfer.fast_rcnn.spec import FastRcnnSpec
@@ -74,18 +74,7 @@ def rates(model: FastRcnn, spec: FastRcnnSpec) -> list[dict[str, object]]:
     """Parameter groups: the source's layers at `rate`, new ones faster, biases twice as fast and without decay."""
     new = [model.reduce, model.score, model.box, *([model.dense] if model.dense_is_new else [])]
     fresh = {parameter for module in new for parameter in module.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            groups.setdefault((parameter in fresh, parameter.dim() == 1), []).append(parameter)
-    return [
-        {
-            'params': parameters,
-            'lr': spec.rate * (spec.new_rate if is_new else 1) * (spec.bias_rate if is_bias else 1),
-            'weight_decay': 0.0 if is_bias else spec.decay,
-        }
-        for (is_new, is_bias), parameters in groups.items()
-    ]
+    return parameter_groups(model, fresh, spec)
 
 
 def _learn(
@@ -126,8 +115,7 @@ def _done(count: int, steps: int, spec: FastRcnnSpec) -> float:
 
 def images_of(step: int, images: int, spec: FastRcnnSpec) -> list[int]:
     """Which images a step learns from: passes over all of them, each in an order of its own."""
-    places = range(step * spec.images_per_batch, (step + 1) * spec.images_per_batch)
-    return [int(np.random.default_rng((spec.seed, 1, place // images)).permutation(images)[place % images]) for place in places]
+    return turns(step, images, spec.images_per_batch, spec.seed)
 
 
 def rate_factor(step: int, steps: int, spec: FastRcnnSpec) -> float:

@@ -16,6 +16,7 @@ from transfer.boxes import mirror
 from transfer.checkpoints import Checkpoint
 from transfer.data.decode import decode_whole
 from transfer.data.detection_manifest import BoxedImage, DetectionManifest
+from transfer.detector_steps import parameter_groups, turns
 from transfer.faster_rcnn.model import build, shares
 from transfer.faster_rcnn.spec import FasterRcnnSpec
 from transfer.spec import Progress, Report, SourceCard, TrainingError
@@ -56,18 +57,7 @@ def steps_of(images: int, spec: FasterRcnnSpec) -> int:
 def rates(model: FasterRCNN, spec: FasterRcnnSpec) -> list[dict[str, object]]:
     """Parameter groups: the source's layers at `rate`, new ones faster, biases twice as fast and without decay."""
     own = set(model.backbone.body.parameters())
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            groups.setdefault((parameter not in own, parameter.dim() == 1), []).append(parameter)
-    return [
-        {
-            'params': parameters,
-            'lr': spec.rate * (spec.new_rate if is_new else 1) * (spec.bias_rate if is_bias else 1),
-            'weight_decay': 0.0 if is_bias else spec.decay,
-        }
-        for (is_new, is_bias), parameters in groups.items()
-    ]
+    return parameter_groups(model, set(model.parameters()) - own, spec)
 
 
 def _learn(
@@ -95,9 +85,7 @@ def _learn(
 
 def _chosen(images: tuple[BoxedImage, ...], step: int, spec: FasterRcnnSpec) -> list[BoxedImage]:
     """Passes over all images, each in an order of its own."""
-    count = len(images)
-    places = range(step * spec.images_per_batch, (step + 1) * spec.images_per_batch)
-    return [images[np.random.default_rng((spec.seed, 1, place // count)).permutation(count)[place % count]] for place in places]
+    return [images[place] for place in turns(step, len(images), spec.images_per_batch, spec.seed)]
 
 
 def _step(model: FasterRCNN, optimiser: SGD, chosen: list[BoxedImage], spec: FasterRcnnSpec, rng: np.random.Generator) -> float:
