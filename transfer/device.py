@@ -104,14 +104,14 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     """RGB in 0..1, float (n, 3, h, w), to what the network was trained on, laid out channels last."""
     centre = pixels.new_tensor(mean).view(1, 3, 1, 1)
     scale = pixels.new_tensor(std).view(1, 3, 1, 1)
-    return ((pixels - centre) / scale).contiguous(memory_format=torch.channels_last)
+    return (pixels - centre).div_(scale).contiguous(memory_format=torch.channels_last)
 
 
 def planes(pixels: Tensor, device: torch.device) -> Tensor:
     """uint8 (n, h, w, 3) to float (n, 3, h, w) in 0..1 on the device; only the bytes travel."""
     if device.type == 'cuda':
         pixels = pixels.pin_memory().to(device, non_blocking=True)
-    return pixels.permute(0, 3, 1, 2).float() / 255
+    return pixels.permute(0, 3, 1, 2).float().div_(255)
 
 
 def only_dropout_trains(network: nn.Module) -> None:

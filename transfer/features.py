@@ -48,7 +48,7 @@ def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     """
     card = network.card
     model = network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
-    precision = _precision(network, model, pixels, machine)
+    precision = forward_precision(network, pixels, machine)
     key = f'{card.digest or card.name} {card.mean} {card.std} {pixels.side} {pixels.policy} {precision} {machine.device.type}'
     path = machine.cache / 'features' / f'{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz'
     known = _read(path)
@@ -64,7 +64,7 @@ def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
 def extract_anew(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     """As `extract`, but computed now and kept nowhere: for whoever measures what it costs."""
     model = network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
-    precision = _precision(network, model, pixels, machine)
+    precision = forward_precision(network, pixels, machine)
     return _pass(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
 
 
@@ -87,7 +87,10 @@ def _embed(network: Network, model: nn.Module, array: np.ndarray, precision: str
         return network.architecture.embed(model, images).float().cpu().numpy()
 
 
-def _precision(network: Network, model: nn.Module, pixels: Pixels, machine: Machine) -> str:
+def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str:
+    """The precision of passes without gradients through this network on this machine."""
+    model = network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
+
     def step(precision: str) -> None:
         _embed(network, model, pixels.array[:8], precision, machine.device)
 

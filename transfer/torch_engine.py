@@ -19,6 +19,7 @@ class TorchEngine:
     """The network rebuilt from the registry with the artifact's weights, one batch at a time."""
 
     lanes = 1
+    largest = 32  # a GPU takes many images in the time of one
 
     def __init__(self, folder: Path, meta: Meta, device: str) -> None:
         try:

@@ -134,3 +134,17 @@ def test_softmax_stands_large_numbers_and_flattens_with_temperature():
 def test_an_unknown_architecture_is_named():
     with pytest.raises(UnusableSource, match='no_such_net'):
         registry.architecture('no_such_net')
+
+
+@pytest.mark.skipif(not exporting.offers_bfloat16(), reason='this processor does not compute in bfloat16')
+@pytest.mark.parametrize(('bar', 'share'), [(exporting.AGREEMENT, 0.6), (1.1, 1.0)], ids=['agreeing', 'disagreeing'])
+def test_a_graph_in_bfloat16_keeps_half_the_bytes_where_it_still_agrees(bar, share, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, '_choose', lambda checks: exporting.Check('bfloat16', 0.0, 1.1, 1.0))
+    monkeypatch.setattr(exporting, 'AGREEMENT', bar)
+    sealed.seal(tmp_path / 'model')
+    graph, weights = (tmp_path / 'model' / name for name in ('graph.bin', 'weights.safetensors'))
+    assert graph.stat().st_size < 1.05 * share * weights.stat().st_size
+    assert graph.stat().st_size > 0.9 * share * weights.stat().st_size or share < 1
+    assert not list((tmp_path / 'model').glob('half*'))
+    found = OpenVinoEngine(tmp_path / 'model' / 'graph.xml', 'bfloat16', lanes=1).logits(sealed.sample())
+    assert (found.argmax(1) == truth(sealed.sample()).argmax(1)).mean() >= 0.99

@@ -16,7 +16,7 @@ from transfer.device import FORWARD_BATCH, autocast, in_batches, normalise, plan
 from transfer.features import Machine
 from transfer.spec import SourceCard
 
-VIEWS = 8  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
+VIEWS = 4  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
 LEAST_VIEWS = 3  # with fewer, augmentation is worth more than what caching saves
 MOST_BYTES = 1 << 30  # of cached activations; beyond, the frozen layers are run anew for every batch
 RESIDENT = 0.25  # share of the free GPU memory that the pixels may take to lie there for good
@@ -51,7 +51,7 @@ class PixelInputs:
 
     def _planes(self, rows: Tensor) -> Tensor:
         if self.pixels.device.type == 'cuda':
-            return self.pixels[rows.to(self.pixels.device)].permute(0, 3, 1, 2).float() / 255
+            return self.pixels[rows.to(self.pixels.device)].permute(0, 3, 1, 2).float().div_(255)
         return planes(self.pixels[rows], self.device)
 
 

@@ -161,7 +161,7 @@ def _optimizer(learner: Learner) -> torch.optim.Optimizer:
             matrices = [parameter for parameter in parameters if parameter.dim() > 1]
             vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
             groups += [{'params': matrices, 'peak': rate}, {'params': vectors, 'peak': rate, 'weight_decay': 0.0}]
-    return torch.optim.AdamW([group for group in groups if group['params']], lr=0.0, weight_decay=DECAY)
+    return torch.optim.AdamW([group for group in groups if group['params']], lr=0.0, weight_decay=DECAY, fused=True)
 
 
 def _facts(record: Record, truth: np.ndarray, epoch: int, loss: float, seconds: float) -> dict[str, Any]:

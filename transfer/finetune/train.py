@@ -26,7 +26,7 @@ from transfer.data.cache import Pixels
 from transfer.data.splits import assign_folds
 from transfer.device import autocast, choose_precision
 from transfer.evaluation import accuracy, paired_gain
-from transfer.features import Machine, Network
+from transfer.features import Machine, Network, forward_precision
 from transfer.finetune import loop
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, pixel_inputs
 from transfer.finetune.rates import Group, Plan
@@ -166,8 +166,9 @@ class Bench:
 
     def _cache(self, images: PixelInputs) -> None:
         prefix, _ = self.task.network.architecture.split(self.base, self.task.plan.first)
+        precision = forward_precision(self.task.network, self.task.pixels, self.machine)
         cached = cache_activations(
-            prefix, images, 'float32', self.task.spec.seed, self.machine, lambda done: self.beat(0.1 * done, {})
+            prefix, images, precision, self.task.spec.seed, self.machine, lambda done: self.beat(0.1 * done, {})
         )
         if cached is not None:
             self.inputs, self.whole = cached, False
