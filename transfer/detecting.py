@@ -23,7 +23,7 @@ from transfer.detection_crops import cut_out
 from transfer.detection_report import best_score, figures, truth_of
 from transfer.detections import Detections
 from transfer.detector_serving import finder
-from transfer.detectors import Lesson, Trained, fitted, kind_of, learn, limit_of
+from transfer.detectors import Lesson, Trained, as_often, fitted, kind_of, learn, limit_of
 from transfer.device import choose_device
 from transfer.finetune.cost import multiply_adds
 from transfer.finetune.rates import HEAVY
@@ -34,7 +34,7 @@ from transfer.workshop import Learned, Workshop
 from transfer.zoo.bodies import convolutional_body
 from transfer.zoo.registry import architecture
 
-# Share of a whole training that each phase takes, for the bar and the first guess (200 photos on two cores).
+# Share of a training, without the refit, that each phase takes, for the bar and the first guess (200 photos on two cores).
 SHARES = {
     'proposals': 0.06,
     'decode': 0.01,
@@ -44,26 +44,39 @@ SHARES = {
     'probe': 0.05,
     'finetune': 0.75,
     'evaluate': 0.05,
+    'provisional': 0.03,
+    'refit': 0.75,  # as finetuning; but it sees more photos
     'seal': 0.03,
 }
+REFIT_ALONE = ('provisional', 'refit')
 CHECKED = 4  # photos on which the sealed graphs are compared with torch
 
 
 def train(manifest: DetectionManifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path) -> SealedModel:
     """Learn a detector from the manifest's boxes; returns the sealed model, in a folder of `workdir`.
 
-    It learns from some of the images and is measured on the others (`held_out`). Resuming, `cache` and errors: as
-    transfer.pipeline.train.
+    It learns from some of the images and is measured on the others (`held_out`); then, with `refit`, it is learned anew from all of
+    them, and meanwhile the measured one answers. Resuming, `cache` and errors: as transfer.pipeline.train.
     """
     manifest, notes = trainable(manifest)
-    room = Room(manifest, spec, choose_device(spec.device), workdir, cache, Course(report, SHARES), list(notes))
+    room = Room(manifest, spec, choose_device(spec.device), workdir, cache, Course(report, _shares(spec)), list(notes))
     learned, measured = split(manifest, spec.held_out, spec.seed)
     proposals = _propose(room, learned, measured)
-    chosen = _choose_source(room, learned, proposals[: len(learned.images)])
-    lesson = Lesson(learned, proposals[: len(learned.images)], chosen.card, workdir / 'checkpoints', room.device)
-    trained = _learn(room, lesson)
+    regions = proposals[: len(learned.images)]
+    chosen = _choose_source(room, learned, regions)
+    trained = _learn(room, Lesson(learned, regions, chosen.card, workdir / 'checkpoints', room.device))
     outcome = _measure(room, trained, measured, proposals[len(learned.images) :])
-    return _seal(room, trained, chosen, outcome)
+    told = _report(room, trained, chosen, outcome)
+    if not spec.refit:
+        return _seal(room, trained, chosen, outcome, told)
+    report.instant(_seal(room, trained, chosen, outcome, told, provisional=True))
+    return _seal(room, _refit(room, chosen, learned, measured, proposals), chosen, outcome, told)
+
+
+def _shares(spec: TrainSpec) -> dict[str, float]:
+    if spec.refit:
+        return SHARES | {'refit': SHARES['finetune'] / (1 - spec.held_out)}
+    return {name: share for name, share in SHARES.items() if name not in REFIT_ALONE}
 
 
 @dataclass
@@ -107,7 +120,7 @@ class Within:
         self._course.beat(progress.fraction, told, epoch=progress.epoch, epochs=progress.epochs, loss=progress.loss)
 
     def instant(self, model: SealedModel) -> None:
-        """Detectors have no instant model: without boxes that fit, a quick one would be of no use."""
+        """No detector gives one up before it is measured."""
 
 
 def _propose(room: Room, learned: DetectionManifest, measured: DetectionManifest) -> list[np.ndarray]:
@@ -164,10 +177,19 @@ def _unfit(card: SourceCard) -> str:
 
 
 def _learn(room: Room, lesson: Lesson) -> Trained:
-    names = {'rcnn': 'R-CNN', 'fast-rcnn': 'Fast R-CNN', 'faster-rcnn': 'Faster R-CNN'}
-    lesson.workdir.mkdir(parents=True, exist_ok=True)
-    with room.course.phase('finetune', f'Learning to find: {names[room.kind]} on {len(lesson.manifest.images)} photos'):
+    with room.course.phase('finetune', f'Learning to find: {NAMES[room.kind]} on {len(lesson.manifest.images)} photos'):
         return learn(room.kind, lesson, room.options, Within(room.course))
+
+
+def _refit(
+    room: Room, chosen: Chosen, learned: DetectionManifest, measured: DetectionManifest, proposals: Sequence[np.ndarray]
+) -> Trained:
+    """The same recipe on all images, those that were held out too; `proposals` in the order of both together."""
+    everything = DetectionManifest(room.manifest.labels, (*learned.images, *measured.images))
+    lesson = Lesson(everything, proposals, chosen.card, room.workdir / 'checkpoints' / 'refit', room.device)
+    options = as_often(room.kind, room.options, len(learned.images), len(everything.images))
+    with room.course.phase('refit', f'It is measured. Now {NAMES[room.kind]} learns from all {len(everything.images)} photos'):
+        return learn(room.kind, lesson, options, Within(room.course))
 
 
 def _measure(room: Room, trained: Trained, measured: DetectionManifest, proposals: Sequence[np.ndarray]) -> Outcome:
@@ -186,13 +208,15 @@ def _photo(image: BoxedImage, trained: Trained) -> Upright:
     return decode_whole(image.path, trained.facts['least_side'])
 
 
-def _seal(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> SealedModel:
-    folder, given = room.workdir / 'sealed', Preprocessing.of(chosen.card)
+def _seal(
+    room: Room, trained: Trained, chosen: Chosen, outcome: Outcome, told: TrainReport, *, provisional: bool = False
+) -> SealedModel:
+    """`told` is the report of the detector that was measured, with which one that learned from all images is sealed too."""
+    phase = 'provisional' if provisional else 'seal'
+    folder, given = room.workdir / ('provisional' if provisional else 'sealed'), Preprocessing.of(chosen.card)
     detection = trained.facts | {'kind': trained.kind, 'proposals': room.spec.proposals, 'limit': room.limit}
-    with room.course.phase('seal', 'Sealing the model'), written_aside(folder) as aside:
+    with room.course.phase(phase, 'Sealing the model'), written_aside(folder) as aside:
         why_not = trained.write(aside)
-        report = _report(room, trained, chosen, outcome)
-        detection['at_score'] = report.detection['at_score']
         meta = Meta(
             labels=room.manifest.labels,
             architecture=chosen.card.architecture,
@@ -201,14 +225,16 @@ def _seal(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> Sea
             engine=_engine(why_not),
             source=without_signature(chosen.card),
             why=chosen.why,
+            provisional=provisional,
             spec=slim_spec(room.options),
             data_digest=room.manifest.digest,
             seed=room.spec.seed,
             versions=exporting.versions(),
-            detection=detection,
+            detection=detection | {'at_score': told.detection['at_score']},
         )
         engine = _checked(aside, meta, trained, outcome)
-        report = dataclasses.replace(report, sealing=engine, seconds=_rounded(room.course.seconds))
+        known = told.detection | {'served': trained.images}
+        report = dataclasses.replace(told, detection=known, sealing=engine, seconds=_rounded(room.course.seconds))
         digest = write_meta(aside, dataclasses.replace(meta, engine=engine, report=report.to_json()))
     return SealedModel(str(folder), digest, report)
 
@@ -221,11 +247,13 @@ def _checked(folder: Path, meta: Meta, trained: Trained, outcome: Outcome) -> di
     """The engine, with how near the sealed graphs are to torch on a few photos; torch itself where they are not near."""
     if meta.engine['name'] == 'torch':
         return meta.engine
-    images, find = outcome.measured.images[:CHECKED], finder(folder, meta, 'cpu')
+    find = finder(folder, meta, 'cpu')
+    pairs = list(zip(outcome.measured.images[:CHECKED], outcome.proposals, strict=False))
+    learned = [trained.find(_photo(image, trained), regions) for image, regions in pairs]
     begun = time.process_time()
-    served = [find(_photo(image, trained), regions) for image, regions in zip(images, outcome.proposals, strict=False)]
+    served = [find(_photo(image, trained), regions) for image, regions in pairs]
     seconds = (time.process_time() - begun) / len(served)
-    facts = detector_graphs.compared(outcome.found[: len(served)], served)
+    facts = detector_graphs.compared(learned, served)
     if facts['largest_difference'] > detector_graphs.CLOSE:
         detector_graphs.without_graphs(folder)
         return _engine('the converted graphs do not compute what the network computes') | facts
@@ -237,10 +265,9 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
     known = figures(
         outcome.measured, outcome.found, recall(truths, outcome.proposals), best_score(outcome.measured, outcome.found)
     )
-    learned = len(room.manifest.images) - len(outcome.measured.images)
     if trained.kind == 'faster-rcnn':
         known['proposals'] = {}  # its own are not told apart from its answers
-    known |= {'kind': trained.kind, 'learned': learned, 'measured': len(outcome.measured.images), 'seconds': outcome.seconds}
+    known |= {'kind': trained.kind, 'learned': trained.images, 'measured': len(outcome.measured.images), 'seconds': outcome.seconds}
     low, high = known['interval']
     return TrainReport(
         accuracy=known['ap11'],
@@ -253,7 +280,6 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
         ranking=chosen.ranking,
         probes=chosen.probes,
         plan={'source_why': chosen.why, 'device': room.device.type, 'options': trained.facts['spec']},
-        seconds=_rounded(room.course.seconds),
         notes=tuple(room.notes),
         data_digest=room.manifest.digest,
         seed=room.spec.seed,
@@ -261,6 +287,7 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
     )
 
 
+NAMES = {'rcnn': 'R-CNN', 'fast-rcnn': 'Fast R-CNN', 'faster-rcnn': 'Faster R-CNN'}
 _WHY = {
     'rcnn': 'R-CNN looks at each proposed region alone: slow to ask, and sparing with boxes.',
     'fast-rcnn': 'Fast R-CNN looks at a photo once and reads every proposed region from it.',

@@ -44,6 +44,7 @@ class Trained:
     """A detector in memory."""
 
     kind: str  # rcnn, fast-rcnn, faster-rcnn
+    images: int  # that it learned from
     find: FoundBy
     write: Callable[[Path], str]  # weights and graphs into a folder; why there are no graphs, or ''
     facts: dict[str, Any]  # what rebuilds it and feeds it: Meta.detection
@@ -73,6 +74,19 @@ def limit_of(kind: str, spec: TrainSpec) -> int:
     return spec.rcnn.proposals if kind == 'rcnn' else spec.fast_rcnn.proposals
 
 
+def as_often(kind: str, spec: TrainSpec, images: int, more: int) -> TrainSpec:
+    """The spec by which `more` images are looked at as often as `images` are by this one."""
+    rcnn, fast, faster = spec.rcnn, spec.fast_rcnn, spec.faster_rcnn
+    if kind == 'rcnn':
+        return dataclasses.replace(spec, rcnn=dataclasses.replace(rcnn, steps=round(rcnn.steps * more / images)))
+    if kind == 'fast-rcnn':
+        heads = round(fast.head_steps * more / images)
+        fast = dataclasses.replace(fast, epochs=fast_training.epochs_of(images, fast), head_steps=heads)
+        return dataclasses.replace(spec, fast_rcnn=fast)
+    epochs = faster_training.epochs_of(images, faster)
+    return dataclasses.replace(spec, faster_rcnn=dataclasses.replace(faster, epochs=epochs))
+
+
 def learn(kind: str, lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
     """TrainingError when no image has a box; Cancelled from the report."""
     return WAYS[kind](lesson, spec, report)
@@ -84,6 +98,7 @@ def _fast_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
     model = fast_training.train(lesson.manifest, lesson.proposals, card, options, report, device, checkpoint)
     return Trained(
         'fast-rcnn',
+        len(lesson.manifest.images),
         lambda photo, proposals: fast_detector.detect(model, photo, proposals, options, card),
         lambda folder: detector_graphs.write_fast(model, Preprocessing.of(card), folder),
         {
@@ -100,6 +115,7 @@ def _rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
     trained = rcnn_training.train(lesson.manifest, lesson.proposals, card, options, lesson.workdir, report, device)
     return Trained(
         'rcnn',
+        len(lesson.manifest.images),
         lambda photo, proposals: as_shares(rcnn_detector.detect(trained, photo, proposals)),
         lambda folder: detector_graphs.write_rcnn(trained, Preprocessing.of(card), folder),
         {'spec': dataclasses.asdict(options), 'least_side': rcnn_regions.LEAST},
@@ -116,7 +132,8 @@ def _faster_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
         return 'Faster R-CNN proposes its own regions, which graphs do not hold: torch serves it'
 
     facts = {'spec': dataclasses.asdict(options), 'least_side': options.short_side}
-    return Trained('faster-rcnn', lambda photo, proposals: faster_detector.detect(model, photo), write, facts)
+    images = len(lesson.manifest.images)
+    return Trained('faster-rcnn', images, lambda photo, proposals: faster_detector.detect(model, photo), write, facts)
 
 
 WAYS: dict[str, Callable[[Lesson, TrainSpec, Report], Trained]] = {

@@ -117,7 +117,8 @@ class TrainSpec:
     task: str = 'classification'  # or detection
     detector: str = 'auto'  # or rcnn, fast-rcnn, faster-rcnn
     proposals: str = 'selective-search'  # the way to propose regions (transfer.proposals.METHODS)
-    held_out: float = 0.3  # share of the images that a detector is measured on and does not learn from
+    held_out: float = 0.3  # share of the images that a detector is measured on
+    refit: bool = True  # a detector, once measured, learns anew from all images, those held out too
     rcnn: RcnnSpec = field(default_factory=RcnnSpec)
     fast_rcnn: FastRcnnSpec = field(default_factory=FastRcnnSpec)
     faster_rcnn: FasterRcnnSpec = field(default_factory=FasterRcnnSpec)
@@ -136,7 +137,7 @@ class TrainSpec:
 class Progress:
     """Where a training is."""
 
-    phase: str  # decode, reference, rank, instant, probe, finetune, evaluate, seal
+    phase: str  # proposals, decode, reference, rank, instant, probe, finetune, evaluate, provisional, refit, seal
     fraction: float  # of the whole training, 0 to 1
     message: str = ''  # a sentence for the user
     epoch: int = 0
@@ -194,7 +195,8 @@ class Report(Protocol):
     def progress(self, progress: Progress) -> None: ...
 
     def instant(self, model: SealedModel) -> None:
-        """The linear model is sealed and may be used while finetuning goes on."""
+        """A first model is sealed and may be used while a better one is learned: the linear one, or the detector that was
+        measured."""
 
 
 CHOICES = {

@@ -16,9 +16,11 @@ torch = pytest.importorskip('torch')
 from tests.transfer import drawn_scenes  # noqa: E402
 from tests.transfer.small_world import Ears  # noqa: E402
 from transfer import checkpoints  # noqa: E402
+from transfer.artifacts import read_meta  # noqa: E402
 from transfer.data.detection_manifest import DetectionManifest, LabelledBox  # noqa: E402
 from transfer.data.detection_splits import split, trainable  # noqa: E402
 from transfer.detector_serving import Detector  # noqa: E402
+from transfer.detectors import as_often  # noqa: E402
 from transfer.fast_rcnn.spec import FastRcnnSpec  # noqa: E402
 from transfer.faster_rcnn.spec import FasterRcnnSpec  # noqa: E402
 from transfer.pipeline import train  # noqa: E402
@@ -165,18 +167,53 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize('detector', ['fast-rcnn', 'rcnn', 'faster-rcnn'])
-def test_an_interrupted_training_ends_as_an_undisturbed_one(detector, room, request, monkeypatch):
+@pytest.mark.parametrize('phase', ['finetune', 'refit'])
+def test_an_interrupted_training_ends_as_an_undisturbed_one(phase, detector, room, request, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
     whole = request.getfixturevalue(detector.replace('-rcnn', ''))
     counting = Ears()
     monkeypatch.setattr('transfer.progress.EVERY', 0.0)
-    name = f'stopped-{detector}'
+    name = f'stopped-{detector}-{phase}'
     with pytest.raises(Stopped):
-        learn(room, detector, name, StopsIn('finetune', after=4))
+        learn(room, detector, name, StopsIn(phase, after=4))
     resumed = learn(room, detector, name, counting)
     assert Path(resumed.folder, 'weights.safetensors').read_bytes() == Path(whole.folder, 'weights.safetensors').read_bytes()
     assert resumed.report.detection['ap11'] == whole.report.detection['ap11']
     assert [heard.fraction for heard in counting.heard] == sorted(heard.fraction for heard in counting.heard)
+
+
+def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_takes_its_place(room, monkeypatch):
+    monkeypatch.setattr('transfer.progress.EVERY', 0.0)
+    ears = Ears()
+    last = learn(room, 'fast-rcnn', 'refitted', ears)
+    [first] = ears.instants
+    assert [read_meta(Path(sealed.folder)).provisional for sealed in (first, last)] == [True, False]
+    assert [sealed.report.detection['served'] for sealed in (first, last)] == [8, 12]
+    for told in ('learned', 'measured', 'ap11', 'at_score', 'classes', 'worst'):
+        assert first.report.detection[told] == last.report.detection[told]
+    assert read_meta(Path(last.folder)).detection['at_score'] == first.report.detection['at_score']
+    assert Path(first.folder, 'weights.safetensors').read_bytes() != Path(last.folder, 'weights.safetensors').read_bytes()
+    passes = {phase: max(heard.epoch for heard in ears.heard if heard.phase == phase) for phase in ('finetune', 'refit')}
+    assert passes['finetune'] == passes['refit']
+    found, _ = Detector(Path(last.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    assert len(found)
+
+
+def test_without_the_refit_the_measured_detector_is_the_one_that_is_served(room, fast):
+    ears = Ears()
+    plain = learn(room, 'fast-rcnn', 'plain', ears, refit=False)
+    assert ears.instants == [] and plain.report.detection['served'] == 8
+    assert plain.report.detection['ap11'] == fast.report.detection['ap11']
+    assert not {heard.phase for heard in ears.heard} & {'provisional', 'refit'}
+
+
+def test_the_refit_looks_at_each_photo_as_often():
+    spec = TrainSpec()
+    fast = as_often('fast-rcnn', spec, 70, 100).fast_rcnn
+    assert (fast.epochs, fast.head_steps) == (16, round(600 / 0.7))
+    assert as_often('fast-rcnn', spec, 14, 20).fast_rcnn.epochs == 43  # 300 steps of two of 14 photos
+    assert as_often('faster-rcnn', spec, 70, 100).faster_rcnn.epochs == 15
+    assert as_often('rcnn', spec, 70, 100).rcnn.steps == round(200 / 0.7)
 
 
 class StopsIn(Ears):

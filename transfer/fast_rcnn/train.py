@@ -59,8 +59,12 @@ def train(
 
 
 def steps_of(images: int, spec: FastRcnnSpec) -> int:
-    a_pass = math.ceil(images / spec.images_per_batch)
-    return a_pass * (spec.epochs or max(LEAST_EPOCHS, math.ceil(spec.least_steps / a_pass)))
+    return math.ceil(images / spec.images_per_batch) * epochs_of(images, spec)
+
+
+def epochs_of(images: int, spec: FastRcnnSpec) -> int:
+    """Passes over the images."""
+    return spec.epochs or max(LEAST_EPOCHS, math.ceil(spec.least_steps / math.ceil(images / spec.images_per_batch)))
 
 
 def freeze(model: FastRcnn, stages: int) -> None:

@@ -50,8 +50,12 @@ def train(
 
 
 def steps_of(images: int, spec: FasterRcnnSpec) -> int:
-    a_pass = math.ceil(images / spec.images_per_batch)
-    return a_pass * (spec.epochs or max(LEAST_EPOCHS, math.ceil(spec.least_steps / a_pass)))
+    return math.ceil(images / spec.images_per_batch) * epochs_of(images, spec)
+
+
+def epochs_of(images: int, spec: FasterRcnnSpec) -> int:
+    """Passes over the images."""
+    return spec.epochs or max(LEAST_EPOCHS, math.ceil(spec.least_steps / math.ceil(images / spec.images_per_batch)))
 
 
 def rates(model: FasterRCNN, spec: FasterRcnnSpec) -> list[dict[str, object]]:
