@@ -55,8 +55,8 @@ CHECKED = 4  # photos on which the sealed graphs are compared with torch
 def train(manifest: DetectionManifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path) -> SealedModel:
     """Learn a detector from the manifest's boxes; returns the sealed model, in a folder of `workdir`.
 
-    It learns from some of the images and is measured on the others (`held_out`); then, with `refit`, it is learned anew from all of
-    them, and meanwhile the measured one answers. Resuming, `cache` and errors: as transfer.pipeline.train.
+    It learns from some of the images and is measured on the others (`held_out`); then, with `refit`, another learns from all
+    of them, and meanwhile the measured one answers. Resuming, `cache` and errors: as transfer.pipeline.train.
     """
     manifest, notes = trainable(manifest)
     room = Room(manifest, spec, choose_device(spec.device), workdir, cache, Course(report, _shares(spec)), list(notes))
@@ -267,7 +267,8 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
     )
     if trained.kind == 'faster-rcnn':
         known['proposals'] = {}  # its own are not told apart from its answers
-    known |= {'kind': trained.kind, 'learned': trained.images, 'measured': len(outcome.measured.images), 'seconds': outcome.seconds}
+    counts = {'learned': trained.images, 'measured': len(outcome.measured.images)}
+    known |= {'kind': trained.kind, 'seconds': outcome.seconds} | counts
     low, high = known['interval']
     return TrainReport(
         accuracy=known['ap11'],

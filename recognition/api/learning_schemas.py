@@ -50,6 +50,9 @@ class TrainingIn(Fields):
     )
     proposals = serializers.CharField(required=False, help_text='How a detector is told where something may be.')
     held_out = Finite(required=False, min_value=0.1, max_value=0.9, help_text='Share of the photos a detector is measured on.')
+    refit = serializers.BooleanField(
+        required=False, help_text='True unless told: once measured, a detector learns anew from all photos.'
+    )
     rcnn = serializers.DictField(required=False, help_text='Options of R-CNN: docs/detection.md.')
     fast_rcnn = serializers.DictField(required=False, help_text='Options of Fast R-CNN: docs/detection.md.')
     faster_rcnn = serializers.DictField(required=False, help_text='Options of Faster R-CNN: docs/detection.md.')
@@ -104,7 +107,7 @@ class ModelOut(Fields):
     id = serializers.UUIDField()
     project = serializers.UUIDField()
     version = serializers.IntegerField()
-    provisional = serializers.BooleanField(help_text='The instant model of a training that goes on.')
+    provisional = serializers.BooleanField(help_text='The first model of a training: a better one takes its place.')
     task = serializers.CharField()
     labels = serializers.ListField(child=serializers.CharField())
     source = serializers.CharField()

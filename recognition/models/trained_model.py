@@ -12,7 +12,7 @@ from recognition.models.project import Project
 
 
 class TrainedModel(models.Model):
-    """A sealed artifact and what was measured of it. A provisional one is the instant model of a running training."""
+    """A sealed artifact and what was measured of it. A provisional one is the first of a training that goes on."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name='models')

@@ -116,10 +116,23 @@ def report_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, 
         'found': found,
         'detector_name': NAMES.get(found['kind'], found['kind']),
         'cost': cost(report),
+        'learned_from': learned_from(found, provisional=model.provisional),
         'curves': curves(found['classes']),
         'mistakes': mistakes(found['mistakes']),
         'worst': worst(model),
     }
+
+
+def learned_from(found: Mapping[str, Any], *, provisional: bool) -> str:
+    """Which photos made the detector that answers, and which made the figures."""
+    learned, measured = found['learned'], found['measured']
+    if found.get('served', learned) > learned:
+        return (
+            f'all {found["served"]} photos. The figures were measured on {measured} held-out photos, by a detector of the same '
+            f'recipe that had learned from the other {learned}; the one that answers has learned from all of them.'
+        )
+    words = f'{learned} photos; {measured} were held out to measure'
+    return f'{words}. One that learns from all of them takes its place.' if provisional else f'{words}.'
 
 
 def cost(report: Mapping[str, Any]) -> str:

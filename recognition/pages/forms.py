@@ -101,6 +101,7 @@ class DetectorForm(forms.Form):
         help_text='share of the photos to measure on',
     )
     seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, required=False)
+    refit = forms.BooleanField(required=False, initial=True, label='Once measured, learn anew from all photos')
 
     def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
         super().__init__(data)
@@ -110,10 +111,11 @@ class DetectorForm(forms.Form):
 
     def options(self) -> dict[str, Any]:
         """As of a TrainingForm."""
+        advanced = 'detector' in self.data
         return {
             name: value
             for name, value in self.cleaned_data.items()
-            if value not in (None, '') and value != self.fields[name].initial
+            if (advanced or name != 'refit') and value not in (None, '') and value != self.fields[name].initial
         }
 
 

@@ -13,6 +13,8 @@ const PHASES = {
   probe: 'Trying the best sources',
   finetune: 'Fine-tuning',
   evaluate: 'Measuring',
+  provisional: 'Sealing what was measured',
+  refit: 'Learning from all photos',
   seal: 'Sealing the model',
 };
 

@@ -26,12 +26,15 @@ class Command(BaseCommand):
         parser.add_argument('--source', default='auto', help='name of a source model (default: the best by P2L and a probe)')
         parser.add_argument('--task', choices=['classification', 'detection'], default='classification')
         parser.add_argument('--detector', choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], default='auto')
+        parser.add_argument('--no-refit', action='store_true', help='serve the detector that was measured on photos held out')
         parser.add_argument('--options', type=json.loads, default={}, help='JSON: any field of a training (docs/api.md)')
         parser.add_argument('--seed', type=int, default=0)
         parser.add_argument('--json', action='store_true', help='the last line is one JSON object')
 
     def handle(self, *, path: Path, name: str, task: str, **options: Any) -> None:
         chosen = {option: options[option] for option in ('source', 'seed', 'detector')} | options['options']
+        if options['no_refit']:
+            chosen['refit'] = False
         bar = ProgressBar(sys.stderr)
         try:
             installation.ensure_tables()

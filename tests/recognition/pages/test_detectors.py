@@ -110,9 +110,32 @@ def test_a_detectors_training_takes_its_own_options_and_no_others(browser_of, al
     client = browser_of(alice)
     refused = client.post(f'/projects/{detector.project_id}/train/', {'detector': 'yolo'}, follow=True)
     assert 'Detector' in refused.content.decode()
-    form = training_form(detector.project)({'detector': 'rcnn', 'held_out': '0.2', 'source': 'auto'}, sources=[])
+    chosen = {'detector': 'rcnn', 'held_out': '0.2', 'source': 'auto'}
+    assert options_of(detector, {**chosen, 'refit': 'on'}) == {'detector': 'rcnn', 'held_out': 0.2}
+    assert options_of(detector, chosen) == {'detector': 'rcnn', 'held_out': 0.2, 'refit': False}
+    assert options_of(detector, {}) == {}  # a plain Train button sends no field
+
+
+def options_of(detector, sent):
+    form = training_form(detector.project)(sent, sources=[])
     assert form.is_valid()
-    assert form.options() == {'detector': 'rcnn', 'held_out': 0.2}
+    return form.options()
+
+
+def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(browser_of, alice, detector):
+    def page():
+        return browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
+
+    assert '28 photos; 12 were held out to measure.' in page()  # sealed before there was a refit, or without one
+    detector.provisional = True
+    detector.save()
+    assert 'One that learns from all of them takes its place.' in page() and 'provisional' in page()
+    detector.provisional = False
+    detector.report['detection']['served'] = 40
+    detector.save()
+    assert 'all 40 photos. The figures were measured on 12 held-out photos' in page()
+    assert 'had learned from the other 28' in page()
+    assert 'what answers has learned from all 40' in browser_of(alice).get(f'/projects/{detector.project_id}/').content.decode()
 
 
 def test_a_class_without_things_has_a_row_and_no_figure():
