@@ -6,7 +6,9 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -120,3 +122,23 @@ def only_dropout_trains(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.train()
+
+
+@contextmanager
+def own_dropout(network: nn.Module, chance: torch.Generator) -> Iterator[None]:
+    """Within, the network's dropout draws from `chance` instead of the one generator that all threads of a process share."""
+    layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
+    for layer in layers:
+        layer.forward = partial(_drop, layer, chance)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _drop(layer: nn.Dropout, chance: torch.Generator, values: Tensor) -> Tensor:
+    if not layer.training or layer.p == 0:
+        return values
+    kept = torch.empty_like(values).bernoulli_(1 - layer.p, generator=chance)
+    return values * kept / (1 - layer.p)

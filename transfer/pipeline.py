@@ -72,7 +72,7 @@ def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Out
     if reached == 1.0 and shop.spec.plan == 'auto':
         return plan, Outcome(None, nothing, 'The linear head gets every image right that it has not seen: it is kept.', [], {})
     with shop.course.phase('finetune', f'Finetuning: {plan.why}'):
-        task = Task(learned.network, learned.pixels, learned.features, shop.labels, shop.classes, shop.spec, plan, reached)
+        task = Task(learned.network, learned.pixels, learned.features, shop.labels, shop.classes, shop.spec, plan, macs, reached)
         return plan, finetune(task, shop.machine, folder, lambda done, facts: shop.course.beat(done, **facts))
 
 

@@ -25,8 +25,6 @@ LANES = min(2, os.cpu_count() or 1)  # batches of one model computed side by sid
 # A network that takes less than this many milliseconds an image gets one lane: what surrounds it is the narrow place then,
 # and a second lane cost a tenth of CPU time a request (MobileNet v3 small) and memory for nothing.
 QUICK = 5.0
-# Photos decoded side by side in one process: more than it has cores only drive each other out of the caches.
-_decoders = threading.BoundedSemaphore(LANES)
 # What a loaded model holds beside its weights, in multiples of them and in bytes (measured: docs/performance.md).
 PACKED, OVERHEAD = 2.0, 48 * 2**20
 
@@ -56,8 +54,7 @@ class Predictor:
 
     def decode(self, image: bytes) -> np.ndarray:
         """The square that this model sees: uint8 (side, side, 3). UnreadableImage."""
-        with _decoders:
-            return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
+        return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
 
     def classify(self, images: Sequence[bytes]) -> np.ndarray:
         """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors: UnreadableImage, Overloaded."""

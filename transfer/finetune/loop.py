@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from transfer.calibration import calibrated_loss
-from transfer.device import FORWARD_BATCH, autocast, in_batches, only_dropout_trains
+from transfer.device import FORWARD_BATCH, autocast, in_batches, only_dropout_trains, own_dropout
 from transfer.evaluation import accuracy, log_loss
+from transfer.finetune.abreast import Beat
 from transfer.finetune.inputs import Inputs
 from transfer.finetune.schedule import factor
 
@@ -29,8 +30,9 @@ SAVE_EVERY = 3.0  # seconds of training that a killed job may lose: cheap epochs
 
 @dataclass(frozen=True)
 class Learner:
-    """The learning part of a network: `network` takes what the inputs give and ends in class scores."""
+    """A network and its learning part: `network` takes what the inputs give and ends in class scores."""
 
+    model: nn.Module  # all of it
     network: nn.Module
     groups: list[tuple[str, list[nn.Parameter]]]
     rates: dict[str, float]
@@ -65,9 +67,6 @@ class Record:
         return [calibrated_loss(logits, labels) for logits in self.logits]
 
 
-Beat = Callable[[float, dict[str, Any]], None]  # share of the run that is done, the facts of its last epoch
-
-
 def train(
     learner: Learner, inputs: Inputs, labels: np.ndarray, run: Run, folder: Path, note: Callable[[str], None], beat: Beat
 ) -> Record:
@@ -88,7 +87,8 @@ def train(
         def tell(done: float, epoch: int = epoch) -> None:
             beat((epoch + done) / run.stop, record.curve[-1] if record.curve else {})
 
-        loss, batch = _epoch(learner, optimizer, inputs, truth, run, epoch, batch, note, tell)
+        with own_dropout(learner.network, torch.Generator(learner.device).manual_seed(_seed(run, epoch))):
+            loss, batch = _epoch(learner, optimizer, inputs, truth, run, epoch, batch, note, tell)
         if len(run.held):
             record.logits.append(watch(learner, inputs, run.held, note))
         record.curve.append(_facts(record, labels[run.held], epoch, loss, time.monotonic() - start))
@@ -112,8 +112,8 @@ def _epoch(
 ) -> tuple[float, int]:
     """One pass over the training rows; returns the mean loss and the batch size that fitted into memory."""
     learner.network.train() if learner.live_statistics else only_dropout_trains(learner.network)
-    torch.manual_seed(run.seed * 1_000_003 + epoch)  # dropout's
-    chance = torch.Generator().manual_seed(run.seed * 1_000_003 + epoch)
+    torch.manual_seed(_seed(run, epoch))  # of what a large set's whole network drops beside dropout: stochastic depth
+    chance = torch.Generator().manual_seed(_seed(run, epoch))
     order = torch.from_numpy(run.train)[torch.randperm(len(run.train), generator=chance)]
     total = torch.zeros((), device=learner.device)  # read once an epoch: reading it each step would stop the GPU
 
@@ -134,6 +134,10 @@ def _epoch(
 
     batch = in_batches(len(order), batch, step, note)
     return float(total) / len(order), batch
+
+
+def _seed(run: Run, epoch: int) -> int:
+    return run.seed * 1_000_003 + epoch
 
 
 @torch.inference_mode()

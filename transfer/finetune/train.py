@@ -11,8 +11,8 @@ the rates, one of two, which the first fold decides.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,18 @@ from transfer.device import autocast, choose_precision
 from transfer.evaluation import accuracy, paired_gain
 from transfer.features import Machine, Network, forward_precision
 from transfer.finetune import loop
+from transfer.finetune.abreast import Beat, abreast, threads
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, pixel_inputs
-from transfer.finetune.rates import Group, Plan
+from transfer.finetune.rates import LIGHT, Group, Plan
 from transfer.probe import LinearHead, Probe, fit
 from transfer.spec import TrainSpec
 
 FOLDS_OF_MANY = 3  # runs of the estimate when more than the last layers learn
 LIVE_STATISTICS = 2_000  # images: from there on batch norms learn their statistics
+SIDE_BY_SIDE = 2  # runs at a time on a processor; each has a copy of the network
 SCALES = (1.0, 3.0)  # of the plan's rates, tried on the first fold
 TIMED = 4  # images of the step that is timed for the choice of a precision
 HOPELESS = 1.64  # standard errors by which finetuning must be behind to be given up before all folds are through (5 %)
-
-Beat = Callable[[float, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Task:
     classes: int
     spec: TrainSpec
     plan: Plan
+    macs: float = 0.0  # multiply-adds of one image, where they decide (on a CPU)
     reached: float = 0.0  # out-of-fold accuracy of the linear head that is there already: the result is not to fall behind it
 
 
@@ -91,11 +92,13 @@ def finetune(task: Task, machine: Machine, folder: Path, beat: Beat) -> Outcome:
     scale, record = _first_fold(bench, folds, k, probe)
     records = [record]
     best = _best_epoch(records, folds, task.labels)
-    for fold in range(1, k):
+    for fold in range(1, k, bench.lanes):
         if _hopeless(_scores(records, folds, best, task), probe.logits, task.labels, folds < fold):
             break
         # The first fold stops early by its own loss; the others run just as long, so that epochs can be averaged.
-        records.append(bench.fold(fold, folds, probe.fold_heads[fold], scale, len(record.curve), 0, (fold + 1) / (k + 2)))
+        some = range(fold, min(fold + bench.lanes, k))
+        runs = [bench.fold(one, folds, probe.fold_heads[one], scale, len(record.curve), 0) for one in some]
+        records += bench.side_by_side(runs, (fold + 1) / (k + 2), len(runs) / (k + 2), f'Finetuning: {_named(some)} of {k}')
         best = _best_epoch(records, folds, task.labels)
     logits = _scores(records, folds, best, task)
     seen = ~np.isnan(logits[:, 0])
@@ -111,13 +114,16 @@ def _first_fold(bench: Bench, folds: np.ndarray, k: int, probe: Probe) -> tuple[
     one the higher. The scale with the better calibrated loss is used for all folds; that choice of two looks at one fold only.
     """
     task, held = bench.task, folds == 0
-    tried: list[tuple[float, float, loop.Record]] = []
-    for place, scale in enumerate((1.0,) if task.spec.rates else SCALES):
-        share = place / (k + 2)
-        record = bench.fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience, share)
-        tried.append((min(record.losses(task.labels[held])), scale, record))
-    _, scale, record = min(tried, key=lambda item: item[0])
-    return scale, record
+    scales = (1.0,) if task.spec.rates else SCALES
+    runs = [bench.fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience) for scale in scales]
+    records = bench.side_by_side(runs, 0.0, len(runs) / (k + 2), f'Finetuning: fold 1 of {k}')
+    losses = [min(record.losses(task.labels[held])) for record in records]
+    best = int(np.argmin(losses))
+    return scales[best], records[best]
+
+
+def _named(folds: range) -> str:
+    return f'fold {folds[0] + 1}' if len(folds) == 1 else f'folds {folds[0] + 1} and {folds[-1] + 1}'
 
 
 def _scores(records: list[loop.Record], folds: np.ndarray, epoch: int, task: Task) -> np.ndarray:
@@ -156,6 +162,10 @@ class Bench:
         images = pixel_inputs(task.pixels, task.network.card, Augmentation.of(spec), machine.device)
         self.inputs: Inputs = images
         self.whole = True
+        live = len(task.labels) >= LIVE_STATISTICS
+        alone = machine.device.type != 'cpu' or live or torch.get_num_threads() < SIDE_BY_SIDE
+        self.lanes = 1 if alone else SIDE_BY_SIDE  # a GPU is filled by one run; learning statistics draws from torch's own chance
+        self.live = live
         self.base = task.network.model.to(machine.device).to(memory_format=torch.channels_last)
         names = list(task.plan.rates)
         frozen = names[: names.index(task.plan.first)]
@@ -193,11 +203,9 @@ class Bench:
         model = with_head(self.task.network, self.task.classes, head).to(self.machine.device)
         network = model if self.whole else architecture.split(model, plan.first)[1]
         groups = architecture.layer_groups(model)
-        self.model = model
-        live = len(self.task.labels) >= LIVE_STATISTICS
         learning = groups if self.whole else [group for group in groups if group[0] in list(plan.rates)[self._first :]]
         rates = {group: rate * scale for group, rate in plan.rates.items()}
-        return loop.Learner(network, learning, rates, self.machine.device, precision, live)
+        return loop.Learner(model, network, learning, rates, self.machine.device, precision, self.live)
 
     @property
     def _first(self) -> int:
@@ -210,26 +218,39 @@ class Bench:
         return folds, fit(task.features, task.labels, task.classes, folds)
 
     def fold(
-        self, fold: int, folds: np.ndarray, head: LinearHead, scale: float, stop: int, patience: int, start: float
-    ) -> loop.Record:
-        held, rest, k = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold), int(folds.max()) + 1
+        self, fold: int, folds: np.ndarray, head: LinearHead, scale: float, stop: int, patience: int
+    ) -> tuple[loop.Run, LinearHead, float]:
+        """What `side_by_side` takes: a run, the head it starts from, and the scale of its rates."""
+        held, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         spec = self.task.spec
-        run = loop.Run(f'fold-{fold + 1}-x{scale:g}', rest, held, self.task.plan.epochs, stop, patience, spec.batch, spec.seed)
-        return self._run(run, f'Finetuning: fold {fold + 1} of {k}', head, scale, start, 1 / (k + 2))
+        name = f'fold-{fold + 1}-x{scale:g}'
+        return loop.Run(name, rest, held, self.task.plan.epochs, stop, patience, spec.batch, spec.seed), head, scale
+
+    def side_by_side(
+        self, runs: list[tuple[loop.Run, LinearHead, float]], start: float, share: float, said: str
+    ) -> list[loop.Record]:
+        """Do the runs. `start`: share of the whole finetuning that lies behind; `share`: theirs."""
+
+        def tell(done: float, facts: dict[str, Any]) -> None:
+            seen = {key: facts[key] for key in ('epoch', 'loss', 'accuracy', 'force') if key in facts}
+            self.beat(0.1 + 0.9 * (start + share * done), {'message': said, 'epochs': runs[0][0].stop} | seen)
+
+        learners = [self._learner(head, self.precision, scale) for _, head, scale in runs]
+        return abreast(
+            [partial(self._train, learner, run) for learner, (run, _, _) in zip(learners, runs, strict=True)], self.lanes, tell
+        )
 
     def final(self, head: LinearHead, scale: float, stop: int, start: float = 0.0) -> nn.Module:
         """The network finetuned on every image, stopped after the epoch that the folds found best."""
         everything, spec = np.arange(len(self.task.labels)), self.task.spec
         run = loop.Run('final', everything, everything[:0], self.task.plan.epochs, stop, 0, spec.batch, spec.seed)
-        self._run(run, 'Finetuning on all images', head, scale, start, 1 - start)
-        return self.model.cpu().eval()
-
-    def _run(self, run: loop.Run, said: str, head: LinearHead, scale: float, start: float, share: float) -> loop.Record:
-        def tell(done: float, facts: dict[str, Any]) -> None:
-            seen = {key: facts[key] for key in ('epoch', 'loss', 'accuracy', 'force') if key in facts} if len(run.held) else {}
-            self.beat(0.1 + 0.9 * (start + share * done), {'message': said, 'epochs': run.stop} | seen)
-
+        said = {'message': 'Finetuning on all images', 'epochs': stop}
         learner = self._learner(head, self.precision, scale)
+        with threads(1 if 0 < self.task.macs < LIGHT else torch.get_num_threads()):
+            self._train(learner, run, lambda done, _: self.beat(0.1 + 0.9 * (start + (1 - start) * done), said))
+        return learner.model.cpu().eval()
+
+    def _train(self, learner: loop.Learner, run: loop.Run, tell: Beat) -> loop.Record:
         return loop.train(learner, self.inputs, self.task.labels, run, self.folder, self.machine.note, tell)
 
 
