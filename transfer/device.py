@@ -33,7 +33,9 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == 'bfloat16')
 
 
-def choose_precision(wanted: str, key: str, device: torch.device, step: Callable[[str], None], memory: Path) -> str:
+def choose_precision(
+    wanted: str, key: str, device: torch.device, step: Callable[[str], None], memory: Path, rounds: int = ROUNDS
+) -> str:
     """`float32` or `bfloat16`: what was wanted, or what a timed run of `step(precision)` says.
 
     The outcome is remembered in the file `memory` under `key`, so that a machine answers the same way next time: training
@@ -44,16 +46,17 @@ def choose_precision(wanted: str, key: str, device: torch.device, step: Callable
     key = f'{key} {device.type}{torch.cuda.get_device_name() if device.type == "cuda" else ""}'
     known = _read(memory)
     if key not in known:
-        known[key] = 'bfloat16' if _seconds(step, 'float32', device) > GAIN * _seconds(step, 'bfloat16', device) else 'float32'
+        exact, coarse = (_seconds(step, precision, device, rounds) for precision in ('float32', 'bfloat16'))
+        known[key] = 'bfloat16' if exact > GAIN * coarse else 'float32'
         _write(memory, known)
     return known[key]
 
 
-def _seconds(step: Callable[[str], None], precision: str, device: torch.device) -> float:
-    """The best of ROUNDS after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count."""
+def _seconds(step: Callable[[str], None], precision: str, device: torch.device, rounds: int) -> float:
+    """The best of so many after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count."""
     clock = time.process_time if device.type == 'cpu' else time.perf_counter
     times = []
-    for _ in range(ROUNDS + 1):
+    for _ in range(rounds + 1):
         start = clock()
         step(precision)
         if device.type == 'cuda':
