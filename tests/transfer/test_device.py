@@ -6,8 +6,9 @@ import time
 
 import pytest
 import torch
+from torch import nn
 
-from transfer.device import choose_device, choose_precision, in_batches, only_dropout_trains, ran_out_of_memory
+from transfer.device import autocast, choose_device, choose_precision, in_batches, only_dropout_trains, ran_out_of_memory
 from transfer.spec import InvalidSpec
 
 CPU = torch.device('cpu')
@@ -89,3 +90,28 @@ def test_frozen_statistics_stay_while_dropout_works():
     out = network(torch.rand(64, 3, 4, 4) + 1)
     assert torch.equal(network[0].running_mean, before)
     assert 0.4 < float((out == 0).float().mean()) < 0.6
+
+
+class TestAutocast:
+    """On a CPU in bfloat16."""
+
+    def outputs(self, layer: nn.Conv2d, precision: str) -> torch.dtype:
+        with autocast(CPU, precision):
+            return layer(torch.ones(1, layer.in_channels, 8, 8)).dtype
+
+    def test_depthwise_convolutions_stay_exact_where_gradients_are_wanted(self):
+        depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        assert self.outputs(depthwise, 'bfloat16') == torch.float32
+        with torch.inference_mode():
+            assert self.outputs(depthwise, 'bfloat16') == torch.bfloat16
+
+    def test_all_others_are_coarse(self):
+        assert self.outputs(nn.Conv2d(8, 8, 3), 'bfloat16') == torch.bfloat16
+        assert self.outputs(nn.Conv2d(8, 8, 3, groups=4), 'bfloat16') == torch.bfloat16
+        assert self.outputs(nn.Conv2d(8, 8, 3, groups=8), 'float32') == torch.float32
+
+    def test_gradients_reach_every_layer(self):
+        network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 2, 1))
+        with autocast(CPU, 'bfloat16'):
+            network(torch.ones(2, 3, 8, 8)).float().sum().backward()
+        assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())

@@ -38,7 +38,7 @@ FOLDS_OF_MANY = 3  # runs of the estimate when more than the last layers learn
 LIVE_STATISTICS = 2_000  # images: from there on batch norms learn their statistics
 SIDE_BY_SIDE = 2  # runs at a time on a processor; each has a copy of the network
 SCALES = (1.0, 3.0)  # of the plan's rates, tried on the first fold
-TIMED = 4  # images of the step that is timed for the choice of a precision
+TIMED = 8  # images of the step that is timed for the choice of a precision
 HOPELESS = 1.64  # standard errors by which finetuning must be behind to be given up before all folds are through (5 %)
 
 
