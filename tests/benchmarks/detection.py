@@ -30,8 +30,9 @@ from transfer.zoo.weights import file_digest
 
 DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 SETS = ('fork_scissors', 'raccoon', 'fruit', 'blood_cells')
-DETECTORS = ('fast-rcnn', 'rcnn')
-NETWORKS = {'rcnn': ('mobilenet_v3_small',), 'fast-rcnn': ('mobilenet_v2', 'mobilenet_v3_small', 'squeezenet1_1')}
+DETECTORS = ('fast-rcnn', 'faster-rcnn', 'rcnn')
+ANY = ('mobilenet_v2', 'mobilenet_v3_small', 'squeezenet1_1')
+NETWORKS = {'fast-rcnn': ANY, 'faster-rcnn': ANY, 'rcnn': ('mobilenet_v3_small',)}
 
 
 def manifest(name: str) -> DetectionManifest:
@@ -79,7 +80,7 @@ def measure(name: str, detector: str, cache: Path) -> str:
         shutil.rmtree(folder)
     minutes, known = (time.process_time() - begun) / 60, report.detection
     low, high = known['interval']
-    kept = {'set': name, 'detector': detector, 'options': options, 'mistakes': known['mistakes'], 'coco': known['coco']}
+    kept = {'set': name, 'detector': detector, 'options': options, 'minutes': minutes, 'seconds': report.seconds, 'found': known}
     print(json.dumps(kept), file=sys.stderr, flush=True)
     cells = [
         name,
@@ -88,15 +89,28 @@ def measure(name: str, detector: str, cache: Path) -> str:
         f'{known["ap11"]:.3f} ({low:.2f} to {high:.2f})',
         f'{known["ap"]:.3f}',
         f'{known["coco"]["ap"]:.3f}',
-        f'{known["proposals"]["half"]:.3f}',
+        f'{known["proposals"]["half"]:.3f}' if known['proposals'] else 'its own',
+        f'{known["learned"]} / {known["measured"]}',
         f'{minutes:.1f}',
-        str(report.sealing['milliseconds']),
+        f'{1000 * known["seconds"]:.0f}',
         ', '.join(f'{row["label"]} {row["ap11"]:.3f} (n = {row["n"]})' for row in known['classes']),
     ]
     return f'| {" | ".join(cells)} |'
 
 
-COLUMNS = ('set', 'detector', 'source', 'VOC07 mAP', 'all points', 'COCO mAP', 'proposals', 'minutes', 'ms a photo', 'classes')
+COLUMNS = (
+    'set',
+    'detector',
+    'source',
+    'VOC07 mAP',
+    'all points',
+    'COCO mAP',
+    'proposals',
+    'photos',
+    'minutes',
+    'ms a photo',
+    'classes',
+)
 
 
 def main() -> None:

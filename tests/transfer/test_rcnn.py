@@ -19,7 +19,7 @@ from transfer.data.detection_manifest import BoxedImage, DetectionManifest, Labe
 from transfer.rcnn import regress, svm  # noqa: E402
 from transfer.rcnn.crops import warped  # noqa: E402
 from transfer.rcnn.detector import detect  # noqa: E402
-from transfer.rcnn.finetune import drawn, rates, windows  # noqa: E402
+from transfer.rcnn.finetune import drawn, rate_factor, rates, windows  # noqa: E402
 from transfer.rcnn.regions import Photos, regions  # noqa: E402
 from transfer.rcnn.spec import RcnnSpec  # noqa: E402
 from transfer.rcnn.train import train  # noqa: E402
@@ -265,6 +265,20 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, t
                 right += iou(best[None], np.array([[truth.x0, truth.y0, truth.x1, truth.y1]]))[0, 0] >= 0.5
     assert right >= 6  # of eight objects
     assert len(detect(detector, decode_whole(held_out[0].path), np.zeros((0, 4)))) == 0
+
+
+def test_steps_too_long_for_the_network_are_cut_to_length(world, tmp_path):
+    manifest, _, card = world
+    near = [around(image, n) for n, image in enumerate(manifest.images)]
+    bold = dataclasses.replace(SPEC, rate=0.2, warm_up=0)
+    with pytest.raises(TrainingError, match='no number'):
+        train(manifest, near, card, dataclasses.replace(bold, clip=1e9), tmp_path / 'astray', Quiet())
+    train(manifest, near, card, dataclasses.replace(bold, clip=0.1), tmp_path / 'there', Quiet())
+
+
+def test_the_rate_rises_at_first_and_falls_at_the_end():
+    spec = RcnnSpec(steps=100)
+    assert [rate_factor(step, spec) for step in (0, 10, 20, 74, 75, 99)] == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.1])
 
 
 def test_cancelling_stops_at_the_next_step(world, tmp_path):

@@ -42,7 +42,8 @@ def train(
     if not any(not box.difficult for image in manifest.images for box in image.boxes):
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
-    model = build(architecture(card.architecture), load(card), len(manifest.labels), spec, card.mean, card.std).to(device)
+    model = build(architecture(card.architecture), load(card), len(manifest.labels), spec, card.mean, card.std)
+    model = model.to(device).to(memory_format=torch.channels_last)
     for stage in list(model.backbone.body.values())[: spec.frozen_stages]:
         stage.requires_grad_(False)
     _learn(model, manifest.images, spec, report, Checkpoint(checkpoint))

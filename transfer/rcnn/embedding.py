@@ -27,7 +27,7 @@ def embedded(
     for start in range(0, len(own), spec.embed_batch):
         crops = [warped(photo.pixels, box, card.side, spec.context, card.mean) for box in own[start : start + spec.embed_batch]]
         with torch.autocast('cuda', torch.bfloat16, enabled=device.type == 'cuda'):
-            made = network.embed(model, normalised(np.stack(crops), card).to(device))
+            made = network.embed(model, normalised(np.stack(crops), card).to(device, memory_format=torch.channels_last))
         found.append(made.float().cpu().numpy())
     return np.concatenate(found)
 

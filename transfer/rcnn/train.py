@@ -39,7 +39,7 @@ def train(
     if not any(entry.truths for entry in known):
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
-    network, model = architecture(card.architecture), load(card).to(device)
+    network, model = architecture(card.architecture), load(card).to(device).to(memory_format=torch.channels_last)
     if spec.steps:
         finetune(network, model, known, classes, card, spec, report, workdir / 'rcnn-finetuned.safetensors')
     store = Features(workdir / 'rcnn-features')
