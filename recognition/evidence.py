@@ -20,7 +20,7 @@ from recognition.errors import InvalidInput
 from transfer.spec import SourceCard
 from transfer.worker import shares
 
-LEAST = {'per_class': 1, 'seeds': 1, 'side': 0, 'processes': 1, 'threads': 0, 'workers': 0}
+LEAST = {'per_class': 1, 'seeds': 1, 'side': 0, 'epochs': 0, 'processes': 1, 'threads': 0, 'workers': 0}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Wanted:
     sources: tuple[str, ...] = ()  # names; empty: every source that trainings may use
     side: int = 0  # input side of every source in pixels; 0: each one's own
     plan: str = 'several'
+    epochs: int = 0  # of each finetuning; 0: as many as the product's schedule takes
     device: str = 'auto'
     processes: int = 1
     threads: int = 0  # of each process; 0: as many as torch likes
@@ -114,7 +115,7 @@ def _request(wanted: Wanted) -> dict[str, Any]:
             raise InvalidInput(f'{name} must be at least {least}.', field=name)
     if not wanted.targets.is_dir():
         raise InvalidInput(f'There is no folder {wanted.targets}.', field='targets')
-    setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in ('per_class', 'seeds', 'side', 'plan', 'device')}
+    setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in ('per_class', 'seeds', 'side', 'plan', 'epochs', 'device')}
     return {
         'targets': str(wanted.targets.resolve()),
         'out': str(wanted.out.resolve()),

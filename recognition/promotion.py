@@ -20,6 +20,7 @@ from recognition.models.project import Task
 from recognition.models.source_model import Origin
 from transfer import artifacts
 from transfer.artifacts import Meta
+from transfer.data.detection_manifest import BACKGROUND
 from transfer.spec import ArtifactError
 from transfer.zoo.weights import LINEAR_HEAD
 
@@ -43,14 +44,14 @@ def offered(model: TrainedModel) -> SourceModel | None:
 def offer(model: TrainedModel, said: Offer, user: AbstractBaseUser) -> SourceModel:
     """Offer a finished model as a source; offered again, only the consent to share is changed.
 
-    Errors: Conflict (not finished; the name is taken), InvalidInput (a detector; a name's letters), ModelUnavailable (its
-    artifact is damaged).
+    Of a detector its body is offered, under a linear head (transfer.detector_sources). Errors: Conflict (not finished; the name
+    is taken), InvalidInput (a detector without such a part; a name's letters), ModelUnavailable (its artifact is damaged).
     """
     _check_finished(model)
     row = SourceModel.objects.filter(model=model).first()
     if row is None:
         meta = _sealed(model)
-        weights = storage.artifact_folder(model.artifact) / artifacts.WEIGHTS
+        weights = storage.artifact_folder(model.artifact) / (artifacts.SOURCE if _is_detector(model) else artifacts.WEIGHTS)
         row = source_files.import_source(weights, _origins(model, meta, said), user)
         audit.record(user, 'offer source', f'{row.name} from model {model.pk}')
     elif row.removed_at is not None:
@@ -71,7 +72,7 @@ def withdraw(model: TrainedModel, user: AbstractBaseUser) -> None:
 
 def is_possible(model: TrainedModel) -> bool:
     """Whether it is of the kind that can be offered, and finished."""
-    return _is_finished(model) and model.task == Task.CLASSIFICATION
+    return _is_finished(model) and not _lacks(model)
 
 
 def _is_finished(model: TrainedModel) -> bool:
@@ -81,8 +82,32 @@ def _is_finished(model: TrainedModel) -> bool:
 def _check_finished(model: TrainedModel) -> None:
     if not _is_finished(model):
         raise Conflict('It is not finished: wait for the end of its training.')
-    if model.task != Task.CLASSIFICATION:
-        raise InvalidInput('Only a classifier can be a source.')
+    if lacks := _lacks(model):
+        raise InvalidInput(lacks)
+
+
+def _is_detector(model: TrainedModel) -> bool:
+    return model.task == Task.DETECTION
+
+
+def _lacks(model: TrainedModel) -> str:
+    """Why it cannot be a source; '' when it can."""
+    if not _is_detector(model):
+        return ''
+    why = model.report.get('detection', {}).get('as_source')
+    if why is None:
+        return 'This detector is of a time when detectors could not be sources: train it again.'
+    return f'What this detector learned could not be made a source: {why}.' if why else ''
+
+
+def _class_names(model: TrainedModel) -> tuple[str, ...]:
+    """A detector's head, as a source, tells what was boxed from background."""
+    return (*model.labels, BACKGROUND) if _is_detector(model) else tuple(model.labels)
+
+
+def photos_learned(model: TrainedModel) -> int:
+    """Of a detector: of the one that is served, which need not have learned from all of them."""
+    return int(model.report['detection']['served']) if _is_detector(model) else model.images
 
 
 def _architecture(meta: Meta) -> str:
@@ -109,8 +134,8 @@ def _origins(model: TrainedModel, meta: Meta, said: Offer) -> source_files.Origi
         # The same for all models of a project: a shortlist takes two of one data set at most. It tells no name.
         dataset=f'photos of project {str(model.project_id)[:8]}',
         domain=said.domain,
-        images=model.images,
-        class_names=tuple(model.labels),
+        images=photos_learned(model),
+        class_names=_class_names(model),
         licence=said.licence,
         title=said.title,
         side=meta.preprocessing.side,

@@ -6,6 +6,7 @@ import contextlib
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,23 @@ from transfer.zoo.weights import TIMM_PREFIX
 SECONDS_TO_FETCH = 4 * 3600
 SECONDS_TO_REACH = 5
 
+Heard = Callable[[int, int], None]
 
-def pull(name: str, user: AbstractBaseUser | None = None, *, images: int = 0) -> SourceModel:
+
+def pull(
+    name: str, user: AbstractBaseUser | None = None, *, images: int = 0, heard: Heard = lambda fetched, total: None
+) -> SourceModel:
     """Download published weights and register them: torchvision's (`resnet50`, `resnet50:IMAGENET1K_V2`) or timm's (`timm/...`).
 
-    images: of the set it was trained on, where the publisher does not say. What broke off goes on with the next call.
+    images: of the set it was trained on, where the publisher does not say. `heard` gets the bytes that are here, and in all (0:
+    nobody says). What broke off goes on with the next call.
     Errors: InvalidInput in one line when they cannot be had or are not what was published; Conflict.
     """
     is_timm = name.startswith(TIMM_PREFIX)
     home = settings.HUGGINGFACE_URL if is_timm else settings.TORCHVISION_URL
     _reach(home)
     with _downloads() as folder:
-        found = _ask('transfer.zoo.hub' if is_timm else 'transfer.zoo.published', name, folder, home)
+        found = _ask('transfer.zoo.hub' if is_timm else 'transfer.zoo.published', name, folder, home, heard)
         return _add(found, Origin.TIMM if is_timm else Origin.TORCHVISION, images, user)
 
 
@@ -42,10 +48,16 @@ def published() -> list[list[str]]:
     return listed
 
 
-def _ask(module: str, name: str, folder: Path, home: str) -> dict[str, Any]:
+def _ask(module: str, name: str, folder: Path, home: str, heard: Heard = lambda fetched, total: None) -> dict[str, Any]:
     taken = list(SourceModel.objects.values_list('name', flat=True))
     request = {'name': name, 'folder': str(folder), 'url': home, 'taken': taken}
-    return apart.ask(module, request, seconds=SECONDS_TO_FETCH, networked=True)
+    return apart.ask(
+        module,
+        request,
+        seconds=SECONDS_TO_FETCH,
+        networked=True,
+        heard=lambda told: heard(told['fetched'], told['total']),
+    )
 
 
 def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseUser | None) -> SourceModel:

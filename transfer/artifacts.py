@@ -6,7 +6,8 @@
     graph.xml graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
     model.onnx           the same graph for other programs (absent for a provisional model)
 
-Of a detector the graphs are others: see transfer.detector_graphs.
+Of a detector the graphs are others (see transfer.detector_graphs), and `source.safetensors` holds what it would be as a source
+model (transfer.detector_sources).
 
 Nothing here imports torch but `seal`, so that a serving process can read an artifact without it.
 """
@@ -35,6 +36,7 @@ META = 'meta.json'
 WEIGHTS = 'weights.safetensors'
 GRAPH = 'graph.xml'
 ONNX = 'model.onnx'
+SOURCE = 'source.safetensors'  # of a detector
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from transfer.detection_crops import cut_out
 from transfer.detection_report import best_score, figures, truth_of
 from transfer.detections import Detections
 from transfer.detector_serving import finder
+from transfer.detector_sources import write_source
 from transfer.detectors import Lesson, Trained, as_often, fitted, kind_of, learn, limit_of
 from transfer.device import choose_device
 from transfer.finetune.cost import multiply_adds
@@ -90,6 +91,7 @@ class Room:
     cache: Path
     course: Course
     notes: list[str] = field(default_factory=list)
+    crops: Workshop = field(init=False)  # once what was boxed is cut out
 
     def __post_init__(self) -> None:
         self.kind = kind_of(self.spec)
@@ -137,7 +139,7 @@ def _choose_source(room: Room, learned: DetectionManifest, proposals: Sequence[n
     with room.course.phase('decode', 'Cutting out what you boxed'):
         crops = cut_out(learned, proposals, room.workdir / 'crops', room.spec.seed, room.course.beat)
     spec = dataclasses.replace(room.spec, sources=_candidates(room))
-    shop = Workshop(crops, spec, room.device, room.cache, room.course, room.notes)
+    room.crops = shop = Workshop(crops, spec, room.device, room.cache, room.course, room.notes)
     ranked = rank_sources(shop)
     with room.course.phase('instant', 'Looking at them with the first source'):
         first = learn_first(shop, ranked)
@@ -234,6 +236,8 @@ def _seal(
         )
         engine = _checked(aside, meta, trained, outcome)
         known = told.detection | {'served': trained.images}
+        if not provisional:
+            known['as_source'] = write_source(trained.taken(), chosen.card, room.crops, aside)
         report = dataclasses.replace(told, detection=known, sealing=engine, seconds=_rounded(room.course.seconds))
         digest = write_meta(aside, dataclasses.replace(meta, engine=engine, report=report.to_json()))
     return SealedModel(str(folder), digest, report)
@@ -285,6 +289,7 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
         data_digest=room.manifest.digest,
         seed=room.spec.seed,
         detection=known,
+        signature=room.crops.signature,
     )
 
 

@@ -11,10 +11,9 @@ from PIL import Image as Picture
 
 from transfer.boxes import iou
 from transfer.data.decode import decode_whole
-from transfer.data.detection_manifest import BoxedImage, DetectionManifest
+from transfer.data.detection_manifest import BACKGROUND, BoxedImage, DetectionManifest
 from transfer.data.manifest import LabelledImage, Manifest
 
-BACKGROUND = '(background)'
 MOST = 60  # crops of a class: the probe's ranking hardly changes with more, its time does
 CONTEXT = 0.1  # of a box's sides, around it
 LEAST_SIDE = 600

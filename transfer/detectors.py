@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from transfer import detector_graphs
 from transfer.artifacts import Preprocessing
 from transfer.data.detection_manifest import DetectionManifest
 from transfer.detections import as_shares
 from transfer.detector_serving import FoundBy
+from transfer.detector_sources import body_taken, fast_taken, whole_taken
 from transfer.fast_rcnn import detector as fast_detector
 from transfer.fast_rcnn import train as fast_training
 from transfer.faster_rcnn import model as faster_detector
@@ -48,6 +50,7 @@ class Trained:
     find: FoundBy
     write: Callable[[Path], str]  # weights and graphs into a folder; why there are no graphs, or ''
     facts: dict[str, Any]  # what rebuilds it and feeds it: Meta.detection
+    taken: Callable[[], nn.Module]  # its body in a network like its source
 
 
 def kind_of(spec: TrainSpec) -> str:
@@ -107,6 +110,7 @@ def _fast_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
             'channels': model.channels,
             'least_side': options.short_side,
         },
+        lambda: fast_taken(card, model),
     )
 
 
@@ -119,6 +123,7 @@ def _rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
         lambda photo, proposals: as_shares(rcnn_detector.detect(trained, photo, proposals)),
         lambda folder: detector_graphs.write_rcnn(trained, Preprocessing.of(card), folder),
         {'spec': dataclasses.asdict(options), 'least_side': rcnn_regions.LEAST},
+        lambda: whole_taken(card, trained.model),
     )
 
 
@@ -132,8 +137,14 @@ def _faster_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
         return 'Faster R-CNN proposes its own regions, which graphs do not hold: torch serves it'
 
     facts = {'spec': dataclasses.asdict(options), 'least_side': options.short_side}
-    images = len(lesson.manifest.images)
-    return Trained('faster-rcnn', images, lambda photo, proposals: faster_detector.detect(model, photo), write, facts)
+    return Trained(
+        'faster-rcnn',
+        len(lesson.manifest.images),
+        lambda photo, proposals: faster_detector.detect(model, photo),
+        write,
+        facts,
+        lambda: body_taken(card, model.backbone.body),
+    )
 
 
 WAYS: dict[str, Callable[[Lesson, TrainSpec, Report], Trained]] = {

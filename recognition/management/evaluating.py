@@ -20,6 +20,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument('--sources', default='', help='names separated by commas (default: every usable source)')
     parser.add_argument('--side', type=int, default=0, help="input side of all in pixels (default: each source's own)")
     parser.add_argument('--plan', default='several', choices=['last', 'several', 'all'], help='which layers learn')
+    parser.add_argument('--epochs', type=int, default=0, help="of each finetuning (default: the product's schedule)")
     parser.add_argument('--device', default='auto', choices=['auto', 'cpu', 'cuda'])
     parser.add_argument('--processes', type=int, default=1, help='that share the cells')
     parser.add_argument('--workers', type=int, default=0, help='Celery workers to ask for help; they must reach both folders')
@@ -33,7 +34,7 @@ def describe_fit(parser: ArgumentParser) -> None:
 
 def evaluate(options: dict[str, Any], stream: TextIO) -> str:
     names = tuple(name.strip() for name in options['sources'].split(',') if name.strip())
-    fields = ('targets', 'per_class', 'seeds', 'side', 'plan', 'device', 'processes', 'threads', 'workers')
+    fields = ('targets', 'per_class', 'seeds', 'side', 'plan', 'epochs', 'device', 'processes', 'threads', 'workers')
     folder = options['out'] or learned.home()
     wanted = evidence.Wanted(**{name: options[name] for name in fields}, out=folder, sources=names)
     for step in evidence.fill(wanted):

@@ -36,8 +36,7 @@ def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
         'sealing': tables.sealing(report['sealing']),
         'wrong': overview.wrong_images(model),
         'may_edit': role != Role.VIEWER,
-        'offered': promotion.offered(model),
-        'may_offer': role == Role.OWNER and promotion.is_possible(model),
+        **_offer_context(request, model),
     }
     return render(request, 'report.html', context)
 
@@ -50,9 +49,20 @@ def _show_detector(request: HttpRequest, model: TrainedModel, report: dict[str, 
         'phases': charts.phases(report['seconds']),
         'ranking': tables.candidates(report),
         'sealing': tables.sealing(report['sealing']),
+        **_offer_context(request, model),
         **detector_plots.report_context(model, report),
     }
     return render(request, 'detector_report.html', context)
+
+
+def _offer_context(request: HttpRequest, model: TrainedModel) -> dict[str, Any]:
+    owns = overview.role_of(person(request), model.project) == Role.OWNER
+    may = owns and promotion.is_possible(model)
+    return {
+        'offered': promotion.offered(model),
+        'may_offer': may,
+        'photos_learned': promotion.photos_learned(model) if may else 0,
+    }
 
 
 @deed

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 torch = pytest.importorskip('torch')
 
@@ -17,15 +18,23 @@ from tests.transfer import drawn_scenes  # noqa: E402
 from tests.transfer.small_world import Ears  # noqa: E402
 from transfer import checkpoints  # noqa: E402
 from transfer.artifacts import read_meta  # noqa: E402
+from transfer.data.decode import decode  # noqa: E402
 from transfer.data.detection_manifest import DetectionManifest, LabelledBox  # noqa: E402
 from transfer.data.detection_splits import split, trainable  # noqa: E402
+from transfer.detection_crops import cut_out  # noqa: E402
 from transfer.detector_serving import Detector  # noqa: E402
+from transfer.detector_sources import fast_taken  # noqa: E402
 from transfer.detectors import as_often  # noqa: E402
+from transfer.fast_rcnn.model import FastRcnn  # noqa: E402
 from transfer.fast_rcnn.spec import FastRcnnSpec  # noqa: E402
+from transfer.fast_rcnn.svd import compress  # noqa: E402
 from transfer.faster_rcnn.spec import FasterRcnnSpec  # noqa: E402
 from transfer.pipeline import train  # noqa: E402
 from transfer.rcnn.spec import RcnnSpec  # noqa: E402
-from transfer.spec import CorruptArtifact, InvalidSpec, TrainingError, TrainSpec, UnreadableImage  # noqa: E402
+from transfer.spec import CorruptArtifact, InvalidSpec, SourceCard, TrainingError, TrainSpec, UnreadableImage  # noqa: E402
+from transfer.zoo import registry  # noqa: E402
+from transfer.zoo.loading import load  # noqa: E402
+from transfer.zoo.weights import file_digest  # noqa: E402
 
 FAST = FastRcnnSpec(
     short_side=96,
@@ -278,3 +287,54 @@ EMPTY = drawn_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')
 
 def box(label: int) -> LabelledBox:
     return LabelledBox(10, 10, 40, 40, label)
+
+
+@pytest.mark.parametrize('which', ['fast', 'faster', 'rcnn'])
+def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which, room, request, tmp_path):
+    sealed = request.getfixturevalue(which)
+    folder, (_, manifest, card) = Path(sealed.folder), room
+    assert sealed.report.detection['as_source'] == ''
+    assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
+    path = folder / 'source.safetensors'
+    network = registry.architecture('squeezenet1_1+linear')  # SqueezeNet's new head is not the one of its family
+    model = load(dataclasses.replace(card, architecture=network.name, weights=str(path), digest='', classes=3))
+    crops = cut_out(manifest, [np.zeros((0, 4))] * len(manifest.images), tmp_path / 'crops', 0, lambda done: None)
+    pixels = torch.from_numpy(np.stack([decode(image.path, card.side) for image in crops.images])).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.mean, card.std))
+    with torch.inference_mode():
+        said = model((pixels - mean) / std).argmax(1).numpy()
+    assert (said == [image.label for image in crops.images]).mean() > 0.9
+    learned, begun = model.state_dict(), load_file(card.weights)
+    assert any((learned[name] != begun[name]).any() for name in begun if name.startswith('features'))
+    again = train(crops, TrainSpec(sources=(as_card(path, card),), instant_only=True), tmp_path / 'again', Ears(), tmp_path)
+    assert again.report.accuracy > 0.9
+
+
+def as_card(path: Path, card: SourceCard) -> SourceCard:
+    return dataclasses.replace(
+        card, architecture='squeezenet1_1+linear', weights=str(path), digest=file_digest(path), classes=3, name='detector'
+    )
+
+
+def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(room):
+    folder, manifest, card = room
+    spec = dataclasses.replace(spec_for(room, 'fast-rcnn'), reference=card)
+    report = train(manifest, spec, folder / 'signed', Ears(), folder / 'cache').report
+    assert report.signature['reference'] == card.digest
+    assert len(report.signature['mean']) == registry.architecture(card.architecture).feature_size
+
+
+def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_those_cut_by_svd_are_not(tmp_path):
+    card = drawn_scenes.source(tmp_path, 'alex', 'alexnet', 224)
+    network, source = registry.architecture('alexnet'), load(card)
+    model = FastRcnn(network, source, 2, dataclasses.replace(FAST, pool=6))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    whole = fast_taken(card, model).state_dict()
+    first, second = 'features.0.weight', 'classifier.1.weight'
+    begun = load_file(card.weights)
+    torch.testing.assert_close(whole[first], begun[first] + 1)
+    torch.testing.assert_close(whole[second], begun[second] + 1)
+    model.dense = compress(model.dense, (2, 2))
+    torch.testing.assert_close(fast_taken(card, model).state_dict()[second], begun[second])

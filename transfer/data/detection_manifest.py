@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+BACKGROUND = '(background)'  # the class of what nobody boxed, where sources are compared on crops
+
 
 @dataclass(frozen=True)
 class LabelledBox:

@@ -37,6 +37,7 @@ class Setup:
     plan: str  # of the product's finetuning (transfer.finetune.rates)
     scale: float  # of the plan's rates
     device: str
+    epochs: int = 0  # of each finetuning; 0: as many as the product's schedule takes
 
 
 def run_cell(target: Target, part: Split, card: SourceCard, seed: int, setup: Setup, machine: Machine) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _finetuned(
 ) -> tuple[Plan, nn.Module]:
     """The product's last step of a finetuning: from the linear head, on every image, for the schedule's epochs."""
     classes = int(labels.max()) + 1
-    spec = TrainSpec(seed=seed, plan=setup.plan, device=setup.device)
+    spec = TrainSpec(seed=seed, plan=setup.plan, device=setup.device, epochs=setup.epochs)
     groups: list[Group] = layer_groups(network)
     plan = choose_plan(spec, groups, len(labels), classes, 0.0)
     task = Task(network, pixels, features, labels, classes, spec, plan)

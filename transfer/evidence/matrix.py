@@ -1,9 +1,9 @@
 """Finetune every source on every target: `python -m transfer.evidence.matrix` reads a JSON request, writes a JSON line a cell.
 
 Request: targets (a folder), out (a folder), cache (a folder), sources (SourceCards), reference (a SourceCard or null), setup
-(per_class, seeds, side, plan, scale, device); most (cells to make) and threads may be left out. Each finished cell is a file of
-OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one folder share the
-work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
+(per_class, seeds, side, plan, scale, device, epochs); most (cells to make) and threads may be left out. Each finished cell is a
+file of OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one folder share
+the work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
 """
 
 from __future__ import annotations
@@ -127,6 +127,8 @@ def _begin(out: Path, targets: tuple[Target, ...], sources: list[SourceCard], re
     }
     path = out / 'setup.json'
     known = json.loads(path.read_text()) if path.exists() else {}
+    if known:
+        known['setup'] = {'epochs': 0} | known['setup']  # older ones had no choice
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from recognition import export, storage
-from recognition.models import Job, SourceModel
+from recognition.models import Job, Project, SourceModel
+from recognition.models.project import Task
 from transfer.spec import Cancelled, Progress, Report, SourceCard, UnusableSource
 
 
@@ -26,7 +28,7 @@ def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
         raise UnusableSource('The source model is not in the zoo any more.')
     reference = _card(job.spec['reference'])
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
-    paths = evenly(_images(row, folder))
+    paths = evenly(_images(row, folder, report))
     signed = sign_long(reference, paths, folder / 'tally.json', _teller(report, row.name, len(paths)))
     report.progress(Progress('signed', 1.0, _told(signed.images, signed.left_out)))
     with transaction.atomic():
@@ -43,13 +45,31 @@ def _card(values: dict[str, Any]) -> SourceCard:
     return SourceCard(**{**values, **numbers})
 
 
-def _images(row: SourceModel, folder: Path) -> list[Path]:
-    """The archive that was given with it, or the photos of the project that it was learned from."""
+def _images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
+    """The archive that was given with it, or what it was learned from: a project's photos, for a detector what is boxed there."""
     if row.image_archive:
         return _unpacked(storage.local_path(row.image_archive), folder / 'images')
     if row.project is not None and row.project.deleted_at is None:
+        if row.project.task == Task.DETECTION:
+            return _boxed(row.project, folder, report)
         return [Path(image.path) for image in export.manifest(row.project).images]
     raise UnusableSource(f'Nobody has given the images of {row.name}.')
+
+
+def _boxed(project: Project, folder: Path, report: Report) -> list[Path]:
+    """Crops as a detector's training makes them, background among them: other images than those would be another signature."""
+    from transfer.detection_crops import cut_out
+    from transfer.proposals import propose_all  # numba
+
+    manifest = export.detection_manifest(project)
+    count = len(manifest.images)
+
+    def tell(place: int) -> None:
+        report.progress(Progress('sign', 0.0, f'Finding what is boxed and what is not: photo {place} of {count}'))
+
+    proposals = propose_all(manifest.images, Path(settings.LOCAL_CACHE), done=tell)
+    crops = cut_out(manifest, proposals, folder / 'crops', 0, lambda done: None)
+    return [Path(image.path) for image in crops.images]
 
 
 def _unpacked(archive: Path, folder: Path) -> list[Path]:

@@ -6,9 +6,11 @@ import fcntl
 import hashlib
 import http.client
 import json
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +26,20 @@ RANGE_IS_PAST_THE_END = 416
 Broken = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
-def download(url: str, digest: str, target: Path) -> None:
+Heard = Callable[[int, int], None]  # bytes that are here, bytes in all (0: nobody said)
+
+
+def told_in_lines(fetched: int, total: int) -> None:
+    """For a process that fetches on behalf of another one: how far it is, as a line of JSON."""
+    sys.stdout.write(json.dumps({'fetched': fetched, 'total': total}) + '\n')
+    sys.stdout.flush()
+
+
+def nobody(fetched: int, total: int) -> None:
+    """Hears nothing."""
+
+
+def download(url: str, digest: str, target: Path, heard: Heard = nobody) -> None:
     """Fetch a file to `target.part`, go on there when a part is left from before, check the beginning of its SHA-256, rename it.
 
     UnusableSource in one line, else. After a broken connection the part stays, and the next call goes on; a file that is
@@ -34,7 +49,7 @@ def download(url: str, digest: str, target: Path) -> None:
     host = urllib.parse.urlsplit(url).netloc
     with part.open('ab') as file:
         _alone(file, target.name)
-        _fetch(url, file, host)
+        _fetch(url, file, host, heard)
         found = _digest(part)
         if not found.startswith(digest):
             part.unlink()
@@ -66,10 +81,10 @@ def _alone(file: IO[bytes], name: str) -> None:
         raise UnusableSource(f'{name} is being fetched by another process') from error
 
 
-def _fetch(url: str, file: IO[bytes], host: str) -> None:
+def _fetch(url: str, file: IO[bytes], host: str, heard: Heard) -> None:
     for attempt in range(1, TRIES + 1):
         try:
-            _go_on(url, file)
+            _go_on(url, file, heard)
             return
         except Broken as error:
             gone = isinstance(error, urllib.error.HTTPError) and error.code < 500  # it will not be there a second later
@@ -92,7 +107,7 @@ def _reason(error: Exception) -> object:
     return getattr(error, 'reason', None) or error
 
 
-def _go_on(url: str, file: IO[bytes]) -> None:
+def _go_on(url: str, file: IO[bytes], heard: Heard) -> None:
     """Append what is missing. A server that knows no ranges sends it all again."""
     have = file.seek(0, 2)
     request = urllib.request.Request(url, headers={'Range': f'bytes={have}-'} if have else {})  # noqa: S310 the administrator's own setting
@@ -107,9 +122,10 @@ def _go_on(url: str, file: IO[bytes]) -> None:
             file.truncate(0)
             have = 0
         length = answer.headers.get('Content-Length')
-        _copy(answer, file, have)
+        total = have + int(length) if length is not None else 0
+        _copy(answer, file, have, lambda fetched: heard(fetched, total))
         file.flush()
-        if length is not None and file.seek(0, 2) != have + int(length):
+        if total and file.seek(0, 2) != total:
             raise OSError('the connection was closed before the end')
 
 
@@ -117,7 +133,7 @@ def _begins_at(answer: Any, place: int) -> bool:
     return str(answer.headers.get('Content-Range', '')).startswith(f'bytes {place}-')
 
 
-def _copy(source: Any, target: IO[bytes], have: int) -> None:
+def _copy(source: Any, target: IO[bytes], have: int, heard: Callable[[int], None]) -> None:
     size = have
     while block := source.read(BLOCK):
         size += len(block)
@@ -125,6 +141,7 @@ def _copy(source: Any, target: IO[bytes], have: int) -> None:
             target.truncate(0)
             raise ValueError(f'it is larger than {LARGEST >> 30} GiB')
         target.write(block)
+        heard(size)
 
 
 def _digest(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from transfer.spec import TrainingError, UnusableSource
 from transfer.zoo import timm_networks
-from transfer.zoo.download import check_free, download, fetch_json
+from transfer.zoo.download import Heard, check_free, download, fetch_json, nobody, told_in_lines
 from transfer.zoo.weights import TIMM_PREFIX
 
 WEIGHTS = 'model.safetensors'
@@ -30,7 +30,7 @@ SETS = {
 }
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
+def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
     name, home = request['name'], request['url'].rstrip('/')
     if not NAME.fullmatch(name):
         raise UnusableSource(f'{name} is no name of a timm model: ask for timm/NAME or timm/NAME.TAG')
@@ -41,7 +41,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     source = re.sub(r'[^A-Za-z0-9_-]', '-', name.removeprefix(TIMM_PREFIX))
     check_free(source, request['taken'])
     path = Path(request['folder']) / f'{source}.safetensors'
-    download(f'{home}/{name}/resolve/main/{WEIGHTS}', digest, path)
+    download(f'{home}/{name}/resolve/main/{WEIGHTS}', digest, path, heard)
     facts = config.get('pretrained_cfg') or {}
     dataset, images = _dataset(name)
     return {
@@ -88,7 +88,7 @@ def _dataset(name: str) -> tuple[str, int]:
 
 def main() -> None:
     try:
-        told = answer(json.load(sys.stdin))
+        told = answer(json.load(sys.stdin), told_in_lines)
     except TrainingError as error:
         told = {'refused': error.message}
     json.dump(told, sys.stdout)

@@ -18,7 +18,7 @@ from torchvision.models import get_model_weights
 
 from transfer.spec import TrainingError, UnusableSource
 from transfer.zoo import registry
-from transfer.zoo.download import check_free, download
+from transfer.zoo.download import Heard, check_free, download, nobody, told_in_lines
 
 HOME = 'https://download.pytorch.org/models'
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.pth$')
@@ -101,13 +101,13 @@ def _described(name: str, weights: str, entry: Any, home: str) -> Published | No
     )
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
+def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
     if not request['name']:
         return {'listed': [_line(entry) for entry in everything(request['url'])]}
     found = published(request['name'], request['url'])
     check_free(found.source, request['taken'])
     path = Path(request['folder']) / f'{found.source}.pth'
-    download(found.url, found.digest, path)
+    download(found.url, found.digest, path, heard)
     return {
         'path': str(path),
         'source': found.source,
@@ -130,7 +130,7 @@ def _line(entry: Published) -> list[str]:
 
 def main() -> None:
     try:
-        told = answer(json.load(sys.stdin))
+        told = answer(json.load(sys.stdin), told_in_lines)
     except TrainingError as error:
         told = {'refused': error.message}
     json.dump(told, sys.stdout)

@@ -12,6 +12,7 @@ from recognition import installation, pulling, signing, source_files, zoo
 from recognition.errors import GraftError
 from recognition.management import evaluating
 from recognition.models import SourceModel
+from recognition.terminal import DownloadLine
 
 DEEDS = {
     'approve': 'let trainings start from it',
@@ -77,7 +78,12 @@ class Command(BaseCommand):
     def _pull(self, options: dict[str, Any]) -> str:
         if not options['name']:
             return '\n'.join('  '.join(line) for line in pulling.published())
-        return f'{pulling.pull(options["name"], images=options["images"]).name} is in the zoo'
+        drawn = DownloadLine(sys.stderr, options['name'])
+        try:
+            row = pulling.pull(options['name'], images=options['images'], heard=drawn)
+        finally:
+            drawn.close()
+        return f'{row.name} is in the zoo'
 
     def _sign(self, options: dict[str, Any]) -> str:
         if options['name']:
