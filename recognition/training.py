@@ -113,8 +113,8 @@ def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
         if asked:
             break
         if job.state in ENDED:
-            raise Conflict('This training has ended already.')
-    audit.record(user, 'cancel training', str(job.pk))
+            raise Conflict(f'This {job.called} has ended already.')
+    audit.record(user, f'cancel {job.called}', str(job.pk))
     return job
 
 

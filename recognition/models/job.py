@@ -99,6 +99,11 @@ class Job(models.Model):
     def __str__(self) -> str:
         return f'{self.kind} {self.id} ({self.state})'
 
+    @property
+    def called(self) -> str:
+        """In sentences to people: this ..."""
+        return 'signing' if self.kind == SIGNING else 'training'
+
     def _move(self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object) -> bool:
         """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
         with transaction.atomic():

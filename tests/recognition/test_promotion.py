@@ -16,7 +16,7 @@ from recognition import discretion, projects, promotion, purging, reports, stora
 from recognition.errors import Conflict, InvalidInput, ModelUnavailable, NotFound
 from recognition.models import AuditEvent, Image, Job, Label, Project, SourceModel, TrainedModel
 from recognition.promotion import Offer
-from transfer.artifacts import Meta, Preprocessing, write_meta
+from transfer.artifacts import Meta, Preprocessing, read_meta, write_meta
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
 
@@ -41,6 +41,20 @@ def seal(project: Project, version: int = 1, name: str = 'lenet5', **fields) -> 
     report = {'signature': {'reference': 'ref', 'mean': SIGNATURE}}
     known = {'artifact': artifact, 'digest': f'{version:064}', 'labels': ['daisy', 'rose'], 'images': 40, 'report': report}
     return TrainedModel.objects.create(project=project, version=version, **{**known, **fields})
+
+
+def seal_detector(project: Project) -> TrainedModel:
+    """As a detector's training leaves it: beside its own weights, which are no source's, its body under a linear head."""
+    model = seal(project, task='detection')
+    folder = storage.artifact_folder(model.artifact)
+    network = architecture('lenet5')
+    save_file(network.build(3).state_dict(), folder / 'source.safetensors')
+    save_file({'body.stage1.0.weight': torch.zeros(1)}, folder / 'weights.safetensors')
+    meta = read_meta(folder)
+    write_meta(folder, meta)
+    model.report |= {'detection': {'as_source': '', 'learned': 28, 'served': 31}}
+    model.save()
+    return model
 
 
 @pytest.fixture
@@ -125,17 +139,27 @@ class TestOffer:
         row = promotion.offer(model, Offer(share=False), alice)
         assert (row.standing, row.shared_at, names(charlie)) == ('offered', None, [])
 
-    def test_what_is_not_a_finished_classifier_is_refused(self, project, alice):
+    def test_what_is_not_finished_or_cannot_be_a_source_is_refused_with_the_reason(self, project, alice):
         running = Job.objects.create(project=project)
-        for fields, error in (
-            ({'provisional': True}, Conflict),
-            ({'job': running}, Conflict),
-            ({'task': 'detection'}, InvalidInput),
+        for fields, error, why in (
+            ({'provisional': True}, Conflict, 'not finished'),
+            ({'job': running}, Conflict, 'not finished'),
+            ({'task': 'detection', 'report': {'detection': {}}}, InvalidInput, 'train it again'),
+            ({'task': 'detection', 'report': {'detection': {'as_source': 'its map is flat'}}}, InvalidInput, 'its map is flat'),
         ):
             model = TrainedModel(project=project, version=7, artifact='a', digest='d', labels=['a'], images=3, **fields)
             assert not promotion.is_possible(model)
-            with pytest.raises(error):
+            with pytest.raises(error, match=why):
                 promotion.offer(model, Offer(share=True), alice)
+
+    def test_of_a_detector_its_body_is_offered_under_a_head_that_knows_background(self, project, alice, charlie):
+        row = promotion.offer(seal_detector(project), Offer(share=False), alice)
+        assert (row.class_names, row.classes, row.images) == (['daisy', 'rose', '(background)'], 3, 31)
+        assert row.signatures == {'ref': SIGNATURE}
+        zoo.approve(row.name)
+        (card,) = zoo.cards(alice)
+        assert load(card)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+        assert names(charlie) == []
 
     @pytest.mark.parametrize('damage', ['missing', 'weights', 'meta'])
     def test_a_damaged_artifact_is_named_and_nothing_is_kept(self, model, alice, damage, settings):

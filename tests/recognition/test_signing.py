@@ -6,11 +6,13 @@ import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
+from PIL import Image as Picture
 from safetensors.torch import save_file
 
 from recognition import archives, installation, signing, storage, training
@@ -162,6 +164,31 @@ def test_a_source_learned_here_is_signed_with_its_projects_photos(source, refere
     run(signing.sign(source, alice))
     source.refresh_from_db()
     assert len(source.signatures[reference.digest]) == SIDE
+
+
+def test_what_a_detector_became_is_signed_with_what_is_boxed_and_with_background(source, reference, project, alice, monkeypatch):
+    from recognition.models import Annotation, Image, Label
+    from recognition.uploads import IncomingFile, add_images
+    from transfer import proposals
+
+    add_images(project, alice, [IncomingFile(f'{n}.jpg', lambda n=n: draw_photo(n), 900, None) for n in range(2)])
+    label = Label.objects.create(project=project, name='bolt')
+    for image in Image.objects.all():
+        Annotation.objects.create(image=image, label=label, x0=2, y0=2, x1=20, y1=20)
+    Image.objects.update(boxed_at=timezone.now())
+    project.task = 'detection'
+    project.save()
+    monkeypatch.setitem(proposals.METHODS, 'selective-search', lambda pixels: np.array([[24, 24, 44, 44]], np.float32))
+    SourceModel.objects.filter(pk=source.pk).update(project=project, origin='promoted')
+    source.refresh_from_db()
+    sizes = []
+    real = sign.decode
+    monkeypatch.setattr(sign, 'decode', lambda path, side: sizes.append(Picture.open(path).size) or real(path, side))
+    job = run(signing.sign(source, alice))
+    source.refresh_from_db()
+    assert (job.state, job.error_message) == (State.SUCCEEDED, '')
+    assert len(source.signatures[reference.digest]) == SIDE
+    assert len(sizes) == 4 and all(max(size) < 30 for size in sizes)  # two things and two pieces of background, cut out
 
 
 def test_what_cannot_be_signed_is_refused_and_nothing_is_kept(source, alice, reference):

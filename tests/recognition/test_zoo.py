@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from safetensors.torch import save_file
 from recognition import apart, pulling, source_files, zoo
 from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
+from recognition.terminal import DownloadLine, fetched_line
 from tests.conftest import draw_photo
 from tests.mirror import running
 from transfer.data.decode import decode
@@ -246,6 +249,13 @@ class TestApart:
         with pytest.raises(InvalidInput, match='longer than 0 seconds'):
             apart.ask('transfer.zoo.examine', {}, seconds=0.01)
 
+    def test_what_it_tells_before_its_answer_is_heard(self, settings, tmp_path):
+        (tmp_path / 'talker.py').write_text('print(\'{"at": 1}\\n{"at": 2}\\n{"found": 3}\')')
+        settings.BASE_DIR = tmp_path
+        heard = []
+        assert apart.ask('talker', {}, seconds=20, heard=heard.append) == {'found': 3}
+        assert heard == [{'at': 1}, {'at': 2}]
+
     def test_what_dies_is_told_with_its_last_word(self):
         with pytest.raises(InvalidInput, match=r'No module named transfer\.zoo\.nothing'):
             apart.ask('transfer.zoo.nothing', {}, seconds=20)
@@ -328,6 +338,26 @@ class TestPull:
         with pytest.raises(InvalidInput, match='did not give the weights'):
             pulling.pull('resnet18')
         assert files_of(settings) == []
+
+    def test_it_tells_how_much_is_here_and_of_how_much(self, settings, mirror, monkeypatch):
+        settings.TORCHVISION_URL = mirror.url
+        mirror.files[urlsplit(published.published('squeezenet1_1', mirror.url).url).path] = bytes(3 * 2**20)
+        told = []
+        with pytest.raises(InvalidInput, match='is not the published file'):  # of course: these are zeros
+            pulling.pull('squeezenet1_1', heard=lambda fetched, total: told.append((fetched, total)))
+        assert told == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
+
+    def test_on_a_terminal_that_is_a_line_and_in_a_pipe_nothing(self):
+        terminal, pipe = io.StringIO(), io.StringIO()
+        terminal.isatty = lambda: True
+        for stream in (terminal, pipe):
+            drawn = DownloadLine(stream, 'resnet50')
+            drawn(2**20, 98 * 2**20)
+            drawn(98 * 2**20, 98 * 2**20)
+            drawn.close()
+        assert pipe.getvalue() == ''
+        assert terminal.getvalue().endswith('] 100% resnet50: 98 of 98 MiB\n')
+        assert fetched_line('x', 2**21, 0) == 'x: 2 MiB'  # nobody said how much it is
 
     def test_it_knows_torchvisions_files(self):
         found = published.published('resnet18', 'https://mirror.example/models/')

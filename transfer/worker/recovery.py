@@ -116,9 +116,9 @@ def _take_back(jobs: Iterable[Job]) -> tuple[int, int]:
         if job.cancel_requested:
             ended += job.stop(job.attempt)
         elif job.queue == HERE:
-            ended += job.fail(job.attempt, 'interrupted', 'The command that ran this training was ended.')
+            ended += job.fail(job.attempt, 'interrupted', f'The command that ran this {job.called} was ended.')
         elif deaths >= settings.JOB_MAX_ATTEMPTS:
-            sentence = f'The worker died {deaths} times while it ran this training (out of memory?); it was given up.'
+            sentence = f'The worker died {deaths} times at this {job.called} (out of memory?); it was given up.'
             ended += job.fail(job.attempt, 'worker_died', sentence)
         elif job.take_back(DIED):
             taken_back += 1

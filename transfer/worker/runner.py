@@ -50,7 +50,7 @@ class Runner:
                 if asked * LOOK_EVERY > GRACE:
                     process.kill()
         if status:
-            logger.error('The process %s of a training ended with status %s', process.pid, status)
+            logger.error('The process %s of a job ended with status %s', process.pid, status)
         _end_group(process.pid)
         self._busy = None
         self.warm()

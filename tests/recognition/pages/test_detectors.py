@@ -141,3 +141,13 @@ def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(br
 def test_a_class_without_things_has_a_row_and_no_figure():
     empty = detector_plots.curves([{'label': 'x', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []}])
     assert (empty[0].points, empty[0].ap, empty[0].low) == ('', None, None)
+
+
+def test_its_owner_offers_it_as_a_source_where_it_can_be_one(browser_of, alice, bob, detector):
+    address = f'/models/{detector.pk}/'
+    assert 'Offer it as a source' not in browser_of(alice).get(address).content.decode()  # of a time when there was no such part
+    detector.report['detection'] |= {'as_source': '', 'served': 40}
+    detector.save()
+    page = browser_of(alice).get(address).content.decode()
+    assert 'Offer it as a source' in page and 'the number of photos (40)' in page and 'tells what you boxed' in page
+    assert 'Offer it as a source' not in browser_of(bob).get(address).content.decode()
