@@ -49,7 +49,7 @@ class OfferedModel(Endpoint):
 
     @extend_schema(operation_id='offer_model', request=OfferIn, responses=OfferOut)
     def post(self, request: Request, reference: str) -> Response:
-        """For owners of its project. An administrator approves it; offered again, only `share` is changed."""
+        """For owners of its project; of a detector its body. An administrator approves it; later only `share` is changed."""
         model = trained_models.owned(self.person(), trained_models.identified(reference))
         row = promotion.offer(model, promotion.Offer(**self.body(OfferIn)), self.person())
         return Response(OfferOut(row).data)
