@@ -11,16 +11,17 @@ const PHASES = {
   proposals: 'Finding regions',
   instant: 'First model',
   probe: 'Trying the best sources',
-  finetune: 'Fine-tuning',
+  finetune: 'Finetuning',
   evaluate: 'Measuring',
   provisional: 'Sealing what was measured',
   refit: 'Learning from all photos',
   seal: 'Sealing the model',
 };
 
-// Calls onModel when a (better) model can be tried and onEnd when the training is over.
-export function follow(box, { onModel = () => {}, onEnd = () => {} }) {
+// Calls onState when it leaves the queue (or goes back), onModel when a (better) model can be tried, onEnd when it is over.
+export function follow(box, { onState = () => {}, onModel = () => {}, onEnd = () => {} }) {
   let model = null;
+  let state = box.dataset.state;
   const look = async () => {
     if (!box.isConnected) return;
     try {
@@ -31,6 +32,10 @@ export function follow(box, { onModel = () => {}, onEnd = () => {} }) {
         onModel(status);
       }
       if (status.finished) return onEnd(status);
+      if (status.state !== state) {
+        state = status.state;
+        onState(status);
+      }
     } catch (error) {
       say(box, error.message);
     }

@@ -4,7 +4,10 @@ import { follow } from './live.js';
 import { refresh } from './parts.js';
 
 const live = document.getElementById('live');
-if (live) follow(live, { onEnd: async () => (await refresh(['training'])) && drawKept() });
+if (live) {
+  const tell = () => refresh(['state', 'made', 'history']);
+  follow(live, { onState: tell, onModel: tell, onEnd: async () => (await refresh(['training'])) && drawKept() });
+}
 drawKept();
 
 function drawKept() {

@@ -114,6 +114,20 @@ def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(page_o
     assert first_bar(page) == 'red'
 
 
+def test_the_page_of_a_training_tells_its_state_and_history_as_they_change(page_of, alice, project, artifact):
+    job = Job.objects.create(project=project, created_by=alice)
+    page = page_of(alice)
+    page.goto(f'/trainings/{job.pk}/')
+    assert page.locator('#state').inner_text() == 'queued'
+    job.claim('worker one')
+    page.locator('#state', has_text='running').wait_for()
+    assert page.locator('#history tbody tr').count() == 2
+    publish_version(project, artifact, 1, provisional=True, job=job)
+    page.get_by_role('link', name='Report of version 1').wait_for()
+    job.succeed(job.attempt)
+    page.locator('#state', has_text='succeeded').wait_for()
+
+
 def test_stopping_asks_first(page_of, alice, project):
     job = Job.objects.create(project=project, created_by=alice)
     page = page_of(alice)
