@@ -68,6 +68,15 @@ class Outcome:
     facts: dict[str, Any]  # epochs, precision, batch, cached layers: for the report
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A run, the linear head that it starts from, and the scale of its rates."""
+
+    run: loop.Run
+    head: LinearHead
+    scale: float
+
+
 def layer_groups(network: Network) -> list[Group]:
     groups = network.architecture.layer_groups(network.model)
     return [Group(name, sum(parameter.numel() for parameter in parameters)) for name, parameters in groups]
@@ -97,8 +106,10 @@ def finetune(task: Task, machine: Machine, folder: Path, beat: Beat) -> Outcome:
             break
         # The first fold stops early by its own loss; the others run just as long, so that epochs can be averaged.
         some = range(fold, min(fold + bench.lanes, k))
-        runs = [bench.fold(one, folds, probe.fold_heads[one], scale, len(record.curve), 0) for one in some]
-        records += bench.side_by_side(runs, (fold + 1) / (k + 2), len(runs) / (k + 2), f'Finetuning: {_named(some)} of {k}')
+        attempts = [bench.fold(one, folds, probe.fold_heads[one], scale, len(record.curve), 0) for one in some]
+        records += bench.side_by_side(
+            attempts, (fold + 1) / (k + 2), len(attempts) / (k + 2), f'Finetuning: {_named(some)} of {k}'
+        )
         best = _best_epoch(records, folds, task.labels)
     logits = _scores(records, folds, best, task)
     seen = ~np.isnan(logits[:, 0])
@@ -115,8 +126,8 @@ def _first_fold(bench: Bench, folds: np.ndarray, k: int, probe: Probe) -> tuple[
     """
     task, held = bench.task, folds == 0
     scales = (1.0,) if task.spec.rates else SCALES
-    runs = [bench.fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience) for scale in scales]
-    records = bench.side_by_side(runs, 0.0, len(runs) / (k + 2), f'Finetuning: fold 1 of {k}')
+    attempts = [bench.fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience) for scale in scales]
+    records = bench.side_by_side(attempts, 0.0, len(attempts) / (k + 2), f'Finetuning: fold 1 of {k}')
     losses = [min(record.losses(task.labels[held])) for record in records]
     best = int(np.argmin(losses))
     return scales[best], records[best]
@@ -162,10 +173,10 @@ class Bench:
         images = pixel_inputs(task.pixels, task.network.card, Augmentation.of(spec), machine.device)
         self.inputs: Inputs = images
         self.whole = True
-        live = len(task.labels) >= LIVE_STATISTICS
-        alone = machine.device.type != 'cpu' or live or torch.get_num_threads() < SIDE_BY_SIDE
-        self.lanes = 1 if alone else SIDE_BY_SIDE  # a GPU is filled by one run; learning statistics draws from torch's own chance
-        self.live = live
+        self.live = len(task.labels) >= LIVE_STATISTICS
+        # One run fills a GPU; and what a large set's whole network drops comes from torch's own chance, which runs would share.
+        alone = machine.device.type != 'cpu' or self.live or torch.get_num_threads() < SIDE_BY_SIDE
+        self.lanes = 1 if alone else SIDE_BY_SIDE
         self.base = task.network.model.to(machine.device).to(memory_format=torch.channels_last)
         names = list(task.plan.rates)
         frozen = names[: names.index(task.plan.first)]
@@ -217,28 +228,24 @@ class Bench:
         folds = assign_folds(task.labels, list(task.pixels.digests), k, task.spec.seed, tiny=0)
         return folds, fit(task.features, task.labels, task.classes, folds)
 
-    def fold(
-        self, fold: int, folds: np.ndarray, head: LinearHead, scale: float, stop: int, patience: int
-    ) -> tuple[loop.Run, LinearHead, float]:
-        """What `side_by_side` takes: a run, the head it starts from, and the scale of its rates."""
+    def fold(self, fold: int, folds: np.ndarray, head: LinearHead, scale: float, stop: int, patience: int) -> Attempt:
+        """One fold left out, to be run by `side_by_side`."""
         held, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         spec = self.task.spec
         name = f'fold-{fold + 1}-x{scale:g}'
-        return loop.Run(name, rest, held, self.task.plan.epochs, stop, patience, spec.batch, spec.seed), head, scale
+        run = loop.Run(name, rest, held, self.task.plan.epochs, stop, patience, spec.batch, spec.seed)
+        return Attempt(run, head, scale)
 
-    def side_by_side(
-        self, runs: list[tuple[loop.Run, LinearHead, float]], start: float, share: float, said: str
-    ) -> list[loop.Record]:
-        """Do the runs. `start`: share of the whole finetuning that lies behind; `share`: theirs."""
+    def side_by_side(self, attempts: list[Attempt], start: float, share: float, said: str) -> list[loop.Record]:
+        """Do their runs. `start`: share of the whole finetuning that lies behind; `share`: theirs."""
 
         def tell(done: float, facts: dict[str, Any]) -> None:
             seen = {key: facts[key] for key in ('epoch', 'loss', 'accuracy', 'force') if key in facts}
-            self.beat(0.1 + 0.9 * (start + share * done), {'message': said, 'epochs': runs[0][0].stop} | seen)
+            self.beat(0.1 + 0.9 * (start + share * done), {'message': said, 'epochs': attempts[0].run.stop} | seen)
 
-        learners = [self._learner(head, self.precision, scale) for _, head, scale in runs]
-        return abreast(
-            [partial(self._train, learner, run) for learner, (run, _, _) in zip(learners, runs, strict=True)], self.lanes, tell
-        )
+        learners = [self._learner(attempt.head, self.precision, attempt.scale) for attempt in attempts]
+        runs = [partial(self._train, learner, attempt.run) for learner, attempt in zip(learners, attempts, strict=True)]
+        return abreast(runs, self.lanes, tell)
 
     def final(self, head: LinearHead, scale: float, stop: int, start: float = 0.0) -> nn.Module:
         """The network finetuned on every image, stopped after the epoch that the folds found best."""
