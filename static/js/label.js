@@ -18,6 +18,7 @@ const outbox = new Outbox(`graft boxes ${user} ${project} `, (id) => at(boxesAt,
 const scout = mayEdit && page.dataset.proposals ? new Scout((id) => at(page.dataset.proposals, id), unseen, onSeen) : null;
 const pasts = new Map(); // image -> Past
 const ahead = new Map(); // image -> the server's record, fetched before it is asked for
+const passedBy = new Set(); // left without a word by “Next to do”: it comes back to them when it has been everywhere
 let place = Math.max(0, images.findIndex(({ id }) => id === page.dataset.start));
 let info = null; // the server's record of the photo that is shown
 let state = { boxes: [], nothing: false, proposals: [] };
@@ -206,8 +207,11 @@ const DEEDS = {
   previous: () => open(place - 1),
   next: () => open(place + 1),
   unlabelled: () => {
+    passedBy.add(images[place].id);
     const left = unseen().filter((id) => id !== images[place].id);
-    const found = scout?.best(left) ?? left[0];
+    if (left.every((id) => passedBy.has(id))) passedBy.clear();
+    const fresh = left.filter((id) => !passedBy.has(id));
+    const found = scout?.best(fresh) ?? fresh[0];
     if (found) open(images.findIndex(({ id }) => id === found));
     else toast(images[place].state === 'unlabelled' ? 'This is the last photo to do.' : 'Every photo has been looked at.');
   },

@@ -261,15 +261,21 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
     assert boxes_of(Project.objects.get(), 0) == [('red', 4, 4, 20, 20)]
 
 
-def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of, alice, cells, tmp_path_factory, monkeypatch):
+@pytest.fixture
+def seen(cells, tmp_path_factory, monkeypatch):
+    """What a detector, which the project has, sees on each of the three photos."""
     monkeypatch.setattr(prediction, '_cache', None)
     folder = tmp_path_factory.mktemp('models') / 'detector'
     fields = {'digest': sealed_detector.seal(folder), 'labels': list(sealed_detector.LABELS), 'images': 9, 'task': 'detection'}
     storage.publish_artifact(folder, f'{cells.pk}/detector')
     TrainedModel.objects.create(project=cells, version=1, artifact=f'{cells.pk}/detector', **fields)
     Label.objects.bulk_create(Label(project=cells, name=name) for name in sealed_detector.LABELS)
-    seen = [proposing.proposals(cells, photo(cells, number).pk) for number in range(3)]
-    assert all(found.boxes for found in seen), 'the random detector of the tests is meant to see things'
+    found_on = [proposing.proposals(cells, photo(cells, number).pk) for number in range(3)]
+    assert all(found.boxes for found in found_on), 'the random detector of the tests is meant to see things'
+    return found_on
+
+
+def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of, alice, cells, seen):
     page = opened(page_of(alice), cells)
     page.locator('.paint .proposed').nth(len(seen[0].boxes) - 1).wait_for(state='attached')
     page.locator('.boxes button').first.click()
@@ -286,3 +292,14 @@ def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of
     page.keyboard.press('a')
     expect(page.locator('#state')).to_have_text(re.compile(f'^{len(seen[first].boxes)} box'))
     expect(page.locator('#saved')).to_have_text('All saved')
+
+
+def test_next_to_do_passes_by_every_photo_before_it_comes_back(page_of, alice, cells, seen):
+    page = opened(page_of(alice), cells)
+    page.get_by_text('3 of 3 photos to do were looked at ahead.').wait_for()
+    page.keyboard.press('r')
+    expect(page.get_by_text('say “Nothing here”')).to_be_visible()
+    first = max((1, 2), key=lambda number: seen[number].mistakes)
+    for number in (first, 3 - first, max((0, first), key=lambda number: seen[number].mistakes)):
+        page.keyboard.press('u')
+        page.get_by_text(f'{number + 1} of 3', exact=True).wait_for()
