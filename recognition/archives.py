@@ -24,6 +24,8 @@ IMAGES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
 # Pictures of kinds that are not taken are named as such; any other suffix is no picture and skipped.
 OTHER_PICTURES = ('.tif', '.tiff', '.heic', '.heif', '.avif', '.svg', '.psd', '.jp2', '.ico', '.eps', '.cr2', '.nef', '.dng')
 DOCUMENTS = ('.xml', '.json', '.txt', '.csv', '.yaml', '.yml', '.names')  # annotations, and what names their classes
+BOXES = ('.xml', '.json', '.txt')  # Pascal VOC, COCO, YOLO
+TOLD_TO_PEOPLE = ('readme', 'license', 'licence', 'copying', 'notice')  # what such a text is called that holds no boxes
 ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
 LITTER = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others decompress without a bound on what they put out
@@ -132,7 +134,8 @@ def _refusal(path: str) -> Verdict | None:
         return verdict
     suffix = PurePosixPath(path).suffix.lower()
     if suffix and suffix not in IMAGES + OTHER_PICTURES:
-        return Verdict(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)})')
+        hint = '; if it holds boxes, a project that finds things takes it' if may_hold_boxes(path) else ''
+        return Verdict(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}')
     return None
 
 
@@ -154,6 +157,12 @@ def _unfit(path: str) -> Verdict | None:
 def is_document(path: str) -> bool:
     """By its name: a file of annotations, or one that goes with them."""
     return PurePosixPath(path).suffix.lower() in DOCUMENTS
+
+
+def may_hold_boxes(path: str) -> bool:
+    """By its name."""
+    name = PurePosixPath(path.lower())
+    return name.suffix in BOXES and not name.stem.startswith(TOLD_TO_PEOPLE)
 
 
 def may_hold_image(path: str) -> bool:

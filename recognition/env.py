@@ -37,6 +37,16 @@ def integer(name: str, default: int) -> int:
         raise ImproperlyConfigured(f'{name} must be a whole number, not {value!r}') from error
 
 
+def number(name: str, default: float) -> float:
+    value = os.environ.get(name)
+    if not value:
+        return default
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f'{name} must be a number, not {value!r}') from error
+
+
 def path(name: str, default: Path) -> Path:
     value = os.environ.get(name)
     return Path(value).expanduser().resolve() if value else default

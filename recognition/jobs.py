@@ -1,4 +1,4 @@
-"""Jobs found by those who may see them."""
+"""Trainings found by those who may see them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from recognition.models import Job, Project
 
 
 def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
-    job = Job.objects.filter(project__in=Project.objects.visible_to(user), pk=job_id).select_related('project').first()
+    rows = Job.objects.all().trainings().filter(project__in=Project.objects.visible_to(user))
+    job = rows.filter(pk=job_id).select_related('project').first()
     if job is None:
         raise NotFound('There is no such training.')
     return job

@@ -62,7 +62,7 @@ def create_label(project: Project, name: str) -> Label:
 @transaction.atomic
 def rename_label(project: Project, label_id: int | str, name: str) -> Label:
     """Rename a label. Taking the name of another one merges the two: that one is returned and holds all images and boxes."""
-    label = _label(project, label_id)
+    label = locked(project, label_id)
     new = naming.clean(name, field='name')
     other = Label.objects.select_for_update().filter(project=project, name=new).exclude(pk=label.pk).first()
     if other is None:
@@ -70,30 +70,13 @@ def rename_label(project: Project, label_id: int | str, name: str) -> Label:
         label.save(update_fields=['name'])
         return label
     Image.objects.filter(label=label).update(label=other)
-    _next_version(label)
+    next_version(label)
     Annotation.objects.filter(label=label).update(label=other)
     label.delete()
     return other
 
 
-@transaction.atomic
-def delete_label(project: Project, label_id: int | str) -> dict[str, str | None]:
-    """Delete a label; its images stay, unlabelled. Returns what `put_back` needs to undo it.
-
-    Boxes of the label go with it. An image that had no others counts as not looked at, not as showing nothing.
-    """
-    label = _label(project, label_id)
-    before: dict[str, str | None] = {
-        str(key): label.name for key in Image.objects.filter(label=label, deleted_at=None).values_list('id', flat=True)
-    }
-    others = Annotation.objects.exclude(label=label).values('image')
-    Image.objects.filter(boxes__label=label).exclude(pk__in=others).update(boxed_at=None, boxed_by=None)
-    _next_version(label)
-    label.delete()
-    return before
-
-
-def _next_version(label: Label) -> None:
+def next_version(label: Label) -> None:
     """Whoever has the boxes of these images on her screen must load them again."""
     Image.objects.filter(boxes__label=label).update(boxes_version=models.F('boxes_version') + 1)
 
@@ -163,7 +146,8 @@ def filtered(
     return rows
 
 
-def _label(project: Project, label_id: int | str) -> Label:
+def locked(project: Project, label_id: int | str) -> Label:
+    """One label of the project until the transaction ends (call it inside one). Error: NotFound."""
     try:
         return Label.objects.select_for_update().get(project=project, pk=int(label_id))
     except (ValueError, OverflowError, Label.DoesNotExist):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from django.conf import settings
@@ -16,6 +17,7 @@ from recognition.errors import InvalidImage, InvalidInput, ModelUnavailable, Ove
 from recognition.models import TrainedModel
 from recognition.models.project import Task
 from transfer import spec
+from transfer.artifacts import read_meta
 from transfer.spec import ArtifactError, UnreadableImage
 
 if TYPE_CHECKING:
@@ -66,8 +68,13 @@ class Detected:
     images: tuple[Detection, ...]
 
 
-def detect(model: TrainedModel, images: Sequence[bytes], threshold: float | None = None) -> Detected:
-    """What is where on each image, in their order.
+def detect(
+    model: TrainedModel,
+    images: Sequence[bytes],
+    threshold: float | None = None,
+    told: Callable[[int], None] = lambda count: None,
+) -> Detected:
+    """What is where on each image, in their order. `told` hears how many are done; what it raises stops the rest.
 
     Errors: InvalidInput (how many, threshold, a model of another task), InvalidImage and TooLarge (field `images[2]`),
     ModelUnavailable, Overloaded.
@@ -75,7 +82,59 @@ def detect(model: TrainedModel, images: Sequence[bytes], threshold: float | None
     _check(images, None, threshold or 0.0)
     detector = _detector(model)
     lowest = detector.threshold if threshold is None else threshold
-    return Detected(lowest, tuple(_detect(detector, image, lowest, index) for index, image in enumerate(images)))
+    answers = []
+    for index, image in enumerate(images):
+        told(index)
+        answers.append(_detect(detector, image, lowest, index))
+    return Detected(lowest, tuple(answers))
+
+
+def check_detection(model: TrainedModel, images: Sequence[bytes], threshold: float | None) -> None:
+    """Refuse what can be told before anything is looked at. Errors: as `detect`, but for the models that cannot be loaded."""
+    _check(images, None, threshold or 0.0)
+    _check_detects(model)
+    for index, image in enumerate(images):
+        with _named(f'images[{index}]'):
+            pictures.inspect(image)
+
+
+def expected_seconds(model: TrainedModel) -> float:
+    """What one photo takes a detector, as it was measured on a CPU when it was sealed.
+
+    0 where that is not known, or where a GPU answers: such a request is answered at once, whatever it takes.
+    """
+    if settings.SERVE_DEVICE != 'cpu':
+        return 0.0
+    try:
+        return _sealed_seconds(model.artifact, model.digest)
+    except (ArtifactError, OSError):
+        return 0.0  # loading it says what is wrong
+
+
+@lru_cache(maxsize=256)
+def _sealed_seconds(artifact: str, digest: str) -> float:
+    """`digest` tells the first model of a training from the one that took its place."""
+    meta = read_meta(storage.local_path(f'models/{artifact}/meta.json').parent)
+    return float(meta.detection.get('answer_seconds', 0.0))
+
+
+def record(model: TrainedModel, names: Sequence[str], detected: Detected) -> dict[str, Any]:
+    """An answer as plain JSON: what REST tells, and what a job keeps."""
+    return {
+        'model': str(model.pk),
+        'version': model.version,
+        'provisional': model.provisional,
+        'threshold': round(detected.threshold, 6),
+        'images': [
+            {'name': name, 'width': answer.width, 'height': answer.height, 'objects': [_object(found) for found in answer.found]}
+            for name, answer in zip(names, detected.images, strict=True)
+        ],
+    }
+
+
+def _object(found: Found) -> dict[str, Any]:
+    corners = {'x0': found.x0, 'y0': found.y0, 'x1': found.x1, 'y1': found.y1}
+    return {'label': found.label, 'score': round(found.score, 6), **corners}
 
 
 def own_threshold(model: TrainedModel) -> float:
@@ -162,9 +221,13 @@ def _classifier(model: TrainedModel) -> Predictor:
     return cast('Predictor', _loaded(model))
 
 
-def _detector(model: TrainedModel) -> Detector:
+def _check_detects(model: TrainedModel) -> None:
     if model.task != Task.DETECTION:
         raise InvalidInput('This model tells what a whole photo shows: ask it to classify, not to detect.')
+
+
+def _detector(model: TrainedModel) -> Detector:
+    _check_detects(model)
     return cast('Detector', _loaded(model))
 
 

@@ -1,4 +1,4 @@
-"""What was deleted leaves for good: rows and bytes of photos and projects that lay in the trash long enough."""
+"""What was deleted leaves for good: rows and bytes of photos, classes and projects that lay in the trash long enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from recognition import audit, storage, zoo
-from recognition.models import Image, Project, Publication, TrainedModel
+from recognition.models import DeletedLabel, Image, Project, Publication, TrainedModel
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ def purge(older_than: timedelta) -> Purged:
     """Delete what was put into the trash before that time. Rows go first: what a crash leaves is bytes without a row,
     never a row without its bytes."""
     before = timezone.now() - older_than
+    DeletedLabel.objects.filter(deleted_at__lt=before).delete()
     projects = images = size = 0
     for project in Project.objects.filter(deleted_at__lt=before):
         photos = list(project.images.all())
@@ -82,6 +83,7 @@ def _drop_files(files: _Files) -> None:
         storage.delete_artifact(name)
     for job in files.trainings:
         storage.drop_training_folder(job)
+        storage.drop_photos(job)
     _drop_photos(files.images)
 
 

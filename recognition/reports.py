@@ -53,6 +53,24 @@ def job_status(job: Job) -> dict[str, Any]:
     }
 
 
+def answer_status(job: Job) -> dict[str, Any]:
+    """Where photos to look at are. `result`: once it is there, what a detection answers that nobody had to come back for."""
+    return {
+        'id': str(job.pk),
+        'model': job.spec['model'],
+        'state': job.state,
+        'finished': job.state in ENDED,
+        'place': training.place_in_queue(job) if job.state == State.QUEUED else None,
+        'cancel_requested': job.cancel_requested,
+        'progress': job.progress or None,
+        'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,
+        'result': job.result or None,
+        'created_at': job.created_at.isoformat(),
+        'started_at': job.started_at and job.started_at.isoformat(),
+        'finished_at': job.finished_at and job.finished_at.isoformat(),
+    }
+
+
 def model_summary(model: TrainedModel) -> dict[str, Any]:
     """One line of a list of models. accuracy: out-of-fold, 0 to 1, with its 95 % interval; null where not measured."""
     return {

@@ -189,6 +189,9 @@ MAX_IMAGE_PIXELS = 89_000_000  # just below what Pillow warns of as a decompress
 MAX_ARCHIVE_BYTES = env.integer('MAX_ARCHIVE_MB', 2_200) * 2**20
 MAX_ARCHIVE_ENTRIES = 20_000
 MAX_IMAGES_PER_PREDICTION = 20
+DETECT_SECONDS = env.number('DETECT_SECONDS', 2.0)  # what a detector would take longer for is answered by a job (202)
+ANSWERS_KEPT_HOURS = env.integer('ANSWERS_KEPT_HOURS', 24)  # how long such an answer can be fetched
+ANSWERS_WAITING_PER_PERSON = env.integer('ANSWERS_WAITING_PER_PERSON', 20)  # one more is refused
 MODEL_CACHE_BYTES = env.integer('MODEL_CACHE_MB', 512) * 2**20
 SERVE_DEVICE = env.text('SERVE_DEVICE', 'cpu')  # `cuda`: predictions run by torch on this machine's GPU
 
@@ -199,6 +202,9 @@ JOB_SILENT_AFTER = env.integer('JOB_SILENT_AFTER', 60)  # seconds without a hear
 JOB_MAX_ATTEMPTS = 4
 JOBS_WAITING_PER_PERSON = env.integer('JOBS_WAITING_PER_PERSON', 20)  # one more is refused
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
+ANSWERING_QUEUE = env.text(
+    'ANSWERING_QUEUE', 'serve'
+)  # of photos to look at; another worker's, so that none waits for a training
 WORKER_KEEPS_WARM = env.boolean('WORKER_KEEPS_WARM', True)  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
 TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')  # `gpu` sends trainings to workers that serve the queue gpu
 
@@ -232,6 +238,7 @@ SPECTACULAR_SETTINGS = {
     'SWAGGER_UI_FAVICON_HREF': 'SIDECAR',
     'REDOC_DIST': 'SIDECAR',
     'COMPONENT_SPLIT_REQUEST': True,
+    'ENUM_NAME_OVERRIDES': {'StateEnum': 'recognition.models.job.State'},  # of trainings and of detections
     'SCHEMA_PATH_PREFIX': '/api/v1',
     'POSTPROCESSING_HOOKS': [
         'drf_spectacular.hooks.postprocess_schema_enums',

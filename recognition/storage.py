@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -106,6 +106,23 @@ def training_folder(job_id: uuid.UUID) -> Path:
 
 def drop_training_folder(job_id: uuid.UUID) -> None:
     shutil.rmtree(Path(settings.DATA_DIR) / 'trainings' / str(job_id), ignore_errors=True)
+
+
+def keep_photos(job_id: uuid.UUID, photos: Iterable[bytes]) -> None:
+    """What a job is to look at, where its worker finds it; it is deleted when the job ends."""
+    for number, data in enumerate(photos):
+        default_storage.save(f'asked/{job_id}/{number}', ContentFile(data))
+
+
+def kept_photo(job_id: uuid.UUID, number: int) -> bytes:
+    return read(f'asked/{job_id}/{number}')
+
+
+def drop_photos(job_id: uuid.UUID) -> None:
+    for key in list(_keys_below(f'asked/{job_id}')):
+        default_storage.delete(key)
+    if is_local():
+        shutil.rmtree(default_storage.path(f'asked/{job_id}'), ignore_errors=True)
 
 
 def cache_folder(name: str) -> Path:

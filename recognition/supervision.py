@@ -1,4 +1,4 @@
-"""The web server and the worker as children of one process, which starts them again when they die and stops them together."""
+"""The web server and the workers as children of one process, which starts them again when they die and stops them together."""
 
 from __future__ import annotations
 
@@ -84,14 +84,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def supervise(listener: socket.socket, when_ready: Callable[[str], None]) -> None:
-    """Run the web server and the worker until SIGINT or SIGTERM. GraftError when the web server does not come up."""
+    """Run the web server and the workers until SIGINT or SIGTERM. GraftError when the web server does not come up."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    children = [Child('web server', web_command(listener), (listener.fileno(),)), Child('worker', worker_command())]
+    children = [
+        Child('web server', web_command(listener), (listener.fileno(),)),
+        Child('worker', worker_command()),
+        Child('answering worker', answering_command()),
+    ]
     ready = False
     try:
         while not asked:
@@ -127,6 +131,14 @@ def worker_command() -> list[str]:
     return [
         *(sys.executable, '-m', 'celery', '--quiet', '-A', 'transfer.worker', 'worker'),
         *('--queues', settings.WORKER_QUEUES, '--loglevel', 'WARNING'),
+    ]
+
+
+def answering_command() -> list[str]:
+    """Beside the other, so that photos to look at never wait for a training. It needs no torch ahead."""
+    return [
+        *('env', 'WORKER_KEEPS_WARM=0', sys.executable, '-m', 'celery', '--quiet', '-A', 'transfer.worker', 'worker'),
+        *('--queues', settings.ANSWERING_QUEUE, '--hostname', 'answers@%h', '--loglevel', 'WARNING'),
     ]
 
 

@@ -15,11 +15,11 @@ from recognition import annotating, audit, zoo
 from recognition.errors import Conflict, InvalidInput, NotReady, QueueFull
 from recognition.learned import learned
 from recognition.models import Job, Project
-from recognition.models.job import ENDED, State
+from recognition.models.job import State
 from recognition.models.project import Task
 from transfer.spec import InvalidSpec, Progress, TrainSpec
 from transfer.worker import doorway
-from transfer.worker.recovery import HERE, Reaped, enqueue, reap
+from transfer.worker.recovery import HERE, Reaped, call_off, enqueue, reap
 
 __all__ = ['Readiness', 'Reaped', 'cancel', 'enqueue', 'place_in_queue', 'readiness', 'reap', 'run_here', 'start', 'start_here']
 
@@ -107,13 +107,8 @@ def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
 
     Errors: Conflict when it has ended already.
     """
-    while not job.withdraw():
-        asked = Job.objects.filter(pk=job.pk, state=State.RUNNING).update(cancel_requested=True)
-        job.refresh_from_db()
-        if asked:
-            break
-        if job.state in ENDED:
-            raise Conflict(f'This {job.called} has ended already.')
+    if not call_off(job):
+        raise Conflict(f'This {job.called} has ended already.')
     audit.record(user, f'cancel {job.called}', str(job.pk))
     return job
 
@@ -129,7 +124,7 @@ def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], q
     if not state.ready:
         raise NotReady(' '.join(state.missing))
     spec = _freeze(project, user, options)
-    waiting = Job.objects.filter(created_by_id=user.pk, state=State.QUEUED).count()
+    waiting = Job.objects.all().trainings().filter(created_by_id=user.pk, state=State.QUEUED).count()
     if waiting >= settings.JOBS_WAITING_PER_PERSON:
         raise QueueFull(f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.')
     where = queue or {'cuda': 'gpu', 'cpu': 'cpu', 'auto': settings.TRAINING_QUEUE}[spec.device]

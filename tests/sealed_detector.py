@@ -35,6 +35,7 @@ def seal(folder: Path, at_score: float = 0.05) -> str:
         'proposals': 'selective-search',
         'limit': 100,
         'at_score': at_score,
+        'answer_seconds': 0.5,
     }
     with written_aside(folder) as aside:
         assert write_fast(model, given, aside) == ''

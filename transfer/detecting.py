@@ -22,12 +22,13 @@ from transfer.data.detection_splits import split, trainable
 from transfer.detection_crops import cut_out
 from transfer.detection_report import best_score, figures, truth_of
 from transfer.detections import Detections
-from transfer.detector_serving import finder
+from transfer.detector_serving import finder, seconds_of
 from transfer.detector_sources import write_source
 from transfer.detectors import Lesson, Trained, as_often, fitted, kind_of, learn, limit_of
 from transfer.device import choose_device
 from transfer.finetune.cost import multiply_adds
 from transfer.finetune.rates import HEAVY
+from transfer.loss_curve import LossCurve
 from transfer.progress import Course
 from transfer.proposals import propose_all, recall
 from transfer.spec import Progress, Report, SealedModel, SourceCard, TrainReport, TrainSpec, UnusableSource
@@ -112,13 +113,15 @@ class Outcome:
 
 
 class Within:
-    """A detector's own report of its progress, as one phase of the whole."""
+    """A detector's own report of its progress, as one phase of the whole; its losses make a curve."""
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
+    def __init__(self, course: Course, curve: LossCurve) -> None:
+        self._course, self._curve = course, curve
 
     def progress(self, progress: Progress) -> None:
         told = progress.message or None
+        if progress.epoch and progress.loss is not None:
+            self._curve.note(progress.epoch, progress.loss)
         self._course.beat(progress.fraction, told, epoch=progress.epoch, epochs=progress.epochs, loss=progress.loss)
 
     def instant(self, model: SealedModel) -> None:
@@ -180,7 +183,7 @@ def _unfit(card: SourceCard) -> str:
 
 def _learn(room: Room, lesson: Lesson) -> Trained:
     with room.course.phase('finetune', f'Learning to find: {NAMES[room.kind]} on {len(lesson.manifest.images)} photos'):
-        return learn(room.kind, lesson, room.options, Within(room.course))
+        return _taught(room, lesson, room.options)
 
 
 def _refit(
@@ -191,7 +194,14 @@ def _refit(
     lesson = Lesson(everything, proposals, chosen.card, room.workdir / 'checkpoints' / 'refit', room.device)
     options = as_often(room.kind, room.options, len(learned.images), len(everything.images))
     with room.course.phase('refit', f'It is measured. Now {NAMES[room.kind]} learns from all {len(everything.images)} photos'):
-        return learn(room.kind, lesson, options, Within(room.course))
+        return _taught(room, lesson, options)
+
+
+def _taught(room: Room, lesson: Lesson, options: TrainSpec) -> Trained:
+    curve = LossCurve(lesson.workdir / 'curve.json')
+    trained = learn(room.kind, lesson, options, Within(room.course, curve))
+    curve.write()
+    return dataclasses.replace(trained, curve=curve.points())
 
 
 def _measure(room: Room, trained: Trained, measured: DetectionManifest, proposals: Sequence[np.ndarray]) -> Outcome:
@@ -234,12 +244,16 @@ def _seal(
             versions=exporting.versions(),
             detection=detection | {'at_score': told.detection['at_score']},
         )
-        engine = _checked(aside, meta, trained, outcome)
-        known = told.detection | {'served': trained.images}
+        meta = dataclasses.replace(meta, engine=_checked(aside, meta, trained, outcome))
+        seconds = _seconds_of(aside, meta, outcome)
+        known = told.detection | {'served': trained.images, 'answer_seconds': seconds}
+        if trained.curve != told.curve:
+            known |= {'refit_curve': trained.curve}
         if not provisional:
             known['as_source'] = write_source(trained.taken(), chosen.card, room.crops, aside)
-        report = dataclasses.replace(told, detection=known, sealing=engine, seconds=_rounded(room.course.seconds))
-        digest = write_meta(aside, dataclasses.replace(meta, engine=engine, report=report.to_json()))
+        report = dataclasses.replace(told, detection=known, sealing=meta.engine, seconds=_rounded(room.course.seconds))
+        meta = dataclasses.replace(meta, detection=meta.detection | {'answer_seconds': seconds}, report=report.to_json())
+        digest = write_meta(aside, meta)
     return SealedModel(str(folder), digest, report)
 
 
@@ -264,6 +278,12 @@ def _checked(folder: Path, meta: Meta, trained: Trained, outcome: Outcome) -> di
     return meta.engine | facts | {'milliseconds': round(1000 * seconds)}
 
 
+def _seconds_of(folder: Path, meta: Meta, outcome: Outcome) -> float:
+    """What serving will take for a photo: whoever asks for many is told by it to come back for the answer."""
+    photos = [Path(image.path).read_bytes() for image in outcome.measured.images[:CHECKED]]
+    return round(seconds_of(finder(folder, meta, 'cpu'), photos, meta.detection), 3)
+
+
 def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> TrainReport:
     truths = [truth_of(image).boxes for image in outcome.measured.images]
     known = figures(
@@ -284,6 +304,7 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
         source=chosen.card.name,
         ranking=chosen.ranking,
         probes=chosen.probes,
+        curve=trained.curve,
         plan={'source_why': chosen.why, 'device': room.device.type, 'options': trained.facts['spec']},
         notes=tuple(room.notes),
         data_digest=room.manifest.digest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class Trained:
     write: Callable[[Path], str]  # weights and graphs into a folder; why there are no graphs, or ''
     facts: dict[str, Any]  # what rebuilds it and feeds it: Meta.detection
     taken: Callable[[], nn.Module]  # its body in a network like its source
+    curve: list[dict[str, Any]] = field(default_factory=list)  # its loss by pass: TrainReport.curve
 
 
 def kind_of(spec: TrainSpec) -> str:

@@ -1,59 +1,78 @@
-"""What is where on a photo: images in, boxes out."""
+"""What is where on a photo: images in, boxes out, at once or by a job."""
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import prediction, publishing, trained_models
-from recognition.api.learning_schemas import DetectFiles, DetectJson, DetectOut, WantedBoxes
-from recognition.api.sent_images import Named, TakesImages, bodies
-from recognition.models import TrainedModel
+from recognition import answering, publishing, reports, trained_models
+from recognition.api.endpoint import Endpoint
+from recognition.api.learning_schemas import DetectFiles, DetectionOut, DetectJson, DetectOut, WantedBoxes
+from recognition.api.sent_images import TakesImages, bodies
+from recognition.models import Job, TrainedModel
 
-BODIES = bodies(DetectFiles, DetectJson)
+TOLD: dict[str, Any] = {
+    'parameters': [
+        WantedBoxes,
+        OpenApiParameter('Location', OpenApiTypes.URI, 'header', response=[202], description='Where the answer will be.'),
+        OpenApiParameter('Retry-After', OpenApiTypes.INT, 'header', response=[202], description='Seconds until it pays to ask.'),
+    ],
+    'request': bodies(DetectFiles, DetectJson),
+    'responses': {200: DetectOut, 202: DetectionOut},
+}
 
 
 class Detect(TakesImages):
     wanted_schema = WantedBoxes
     json_schema = DetectJson
 
-    @extend_schema(operation_id='detect', parameters=[WantedBoxes], request=BODIES, responses=DetectOut)
+    @extend_schema(operation_id='detect', **TOLD)
     def post(self, request: Request, reference: str) -> Response:
-        """1 to 20 images, about a second each. `reference`: a detector's id or a published name.
+        """1 to 20 images. `reference`: a detector's id or a published name.
 
-        Boxes are end-exclusive pixels of the upright image, the surest first.
+        Boxes are end-exclusive pixels of the upright image, the surest first. Where that would take longer than the server lets
+        one wait (2 seconds, unless told), the answer is 202 and a job, whose address is in `Location`.
         """
         return self._answer(trained_models.answering(self.person(), reference))
 
     def _answer(self, model: TrainedModel) -> Response:
         images, wanted = self.sent()
-        detected = prediction.detect(model, [data for _, data in images], wanted.get('threshold'))
-        return Response(_record(model, images, detected))
+        answer = answering.detect(model, images, self.person(), wanted.get('threshold'), wanted.get('wait'))
+        return _come_back(answer) if isinstance(answer, Job) else Response(answer)
 
 
 class DetectByName(Detect):
-    @extend_schema(operation_id='detect_by_name', parameters=[WantedBoxes], request=BODIES, responses=DetectOut)
+    @extend_schema(operation_id='detect_by_name', **TOLD)
     def post(self, request: Request, name: str) -> Response:
         """The same, for published names only."""
         return self._answer(publishing.find(name, self.person()).model)
 
 
-def _record(model: TrainedModel, images: Named, detected: prediction.Detected) -> dict[str, Any]:
-    return {
-        'model': str(model.pk),
-        'version': model.version,
-        'provisional': model.provisional,
-        'threshold': round(detected.threshold, 6),
-        'images': [
-            {'name': name, 'width': answer.width, 'height': answer.height, 'objects': [_object(found) for found in answer.found]}
-            for (name, _), answer in zip(images, detected.images, strict=True)
-        ],
-    }
+class OneDetection(Endpoint):
+    open_to_predict: ClassVar[tuple[str, ...]] = ('GET',)
+
+    @extend_schema(operation_id='get_detection', responses=DetectionOut)
+    def get(self, request: Request, detection_id: uuid.UUID) -> Response:
+        """Of one's own, until its answer is a day old (unless the server is told otherwise)."""
+        self.query()
+        return Response(DetectionOut(answering.find(self.person(), detection_id)).data)
 
 
-def _object(found: prediction.Found) -> dict[str, Any]:
-    corners = {'x0': found.x0, 'y0': found.y0, 'x1': found.x1, 'y1': found.y1}
-    return {'label': found.label, 'score': round(found.score, 6), **corners}
+class CancelDetection(Endpoint):
+    open_to_predict: ClassVar[tuple[str, ...]] = ('POST',)
+
+    @extend_schema(operation_id='cancel_detection', request=None, responses={202: DetectionOut})
+    def post(self, request: Request, detection_id: uuid.UUID) -> Response:
+        """A waiting one ends at once, a running one within seconds. 409 when it has ended."""
+        return Response(DetectionOut(answering.cancel(self.person(), detection_id)).data, status=202)
+
+
+def _come_back(job: Job) -> Response:
+    headers = {'Location': reverse('api-detection', args=[job.pk]), 'Retry-After': '1'}
+    return Response(reports.answer_status(job), status=202, headers=headers)

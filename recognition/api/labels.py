@@ -8,11 +8,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import labeling, projects
+from recognition import class_trash, labeling, projects
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
 from recognition.api.pagination import page_of
-from recognition.api.schemas import LabelIn, LabelOut, PreviousLabels
+from recognition.api.schemas import DeletedLabelsOut, DeletedOut, LabelIn, LabelOut
 
 
 class Labels(Endpoint):
@@ -43,8 +43,27 @@ class OneLabel(Endpoint):
         kept = labeling.rename_label(project, label_id, self.body(LabelIn)['name'])
         return Response(LabelOut(labeling.label(project, kept.pk)).data)
 
-    @extend_schema(operation_id='delete_label', responses=PreviousLabels)
+    @extend_schema(operation_id='delete_label', responses=DeletedOut)
     def delete(self, request: Request, project_id: uuid.UUID, label_id: int) -> Response:
-        """Its images stay, unlabelled."""
+        """Into the trash, with its boxes. Its images stay, unlabelled."""
         project = projects.editable(self.person(), project_id)
-        return Response({'previous': labeling.delete_label(project, label_id)})
+        deleted = class_trash.delete_label(project, label_id, self.person())
+        return Response({'previous': class_trash.labels_before(deleted), 'deleted': deleted.pk})
+
+
+class DeletedLabels(Endpoint):
+    @extend_schema(operation_id='list_deleted_labels', responses=DeletedLabelsOut)
+    def get(self, request: Request, project_id: uuid.UUID) -> Response:
+        """The classes in the trash, the last one first."""
+        project = projects.visible(self.person(), project_id)
+        self.query()
+        return Response(DeletedLabelsOut({'results': class_trash.put_away(project)}).data)
+
+
+class RestoreLabel(Endpoint):
+    @extend_schema(operation_id='restore_label', request=None, responses=LabelOut)
+    def post(self, request: Request, project_id: uuid.UUID, deleted_id: int) -> Response:
+        """Out of the trash, with its boxes, and on the images that got no other label meanwhile."""
+        project = projects.editable(self.person(), project_id)
+        label = class_trash.restore_label(project, deleted_id)
+        return Response(LabelOut(labeling.label(project, label.pk)).data)

@@ -203,6 +203,9 @@ class WantedBoxes(Fields):
     threshold = Finite(
         required=False, min_value=0, max_value=1, help_text='Only things from this score on; the model’s own unless told.'
     )
+    wait = serializers.BooleanField(
+        required=False, help_text='true: answer now, however long it takes; false: by a job. The server decides unless told.'
+    )
 
 
 class DetectJson(WantedBoxes):
@@ -239,6 +242,26 @@ class DetectOut(Fields):
     provisional = serializers.BooleanField()
     threshold = serializers.FloatField(help_text='The score from which on things are told.')
     images = DetectedImage(many=True)
+
+
+class DetectionOut(Fields):
+    """As recognition.reports.answer_status tells it."""
+
+    id = serializers.UUIDField()
+    model = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=State.choices)
+    finished = serializers.BooleanField()
+    place = serializers.IntegerField(allow_null=True, help_text='In the queue; null unless it waits.')
+    cancel_requested = serializers.BooleanField()
+    progress = ProgressOut(allow_null=True)
+    error = serializers.DictField(child=serializers.CharField(), allow_null=True)
+    result = DetectOut(allow_null=True, help_text='The answer, once it is there.')
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def to_representation(self, instance: Job) -> dict[str, Any]:
+        return reports.answer_status(instance)
 
 
 class ScoreOut(Fields):

@@ -123,6 +123,20 @@ class PreviousLabels(Fields):
     )
 
 
+class DeletedOut(PreviousLabels):
+    deleted = serializers.IntegerField(help_text='To restore it with, boxes and all.')
+
+
+class DeletedLabel(Fields):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    deleted_at = serializers.DateTimeField()
+
+
+class DeletedLabelsOut(Fields):
+    results = DeletedLabel(many=True)
+
+
 class Count(Fields):
     images = serializers.IntegerField(help_text='How many images changed.')
 

@@ -21,7 +21,7 @@ class Trainings(Endpoint):
         """The newest first."""
         project = projects.visible(self.person(), project_id)
         self.query()
-        return page_of(project.jobs.prefetch_related('events'), request, self, TrainingOut)
+        return page_of(project.jobs.all().trainings().prefetch_related('events'), request, self, TrainingOut)
 
     @extend_schema(operation_id='start_training', request=TrainingIn, responses={202: TrainingOut})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:

@@ -1,5 +1,5 @@
 from recognition.models.access import ApiKey, AuditEvent
-from recognition.models.image import Annotation, Image, Label
+from recognition.models.image import Annotation, DeletedLabel, Image, Label
 from recognition.models.job import Job, JobEvent
 from recognition.models.project import Membership, Project
 from recognition.models.source_model import SourceModel
@@ -9,6 +9,7 @@ __all__ = [
     'Annotation',
     'ApiKey',
     'AuditEvent',
+    'DeletedLabel',
     'Image',
     'Job',
     'JobEvent',

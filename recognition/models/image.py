@@ -11,7 +11,7 @@ from recognition.models.project import Project
 
 
 class Label(models.Model):
-    """A class of the project. Deleting one leaves its images unlabelled and takes its boxes away."""
+    """A class of the project. Deleting one leaves its images unlabelled and takes its boxes away, into the trash."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name='labels')
     name = models.CharField(max_length=120)
@@ -20,6 +20,24 @@ class Label(models.Model):
     class Meta:
         ordering = ['name']
         constraints = [models.UniqueConstraint(fields=['project', 'name'], name='label_names_differ')]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DeletedLabel(models.Model):
+    """A class in the trash, with what it takes to bring it back."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name='deleted_labels')
+    name = models.CharField(max_length=120)
+    photos = models.JSONField(default=list, help_text='Ids of the images that it was the label of.')
+    boxes = models.JSONField(default=list, help_text='Image id, x0, y0, x1, y1, difficult, who drew it.')
+    looked_at = models.JSONField(default=dict, help_text='Image id -> when and by whom; of images that had no other boxes.')
+    deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    deleted_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ['-deleted_at', '-id']
 
     def __str__(self) -> str:
         return self.name

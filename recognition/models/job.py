@@ -1,4 +1,4 @@
-"""A job: one training. This row is the truth; a broker's message only wakes a worker.
+"""A job: a training, signing a source, or looking at photos. This row is the truth; a broker's message only wakes a worker.
 
     queued --claim--> running --> succeeded | failed | cancelled
        ^                 |
@@ -24,7 +24,8 @@ from django.utils import timezone
 
 from recognition.models.project import Project
 
-SIGNING = 'signing'  # the kind of a job that signs a source model; the others are trainings
+SIGNING = 'signing'  # the kind of a job that signs a source model
+ANSWERING = 'answering'  # of one that finds things on photos, for who would have waited too long; the others are trainings
 
 
 class State(models.TextChoices):
@@ -45,6 +46,9 @@ class JobQuerySet(models.QuerySet['Job']):
     def unfinished(self) -> JobQuerySet:
         return self.exclude(state__in=ENDED)
 
+    def trainings(self) -> JobQuerySet:
+        return self.exclude(kind__in=(SIGNING, ANSWERING))
+
     def silent(self, seconds: float) -> JobQuerySet:
         """Running jobs whose worker has not been heard of for so many seconds."""
         return self.filter(state=State.RUNNING, heartbeat_at__lt=timezone.now() - timedelta(seconds=seconds))
@@ -55,7 +59,8 @@ class JobQuerySet(models.QuerySet['Job']):
         What was interrupted goes on first. Then people take turns, whoever was served longest ago first, so that one
         person's ten jobs do not keep another's single one waiting.
         """
-        served = Job.objects.filter(created_by=OuterRef('created_by'), started_at__isnull=False).order_by('-started_at')
+        same = {'created_by': OuterRef('created_by'), 'queue': OuterRef('queue')}
+        served = Job.objects.filter(**same, started_at__isnull=False).order_by('-started_at')
         order = [F('created_at').asc(), F('id').asc()]
         return (
             self.filter(state=State.QUEUED, queue=queue, project__deleted_at=None)
@@ -81,6 +86,7 @@ class Job(models.Model):
     worker = models.CharField(max_length=120, blank=True)
     progress = models.JSONField(default=dict, blank=True, help_text='The last transfer.spec.Progress.')
     curve = models.JSONField(default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.')
+    result = models.JSONField(default=dict, blank=True, help_text='Of photos to look at: the answer, once it is there.')
     cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
@@ -102,7 +108,7 @@ class Job(models.Model):
     @property
     def called(self) -> str:
         """In sentences to people: this ..."""
-        return 'signing' if self.kind == SIGNING else 'training'
+        return {SIGNING: 'signing', ANSWERING: 'detection'}.get(self.kind, 'training')
 
     def _move(self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object) -> bool:
         """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
@@ -133,8 +139,9 @@ class Job(models.Model):
         rows = Job.objects.filter(pk=self.pk, state=State.RUNNING, attempt=attempt)
         return rows.update(heartbeat_at=timezone.now(), **fields) == 1
 
-    def succeed(self, attempt: int) -> bool:
-        return self._move(State.RUNNING, State.SUCCEEDED, 'done', where={'attempt': attempt}, finished_at=timezone.now())
+    def succeed(self, attempt: int, **fields: object) -> bool:
+        where = {'attempt': attempt}
+        return self._move(State.RUNNING, State.SUCCEEDED, 'done', where=where, finished_at=timezone.now(), **fields)
 
     def fail(self, attempt: int, code: str, message: str) -> bool:
         return self._move(
@@ -154,6 +161,17 @@ class Job(models.Model):
     def withdraw(self) -> bool:
         """Cancel before any worker took it."""
         return self._move(State.QUEUED, State.CANCELLED, 'cancelled in the queue', finished_at=timezone.now())
+
+    def call_off(self) -> bool:
+        """End it at once while it waits; ask the worker that runs it to stop. False when it has ended already."""
+        while not self.withdraw():
+            asked = Job.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
+            self.refresh_from_db()
+            if asked:
+                break
+            if self.state in ENDED:
+                return False
+        return True
 
     def take_back(self, reason: str) -> bool:
         """Put a job whose worker is gone back into the queue; it resumes from its checkpoint.

@@ -18,7 +18,7 @@ class TrainedModel(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name='models')
     job = models.ForeignKey(Job, models.SET_NULL, null=True, blank=True, related_name='models')
     version = models.PositiveIntegerField(help_text='1, 2, 3 ... within the project.')
-    provisional = models.BooleanField(default=False, help_text='The instant linear model, before finetuning ended.')
+    provisional = models.BooleanField(default=False, help_text='The first model of a training that goes on.')
     task = models.CharField(max_length=20, default='classification')
     artifact = models.CharField(max_length=200, help_text='Name of the sealed folder in storage.')
     digest = models.CharField(max_length=64, help_text='Digest of the artifact (its meta.json names every file).')

@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import labeling, projects
+from recognition import class_trash, labeling, projects
 from recognition.errors import NotFound
 from recognition.models import Label, Project
 from recognition.models.project import Role
@@ -61,6 +61,16 @@ def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpRe
 @deed
 def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    freed = labeling.delete_label(project, label_id)
-    messages.success(request, f'The class is gone; {len(freed)} images are unlabelled now.' if freed else 'The class is gone.')
+    gone = class_trash.delete_label(project, label_id, person(request))
+    freed = f'; {len(gone.photos)} images are unlabelled now' if gone.photos else ''
+    lost = f' with {len(gone.boxes)} boxes' if gone.boxes else ''
+    messages.success(request, f'The class “{gone.name}” is gone{lost}{freed}. You find it below the classes, to take it back.')
+    return redirect('project', project.pk)
+
+
+@deed
+def restore(request: HttpRequest, project_id: uuid.UUID, deleted_id: int) -> HttpResponse:
+    project = projects.editable(request.user, project_id)
+    label = class_trash.restore_label(project, deleted_id)
+    messages.success(request, f'The class “{label.name}” is back.')
     return redirect('project', project.pk)

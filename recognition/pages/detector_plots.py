@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recognition import answering
 from recognition.models import Image, TrainedModel
 from recognition.pages.charts import SIDE
 
@@ -115,7 +116,7 @@ def report_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, 
     return {
         'found': found,
         'detector_name': NAMES.get(found['kind'], found['kind']),
-        'cost': cost(report),
+        'cost': cost(model, report),
         'learned_from': learned_from(found, provisional=model.provisional),
         'curves': curves(found['classes']),
         'mistakes': mistakes(found['mistakes']),
@@ -135,13 +136,25 @@ def learned_from(found: Mapping[str, Any], *, provisional: bool) -> str:
     return f'{words}. One that learns from all of them takes its place.' if provisional else f'{words}.'
 
 
-def cost(report: Mapping[str, Any]) -> str:
-    """What a photo costs, in words, as it was measured when the model was sealed."""
-    seconds = (report['sealing'].get('milliseconds') or 1000 * report['detection']['seconds']) / 1000
-    if report['detection']['kind'] == 'faster-rcnn':
-        return f'{seconds:.1f} s of one processor core a photo. It is run by torch: 0.8 GB of memory in the web server.'
-    regions = round(report['detection']['proposals']['proposals'])
-    words = f'{seconds:.1f} s of one processor core a photo for {regions:,} regions, and about 0.2 s to propose them'
-    if report['detection']['kind'] == 'rcnn':
-        return f'{words}. R-CNN looks at every region alone; Fast R-CNN costs a fraction of it.'
-    return f'{words}.'
+def cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
+    """What a photo costs, in words, as it was measured when the model was sealed, and when that is too much to wait for."""
+    known, is_own = report['detection'], report['detection']['kind'] == 'faster-rcnn'
+    seconds = known.get('answer_seconds') or (report['sealing'].get('milliseconds') or 1000 * known['seconds']) / 1000
+    words = [f'{seconds:.1f} s a photo' if 'answer_seconds' in known else f'{seconds:.1f} s of one processor core a photo']
+    if is_own:
+        words.append('. It is run by torch: 0.8 GB of memory in the web server.')
+    else:
+        regions = f'{round(known["proposals"]["proposals"]):,} regions'
+        told = (
+            f', {regions} found and looked at'
+            if 'answer_seconds' in known
+            else f' for {regions}, and about 0.2 s to propose them'
+        )
+        words.append(f'{told}.')
+    if known['kind'] == 'rcnn':
+        words.append(' R-CNN looks at every region alone; Fast R-CNN costs a fraction of it.')
+    most = answering.most_at_once(model)
+    if most is not None:
+        few = f'more than {most} photo{"" if most == 1 else "s"} at once' if most else 'any photo'
+        words.append(f' A program that sends {few} comes back for the answer (202), unless it asks to wait.')
+    return ''.join(words)

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
 
-from recognition import doctor, projects, publishing, reports, training, zoo
+from recognition import class_trash, doctor, projects, publishing, reports, training, zoo
 from recognition.errors import InvalidInput
 from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role, Task
-from recognition.pages import overview
+from recognition.pages import detector_plots, overview
 from recognition.pages.answers import deed, page, person
 from recognition.pages.forms import MemberForm, training_form
 
@@ -43,6 +43,7 @@ def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         'role': role,
         'may_edit': role != Role.VIEWER,
         'rows': overview.class_rows(project),
+        'deleted_classes': class_trash.put_away(project),
         'health': doctor.health(project),
         'training_form': training_form(project)(sources=_sources(request, project)),
         **_training_context(project),
@@ -57,7 +58,7 @@ def _sources(request: HttpRequest, project: Project) -> list[tuple[str, str]]:
 
 
 def _training_context(project: Project) -> dict[str, object]:
-    jobs = list(Job.objects.filter(project=project).prefetch_related('models')[:HISTORY])
+    jobs = list(Job.objects.all().trainings().filter(project=project).prefetch_related('models')[:HISTORY])
     return {
         'jobs': jobs,
         'ended': [job for job in jobs if job.finished_at is not None],
@@ -69,12 +70,14 @@ def _training_context(project: Project) -> dict[str, object]:
 def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
     models = list(TrainedModel.objects.filter(project=project).prefetch_related('publications'))
     model = next((model for model in models if not model.provisional), models[0] if models else None)
+    told = reports.model_report(model) if model else {}
     publications = list(project.publications.select_related('model'))
     called = publications[0].name if publications else str(model.pk) if model else ''
     return {
         'models': models,
         'model': model,
-        'told': reports.model_report(model) if model else {},
+        'told': told,
+        'cost': detector_plots.cost(model, told) if model and told['detection'] else '',
         'publications': publications,
         'with_a_way_back': {found.pk for found in publications if publishing.previous(found)},
         'suggested_name': publications[0].name if publications else slugify(project.name)[:80],

@@ -39,6 +39,7 @@ urlpatterns = [
     path('projects/<uuid:project_id>/boxes/', boxes.show, name='label-boxes'),
     path('projects/<uuid:project_id>/boxes/<uuid:image_id>/', boxes.show, name='label-image'),
     path('projects/<uuid:project_id>/classes/create/', classes.create, name='create-class'),
+    path('projects/<uuid:project_id>/classes/deleted/<int:deleted_id>/restore/', classes.restore, name='restore-class'),
     path('projects/<uuid:project_id>/classes/none/', classes.show, name='unlabelled'),
     path('projects/<uuid:project_id>/classes/<int:label_id>/', classes.show, name='class'),
     path('projects/<uuid:project_id>/classes/<int:label_id>/rename/', classes.rename, name='rename-class'),

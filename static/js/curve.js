@@ -1,4 +1,4 @@
-// The learning curve: validation accuracy (and loss, on its own scale) by epoch, as SVG.
+// The learning curve: validation accuracy (and loss, on its own scale) by epoch, as SVG; of a detector the loss by pass.
 
 const WIDTH = 360;
 const HEIGHT = 180;
@@ -6,8 +6,10 @@ const LEFT = 40;
 const BOTTOM = 24;
 const TOP = 8;
 
-export function drawCurve(figure, points) {
+// `again`: the same of a second training, from more photos.
+export function drawCurve(figure, points, again = []) {
   const known = points.filter(({ accuracy }) => accuracy != null);
+  if (!known.length) return drawLosses(figure, points, again);
   figure.hidden = known.length < 2;
   if (figure.hidden) return;
   const last = known.at(-1);
@@ -25,7 +27,28 @@ export function drawCurve(figure, points) {
   svg.append(...loss(known, x));
   svg.append(line('line', known.map((point) => [x(point.epoch), y(point.accuracy)])));
   svg.append(shape('circle', { class: 'dot', cx: x(last.epoch), cy: y(last.accuracy), r: 3.5 }));
-  figure.replaceChildren(svg, key());
+  figure.replaceChildren(svg, key(['first', 'right on validation photos'], ['second', 'loss (from its highest value to 0)']));
+}
+
+function drawLosses(figure, points, again) {
+  const all = [...points, ...again].filter(({ loss }) => loss != null);
+  figure.hidden = points.length < 2;
+  if (figure.hidden) return;
+  const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plot', role: 'img' });
+  svg.setAttribute('aria-label', `Loss after pass ${points.at(-1).epoch}: ${points.at(-1).loss.toFixed(3)}`);
+  const first = Math.min(...all.map(({ epoch }) => epoch));
+  const last = Math.max(...all.map(({ epoch }) => epoch));
+  const most = Math.max(...all.map(({ loss }) => loss)) || 1;
+  const x = scale(first, last, LEFT, WIDTH - 8);
+  const y = scale(0, most, HEIGHT - BOTTOM, TOP);
+  for (const loss of [0, most / 2, most]) {
+    svg.append(shape('line', { class: 'axis', x1: LEFT, x2: WIDTH - 8, y1: y(loss), y2: y(loss) }));
+    svg.append(text(LEFT - 6, y(loss) + 4, loss.toPrecision(2), 'end'));
+  }
+  svg.append(text(LEFT, HEIGHT - 6, `pass ${first}`, 'start'), text(WIDTH - 8, HEIGHT - 6, `pass ${last}`, 'end'));
+  if (again.length > 1) svg.append(line('second', again.map((point) => [x(point.epoch), y(point.loss)])));
+  svg.append(line('line', points.map((point) => [x(point.epoch), y(point.loss)])));
+  figure.replaceChildren(svg, ...(again.length > 1 ? [key(['first', 'the measured one'], ['second', 'the one from all photos'])] : []));
 }
 
 function loss(points, x) {
@@ -36,10 +59,10 @@ function loss(points, x) {
   return [line('second', known.map((point) => [x(point.epoch), y(point.loss)]))];
 }
 
-function key() {
+function key(...entries) {
   const list = document.createElement('ul');
   list.className = 'key';
-  for (const [name, words] of [['first', 'right on validation photos'], ['second', 'loss (from its highest value to 0)']]) {
+  for (const [name, words] of entries) {
     const entry = document.createElement('li');
     entry.className = name;
     entry.textContent = words;

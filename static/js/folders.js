@@ -16,7 +16,9 @@ export function fromInput(input) {
 }
 
 // The folders around everything: `a/b` when every file lies below a/b. One flat folder is not around its files, it names them.
-export function wrapperOf(items) {
+export function wrapperOf(all) {
+  const boxed = holdBoxes(all);
+  const items = boxed ? all.filter((item) => !isAnnotation(item)) : all;
   const folders = items.filter(({ path }) => path.includes('/')).map(({ path }) => path.split('/').slice(0, -1));
   if (!folders.length || folders.length < items.length) return '';
   let common = folders[0];
@@ -25,8 +27,15 @@ export function wrapperOf(items) {
     while (same < Math.min(common.length, parts.length) && common[same] === parts[same]) same += 1;
     common = common.slice(0, same);
   }
-  const flat = folders.every((parts) => parts.length === common.length);
+  const flat = !boxed && folders.every((parts) => parts.length === common.length);
   return (flat ? common.slice(0, -1) : common).join('/');
+}
+
+// Boxes as Pascal VOC, COCO or YOLO have them: then a folder named `images` is no class.
+function holdBoxes(items) {
+  const stem = ({ file }) => file.name.replace(/\.[^.]*$/, '');
+  const pictures = new Set(items.filter((item) => !isAnnotation(item)).map(stem));
+  return items.some((item) => /\.(xml|json)$/i.test(item.file.name) || (/\.txt$/i.test(item.file.name) && pictures.has(stem(item))));
 }
 
 // A name for what was dropped: its zip or its folder; '' for loose files.

@@ -12,5 +12,6 @@ drawKept();
 
 function drawKept() {
   const data = document.getElementById('curve-data');
-  if (data) drawCurve(data.parentElement.querySelector('.curve'), JSON.parse(data.textContent));
+  const again = document.getElementById('again-data');
+  if (data) drawCurve(data.parentElement.querySelector('.curve'), JSON.parse(data.textContent), again ? JSON.parse(again.textContent) : []);
 }

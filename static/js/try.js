@@ -1,8 +1,10 @@
 // Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
 import { drawObjects } from './detections.js';
-import { postForm } from './requests.js';
+import { getJson, postForm, postJson } from './requests.js';
 
+const ASK_AGAIN = 1000; // ms between two looks at a job
 const LOOK = 700; // ms between two looks of the camera
+const NOBODY = '00000000-0000-0000-0000-000000000000'; // stands for a job's id in the page
 const SHOWN = 8; // bars
 const CAMERA_SIDE = 640; // pixels; more would only be sent and thrown away
 
@@ -62,15 +64,44 @@ export class Trial {
     this.box.setAttribute('aria-busy', 'true');
     try {
       const { detect, classify } = this.card.dataset;
-      const { images } = await postForm(detect ?? classify, form);
-      if (mine !== this.number) return;
+      const answer = await postForm(detect ?? classify, form);
+      const { images } = answer.state ? await this.result(answer, mine) : answer;
+      if (mine !== this.number || !images) return;
       if (detect) this.paintObjects(images[0], file);
       else this.paint(images[0].scores);
     } catch (error) {
       if (mine === this.number) this.refuse(error.message.replace(/^images\[0\] /, 'This photo '));
     } finally {
       this.box.removeAttribute('aria-busy');
+      if (mine === this.number) this.box.querySelector('#try-wait').hidden = true;
     }
+  }
+
+  // A slow detector answers with a job: what it does is told until its result is there. Another photo calls it off.
+  async result(job, mine) {
+    const address = this.card.dataset.detections.replace(NOBODY, job.id);
+    let status = job;
+    while (!status.finished) {
+      this.wait(status);
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+      if (mine !== this.number) {
+        await postJson(`${address}/cancel`, {}).catch(() => {}); // it may have ended by now
+        return {};
+      }
+      status = await getJson(address);
+    }
+    if (!status.result) throw new Error(status.error?.message ?? 'It was called off.');
+    return status.result;
+  }
+
+  wait({ state, place, progress }) {
+    const pane = this.box.querySelector('#try-wait');
+    const before = place ? `${place} before it` : 'it is next';
+    pane.querySelector('span').textContent = state === 'queued' ? `Waiting for a worker: ${before}` : progress?.message || 'Under way';
+    const bar = pane.querySelector('progress');
+    if (state === 'queued' || !progress?.fraction) bar.removeAttribute('value');
+    else bar.value = progress.fraction;
+    pane.hidden = false;
   }
 
   paint(scores) {

@@ -10,6 +10,7 @@ const TRIES = 7;
 const FIRST_WAIT = 1000; // ms, doubled after every try
 const GLYPHS = { created: '✓', read: '✓', duplicate: '=', restored: '↺', skipped: '–', rejected: '!', failed: '!' };
 const KEPT = 500; // verdicts that go along to the project's page
+const HOLDS_BOXES = /if it holds boxes/; // the server's reason (recognition/archives.py)
 const WORDS = { created: 'added', read: 'read', duplicate: 'already there', restored: 'brought back', skipped: 'skipped', rejected: 'rejected', failed: 'failed' };
 
 export class Upload {
@@ -19,6 +20,8 @@ export class Upload {
     this.healthUrl = health;
     this.finds = task === 'detection'; // boxes may come along
     this.boxes = { boxes: 0, images: 0, kept: 0, refused: 0 };
+    this.labelled = false;
+    this.unread = 0; // files that may hold boxes, in a project that takes none
     this.tally = {};
     this.told = [];
     this.queue = [];
@@ -191,6 +194,8 @@ export class Upload {
   tell(row, { outcome, reason, label }) {
     this.tally[outcome] = (this.tally[outcome] ?? 0) + 1;
     if (outcome !== 'created' && this.told.length < KEPT) this.told.push({ name: row.querySelector('.name').textContent, outcome, reason });
+    this.labelled ||= Boolean(label);
+    if (outcome === 'skipped' && HOLDS_BOXES.test(reason)) this.unread += 1;
     const mark = row.querySelector('.mark');
     mark.className = `mark ${outcome}`;
     mark.textContent = GLYPHS[outcome] ?? '?';
@@ -221,15 +226,27 @@ export class Upload {
     const line = this.panel.querySelector('.boxes-in');
     line.hidden = !images && !kept;
     line.textContent = `${boxes} boxes on ${images} photos came in.${kept ? ` ${kept} photos kept the boxes that they had.` : ''}`;
+    this.hint();
     this.panel.querySelector('.stop').hidden = true;
     this.panel.querySelector('.again').hidden = !this.failed.length;
     if (bad) this.panel.querySelector('details').open = true;
   }
 
+  // Annotations that were dropped into a project that tells what whole photos show.
+  hint() {
+    const pane = this.panel.querySelector('.boxes-out');
+    if (!pane) return;
+    pane.hidden = !this.unread;
+    const form = pane.querySelector('form');
+    if (form) form.hidden = this.labelled; // a project with labels stays what it is
+    pane.querySelector('.elsewhere').hidden = Boolean(form) && !this.labelled;
+    pane.querySelector('.number').textContent = this.unread === 1 ? 'One file that was skipped' : `${this.unread} files that were skipped`;
+  }
+
   // The page that made the project is left; what became of its files is told on the next one.
   keep(project) {
     try {
-      sessionStorage.setItem(`upload ${project}`, JSON.stringify({ tally: this.tally, told: this.told, boxes: this.boxes }));
+      sessionStorage.setItem(`upload ${project}`, JSON.stringify({ tally: this.tally, told: this.told, boxes: this.boxes, unread: this.unread, labelled: this.labelled }));
     } catch {
       // No storage, no list: the images are there all the same.
     }
@@ -243,6 +260,8 @@ export class Upload {
     for (const verdict of kept.told) this.tell(this.addRow(verdict.name), verdict);
     this.tally = kept.tally;
     this.boxes = kept.boxes ?? this.boxes;
+    this.unread = kept.unread ?? this.unread;
+    this.labelled = kept.labelled ?? this.labelled;
     this.end();
   }
 

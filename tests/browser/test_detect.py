@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from recognition import storage
-from recognition.models import TrainedModel
+from recognition.models import Job, TrainedModel
 from recognition.models.project import Task
 from tests import sealed_detector
 from tests.conftest import draw_photo
+from transfer.worker import doorway
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -44,3 +46,32 @@ def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(pag
     entries.first.hover()
     assert page.locator('.looked g.chosen').get_attribute('data-object') == '0'
     assert page.evaluate('document.documentElement.scrollWidth') <= width
+
+
+@pytest.mark.parametrize('width', [1280, 360])
+def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(page_of, alice, detector, tmp_path, width, settings):
+    settings.DETECT_SECONDS = 0.1
+    for name in ('first.jpg', 'second.jpg'):
+        (tmp_path / name).write_bytes(draw_photo(len(name), side=96))
+    page = page_of(alice, width=width)
+    page.goto(f'/projects/{detector.project_id}/')
+    page.set_input_files('#try-file', str(tmp_path / 'first.jpg'))
+    waiting = page.locator('#try-wait')
+    expect(waiting).to_contain_text('Waiting for a worker: it is next')
+    page.set_input_files('#try-file', str(tmp_path / 'second.jpg'))
+    first, second = wait_for_two_jobs(page)
+    assert (first.state, second.state) == ('cancelled', 'queued')
+    assert page.evaluate('document.documentElement.scrollWidth') <= width
+    doorway.run(doorway.claim_next('serve'))
+    page.locator('#objects li').first.wait_for()
+    expect(waiting).to_be_hidden()
+    assert page.locator('.looked g').count() > 0
+
+
+def wait_for_two_jobs(page):
+    for _ in range(100):
+        jobs = list(Job.objects.order_by('created_at'))
+        if len(jobs) == 2 and jobs[0].state == 'cancelled':
+            return jobs
+        page.wait_for_timeout(100)
+    raise AssertionError(jobs)

@@ -86,6 +86,21 @@ def test_a_folder_labels_its_photos_across_many_requests(page_of, alice, project
     assert page.locator('#classes').inner_text().count('9 photos') == 3
 
 
+def test_boxes_dropped_where_none_are_taken_are_shown_the_way(page_of, alice, project, tmp_path):
+    page = page_of(alice)
+    panel = settled(page, project)
+    folder = tmp_path / 'set'
+    photos(folder, ['images/1.jpg', 'images/2.jpg'])
+    (folder / 'annotations').mkdir()
+    for number in (1, 2):
+        (folder / 'annotations' / f'{number}.xml').write_text(f'<annotation><filename>{number}.jpg</filename></annotation>')
+    page.set_input_files('#folder', str(folder))
+    panel.get_by_text('2 files that were skipped may hold boxes').wait_for()
+    panel.get_by_role('button', name='Find things in these photos instead').click()
+    page.get_by_text('Photos, or a zip or folder of photos with their boxes').wait_for()
+    assert Project.objects.get().task == 'detection' and project.images.count() == 2
+
+
 def test_one_flat_folder_names_the_class_of_its_photos(page_of, alice, project, tmp_path):
     page = page_of(alice)
     panel = settled(page, project)

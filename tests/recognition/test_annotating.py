@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from recognition import annotating, doctor, export, labeling, projects, training
+from recognition import annotating, class_trash, doctor, export, labeling, projects, training
 from recognition.annotating import Box
 from recognition.errors import Conflict, InvalidInput, NotFound
 from recognition.models import Annotation, Image, Label
@@ -122,9 +122,36 @@ def test_photos_of_such_a_project_have_no_class_of_their_own(cells, alice):
 def test_deleting_a_class_takes_its_boxes_and_does_not_claim_that_nothing_is_there(cells):
     draw(cells, 0, ('red', 0, 0, 9, 9))
     draw(cells, 1, ('red', 0, 0, 9, 9), ('white', 9, 9, 20, 20))
-    labeling.delete_label(cells, Label.objects.get(name='red').pk)
+    class_trash.delete_label(cells, Label.objects.get(name='red').pk)
     assert [annotating.boxes_of(cells, photo(cells, n).pk).state for n in (0, 1)] == ['unlabelled', 'boxes']
     assert photo(cells, 0).boxes_version == photo(cells, 1).boxes_version == 2
+
+
+def test_a_deleted_class_comes_back_with_its_boxes_on_photos_that_are_still_there(cells, alice):
+    draw(cells, 0, ('red', 0, 0, 9, 9))
+    draw(cells, 1, ('red', 0, 0, 9, 9), ('white', 9, 9, 20, 20))
+    before = [annotating.boxes_of(cells, photo(cells, n).pk) for n in (0, 1)]
+    deleted = class_trash.delete_label(cells, Label.objects.get(name='red').pk, alice)
+    assert [row.name for row in class_trash.put_away(cells)] == ['red']
+    class_trash.restore_label(cells, deleted.pk)
+    after = [annotating.boxes_of(cells, photo(cells, n).pk) for n in (0, 1)]
+    assert [(set(known.boxes), known.state) for known in after] == [(set(known.boxes), known.state) for known in before]
+    assert [known.version for known in after] == [3, 3]  # whoever has them on her screen loads them again
+    assert not class_trash.put_away(cells).exists()
+    with pytest.raises(NotFound):
+        class_trash.restore_label(cells, deleted.pk)
+
+
+def test_what_happened_since_a_class_was_deleted_is_kept_when_it_comes_back(cells):
+    draw(cells, 0, ('red', 0, 0, 9, 9), ('red', 9, 9, 20, 20))
+    draw(cells, 1, ('red', 0, 0, 9, 9))
+    deleted = class_trash.delete_label(cells, Label.objects.get(name='red').pk)
+    annotating.set_boxes(cells, photo(cells, 0).pk, [Box('red', 0, 0, 9, 9)], version=photo(cells, 0).boxes_version)
+    Image.objects.filter(pk=photo(cells, 1).pk).delete()
+    looked_at = photo(cells, 0).boxed_at
+    class_trash.restore_label(cells, deleted.pk)
+    assert sorted(box.x0 for box in annotating.boxes_of(cells, photo(cells, 0).pk).boxes) == [0, 9]  # none is there twice
+    assert photo(cells, 0).boxed_at == looked_at and Label.objects.get().name == 'red'
 
 
 def test_merging_two_classes_moves_the_boxes(cells):

@@ -52,6 +52,20 @@ def test_the_first_folder_names_the_class_however_deep_the_file_lies():
     assert labels(read_upload('x.zip', archive)) == {'rose/2026/may/1.jpg': 'rose', 'tulip/1.jpg': 'tulip'}
 
 
+def test_what_may_hold_boxes_is_told_where_it_is_taken():
+    entries = {
+        'annotations/1.xml': b'<annotation/>',
+        'instances.json': b'{}',
+        'labels/1.txt': b'0 .5 .5 .1 .1',
+        'README.txt': b'x',
+        'weights.bin': b'x',
+    }
+    reasons = {item.name: item.reason for item in read_upload('x.zip', packed(entries)) if isinstance(item, Verdict)}
+    hint = '; if it holds boxes, a project that finds things takes it'
+    assert {name for name, reason in reasons.items() if reason.endswith(hint)} == set(entries) - {'README.txt', 'weights.bin'}
+    assert reasons['annotations/1.xml'] == f'is not a picture (.xml){hint}'
+
+
 def test_what_systems_leave_behind_and_strays_are_skipped_and_listed():
     entries = {
         '__MACOSX/rose/._1.jpg': b'x',

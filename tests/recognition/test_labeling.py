@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from recognition import labeling
+from recognition import class_trash, labeling
 from recognition.errors import Conflict, InvalidInput, NotFound
 from recognition.models import Image, Label
 from recognition.projects import create_project
@@ -62,7 +62,7 @@ def test_a_label_of_another_project_does_not_exist_here(project, others):
     with pytest.raises(NotFound):
         labeling.rename_label(project, theirs.pk, 'mine')
     with pytest.raises(NotFound):
-        labeling.delete_label(project, theirs.pk)
+        class_trash.delete_label(project, theirs.pk)
     with pytest.raises(NotFound):
         labeling.label(project, theirs.pk)
     assert Label.objects.get(pk=theirs.pk).name == 'theirs'
@@ -123,10 +123,21 @@ def test_renaming_onto_another_label_merges_the_two(project):
 
 def test_deleting_a_label_leaves_its_images_and_can_be_undone(project):
     one, two = put(project, 1, 'rose'), put(project, 2, 'oak')
-    before = labeling.delete_label(project, Label.objects.get(name='rose').pk)
+    deleted = class_trash.delete_label(project, Label.objects.get(name='rose').pk)
     assert (label_of(one), label_of(two)) == (None, 'oak')
-    labeling.put_back(project, before)
+    labeling.put_back(project, class_trash.labels_before(deleted))
     assert label_of(one) == 'rose'
+
+
+def test_a_deleted_label_comes_back_on_photos_that_got_no_other_meanwhile(project):
+    one, two = put(project, 1, 'rose'), put(project, 2, 'rose')
+    labeling.delete_images(project, [one])
+    deleted = class_trash.delete_label(project, Label.objects.get(name='rose').pk)
+    assert class_trash.labels_before(deleted) == {str(two): 'rose'}
+    labeling.label_images(project, [two], 'oak')
+    class_trash.restore_label(project, deleted.pk)
+    labeling.restore_images(project, [one])
+    assert (label_of(one), label_of(two)) == ('rose', 'oak')
 
 
 def test_images_go_to_the_trash_and_come_back_with_their_labels(project):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recognition import labeling, prediction, proposing, storage
+from recognition import class_trash, prediction, proposing, storage
 from recognition.errors import NotFound, NotReady
 from recognition.models import Label, TrainedModel
 from recognition.models.project import Task
@@ -55,7 +55,7 @@ def test_classes_that_are_gone_are_not_proposed(parts, sealed_folder):
     trained(parts, sealed_folder)
     assert proposing.proposals(parts, photo(parts).pk).mistakes > 0
     for label in list(parts.labels.all()):
-        labeling.delete_label(parts, label.pk)
+        class_trash.delete_label(parts, label.pk)
     assert proposing.proposals(parts, photo(parts).pk).boxes == ()
 
 

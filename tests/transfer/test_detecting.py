@@ -187,7 +187,9 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(phase, detector, roo
         learn(room, detector, name, StopsIn(phase, after=4))
     resumed = learn(room, detector, name, counting)
     assert Path(resumed.folder, 'weights.safetensors').read_bytes() == Path(whole.folder, 'weights.safetensors').read_bytes()
-    assert resumed.report.detection['ap11'] == whole.report.detection['ap11']
+    for told in ('ap11', 'refit_curve'):
+        assert resumed.report.detection[told] == whole.report.detection[told]
+    assert resumed.report.curve == whole.report.curve and len(whole.report.curve) > 1
     assert [heard.fraction for heard in counting.heard] == sorted(heard.fraction for heard in counting.heard)
 
 
@@ -204,6 +206,10 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
     assert Path(first.folder, 'weights.safetensors').read_bytes() != Path(last.folder, 'weights.safetensors').read_bytes()
     passes = {phase: max(heard.epoch for heard in ears.heard if heard.phase == phase) for phase in ('finetune', 'refit')}
     assert passes['finetune'] == passes['refit']
+    assert [point['epoch'] for point in first.report.curve] == list(range(1, passes['finetune'] + 1))
+    assert first.report.curve[-1]['loss'] < first.report.curve[0]['loss']
+    assert last.report.curve == first.report.curve and len(last.report.detection['refit_curve']) == len(last.report.curve)
+    assert 0 < last.report.detection['answer_seconds'] == read_meta(Path(last.folder)).detection['answer_seconds'] < 5
     found, _ = Detector(Path(last.folder)).detect(Path(room[1].images[0].path).read_bytes())
     assert len(found)
 

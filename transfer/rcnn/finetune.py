@@ -39,7 +39,7 @@ def finetune(
     first_rates = [group['lr'] for group in optimiser.param_groups]
     foreground, background = windows(known, spec)
     photos, started, kept = Photos(), time.monotonic(), Checkpoint(checkpoint)
-    begun, _ = kept.resume(model, optimiser)
+    begun, mean_loss = kept.resume(model, optimiser)
     for step in range(begun, spec.steps):
         # Chance comes from (seed, step) alone, so that a resumed training ends as an undisturbed one.
         rng = np.random.default_rng((spec.seed, step))
@@ -48,12 +48,13 @@ def finetune(
             group['lr'] = rate * rate_factor(step, spec)
         chosen = drawn(foreground, background, spec, rng)
         value = _step(model, optimiser, known, chosen, photos, card, spec, rng)
-        if not math.isfinite(value):
+        mean_loss = value if step == 0 else 0.95 * mean_loss + 0.05 * value
+        if not math.isfinite(mean_loss):
             raise TrainingError('The training went astray: its loss is no number. Try a lower rate.')
-        kept.keep(step + 1, value, model, optimiser, now=step == spec.steps - 1)
+        kept.keep(step + 1, mean_loss, model, optimiser, now=step == spec.steps - 1)
         left = (time.monotonic() - started) / (step + 1 - begun) * (spec.steps - step - 1)
         done = SHARE * (step + 1) / spec.steps
-        report.progress(Progress('finetune', done, epoch=step + 1, epochs=spec.steps, loss=value, seconds_left=left))
+        report.progress(Progress('finetune', done, epoch=step + 1, epochs=spec.steps, loss=mean_loss, seconds_left=left))
     model.eval()
 
 

@@ -33,7 +33,7 @@ app.conf.update(
     accept_content=['json'],
     task_serializer='json',
     task_ignore_result=True,
-    task_queues=[Queue('cpu'), Queue('gpu')],
+    task_queues=[Queue('cpu'), Queue('gpu'), Queue('serve')],
     task_default_queue='cpu',
     # A worker reserves nothing behind a long training, and what it holds comes back when it stops.
     task_acks_late=True,

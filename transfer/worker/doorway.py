@@ -16,12 +16,12 @@ from django.db import InterfaceError, OperationalError
 from recognition import export, storage
 from recognition.errors import GraftError
 from recognition.models import Job
-from recognition.models.job import SIGNING
+from recognition.models.job import ANSWERING, SIGNING
 from recognition.models.project import Task
 from transfer.data.detection_manifest import DetectionManifest
 from transfer.data.manifest import Manifest
 from transfer.spec import Cancelled, Progress, Report, SealedModel, TrainingError, TrainSpec
-from transfer.worker import processes, reporting, results, signing
+from transfer.worker import answering, processes, recovery, reporting, results, signing
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,9 @@ def run(
             if job.kind == SIGNING:
                 signing.sign(job, attempt, report, folder)
                 return
+            if job.kind == ANSWERING:
+                answering.answer(job, attempt, report)
+                return
             manifest, spec = _manifest(job), TrainSpec.from_json(job.spec)
             sealed = (train or _pipeline())(manifest, spec, folder, report, storage.cache_folder('training'))
             results.finish(job, attempt, sealed)
@@ -99,9 +102,9 @@ def _pipeline() -> Train:
 
 
 def _tidy(job: Job) -> None:
-    """Checkpoints are kept for as long as the job may resume."""
+    """Checkpoints, and photos to look at, are kept for as long as the job may resume."""
     if not Job.objects.unfinished().filter(pk=job.pk).exists():
-        storage.drop_training_folder(job.pk)
+        recovery.drop_files(job)
 
 
 @contextlib.contextmanager

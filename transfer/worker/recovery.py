@@ -21,13 +21,14 @@ from kombu.exceptions import OperationalError
 
 from recognition import storage
 from recognition.models import Job
-from recognition.models.job import State
+from recognition.models.job import ANSWERING, State
 from transfer.worker import processes
 from transfer.worker.celery import TRAIN, app
 
 logger = logging.getLogger(__name__)
 
 HERE = 'here'  # the queue, served by no worker, of jobs that a command runs itself
+NOWHERE = 'nowhere'  # the queue, served by no worker, of jobs whose photos are still being stored
 DIED = 'its worker died'
 STOPPED = 'its worker was stopped'
 MESSAGE_LASTS = 30.0  # seconds after which a message that woke nobody is sent again
@@ -61,7 +62,13 @@ def reap() -> Reaped:
     """One sweep over all jobs and queues, as `manage.py reapjobs` does it."""
     ended, taken_back = take_back_dead(), take_back_silent()
     counts = [sum(part) for part in zip(ended, taken_back, strict=True)]
-    queues = Job.objects.filter(state=State.QUEUED).exclude(queue=HERE).order_by().values_list('queue', flat=True).distinct()
+    queues = (
+        Job.objects.filter(state=State.QUEUED)
+        .exclude(queue__in=(HERE, NOWHERE))
+        .order_by()
+        .values_list('queue', flat=True)
+        .distinct()
+    )
     return Reaped(counts[0], counts[1], wake(queues, MESSAGE_LASTS))
 
 
@@ -108,6 +115,22 @@ def wake(queues: Iterable[str], seconds: float) -> int:
     return woken
 
 
+def call_off(job: Job) -> bool:
+    """End a queued job at once, a running one within seconds, when its worker sees the request. False when it has ended."""
+    if not job.call_off():
+        return False
+    if job.state == State.CANCELLED:
+        drop_files(job)
+    return True
+
+
+def drop_files(job: Job) -> None:
+    """What a job that has ended needs no more."""
+    storage.drop_training_folder(job.pk)
+    if job.kind == ANSWERING:
+        storage.drop_photos(job.pk)
+
+
 def _take_back(jobs: Iterable[Job]) -> tuple[int, int]:
     """(how many will be resumed, how many were ended)"""
     taken_back = ended = 0
@@ -124,5 +147,5 @@ def _take_back(jobs: Iterable[Job]) -> tuple[int, int]:
             taken_back += 1
             enqueue(job)
         if job.state not in (State.QUEUED, State.RUNNING):
-            storage.drop_training_folder(job.pk)
+            drop_files(job)
     return taken_back, ended

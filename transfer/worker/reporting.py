@@ -13,6 +13,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection
 
 from recognition.models import Job
+from recognition.models.project import Task
 from transfer.spec import Cancelled, Progress, SealedModel
 from transfer.worker import results
 
@@ -64,13 +65,14 @@ class JobReport:
 
     def _extend_curve(self, progress: Progress) -> bool:
         """An epoch told again, after a resume, replaces what was told of it and of those behind it."""
-        if progress.accuracy is None or not progress.epoch:
+        measured = progress.accuracy is not None
+        if not progress.epoch or not (measured or self.job.kind == Task.DETECTION):
             return False
         if self.curve and self.curve[-1]['epoch'] == progress.epoch and self.phase == progress.phase:
             return False
         entry = {'epoch': progress.epoch, 'loss': progress.loss, 'accuracy': progress.accuracy}
         self.curve = [*(told for told in self.curve if told['epoch'] < progress.epoch), entry]
-        return True
+        return measured  # a detector's passes, told by their loss alone, may follow each other fast: the next write has them
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from celery import bootsteps
 from celery.worker import WorkController, state
 from django.db import InterfaceError, OperationalError, connection
 
+from recognition import answering
 from transfer.worker import recovery
 from transfer.worker.celery import app
 from transfer.worker.runner import runner
@@ -35,6 +36,7 @@ class Sweep(bootsteps.StartStopStep):
         try:
             recovery.take_back_dead()
             recovery.take_back_silent()
+            answering.forget()
             if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
                 recovery.wake(worker.app.amqp.queues.consume_from, EVERY)
         except (OperationalError, InterfaceError):

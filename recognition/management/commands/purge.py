@@ -11,7 +11,7 @@ from recognition import purging
 
 
 class Command(BaseCommand):
-    help = 'Delete for good the photos and projects that were put into the trash more than so many days ago.'
+    help = 'Delete for good the photos, classes and projects that were put into the trash more than so many days ago.'
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('--days', type=int, default=30, help='default: %(default)s')

@@ -40,7 +40,11 @@ def test_a_class_is_made_renamed_and_deleted(browser, labelled, image):
     browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'marguerite'})
     assert sorted(labelled.labels.values_list('name', flat=True)) == ['marguerite', 'rose', 'tulip']
     answer = browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/delete/', follow=True)
-    assert '4 images are unlabelled now' in words_of(answer)
+    assert '4 images are unlabelled now' in words_of(answer) and 'Deleted classes' in words_of(answer)
+    [deleted] = labelled.deleted_labels.all()
+    answer = browser.post(f'/projects/{labelled.pk}/classes/deleted/{deleted.pk}/restore/', follow=True)
+    assert 'The class “marguerite” is back.' in words_of(answer) and 'Deleted classes' not in words_of(answer)
+    assert labelled.images.filter(label__name='marguerite').count() == 4
 
 
 def test_a_class_that_exists_already_is_told(browser, labelled):

@@ -1,0 +1,205 @@
+"""Photos that would take long to look at: the answer is a job, whose address tells its own person for a day what was found."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+from PIL import Image as Picture
+
+from recognition import answering, prediction, storage
+from recognition.models import Job, TrainedModel
+from recognition.models.job import ANSWERING
+from recognition.models.project import Task
+from tests import sealed_detector
+from tests.conftest import draw_photo
+from tests.recognition.api.conftest import refused
+from tests.recognition.test_jobs import end_of_a_process
+from transfer.worker import doorway, recovery
+
+pytestmark = pytest.mark.django_db
+
+PHOTOS = [draw_photo(number, side=96) for number in range(5)]  # half a second each, says the detector: more than two seconds
+
+
+@pytest.fixture(scope='module')
+def sealed_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('models') / 'detector'
+    return folder, sealed_detector.seal(folder)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch):
+    monkeypatch.setattr(prediction, '_cache', None)
+
+
+@pytest.fixture
+def detector(project, sealed_folder):
+    folder, digest = sealed_folder
+    project.task = Task.DETECTION
+    project.save()
+    storage.publish_artifact(folder, f'{project.pk}/detector')
+    return TrainedModel.objects.create(
+        project=project,
+        task=Task.DETECTION,
+        version=1,
+        artifact=f'{project.pk}/detector',
+        digest=digest,
+        labels=list(sealed_detector.LABELS),
+        images=10,
+    )
+
+
+@pytest.fixture
+def ask(predictor, detector):
+    """Send so many photos."""
+
+    def send(photos=PHOTOS, query='', program=predictor):
+        files = [SimpleUploadedFile(f'{number}.jpg', photo) for number, photo in enumerate(photos)]
+        return program.post(f'/api/v1/models/{detector.pk}/detect{query}', {'images': files}, format='multipart')
+
+    return send
+
+
+def work():
+    """What a worker of the queue does."""
+    job = doorway.claim_next('serve')
+    doorway.run(job)
+    return job
+
+
+def kept(job) -> list[str]:
+    folder = f'asked/{job.pk}'
+    return default_storage.listdir(folder)[1] if default_storage.exists(folder) else []
+
+
+def test_few_photos_are_answered_at_once_and_many_by_a_job(ask, predictor, detector):
+    assert ask(PHOTOS[:4]).status_code == 200
+    answer = ask()
+    assert answer.status_code == 202 and answer.json()['state'] == 'queued'
+    address = answer['Location']
+    assert address == f'/api/v1/detections/{answer.json()["id"]}'
+    assert predictor.get(address).json() == answer.json()
+    job = work()
+    told = predictor.get(address).json()
+    assert (told['state'], told['finished'], told['error']) == ('succeeded', True, None)
+    assert told['result'] == ask(query='?wait=true').json()
+    assert [entry['name'] for entry in told['result']['images']] == [f'{number}.jpg' for number in range(5)]
+    assert job.progress['message'] == 'Looking at photo 5 of 5' or job.progress['phase'] in ('load', 'detect')
+
+
+def test_who_asks_may_decide(ask, settings):
+    assert ask(PHOTOS[:1], '?wait=false').status_code == 202
+    assert ask(query='?wait=true').status_code == 200
+    settings.DETECT_SECONDS = 10
+    assert ask().status_code == 200
+    settings.DETECT_SECONDS = 0.1
+    assert ask(PHOTOS[:1]).status_code == 202
+
+
+def test_a_gpu_answers_at_once(ask, settings, detector):
+    settings.SERVE_DEVICE = 'cuda'
+    assert prediction.expected_seconds(detector) == 0.0
+
+
+def test_the_photos_are_gone_when_they_were_looked_at(ask):
+    ask()
+    job = Job.objects.get()
+    assert len(kept(job)) == 5
+    work()
+    assert kept(job) == []
+    job.refresh_from_db()
+    assert job.state == 'succeeded' and job.spec['names'][0] == '0.jpg'
+
+
+def test_a_waiting_one_is_called_off_with_its_photos(ask, predictor):
+    address = ask()['Location']
+    told = predictor.post(f'{address}/cancel')
+    assert (told.status_code, told.json()['state']) == (202, 'cancelled')
+    assert kept(Job.objects.get()) == []
+    assert refused(predictor.post(f'{address}/cancel'), 409, 'conflict')
+
+
+def test_a_running_one_is_called_off_at_its_next_word(ask, predictor):
+    address = ask()['Location']
+    job = doorway.claim_next('serve')
+    assert predictor.post(f'{address}/cancel').json()['cancel_requested']
+    doorway.run(job)
+    assert predictor.get(address).json()['state'] == 'cancelled'
+    assert kept(job) == []
+
+
+def test_only_who_asked_sees_the_answer(ask, client_of, bob, charlie, detector):
+    address = ask()['Location']
+    for person in (bob, charlie):  # bob works on the same project, but the photos were not his
+        assert refused(client_of(person).get(address), 404, 'not_found')
+        assert refused(client_of(person).post(f'{address}/cancel'), 404, 'not_found')
+
+
+def test_it_is_no_training(ask, program, detector):
+    job = ask().json()['id']
+    assert program.get(f'/api/v1/projects/{detector.project_id}/trainings').json()['results'] == []
+    assert refused(program.get(f'/api/v1/trainings/{job}'), 404, 'not_found')
+
+
+def test_what_can_be_refused_is_refused_before_anything_waits(ask):
+    assert refused(ask([*PHOTOS[:4], b'no photo']), 422, 'invalid_image', 'images[4]')
+    assert refused(ask(PHOTOS[:1] * 21, '?wait=false'), 422, 'invalid', 'images')
+    assert refused(ask(query='?wait=perhaps'), 400, 'bad_query', 'wait')
+    assert Job.objects.count() == 0
+
+
+def test_a_photo_that_is_cut_short_is_named_by_the_job(ask, predictor):
+    whole = io.BytesIO()
+    Picture.effect_noise((200, 200), 90).convert('RGB').save(whole, 'PNG')
+    address = ask([*PHOTOS[:4], whole.getvalue()[:9000]])['Location']
+    work()
+    told = predictor.get(address).json()
+    assert told['state'] == 'failed' and told['result'] is None
+    assert told['error']['code'] == 'invalid_image' and 'images[4]' in told['error']['message']
+
+
+def test_a_model_deleted_meanwhile_answers_no_more(ask, predictor, detector):
+    address = ask()['Location']
+    detector.delete()
+    work()
+    told = predictor.get(address).json()
+    assert told['error'] == {'code': 'not_found', 'message': 'The model was deleted before it could answer.'}
+
+
+def test_a_killed_worker_loses_nothing(ask, predictor):
+    address = ask()['Location']
+    assert Job.objects.get().claim(end_of_a_process())
+    assert recovery.take_back_dead() == (1, 0)
+    assert len(kept(Job.objects.get())) == 5
+    work()
+    assert len(predictor.get(address).json()['result']['images']) == 5
+
+
+def test_too_many_that_wait_are_too_many(ask, settings):
+    settings.ANSWERS_WAITING_PER_PERSON = 2
+    assert [ask().status_code for _ in range(2)] == [202, 202]
+    assert refused(ask(), 429, 'queue_full')
+
+
+def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
+    address = ask()['Location']
+    work()
+    assert answering.forget() == 0 and predictor.get(address).status_code == 200
+    old = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS, minutes=1)
+    Job.objects.update(finished_at=old)
+    assert refused(predictor.get(address), 404, 'not_found')
+    assert answering.forget() == 1 and Job.objects.count() == 0
+
+
+def test_what_was_never_quite_asked_is_swept_with_its_photos(ask, alice, detector):
+    """The web process died while it stored the photos."""
+    job = Job.objects.create(kind=ANSWERING, project=detector.project, created_by=alice, queue=recovery.NOWHERE)
+    storage.keep_photos(job.pk, PHOTOS[:2])
+    assert doorway.claim_next('serve') is None and answering.forget() == 0
+    Job.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert answering.forget() == 1 and kept(job) == []
