@@ -60,8 +60,9 @@ class OneDetection(Endpoint):
     @extend_schema(operation_id='get_detection', responses=DetectionOut)
     def get(self, request: Request, detection_id: uuid.UUID) -> Response:
         """Of one's own, until its answer is a day old (unless the server is told otherwise)."""
+        job = answering.find(self.person(), detection_id)
         self.query()
-        return Response(DetectionOut(answering.find(self.person(), detection_id)).data)
+        return Response(DetectionOut(job).data)
 
 
 class CancelDetection(Endpoint):
