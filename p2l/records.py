@@ -84,7 +84,9 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
     places = [(targets.index(cell['target']), cell['seed'], sources.index(cell['source'])) for cell in kept]
     accuracy = _whole_seeds(_array(shape, places, [cell['accuracy'] for cell in kept]))
     steps = sorted({step for cell in kept for step in cell['seconds']})
-    seen = {(targets.index(look['target']), look['seed']): look for look in looks if look['target'] in targets}
+    # The look comes before the first cell of its seed: a run that was broken off in between leaves one without any.
+    looks = [look for look in looks if look['target'] in targets and look['seed'] < shape[1]]
+    seen = {(targets.index(look['target']), look['seed']): look for look in looks}
     return Evidence(
         table=Table(targets, sources, accuracy.transpose(0, 2, 1), _paired_noise(accuracy, places, kept)),
         setup=setup['setup'],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,10 @@ def test_with_five_targets_the_expected_accuracy_is_a_rule_of_its_own(tmp_path):
     found = by_name(compare(read(folder)))['highest expected accuracy of 3']
     assert found.share == pytest.approx(2.5 / 40)
     assert found.by_target[0] == pytest.approx(0)  # probes of the hand-written record point at the best
+
+
+def test_a_run_that_was_broken_off_before_the_first_cell_of_a_new_seed_can_be_read(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation')
+    look = json.loads((folder / 'looks' / 'a--0.json').read_text())
+    (folder / 'looks' / 'a--2.json').write_text(json.dumps(look | {'seed': 2}))
+    assert read(folder).complete.shape == (3, 2)
