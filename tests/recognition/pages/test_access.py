@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from recognition import keys, publishing
+from recognition.models.image import DeletedLabel
 from recognition.pages.urls import urlpatterns
 
 OPEN = {'login', 'logout'}
@@ -17,6 +18,7 @@ WRITE_AS_EDITOR = {
     'create-class': {'name': 'tulip'},
     'rename-class': {'name': 'tulip'},
     'delete-class': {},
+    'restore-class': {},
     'train': {},
     'cancel-training': {},
     'publish': {'name': 'free-name'},
@@ -41,10 +43,12 @@ def addresses(labelled, image, job, model, alice):
     """Every address that names something of alice's."""
     publication = publishing.publish(model, 'flowers', alice)
     key, _ = keys.issue(alice, 'mine', 'predict')
+    deleted = DeletedLabel.objects.create(project=labelled, name='weed')
     values = {
         'project_id': labelled.pk,
         'image_id': image.pk,
         'label_id': image.label_id,
+        'deleted_id': deleted.pk,
         'job_id': job.pk,
         'model_id': model.pk,
         'publication_id': publication.pk,
