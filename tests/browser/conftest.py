@@ -33,7 +33,9 @@ def chromium():
         if os.environ.get('REQUIRE_SERVICES'):
             pytest.fail('REQUIRE_SERVICES is set but there is no Chromium')
         pytest.skip('needs Chromium (apt-get install chromium)')
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE)
 
     # Playwright keeps an event loop in this thread until the end; Django would refuse the thread its rows meanwhile.
     os.environ['DJANGO_ALLOW_ASYNC_UNSAFE'] = '1'
