@@ -25,9 +25,9 @@ from transfer.detection_crops import cut_out  # noqa: E402
 from transfer.detector_serving import Detector  # noqa: E402
 from transfer.detector_sources import fast_taken  # noqa: E402
 from transfer.detectors import as_often  # noqa: E402
+from transfer.fast_rcnn import svd  # noqa: E402
 from transfer.fast_rcnn.model import FastRcnn  # noqa: E402
 from transfer.fast_rcnn.spec import FastRcnnSpec  # noqa: E402
-from transfer.fast_rcnn.svd import compress  # noqa: E402
 from transfer.faster_rcnn.spec import FasterRcnnSpec  # noqa: E402
 from transfer.pipeline import train  # noqa: E402
 from transfer.rcnn.spec import RcnnSpec  # noqa: E402
@@ -330,7 +330,12 @@ def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(roo
     assert len(report.signature['mean']) == registry.architecture(card.architecture).feature_size
 
 
-def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_those_cut_by_svd_are_not(tmp_path):
+def two_thin_layers(layer, keep):
+    return torch.nn.Sequential(torch.nn.Linear(layer.in_features, keep, bias=False), torch.nn.Linear(keep, layer.out_features))
+
+
+def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_those_cut_by_svd_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(svd, 'compressed', two_thin_layers)  # the shape alone counts, and AlexNet's decomposition takes a minute
     card = drawn_scenes.source(tmp_path, 'alex', 'alexnet', 224)
     network, source = registry.architecture('alexnet'), load(card)
     model = FastRcnn(network, source, 2, dataclasses.replace(FAST, pool=6))
@@ -342,5 +347,5 @@ def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_tho
     begun = load_file(card.weights)
     torch.testing.assert_close(whole[first], begun[first] + 1)
     torch.testing.assert_close(whole[second], begun[second] + 1)
-    model.dense = compress(model.dense, (2, 2))
+    model.dense = svd.compress(model.dense, (2, 2))
     torch.testing.assert_close(fast_taken(card, model).state_dict()[second], begun[second])
