@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -14,8 +14,6 @@ from django.utils.dateparse import parse_datetime
 from recognition import labeling
 from recognition.errors import NotFound
 from recognition.models import Annotation, DeletedLabel, Image, Label, Project
-
-CHUNK = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
 
 
 @transaction.atomic
@@ -47,7 +45,9 @@ def put_away(project: Project) -> models.QuerySet[DeletedLabel]:
 
 def labels_before(deleted: DeletedLabel) -> dict[str, str | None]:
     """What labeling.put_back needs: of the images that are not in the trash."""
-    return {str(image.pk): deleted.name for chunk in _chunks(deleted.photos) for image in _images(deleted, chunk).present()}
+    return {
+        str(image.pk): deleted.name for chunk in labeling.chunks(deleted.photos) for image in _images(deleted, chunk).present()
+    }
 
 
 @transaction.atomic
@@ -61,7 +61,7 @@ def restore_label(project: Project, deleted_id: int) -> Label:
     if deleted is None:
         raise NotFound('There is no such deleted class.')
     label = labeling.label_named(project, deleted.name)
-    for chunk in _chunks(deleted.photos):
+    for chunk in labeling.chunks(deleted.photos):
         _images(deleted, chunk).filter(label=None).update(label=label)
     _restore_boxes(deleted, label)
     _restore_looks(deleted)
@@ -71,7 +71,7 @@ def restore_label(project: Project, deleted_id: int) -> Label:
 
 def _restore_boxes(deleted: DeletedLabel, label: Label) -> None:
     people = _people({row[6] for row in deleted.boxes})
-    for rows in _chunks(deleted.boxes):
+    for rows in labeling.chunks(deleted.boxes):
         images = {str(image.pk) for image in _images(deleted, {row[0] for row in rows})}
         again = {_corners(row) for row in map(_box, Annotation.objects.filter(label=label, image__in=_images(deleted, images)))}
         missing = [row for row in rows if row[0] in images and _corners(row) not in again]
@@ -82,11 +82,13 @@ def _restore_boxes(deleted: DeletedLabel, label: Label) -> None:
 def _restore_looks(deleted: DeletedLabel) -> None:
     """Who looked at an image since keeps the look."""
     people = _people({who for _, who in deleted.looked_at.values()})
-    for image in (image for chunk in _chunks(list(deleted.looked_at)) for image in _images(deleted, chunk).filter(boxed_at=None)):
-        when, who = deleted.looked_at[str(image.pk)]
-        Image.objects.filter(pk=image.pk).update(
-            boxed_at=parse_datetime(when) if when else None, boxed_by=who if who in people else None
-        )
+    for chunk in labeling.chunks(list(deleted.looked_at)):
+        images = list(_images(deleted, chunk).filter(boxed_at=None))
+        for image in images:
+            when, who = deleted.looked_at[str(image.pk)]
+            image.boxed_at = parse_datetime(when) if when else None
+            image.boxed_by_id = who if who in people else None
+        Image.objects.bulk_update(images, ['boxed_at', 'boxed_by'], batch_size=500)
 
 
 def _people(ids: set[int | None]) -> set[int]:
@@ -114,7 +116,3 @@ def _look(image: Image) -> list[Any]:
 
 def _images(deleted: DeletedLabel, ids: Iterable[str]) -> Any:
     return Image.objects.filter(project=deleted.project_id, pk__in=[uuid.UUID(key) for key in ids])
-
-
-def _chunks(items: list[Any]) -> Iterator[list[Any]]:
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

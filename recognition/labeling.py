@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -15,6 +16,7 @@ from recognition.models.image import ImageQuerySet
 from recognition.models.project import Task
 
 MOST_IMAGES = 20_000  # in one deed
+Item = TypeVar('Item')
 CHUNK = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
 
 ImageIds = Iterable[uuid.UUID | str]
@@ -31,7 +33,7 @@ def label_images(project: Project, image_ids: ImageIds, label_name: str | None) 
     keys = _keys(image_ids)
     before = _labels_of(project, keys)
     label = None if label_name is None else label_named(project, label_name)
-    for chunk in _chunks(keys):
+    for chunk in chunks(keys):
         Image.objects.filter(project=project, id__in=chunk).update(label=label)
     return before
 
@@ -87,7 +89,7 @@ def delete_images(project: Project, image_ids: ImageIds) -> int:
     keys = _keys(image_ids)
     _labels_of(project, keys)
     now = timezone.now()
-    return sum(Image.objects.filter(project=project, id__in=chunk).update(deleted_at=now) for chunk in _chunks(keys))
+    return sum(Image.objects.filter(project=project, id__in=chunk).update(deleted_at=now) for chunk in chunks(keys))
 
 
 @transaction.atomic
@@ -95,9 +97,9 @@ def restore_images(project: Project, image_ids: ImageIds) -> int:
     """Take images out of the trash. Images that are not in it stay as they are. Returns how many came back."""
     keys = _keys(image_ids)
     rows = Image.objects.filter(project=project)
-    if sum(rows.filter(id__in=chunk).count() for chunk in _chunks(keys)) != len(keys):
+    if sum(rows.filter(id__in=chunk).count() for chunk in chunks(keys)) != len(keys):
         raise NotFound('Some of these images do not exist.', field='ids')
-    return sum(rows.filter(id__in=chunk, deleted_at__isnull=False).update(deleted_at=None) for chunk in _chunks(keys))
+    return sum(rows.filter(id__in=chunk, deleted_at__isnull=False).update(deleted_at=None) for chunk in chunks(keys))
 
 
 def counted(project: Project) -> models.QuerySet[Label]:
@@ -171,7 +173,7 @@ def _keys(image_ids: ImageIds) -> list[uuid.UUID]:
 
 def _labels_of(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
-    for chunk in _chunks(keys):
+    for chunk in chunks(keys):
         rows = Image.objects.present().filter(project=project, id__in=chunk)
         found.update({str(key): name for key, name in rows.values_list('id', 'label__name')})
     if len(found) != len(keys):
@@ -179,5 +181,6 @@ def _labels_of(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]
     return found
 
 
-def _chunks(keys: list[uuid.UUID]) -> Iterable[list[uuid.UUID]]:
-    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+def chunks(items: list[Item]) -> Iterable[list[Item]]:
+    """So many at a time as one statement takes."""
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

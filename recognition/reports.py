@@ -34,22 +34,14 @@ def job_status(job: Job) -> dict[str, Any]:
         'id': str(job.pk),
         'project': str(job.project_id),
         'kind': job.kind,
-        'state': job.state,
-        'finished': job.state in ENDED,
-        'place': training.place_in_queue(job) if job.state == State.QUEUED else None,
+        **_course(job),
         'attempt': job.attempt,
-        'cancel_requested': job.cancel_requested,
-        'progress': job.progress or None,
         'curve': job.curve,
-        'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,
         'model': str(model.pk) if model else None,
         'provisional': model.provisional if model else None,
         'events': [
             {'at': event.at.isoformat(), 'old': event.old, 'new': event.new, 'reason': event.reason} for event in job.events.all()
         ],
-        'created_at': job.created_at.isoformat(),
-        'started_at': job.started_at and job.started_at.isoformat(),
-        'finished_at': job.finished_at and job.finished_at.isoformat(),
     }
 
 
@@ -58,13 +50,20 @@ def answer_status(job: Job) -> dict[str, Any]:
     return {
         'id': str(job.pk),
         'model': job.spec['model'],
+        **_course(job),
+        'result': job.result or None,
+    }
+
+
+def _course(job: Job) -> dict[str, Any]:
+    """What every job tells of its way from the queue to its end."""
+    return {
         'state': job.state,
         'finished': job.state in ENDED,
         'place': training.place_in_queue(job) if job.state == State.QUEUED else None,
         'cancel_requested': job.cancel_requested,
         'progress': job.progress or None,
         'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,
-        'result': job.result or None,
         'created_at': job.created_at.isoformat(),
         'started_at': job.started_at and job.started_at.isoformat(),
         'finished_at': job.finished_at and job.finished_at.isoformat(),

@@ -81,7 +81,8 @@ def export(
         checks = _compare(folder / GRAPH, temperature, sample, truth)
         chosen = _choose(checks)
         if chosen is not None and chosen.precision == 'bfloat16':
-            chosen = _halve_weights(folder, chosen, temperature, sample, truth)
+            halved = _halve_weights(folder, chosen, temperature, sample, truth)
+            checks, chosen = [halved if check is chosen else check for check in checks], halved
     except Exception as error:  # converters raise anything; the weights alone still make a model that torch serves
         log.warning('the network could not be converted', exc_info=True)
         return _served_by_torch(folder, f'conversion failed: {type(error).__name__}: {str(error)[:300]}', [])

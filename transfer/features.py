@@ -50,7 +50,7 @@ def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     Kept under (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
     """
     card = network.card
-    model = network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
+    model = _placed(network, machine)
     precision = forward_precision(network, pixels, machine)
     key = f'{card.digest or card.name} {card.mean} {card.std} {pixels.side} {pixels.policy} {precision} {machine.device.type}'
     path = machine.cache / 'features' / f'{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz'
@@ -66,9 +66,13 @@ def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
 
 def extract_anew(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     """As `extract`, but computed now and kept nowhere: for whoever measures what it costs."""
-    model = network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
+    model = _placed(network, machine)
     precision = forward_precision(network, pixels, machine)
     return _pass(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
+
+
+def _placed(network: Network, machine: Machine) -> nn.Module:
+    return network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
 
 
 @torch.inference_mode()
@@ -93,7 +97,7 @@ def _embed(network: Network, model: nn.Module, array: np.ndarray, precision: str
 def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str:
     """The precision of passes without gradients through this network, by timing one of a batch as large as theirs: with eight
     images on a CPU bfloat16 hardly gains, with sixteen it takes two thirds (MobileNet v3)."""
-    model = network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
+    model = _placed(network, machine)
 
     def embed(images: int, precision: str) -> None:
         _embed(network, model, pixels.array[:images], precision, machine.device)
