@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from recognition import storage
+from recognition.models import Project, TrainedModel
+from recognition.models.project import Task
 from transfer.artifacts import Meta, Preprocessing, write_meta, written_aside
 from transfer.spec import SourceCard
 
@@ -41,3 +44,13 @@ def seal(folder: Path, at_score: float = 0.05) -> str:
         assert write_fast(model, given, aside) == ''
         meta = Meta(LABELS, CARD.architecture, given, 1.0, {'name': 'openvino', 'precision': 'float32'}, detection=detection)
         return write_meta(aside, meta)
+
+
+def row_of(project: Project, folder: Path, digest: str) -> TrainedModel:
+    """The project finds things, and this sealed detector is its first version."""
+    project.task = Task.DETECTION
+    project.save()
+    artifact = f'{project.pk}/detector'
+    storage.publish_artifact(folder, artifact)
+    values = {'task': Task.DETECTION, 'artifact': artifact, 'digest': digest, 'labels': list(LABELS), 'images': 10}
+    return TrainedModel.objects.create(project=project, version=1, **values)

@@ -302,4 +302,4 @@ def test_next_to_do_passes_by_every_photo_before_it_comes_back(page_of, alice, c
     first = max((1, 2), key=lambda number: seen[number].mistakes)
     for number in (first, 3 - first, max((0, first), key=lambda number: seen[number].mistakes)):
         page.keyboard.press('u')
-        page.get_by_text(f'{number + 1} of 3', exact=True).wait_for()
+        expect(page.get_by_text(f'{number + 1} of 3', exact=True)).to_be_visible()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from recognition import storage
-from recognition.models import Job, TrainedModel
-from recognition.models.project import Task
+from recognition.models import Job
 from tests import sealed_detector
 from tests.conftest import draw_photo
 from transfer.worker import doorway
@@ -17,19 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def detector(project, tmp_path):
-    digest = sealed_detector.seal(tmp_path / 'detector')
-    project.task = Task.DETECTION
-    project.save()
-    storage.publish_artifact(tmp_path / 'detector', f'{project.pk}/detector')
-    return TrainedModel.objects.create(
-        project=project,
-        task=Task.DETECTION,
-        version=1,
-        artifact=f'{project.pk}/detector',
-        digest=digest,
-        labels=list(sealed_detector.LABELS),
-        images=10,
-    )
+    folder = tmp_path / 'detector'
+    return sealed_detector.row_of(project, folder, sealed_detector.seal(folder))
 
 
 @pytest.mark.parametrize('width', [1280, 360])

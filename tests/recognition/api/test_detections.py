@@ -12,9 +12,8 @@ from django.utils import timezone
 from PIL import Image as Picture
 
 from recognition import answering, prediction, storage
-from recognition.models import Job, TrainedModel
+from recognition.models import Job
 from recognition.models.job import ANSWERING
-from recognition.models.project import Task
 from tests import sealed_detector
 from tests.conftest import draw_photo
 from tests.recognition.api.conftest import refused
@@ -39,19 +38,7 @@ def empty_cache(monkeypatch):
 
 @pytest.fixture
 def detector(project, sealed_folder):
-    folder, digest = sealed_folder
-    project.task = Task.DETECTION
-    project.save()
-    storage.publish_artifact(folder, f'{project.pk}/detector')
-    return TrainedModel.objects.create(
-        project=project,
-        task=Task.DETECTION,
-        version=1,
-        artifact=f'{project.pk}/detector',
-        digest=digest,
-        labels=list(sealed_detector.LABELS),
-        images=10,
-    )
+    return sealed_detector.row_of(project, *sealed_folder)
 
 
 @pytest.fixture
