@@ -3,7 +3,8 @@
 A ridge regression on the scale of log odds, logit(accuracy) = a + b logit(probe) + c score, where `probe` is the cross-validated
 accuracy of a linear head and `score` the P2L score. The interval is conformal over targets: each target is predicted from the
 others, its errors are divided by their expected size (a part that all targets share, and the counting noise of the photos), and
-nine tenths of the cells of the worst-predicted target (with ten targets or more: of all but a tenth of the targets) lie inside.
+nine tenths of those of the worst-predicted target (with ten targets or more: of all but a tenth of the targets) lie inside. A
+source counts by how often it would be chosen: how far finetuning lifts a poor one says little of those that are asked about.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Outcomes:
     held: Floats  # how many of those
     seed: NDArray[np.int64]
     source: NDArray[np.int64]
+    weight: Floats  # how often a choice takes that source: not below 0, and above it somewhere on every target
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,11 @@ def learn(outcomes: Outcomes) -> Forecaster:
         predicted[apart] = model.predict(_features(outcomes)[apart])
         residuals[apart] = _truth(outcomes)[apart] - predicted[apart]
     noise = _expected_deviation(predicted, outcomes.images, outcomes.held, 0.0) ** 2
-    spread = max(SMALLEST_SPREAD, float(np.sqrt(max(0.0, (residuals**2 - noise).mean()))))
+    beyond = float(np.average(residuals**2 - noise, weights=outcomes.weight))
+    spread = max(SMALLEST_SPREAD, float(np.sqrt(max(0.0, beyond))))
     relative = np.abs(residuals) / _expected_deviation(predicted, outcomes.images, outcomes.held, spread)
-    worst = np.sort([np.quantile(relative[outcomes.target == target], LEVEL) for target in targets])
+    parts = [outcomes.target == target for target in targets]
+    worst = np.sort([_quantile(relative[part], outcomes.weight[part]) for part in parts])
     place = min(len(worst), int(np.ceil(LEVEL * (len(worst) + 1)))) - 1
     model = _regress(outcomes)
     return Forecaster(
@@ -132,6 +136,13 @@ def _expected_deviation(odds: Floats, images: Floats, held: Floats, spread: floa
     return np.asarray(np.sqrt(spread**2 + 1 / np.maximum(images * chance, 0.5) + 1 / np.maximum(held * chance, 0.5)))
 
 
+def _quantile(values: Floats, weight: Floats) -> float:
+    """The least value with LEVEL of all weight at or below it."""
+    order = np.argsort(values)
+    through = np.cumsum(weight[order])
+    return float(values[order[np.searchsorted(through, LEVEL * through[-1])]])
+
+
 def _features(outcomes: Outcomes) -> Floats:
     return np.stack([log_odds(outcomes.probe, outcomes.images), outcomes.score], 1)
 
@@ -143,7 +154,8 @@ def _truth(outcomes: Outcomes) -> Floats:
 def _regress(outcomes: Outcomes) -> Ridge:
     from sklearn.linear_model import Ridge  # costs seconds and 60 MB, which only who learns should pay
 
-    return Ridge(alpha=PENALTY).fit(_features(outcomes), _truth(outcomes))
+    weight = outcomes.weight / outcomes.weight.mean()
+    return Ridge(alpha=PENALTY).fit(_features(outcomes), _truth(outcomes), sample_weight=weight)
 
 
 def chosen_rows(outcomes: Outcomes, mask: NDArray[np.bool_]) -> Outcomes:

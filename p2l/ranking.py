@@ -28,7 +28,7 @@ BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however la
 DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
 EARTH_DRAWS = 20  # bootstraps of the earth mover's distance: each is a linear program for every candidate
 NOISE = 1.0  # standard errors within which two probes are equal, and the higher score decides
-PER_DATASET = 2  # of a shortlist: its members should not all be networks of one data set
+PER_DATASET = 3  # of a shortlist: its members should not all be networks of one data set
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def rank(
 
 
 def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
-    """The first `count`, but at most two of one data set while others are left; what is passed over fills the end.
+    """The first `count`, but at most PER_DATASET of one data set while others are left; what is passed over fills the end.
 
     Of two or more, one is of the largest data set, in the last place if need be: likeness may mislead, and a broad source is
     rarely far behind (docs/p2l.md).
@@ -122,17 +122,18 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     return few
 
 
-def first_within_noise(hits: Sequence[NDArray[np.bool_]], scores: Sequence[float]) -> int:
-    """Which of the probed sources is taken: `hits` says which of the same images each got right (n,), `scores` its P2L score.
+def first_within_noise(hits: Sequence[NDArray[np.bool_]], worths: Sequence[tuple[float, ...]]) -> int:
+    """Which of the probed sources is taken: `hits` says which of the same images each got right (n,), `worths` what else speaks
+    for it, the weightiest first: its P2L score, then how little it costs.
 
     Of those behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only one of the
-    two gets right) the one with the highest score; where scores are equal, as of networks of one data set, most hits.
+    two gets right) the one worth most; of equal ones, most hits.
     """
     if not hits:
         raise ValueError('no source was probed')
     best = max(hits, key=lambda right: int(right.sum()))
     near = [place for place, right in enumerate(hits) if _within_noise(best, right)]
-    return max(near, key=lambda place: (round(scores[place], DECIMALS), int(hits[place].sum())))
+    return max(near, key=lambda place: (tuple(round(value, DECIMALS) for value in worths[place]), int(hits[place].sum())))
 
 
 def _within_noise(best: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from p2l.evaluation import Judgement, costs, judge, largest, static
 from p2l.forecast import LEAST_TARGETS, Outcomes, chosen_rows, learn
@@ -14,7 +15,8 @@ from p2l.scores import DIVERGENCES, WEIGHTS, divergences, earth_movers_distance,
 from p2l.signatures import Floats, Look
 from p2l.weights import held_out_scores
 
-SHORTLIST = 3  # sources that are probed
+SHORTLIST = 5  # sources that are probed
+HALVES = 100  # zoos drawn from the one that was recorded
 NAMES = {
     'kl': 'KL(target || source) only',
     'kl_reverse': 'KL(source || target) only',
@@ -49,6 +51,7 @@ def compare(evidence: Evidence, count: int = SHORTLIST) -> list[Judgement]:
         ('LogME', evidence.measures['logme'], _cost(evidence, 'features', 'logme')),
         ('k-NN', evidence.measures['knn'], _cost(evidence, 'features', 'knn')),
         ('LEEP', evidence.measures['leep'], _cost(evidence, 'leep')),
+        *_rehearsal(evidence),
         ('oracle', np.nan_to_num(table.mean, nan=-1.0), exhaustive(evidence)),
     ]
     return [
@@ -95,23 +98,51 @@ def shortlisted(
     choose: Callable[[list[Ranked], int], list[Ranked]] = shortlist,
     weights: tuple[float, float] = WEIGHTS,
 ) -> tuple[Floats, Floats]:
-    """The product's choice: P2L, the first few probed, the best probe or a higher rank within noise. (scores, seconds)."""
-    names = list(evidence.table.sources)
-    scores = np.full((*evidence.reference_seconds.shape, len(names)), np.nan)
+    """The product's choice: P2L, the first few probed, the best probe or what is preferred within noise. (scores, seconds)."""
+    every = np.arange(len(evidence.table.sources))
+    scores = np.full((*evidence.reference_seconds.shape, len(every)), np.nan)
     spent = np.full(evidence.reference_seconds.shape, np.nan)
     for target, seed in zip(*np.nonzero(evidence.complete), strict=True):
-        ranked = rank(evidence.means[target, seed][None], evidence.candidates, weights, bootstraps=0)
-        few = choose(ranked, count)
-        probed = [names.index(item.name) for item in few]
-        hits = [evidence.right[target, seed, place] for place in probed]
-        taken = probed[first_within_noise(hits, [item.score for item in few])]
+        taken, probed, order = _choice(evidence, (target, seed), every, count, choose, weights)
         by_probe = sorted(probed, key=lambda place: -evidence.measures['probe'][target, seed, place])
-        rest = [names.index(item.name) for item in ranked if names.index(item.name) not in probed]
+        rest = [place for place in order if place not in probed]
         order = [taken, *(place for place in by_probe if place != taken), *rest]
         scores[target, seed, order] = -np.arange(len(order), dtype=float)
         own = evidence.seconds['features'][target, seed] + evidence.seconds['probe'][target, seed]
         spent[target, seed] = evidence.reference_seconds[target, seed] + own[probed].sum()
     return scores, _mean(spent)
+
+
+def _choice(
+    evidence: Evidence,
+    key: tuple[int, int],
+    zoo: NDArray[np.int64],
+    count: int,
+    choose: Callable[[list[Ranked], int], list[Ranked]],
+    weights: tuple[float, float],
+) -> tuple[int, list[int], list[int]]:
+    """What the product takes of the sources `zoo` (their places) on one (target, seed); those probed; all of them as ranked."""
+    names = {evidence.table.sources[place]: int(place) for place in zoo}
+    ranked = rank(evidence.means[key][None], [evidence.candidates[place] for place in zoo], weights, bootstraps=0)
+    few = choose(ranked, count)
+    probed = [names[item.name] for item in few]
+    hits = [evidence.right[*key, place] for place in probed]
+    worths = [(item.score, -evidence.macs[place]) for item, place in zip(few, probed, strict=True)]
+    return probed[first_within_noise(hits, worths)], probed, [names[item.name] for item in ranked]
+
+
+def chances(evidence: Evidence, weights: tuple[float, float] = WEIGHTS) -> Floats:
+    """How often each source is taken where every one is in the zoo with a chance of one half: (targets, seeds, sources), a sum
+    of 1 wherever cells are recorded. Other installations keep other zoos: what is learned from these shall hold there."""
+    found = np.zeros((*evidence.reference_seconds.shape, len(evidence.table.sources)))
+    for key in evidence.means:
+        there = np.flatnonzero(~np.isnan(evidence.table.accuracy[key[0], :, key[1]]))
+        if len(there):
+            draws = np.random.default_rng(0).random((HALVES, len(there))) < 0.5
+            zoos = [there[draw] for draw in draws if draw.any()] or [there]
+            for zoo in zoos:
+                found[key][_choice(evidence, key, zoo, SHORTLIST, shortlist, weights)[0]] += 1 / len(zoos)
+    return found
 
 
 def outcomes(evidence: Evidence, weights: tuple[float, float] = WEIGHTS) -> Outcomes:
@@ -121,6 +152,7 @@ def outcomes(evidence: Evidence, weights: tuple[float, float] = WEIGHTS) -> Outc
     target, seed, source = np.nonzero(~np.isnan(accuracy) & ~np.isnan(score))
     place = target, seed, source
     return Outcomes(
+        weight=chances(evidence, weights)[place],
         target=target,
         probe=evidence.measures['probe'][place],
         images=evidence.images[target],
@@ -151,6 +183,18 @@ def foretold(evidence: Evidence, few: Floats, count: int) -> list[Floats]:
 def exhaustive(evidence: Evidence) -> Floats:
     """Seconds of finetuning every source once, from its linear head, (targets,)."""
     return _cost(evidence, 'features', 'probe', 'finetune')
+
+
+def _rehearsal(evidence: Evidence) -> list[tuple[str, Floats, Floats]]:
+    """The rule that finetuned every source on the other draws of the same target: what it still loses is the measurement's noise,
+    which no cheaper rule can be expected to beat. The oracle knows this noise, so its regret of 0 is out of everybody's reach.
+    Nothing where a target was run whole with one seed only."""
+    whole = np.where(evidence.complete[:, None, :], evidence.table.accuracy, np.nan)
+    draws = evidence.complete.sum(1)
+    if draws.min() < 2:
+        return []
+    others = (np.nansum(whole, 2)[..., None] - whole) / (draws[:, None, None] - 1)
+    return [('finetuned on the other seeds', others.transpose(0, 2, 1), (draws - 1) * exhaustive(evidence))]
 
 
 def _always(evidence: Evidence, name: str) -> Floats:

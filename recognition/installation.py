@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from recognition import accounts, signing, zoo
+from recognition import accounts, pulling, signing, zoo
 from recognition.errors import GraftError, NotReady
 
 
@@ -16,6 +16,7 @@ def prepare() -> list[str]:
     call_command('collectstatic', interactive=False, verbosity=0)
     names = zoo.sync_starter()
     lines = [f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.']
+    lines += pulling.unpack()
     lines += sign_what_lacks_it()
     administrator, password = accounts.ensure_administrator()
     if password is not None:
@@ -48,3 +49,4 @@ def ensure_tables() -> None:
         raise GraftError('The database lacks tables of this version: run manage.py migrate first.')
     call_command('migrate', interactive=False, verbosity=0)
     zoo.sync_starter()
+    pulling.unpack()

@@ -1,14 +1,16 @@
-"""Trainings found by those who may see them."""
+"""Trainings found by those who may see them, and what a page follows of any job."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from recognition import projects
 from recognition.errors import NotFound
 from recognition.models import Job, Project
+from recognition.models.job import ENDED
 
 
 def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
@@ -24,3 +26,17 @@ def editable(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     job = visible(user, job_id)
     projects.editable(user, str(job.project_id))
     return job
+
+
+def course(job: Job) -> dict[str, Any]:
+    """State, whether it has ended, fraction (0 to 1), and a sentence."""
+    told = job.progress or {}
+    return {
+        'job': str(job.pk),
+        'state': job.state,
+        'shown': job.get_state_display(),
+        'finished': job.state in ENDED,
+        'fraction': 1.0 if job.state == 'succeeded' else float(told.get('fraction', 0.0)),
+        'message': job.error_message or told.get('message', ''),
+        'stopping': job.cancel_requested and job.state not in ENDED,
+    }

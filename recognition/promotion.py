@@ -131,7 +131,7 @@ def _origins(model: TrainedModel, meta: Meta, said: Offer) -> source_files.Origi
     return source_files.Origins(
         name=said.name or _free_name(model),
         architecture=_architecture(meta),
-        # The same for all models of a project: a shortlist takes two of one data set at most. It tells no name.
+        # The same for all models of a project: a shortlist takes three of one data set at most. It tells no name.
         dataset=f'photos of project {str(model.project_id)[:8]}',
         domain=said.domain,
         images=photos_learned(model),

@@ -1,4 +1,7 @@
-"""Fetching published weights when an administrator asks for them. Nothing else of Graft calls another machine."""
+"""Fetching published weights: from an installed package at the first start, from another machine when an administrator asks.
+
+Nothing else of Graft calls another machine.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from recognition import apart, source_files
-from recognition.errors import GraftError, InvalidInput
+from recognition.errors import Conflict, GraftError, InvalidInput
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin
 from transfer.zoo.weights import TIMM_PREFIX
@@ -42,20 +45,40 @@ def pull(
         return _add(found, Origin.TIMM if is_timm else Origin.TORCHVISION, images, user)
 
 
+def unpack() -> list[str]:
+    """Register the sources that installed packages bring, unless they are, or were, in the zoo; a line to tell of each.
+
+    A package that is missing costs nothing but its source: the line then says why.
+    """
+    wanted = [name for name in settings.PACKAGED_SOURCES if not SourceModel.objects.filter(name=name).exists()]
+    return [_unpacked(name) for name in wanted]
+
+
+def _unpacked(name: str) -> str:
+    try:
+        with _downloads() as folder:
+            found = _ask('transfer.zoo.packaged', name, folder)
+            return f'The source model {_add(found, Origin.STARTER, 0, None).name} is in the zoo.'
+    except Conflict:
+        return f'The source model {name} is in the zoo.'  # another process was quicker
+    except GraftError as error:
+        return f'The source model {name} was left out: {error.message}'
+
+
 def published() -> list[list[str]]:
     """What torchvision publishes, as lines of: what to ask for, input side, size."""
     listed: list[list[str]] = _ask('transfer.zoo.published', '', Path(), settings.TORCHVISION_URL)['listed']
     return listed
 
 
-def _ask(module: str, name: str, folder: Path, home: str, heard: Heard = lambda fetched, total: None) -> dict[str, Any]:
+def _ask(module: str, name: str, folder: Path, home: str = '', heard: Heard = lambda fetched, total: None) -> dict[str, Any]:
     taken = list(SourceModel.objects.values_list('name', flat=True))
     request = {'name': name, 'folder': str(folder), 'url': home, 'taken': taken}
     return apart.ask(
         module,
         request,
         seconds=SECONDS_TO_FETCH,
-        networked=True,
+        networked=bool(home),
         heard=lambda told: heard(told['fetched'], told['total']),
     )
 
@@ -69,6 +92,7 @@ def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseU
         mean=tuple(found['mean']),
         std=tuple(found['std']),
         dataset=found['dataset'],
+        domain=found.get('domain', ''),
         images=images or found['images'],
         class_names=tuple(found['class_names']),
         licence=found['licence'][:200],

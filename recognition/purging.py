@@ -1,4 +1,7 @@
-"""What was deleted leaves for good: rows and bytes of photos, classes and projects that lay in the trash long enough."""
+"""What was deleted leaves for good: rows and bytes of photos, classes and projects that lay in the trash long enough.
+
+With them go the files of refused additions, whose day is over (a worker's sweep drops them too).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from recognition import audit, storage, zoo
+from recognition import adding, audit, storage, zoo
 from recognition.models import DeletedLabel, Image, Project, Publication, TrainedModel
 
 
@@ -19,6 +22,7 @@ class Purged:
     projects: int
     images: int
     bytes: int  # of the photos; thumbnails and models come on top
+    additions: int = 0  # refused ones, with their files
 
 
 def purge(older_than: timedelta) -> Purged:
@@ -33,7 +37,7 @@ def purge(older_than: timedelta) -> Purged:
             projects, images, size = projects + 1, images + len(photos), size + sum(photo.size for photo in photos)
     alone = [image for image in Image.objects.filter(deleted_at__lt=before) if _purge_row(image)]
     _drop_photos(alone)
-    return Purged(projects, images + len(alone), size + sum(image.size for image in alone))
+    return Purged(projects, images + len(alone), size + sum(image.size for image in alone), adding.forget())
 
 
 def _purge_row(image: Image) -> bool:

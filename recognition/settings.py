@@ -174,6 +174,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 LOCAL_CACHE = DATA_DIR / 'cache'  # copies of remote files, decoded pixels, features: may be deleted at any time
 ZOO_DIR = DATA_DIR / 'zoo'  # weights of imported and pulled source models
 STARTER_ZOO = BASE_DIR / 'transfer' / 'zoo' / 'starter'  # ships with the repository
+PACKAGED_SOURCES = env.words('PACKAGED_SOURCES', 'efficientnet_lite0_imagenet')  # sources of installed packages
 TORCHVISION_URL = env.text('TORCHVISION_URL', 'https://download.pytorch.org/models')  # `zoo pull`; a mirror may stand in
 HUGGINGFACE_URL = env.text('HUGGINGFACE_URL', 'https://huggingface.co')  # `zoo pull timm/...`; a mirror may stand in
 
@@ -204,7 +205,7 @@ JOBS_WAITING_PER_PERSON = env.integer('JOBS_WAITING_PER_PERSON', 20)  # one more
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
 ANSWERING_QUEUE = env.text(
     'ANSWERING_QUEUE', 'serve'
-)  # of photos to look at; another worker's, so that none waits for a training
+)  # of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training
 WORKER_KEEPS_WARM = env.boolean('WORKER_KEEPS_WARM', True)  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
 TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')  # `gpu` sends trainings to workers that serve the queue gpu
 

@@ -15,10 +15,10 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from recognition import archives, audit, storage, zoo
+from recognition import archives, audit, jobs, storage, zoo
 from recognition.errors import Conflict, GraftError, InvalidInput
 from recognition.models import Job, SourceModel
-from recognition.models.job import ENDED, SIGNING
+from recognition.models.job import SIGNING
 from recognition.uploads import IncomingFile, Verdict
 from transfer.worker.recovery import enqueue
 
@@ -88,8 +88,8 @@ def sign_all(user: AbstractBaseUser | None) -> Begun:
     digest = zoo.reference().digest
     rows = [row for row in SourceModel.objects.filter(removed_at=None) if digest not in row.signatures]
     able = [row for row in rows if can_be_signed(row)]
-    jobs = tuple(sign(row, user) for row in able if under_way(row) is None)
-    return Begun(jobs, tuple(row.name for row in rows if row not in able))
+    begun = tuple(sign(row, user) for row in able if under_way(row) is None)
+    return Begun(begun, tuple(row.name for row in rows if row not in able))
 
 
 def can_be_signed(row: SourceModel) -> bool:
@@ -107,20 +107,9 @@ def under_way(row: SourceModel) -> Job | None:
 
 
 def progress(row: SourceModel) -> dict[str, Any] | None:
-    """Of the last signing: state, whether it has ended, fraction (0 to 1), and a sentence; None when there was none."""
+    """Of the last signing, as jobs.course tells it; None when there was none."""
     job = latest(row)
-    if job is None:
-        return None
-    told = job.progress or {}
-    return {
-        'job': str(job.pk),
-        'state': job.state,
-        'shown': job.get_state_display(),
-        'finished': job.state in ENDED,
-        'fraction': 1.0 if job.state == 'succeeded' else float(told.get('fraction', 0.0)),
-        'message': job.error_message or told.get('message', ''),
-        'stopping': job.cancel_requested and job.state not in ENDED,
-    }
+    return None if job is None else jobs.course(job)
 
 
 def _check_free(row: SourceModel) -> None:

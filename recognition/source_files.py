@@ -1,4 +1,4 @@
-"""How a weights file becomes a source model: copied aside, examined in a process of its own, then registered or refused."""
+"""How a weights file becomes a source model: examined in a process of its own, then registered or refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,19 @@ from recognition.models import SourceModel, TrainedModel
 from recognition.models.source_model import Origin
 from transfer.zoo.weights import ARCHITECTURE_NAMES, LINEAR_HEAD, TIMM_PREFIX, file_digest
 
-__all__ = ['ARCHITECTURE_NAMES', 'Origins', 'add_upload', 'class_names_in', 'import_source', 'read_class_names', 'register']
+__all__ = [
+    'ARCHITECTURE_NAMES',
+    'Origins',
+    'checked',
+    'class_names_in',
+    'examined',
+    'import_source',
+    'keep_upload',
+    'place',
+    'read_class_names',
+    'register',
+    'zoo_folder',
+]
 
 SUFFIXES = ('.safetensors', '.pth', '.pt')
 LARGEST = 4 * 2**30  # bytes; ViT-H, the largest network of the registry, has 2.5 GiB
@@ -61,7 +73,7 @@ class Origins:
 
 
 def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = None) -> SourceModel:
-    """Copy a weights file of this machine into the zoo and register it, once it was found sound.
+    """Copy a weights file of this machine into the zoo and register it, once it was found sound: a shell waits for it.
 
     Errors: InvalidInput and TooLarge (the file, or what was said of it), Conflict (name or content known). Nothing is kept then.
     """
@@ -69,30 +81,54 @@ def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = Non
         raise InvalidInput(f'There is no file {path}.', field='file')
     if not said.class_names:
         said = dataclasses.replace(said, class_names=_names_beside(path))
-    said = _checked(path.name, path.stat().st_size, said)
-    with _aside(path.suffix) as aside:
-        shutil.copyfile(path, aside)
-        return _add(aside, path.name, said, user)
+    said = checked(path.name, path.stat().st_size, said)
+    file = place(said.name, path.suffix)
+    try:
+        shutil.copyfile(path, file)
+        return register(examined(file, path.name, said), user, approved=said.approved)
+    except BaseException:
+        if not SourceModel.objects.filter(weights=str(file)).exists():
+            file.unlink(missing_ok=True)
+        raise
 
 
-def add_upload(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> SourceModel:
-    """The same with a file that came by the browser. Errors: as `import_source`, each with the field that it is about."""
-    name = naming.shown(upload.name or '')
-    said = _checked(name, upload.size or 0, said)
-    with _aside(Path(name).suffix) as aside:
-        if isinstance(upload, TemporaryUploadedFile):
-            shutil.move(upload.temporary_file_path(), aside)  # a rename: both lie in the data folder
-        else:
-            with aside.open('wb') as file:
-                file.writelines(upload.chunks())
-        return _add(aside, name, said, user)
+def place(name: str, suffix: str) -> Path:
+    """Where a file lies from its first byte on. It is never moved: what is examined is what will be used, and whose it is,
+    nobody's yet or a source's, is for rows to say."""
+    return zoo_folder() / f'{name}-{uuid.uuid4().hex[:12]}{suffix}'
 
 
-def _add(aside: Path, shown: str, said: Origins, user: AbstractBaseUser | None) -> SourceModel:
-    digest = file_digest(aside)
+def zoo_folder() -> Path:
+    folder = Path(settings.ZOO_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def keep_upload(upload: UploadedFile, file: Path) -> None:
+    if isinstance(upload, TemporaryUploadedFile):
+        shutil.move(upload.temporary_file_path(), file)  # a rename: both lie in the data folder
+    else:
+        with file.open('wb') as target:
+            target.writelines(upload.chunks())
+
+
+def examined(
+    file: Path,
+    shown: str,
+    said: Origins,
+    *,
+    heard: Callable[[str], None] = lambda stage: None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> SourceModel:
+    """The row of a file that was found sound, not registered yet. `shown` is what its owner calls the file; `heard` and
+    `meanwhile` are apart.ask's, the first with the stages of transfer.zoo.examine.
+
+    Errors: InvalidInput (the file is not sound, or not what was said), Conflict (it is in the zoo already).
+    """
+    digest = file_digest(file)
     if twin := SourceModel.objects.filter(digest=digest).first():
         raise Conflict(f'{shown} is in the zoo already, as {twin.name}.', field='file')
-    found = _examine(aside, shown, said)
+    found = _examine(file, shown, said, heard, meanwhile)
     if said.class_names and len(said.class_names) != found['classes']:
         raise InvalidInput(
             f'{len(said.class_names)} class names were given, but the network has {found["classes"]} classes.', field='classes'
@@ -100,13 +136,14 @@ def _add(aside: Path, shown: str, said: Origins, user: AbstractBaseUser | None) 
     images = said.images or found['signed_with']
     if images < 1:
         raise InvalidInput('Say on how many images it was trained (images).', field='images')
-    row = SourceModel(
+    return SourceModel(
         name=said.name,
         title=said.title,
         architecture=found['architecture'],
         parameters=found['parameters'],
+        weights=str(file),
         digest=digest,
-        size=aside.stat().st_size,
+        size=file.stat().st_size,
         side=found['side'],
         mean=list(said.mean) or found['mean'],
         std=list(said.std) or found['std'],
@@ -121,16 +158,10 @@ def _add(aside: Path, shown: str, said: Origins, user: AbstractBaseUser | None) 
         model=said.model,
         project_id=None if said.model is None else said.model.project_id,
     )
-    return register(row, aside, user, approved=said.approved)
 
 
-def register(row: SourceModel, aside: Path, user: AbstractBaseUser | None, *, approved: bool) -> SourceModel:
-    """Row and file appear together: the row is written first, and vanishes with its transaction if the rename fails.
-
-    Errors: Conflict when the name was taken in the meantime.
-    """
-    target = _zoo_folder() / f'{row.name}-{row.digest[:12]}{aside.suffix}'
-    row.weights = str(target)
+def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool) -> SourceModel:
+    """Errors: Conflict when the name was taken in the meantime."""
     row.added_by_id = None if user is None else user.pk
     if approved:
         row.approved_at, row.approved_by_id = timezone.now(), row.added_by_id
@@ -138,13 +169,12 @@ def register(row: SourceModel, aside: Path, user: AbstractBaseUser | None, *, ap
         with transaction.atomic():
             row.save(force_insert=True)
             audit.record(user, 'add source', f'{row.name} ({row.digest[:12]})')
-            aside.replace(target)
     except IntegrityError as error:
         raise Conflict(f'There is a source called {row.name} already.', field='name') from error
     return row
 
 
-def _checked(file_name: str, size: int, said: Origins) -> Origins:
+def checked(file_name: str, size: int, said: Origins) -> Origins:
     """What was said of a file about to be read, with name and architecture filled in."""
     suffix = Path(file_name).suffix
     if suffix not in SUFFIXES:
@@ -222,23 +252,9 @@ def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
     return tuple(naming.shown(entry) for entry in names)
 
 
-def _zoo_folder() -> Path:
-    folder = Path(settings.ZOO_DIR)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@contextmanager
-def _aside(suffix: str) -> Iterator[Path]:
-    """A file in the zoo's folder, gone at the end unless it was renamed. What is examined is what will be used."""
-    aside = _zoo_folder() / f'.{uuid.uuid4().hex}{suffix}'
-    try:
-        yield aside
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _examine(path: Path, shown: str, said: Origins) -> dict[str, Any]:
+def _examine(
+    path: Path, shown: str, said: Origins, heard: Callable[[str], None], meanwhile: Callable[[], None]
+) -> dict[str, Any]:
     """What a process of its own finds in the file; with `reference`, the digest of the model that signed it."""
     request: dict[str, Any] = {
         'path': str(path),
@@ -246,20 +262,30 @@ def _examine(path: Path, shown: str, said: Origins) -> dict[str, Any]:
         'side': said.side,
         'memory': MEMORY + COPIES * path.stat().st_size,
     }
-    if said.images_from is None:
-        return _ask(request, shown, SECONDS_TO_EXAMINE) | {'reference': ''}
-    if not said.images_from.is_dir():
-        raise InvalidInput(f'There is no folder {said.images_from}.', field='images_from')
-    card = zoo.reference()
-    request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(card)}
-    return _ask(request, shown, SECONDS_TO_SIGN) | {'reference': card.digest}
+    seconds, reference = SECONDS_TO_EXAMINE, ''
+    if said.images_from is not None:
+        if not said.images_from.is_dir():
+            raise InvalidInput(f'There is no folder {said.images_from}.', field='images_from')
+        card = zoo.reference()
+        request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(card)}
+        seconds, reference = SECONDS_TO_SIGN, card.digest
+    with _called(path.name, shown):
+        found = apart.ask(
+            'transfer.zoo.examine',
+            request,
+            seconds=seconds,
+            heard=lambda told: heard(told['stage']),
+            meanwhile=meanwhile,
+        )
+    return found | {'reference': reference}
 
 
-def _ask(request: dict[str, Any], shown: str, seconds: float) -> dict[str, Any]:
-    """A refusal is about the file, and names it as its owner does, not as it lies here."""
+@contextmanager
+def _called(name: str, shown: str) -> Iterator[None]:
+    """A refusal names the file as its owner does, not as it lies here, and is about it where it says nothing else."""
     try:
-        return apart.ask('transfer.zoo.examine', request, seconds=seconds)
+        yield
     except InvalidInput as error:
-        message = error.message.replace(Path(request['path']).name, shown)
+        message = error.message.replace(name, shown)
         sentence = message if message.startswith(shown) else message[:1].upper() + message[1:]
-        raise InvalidInput(f'{sentence.rstrip(".")}.', field='file') from error
+        raise InvalidInput(f'{sentence.rstrip(".")}.', field=error.field or 'file') from error

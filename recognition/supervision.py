@@ -135,7 +135,7 @@ def worker_command() -> list[str]:
 
 
 def answering_command() -> list[str]:
-    """Beside the other, so that photos to look at never wait for a training. It needs no torch ahead."""
+    """Beside the other, so that photos to look at and files to add never wait for a training. It needs no torch ahead."""
     return [
         *('env', 'WORKER_KEEPS_WARM=0', sys.executable, '-m', 'celery', '--quiet', '-A', 'transfer.worker', 'worker'),
         *('--queues', settings.ANSWERING_QUEUE, '--hostname', 'answers@%h', '--loglevel', 'WARNING'),

@@ -70,6 +70,25 @@ def draw_photo(seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120,
 
 
 @pytest.fixture
+def in_this_process(monkeypatch):
+    """A weights file is examined as ever, but without a process of its own, which needs seconds to load torch: for tests of what
+    comes of it."""
+    from recognition import apart
+    from recognition.errors import InvalidInput
+    from transfer.zoo import examine
+
+    def ask(module, request, *, heard, meanwhile, seconds):
+        assert module == 'transfer.zoo.examine' and seconds > 0
+        told = examine.answer(request, lambda stage: heard({'stage': stage}))
+        meanwhile()
+        if 'refused' in told:
+            raise InvalidInput(told['refused'], field=told.get('field', ''))
+        return told
+
+    monkeypatch.setattr(apart, 'ask', ask)
+
+
+@pytest.fixture
 def shared() -> Path:
     """The development images and weights beside the repository."""
     if not SHARED.is_dir():

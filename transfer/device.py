@@ -43,6 +43,17 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
             yield
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Torch computes with so many threads within, and with as many as before afterwards, wherever that was set meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class _ExactDepthwise(TorchFunctionMode):
     """A CPU takes many times as long for the gradient of a depthwise convolution in bfloat16 as in float32. With these alone in
     float32 a step takes 0.73 of a float32 one (MobileNet v3 small at 224 pixels) or 0.53 (v2 at 128); all in bfloat16: 1.7, 0.9.
@@ -76,14 +87,16 @@ def choose_precision(
     key = f'{key} {device.type}{torch.cuda.get_device_name() if device.type == "cuda" else ""}'
     known = _read(memory)
     if key not in known:
-        exact, coarse = (_seconds(step, precision, device, rounds) for precision in ('float32', 'bfloat16'))
+        with threads(1 if device.type == 'cpu' else torch.get_num_threads()):
+            exact, coarse = (_seconds(step, precision, device, rounds) for precision in ('float32', 'bfloat16'))
         known[key] = 'bfloat16' if exact > GAIN * coarse else 'float32'
         _write(memory, known)
     return known[key]
 
 
 def _seconds(step: Callable[[str], None], precision: str, device: torch.device, rounds: int) -> float:
-    """The best of so many after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count."""
+    """The best of so many after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count. That needs
+    one thread: of two, the one that waits for the other counts too, and a busy machine's ratio was 0.7 or 1.5 by chance."""
     clock = time.process_time if device.type == 'cpu' else time.perf_counter
     times = []
     for _ in range(rounds + 1):

@@ -97,7 +97,7 @@ class TrainSpec:
     source: str = 'auto'  # or the name of one candidate
     seed: int = 0
     folds: int = 5  # of the cross-validation behind every published accuracy
-    shortlist: int = 3  # how many of the ranking are probed (design.md)
+    shortlist: int = 5  # how many of the ranking are probed (docs/p2l.md)
     divergence: str = 'kl'  # how unlike two data sets are (p2l.scores.DIVERGENCES)
     weights: tuple[float, float] = (1.5, 1.0)  # of likeness and of size in the P2L score
     forecast: dict[str, float] = field(default_factory=dict)  # a p2l.forecast.Forecaster; empty: no accuracy is foretold

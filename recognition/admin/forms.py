@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import json
+from typing import Any, cast
 
 from django import forms
+from django.utils.html import format_html
 
-from recognition import source_files
+from recognition import adding, source_files
 from recognition.errors import GraftError
+from recognition.models import Job
 
 
 class SourceForm(forms.Form):
@@ -15,7 +19,7 @@ class SourceForm(forms.Form):
 
     file = forms.FileField(
         label='Weights file',
-        help_text='A .safetensors file, or a .pth that holds a plain state_dict. It is examined apart before anything is kept.',
+        help_text='A .safetensors file, or a .pth that holds a plain state_dict. It is examined apart before it enters the zoo.',
         widget=forms.ClearableFileInput(attrs={'accept': ', '.join(source_files.SUFFIXES)}),
     )
     architecture = forms.ChoiceField(
@@ -39,7 +43,7 @@ class SourceForm(forms.Form):
     classes = forms.CharField(
         required=False,
         strip=True,
-        max_length=200_000,
+        max_length=source_files.LARGEST_NAMES,
         label='… or typed here',
         widget=forms.Textarea(attrs={'rows': 4, 'spellcheck': 'false'}),
         help_text='One name a line, in the order of the network’s outputs. They may be left out.',
@@ -74,6 +78,36 @@ class SourceForm(forms.Form):
             side=values['side'] or 0,
             approved=values['approved'],
         )
+
+    def blame(self, field: str, message: str) -> None:
+        """Tell a refusal beside the field that it is about, or above all of them."""
+        self.add_error(field if field in self.fields else None, message)
+
+
+class KeptSourceForm(SourceForm):
+    """The same of a file that is here already; another may be sent instead."""
+
+    def keep(self, job: Job) -> None:
+        if adding.kept_file(job).exists():
+            field = cast(forms.FileField, self.fields['file'])
+            field.required = False
+            # The admin shows help as it is; a file's name is anybody's text.
+            field.help_text = format_html('{} is kept: choose a file only to send another one instead.', job.spec['shown'])
+
+    @classmethod
+    def of(cls, job: Job) -> KeptSourceForm:
+        """Filled in with what was said."""
+        said = adding.said_of(job)
+        form = cls({**dataclasses.asdict(said), 'side': said.side or '', 'classes': _as_lines(said.class_names)})
+        form.keep(job)
+        form.full_clean()  # before there is anything to blame
+        return form
+
+
+def _as_lines(names: tuple[str, ...]) -> str:
+    """As _class_names reads them."""
+    text = '\n'.join(names)
+    return json.dumps(names, ensure_ascii=False) if text[:1] in ('[', '{') else text
 
 
 def _class_names(data: bytes, name: str) -> tuple[str, ...]:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
-from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from recognition import source_files, track_records, zoo
+from recognition import track_records, zoo
 from recognition.admin import cells
+from recognition.admin.adding import AddingPages
 from recognition.admin.evidence import EvidencePages
-from recognition.admin.forms import SourceForm
 from recognition.admin.looking import keeper
 from recognition.admin.signing import SigningPages
 from recognition.errors import GraftError
@@ -39,12 +37,6 @@ OPEN_DEEDS = {
     Standing.RETIRED: ('restore', 'remove'),
     Standing.REMOVED: ('restore',),
 }
-FORM_FIELDSETS: list[Any] = [
-    ('The file', {'fields': ('file', 'architecture', 'side')}),
-    ('What it is called', {'fields': ('name', 'title', 'licence')}),
-    ('What it was trained on', {'fields': ('dataset', 'domain', 'images', 'classes_file', 'classes')}),
-    ('Use', {'fields': ('approved',)}),
-]
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -62,7 +54,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(SourceModel)
-class SourceModelAdmin(EvidencePages, SigningPages):
+class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
     list_display = ('source', 'state', 'network', 'learned_from', 'came_from', 'signed', 'used', 'fared')
     list_filter = (StandingFilter, 'origin', 'domain', 'architecture', 'licence')
     list_select_related = ('approved_by', 'project')
@@ -76,9 +68,6 @@ class SourceModelAdmin(EvidencePages, SigningPages):
         ('How it did', {'fields': ('used', 'fared')}),
     )
     change_form_template = 'admin/recognition/sourcemodel/change_form.html'
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [str(name) for _, entry in self.fieldsets for name in entry['fields']]
@@ -215,32 +204,3 @@ class SourceModelAdmin(EvidencePages, SigningPages):
             deeds = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
             shown = {'deeds': deeds, 'named': zoo.naming(row), 'signing': self.signing_panel(row, self.reference)}
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
-
-    def add_view(self, request: HttpRequest, form_url: str = '', extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = SourceForm(request.POST or None, request.FILES or None)
-        if request.method == 'POST' and form.is_valid():
-            row = self.added_from(request, form)
-            if row is not None:
-                self.message_user(request, f'“{row.name}” is in the zoo.', messages.SUCCESS)
-                return HttpResponseRedirect(reverse('admin:recognition_sourcemodel_change', args=[row.pk]))
-        return self.form_page(request, form)
-
-    def added_from(self, request: HttpRequest, form: SourceForm) -> SourceModel | None:
-        try:
-            return source_files.add_upload(form.cleaned_data['file'], form.said(), keeper(request))
-        except GraftError as error:
-            form.add_error(error.field if error.field in form.fields else None, error.message)
-            return None
-
-    def form_page(self, request: HttpRequest, form: SourceForm) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            'title': 'Add a source model',
-            'opts': self.opts,
-            'adminform': helpers.AdminForm(cast(Any, form), FORM_FIELDSETS, {}, model_admin=self),
-            'form': form,
-        }
-        status = 422 if form.errors else 200
-        return TemplateResponse(request, 'admin/recognition/sourcemodel/add.html', context, status=status)

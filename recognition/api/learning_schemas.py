@@ -76,26 +76,31 @@ class ProgressOut(Fields):
     expected = serializers.CharField(help_text='What accuracy to expect, in a sentence; empty until it can be said.')
 
 
-class TrainingOut(Fields):
-    """As recognition.reports.job_status tells it."""
+class JobOut(Fields):
+    """What every job tells of its course."""
 
     id = serializers.UUIDField()
-    project = serializers.UUIDField()
-    kind = serializers.CharField()
     state = serializers.ChoiceField(choices=State.choices)
     finished = serializers.BooleanField()
     place = serializers.IntegerField(allow_null=True, help_text='In the queue; null unless it waits.')
-    attempt = serializers.IntegerField()
     cancel_requested = serializers.BooleanField()
     progress = ProgressOut(allow_null=True)
-    curve = Point(many=True)
     error = serializers.DictField(child=serializers.CharField(), allow_null=True)
-    model = serializers.UUIDField(allow_null=True, help_text='What it made so far.')
-    provisional = serializers.BooleanField(allow_null=True)
-    events = serializers.ListField(child=serializers.DictField())
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class TrainingOut(JobOut):
+    """As recognition.reports.job_status tells it."""
+
+    project = serializers.UUIDField()
+    kind = serializers.CharField()
+    attempt = serializers.IntegerField()
+    curve = Point(many=True)
+    model = serializers.UUIDField(allow_null=True, help_text='What it made so far.')
+    provisional = serializers.BooleanField(allow_null=True)
+    events = serializers.ListField(child=serializers.DictField())
 
     def to_representation(self, instance: Job) -> dict[str, Any]:
         return reports.job_status(instance)
@@ -244,21 +249,11 @@ class DetectOut(Fields):
     images = DetectedImage(many=True)
 
 
-class DetectionOut(Fields):
+class DetectionOut(JobOut):
     """As recognition.reports.answer_status tells it."""
 
-    id = serializers.UUIDField()
     model = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=State.choices)
-    finished = serializers.BooleanField()
-    place = serializers.IntegerField(allow_null=True, help_text='In the queue; null unless it waits.')
-    cancel_requested = serializers.BooleanField()
-    progress = ProgressOut(allow_null=True)
-    error = serializers.DictField(child=serializers.CharField(), allow_null=True)
     result = DetectOut(allow_null=True, help_text='The answer, once it is there.')
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
 
     def to_representation(self, instance: Job) -> dict[str, Any]:
         return reports.answer_status(instance)

@@ -68,9 +68,9 @@ def table(result: Mapping[str, Any]) -> str:
     foretold = result['forecast']
     if foretold:
         lines.append(
-            f'90 % intervals of the accuracy, learned without the target, cover {foretold["covered"]:.0%} of '
-            f'{foretold["cells"]} cells and the source taken on {foretold["targets_covered"]:.0%} of the targets; '
-            f'median width {foretold["width"]:.2f}'
+            f'90 % intervals of the accuracy, learned without the target, cover the source taken on '
+            f'{foretold["targets_covered"]:.0%} of the targets and {foretold["covered"]:.0%} of the choices from random halves '
+            f'of the zoo; median width {foretold["width"]:.2f}'
         )
     return '\n'.join(lines)
 

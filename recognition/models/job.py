@@ -1,9 +1,11 @@
-"""A job: a training, signing a source, or looking at photos. This row is the truth; a broker's message only wakes a worker.
+"""A job: a training, adding or signing a source, or looking at photos. This row is the truth; a broker's message only wakes a
+worker.
 
     queued --claim--> running --> succeeded | failed | cancelled
        ^                 |
        +----take back----+   (its heartbeat fell silent: the worker died)
     queued --> cancelled
+    failed | cancelled --ask anew--> queued   (an addition, with something else said of the file that is kept)
 
 A worker takes the first job of its line (`in_line`), whichever job the message that woke it was sent for.
 Every change is a compare-and-set on the state (and, from a worker, on the attempt), and leaves a JobEvent. So of two
@@ -25,6 +27,7 @@ from django.utils import timezone
 from recognition.models.project import Project
 
 SIGNING = 'signing'  # the kind of a job that signs a source model
+ADDING = 'adding'  # of one that examines a weights file and makes it a source model
 ANSWERING = 'answering'  # of one that finds things on photos, for who would have waited too long; the others are trainings
 
 
@@ -47,7 +50,7 @@ class JobQuerySet(models.QuerySet['Job']):
         return self.exclude(state__in=ENDED)
 
     def trainings(self) -> JobQuerySet:
-        return self.exclude(kind__in=(SIGNING, ANSWERING))
+        return self.exclude(kind__in=(SIGNING, ADDING, ANSWERING))
 
     def silent(self, seconds: float) -> JobQuerySet:
         """Running jobs whose worker has not been heard of for so many seconds."""
@@ -86,7 +89,11 @@ class Job(models.Model):
     worker = models.CharField(max_length=120, blank=True)
     progress = models.JSONField(default=dict, blank=True, help_text='The last transfer.spec.Progress.')
     curve = models.JSONField(default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.')
-    result = models.JSONField(default=dict, blank=True, help_text='Of photos to look at: the answer, once it is there.')
+    result = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Of photos to look at, the answer; of an addition, the source or the field to correct.',
+    )
     cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
@@ -108,7 +115,7 @@ class Job(models.Model):
     @property
     def called(self) -> str:
         """In sentences to people: this ..."""
-        return {SIGNING: 'signing', ANSWERING: 'detection'}.get(self.kind, 'training')
+        return {SIGNING: 'signing', ADDING: 'addition', ANSWERING: 'detection'}.get(self.kind, 'training')
 
     def _move(self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object) -> bool:
         """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
@@ -143,7 +150,7 @@ class Job(models.Model):
         where = {'attempt': attempt}
         return self._move(State.RUNNING, State.SUCCEEDED, 'done', where=where, finished_at=timezone.now(), **fields)
 
-    def fail(self, attempt: int, code: str, message: str) -> bool:
+    def fail(self, attempt: int, code: str, message: str, **fields: object) -> bool:
         return self._move(
             State.RUNNING,
             State.FAILED,
@@ -152,6 +159,7 @@ class Job(models.Model):
             finished_at=timezone.now(),
             error_code=code,
             error_message=message,
+            **fields,
         )
 
     def stop(self, attempt: int) -> bool:
@@ -180,6 +188,15 @@ class Job(models.Model):
         """
         unheard = {'attempt': self.attempt, 'heartbeat_at': self.heartbeat_at}
         return self._move(State.RUNNING, State.QUEUED, reason, where=unheard, worker='', woken_at=None)
+
+    def ask_anew(self, reason: str, **fields: object) -> bool:
+        """Put what failed or was cancelled back into the queue, as if it were new. Attempts are counted on: who held an earlier
+        one holds none now. False when it has not ended so."""
+        if self.state not in (State.FAILED, State.CANCELLED):
+            return False
+        fields |= {'progress': {}, 'result': {}, 'cancel_requested': False, 'error_code': '', 'error_message': '', 'worker': ''}
+        fields |= {'woken_at': None, 'heartbeat_at': None, 'finished_at': None}
+        return self._move(State(self.state), State.QUEUED, reason, where=None, **fields)
 
 
 class JobEvent(models.Model):

@@ -1,4 +1,4 @@
-"""The keeper of the zoo at work: a signing is followed while it runs, and a source is removed on purpose only."""
+"""The keeper of the zoo at work: additions and signings are followed while they run, a source is removed on purpose only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from recognition import signing
 from recognition.models import Job, SourceModel
 from tests.conftest import draw_photo
+from tests.recognition.test_adding import run, weights
 from tests.recognition.test_signing import reference, source  # noqa: F401  fixtures
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -35,7 +36,7 @@ def page(page_of, django_user_model, source):  # noqa: F811
 def test_a_signing_is_followed_to_its_end(page, source, archive):  # noqa: F811
     page.get_by_label('A zip').set_input_files(archive)
     page.get_by_role('button', name='Send and sign').click()
-    panel = page.locator('[data-signing]')
+    panel = page.locator('[data-follow]')
     expect(panel).to_contain_text('Queued')
     job = signing.latest(source)
     assert job.claim('someone')
@@ -53,4 +54,42 @@ def test_a_source_is_removed_after_a_second_thought(page):
     page.get_by_role('button', name='Remove mine').click()
     expect(page.get_by_text('“mine” is removed')).to_be_visible()
     assert not SourceModel.objects.filter(name='mine').exists()
+    assert not Job.objects.exists()
+
+
+def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(page):
+    page.goto('/admin/recognition/sourcemodel/add/')
+    page.get_by_label('Weights file').set_input_files({'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()})
+    page.get_by_label('Number of images').fill('60')
+    page.get_by_label('or typed here').fill('one\ntwo')
+    page.get_by_role('button', name='Send and examine').click()
+    panel = page.locator('[data-follow]')
+    expect(panel).to_contain_text('Queued It waits for a worker')
+    job = Job.objects.get(kind='adding')
+    assert job.claim('someone')
+    job.beat(job.attempt, progress={'fraction': 0.0, 'message': 'Reading its tensors'})
+    expect(panel).to_contain_text('Running Reading its tensors')
+    assert page.get_by_role('progressbar').evaluate('bar => bar.position') == -1  # it moves by itself
+    job.fail(job.attempt, 'invalid', '2 class names were given.', result={'field': 'classes'})
+    expect(page.get_by_text('Refused: 2 class names were given.')).to_be_visible()  # the page was loaded anew
+    expect(page.locator('.field-classes .errorlist')).to_have_text('2 class names were given.')
+    expect(page.get_by_label('Number of images')).to_have_value('60')
+    page.get_by_label('or typed here').fill('one\ntwo\nthree')
+    page.get_by_role('button', name='Examine again').click()
+    expect(panel).to_contain_text('Queued')
+    run(job)
+    expect(page.get_by_text('“lenet5” is in the zoo.')).to_be_visible()
+    assert SourceModel.objects.get(name='lenet5').class_names == ['one', 'two', 'three']
+
+
+def test_an_addition_is_stopped_and_its_file_discarded(page):
+    page.goto('/admin/recognition/sourcemodel/add/')
+    page.get_by_label('Weights file').set_input_files({'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()})
+    page.get_by_label('Number of images').fill('60')
+    page.get_by_role('button', name='Send and examine').click()
+    page.get_by_role('button', name='Stop').click()
+    page.get_by_role('link', name='Later').click()
+    page.get_by_label('Additions').get_by_role('link', name='lenet5').click()
+    page.get_by_role('button', name='Discard the file').click()
+    expect(page.get_by_text('“lenet5.pth” is discarded.')).to_be_visible()
     assert not Job.objects.exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,8 @@ def record(targets=8, sources=10, spread=0.3, seed=0, held=200):
     moved = truth + 0.5 + chance.normal(0, spread, targets)[target] + chance.normal(0, spread / 3, len(target))
     accuracy = chance.binomial(held, share(moved)) / held
     images, judged = np.full(len(target), 150.0), np.full(len(target), float(held))
-    return Outcomes(target, probe, images, chance.normal(size=len(target)), accuracy, judged, 0 * target, 0 * target)
+    weight = np.ones(len(target))
+    return Outcomes(target, probe, images, chance.normal(size=len(target)), accuracy, judged, 0 * target, 0 * target, weight)
 
 
 def test_what_finetuning_adds_to_the_probe_is_learned():
@@ -42,6 +45,16 @@ def test_an_interval_of_fewer_photos_is_wider():
     found = learn(record())
     few, many = (found.expect(0.8, images, 0.0) for images in (30, 3000))
     assert few.high - few.low > many.high - many.low
+
+
+def test_what_no_choice_takes_neither_moves_nor_widens_the_interval():
+    known = record(spread=0.1)
+    wild = dataclasses.replace(record(spread=2.0, seed=1), weight=np.zeros(80))
+    names = [field.name for field in dataclasses.fields(Outcomes)]
+    both = {name: np.concatenate([getattr(known, name), getattr(wild, name)]) for name in names}
+    alone, beside = learn(known), learn(Outcomes(**both))
+    assert (beside.spread, beside.tail) == pytest.approx((alone.spread, alone.tail), rel=0.01)
+    assert beside.expect(0.8, 150, 0.0).middle == pytest.approx(alone.expect(0.8, 150, 0.0).middle, abs=0.005)
 
 
 def test_perfection_is_finite():

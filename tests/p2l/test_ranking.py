@@ -115,10 +115,10 @@ def item(name: str, dataset: str) -> Ranked:
     return Ranked(name, 0.1, 10, 0, 0, 0, 0, True, dataset)
 
 
-def test_a_shortlist_takes_two_of_one_data_set_while_others_are_left():
-    row = [item('i1', 'ImageNet'), item('i2', 'ImageNet'), item('i3', 'ImageNet'), item('birds', 'iNaturalist')]
-    assert [item.name for item in shortlist(row, 3)] == ['i1', 'i2', 'birds']
-    assert [item.name for item in shortlist(row[:3], 3)] == ['i1', 'i2', 'i3']
+def test_a_shortlist_takes_three_of_one_data_set_while_others_are_left():
+    row = [*(item(f'i{number}', 'ImageNet') for number in (1, 2, 3, 4)), item('birds', 'iNaturalist')]
+    assert [item.name for item in shortlist(row, 4)] == ['i1', 'i2', 'i3', 'birds']
+    assert [item.name for item in shortlist(row[:4], 4)] == ['i1', 'i2', 'i3', 'i4']
     unknown = [item('a', ''), item('b', ''), item('c', '')]
     assert [item.name for item in shortlist(unknown, 3)] == ['a', 'b', 'c']
 
@@ -159,13 +159,15 @@ def right(*share):
 
 def test_within_noise_the_higher_score_is_taken_and_beyond_it_the_better_probe():
     # one image of 100 differs: an error of 1; of 9 differing images, all one way, the error is 3
-    assert first_within_noise(right(79, 80), [2.0, 1.0]) == 0
-    assert first_within_noise(right(71, 80), [2.0, 1.0]) == 1
-    assert first_within_noise(right(80, 79), [1.0, 2.0]) == 1
+    assert first_within_noise(right(79, 80), [(2.0,), (1.0,)]) == 0
+    assert first_within_noise(right(71, 80), [(2.0,), (1.0,)]) == 1
+    assert first_within_noise(right(80, 79), [(1.0,), (2.0,)]) == 1
 
 
-def test_between_networks_of_one_data_set_the_better_probe_decides():
-    assert first_within_noise(right(79, 80, 78), [2.0, 2.0 + 1e-12, 1.0]) == 1
+def test_between_networks_of_one_data_set_the_lighter_one_is_taken_and_of_equal_ones_the_better_probe():
+    assert first_within_noise(right(79, 80, 78), [(2.0, -3.0), (2.0 + 1e-12, -5.0), (1.0, -1.0)]) == 0
+    assert first_within_noise(right(71, 80), [(2.0, -3.0), (2.0, -5.0)]) == 1
+    assert first_within_noise(right(79, 80, 78), [(2.0, 0.0), (2.0 + 1e-12, 0.0), (1.0, 0.0)]) == 1
 
 
 def test_without_a_probe_nothing_is_taken():

@@ -7,7 +7,7 @@ import pytest
 
 from p2l.evaluation import by_name
 from p2l.records import read, signed_only
-from p2l.rules import compare, exhaustive, generic, shortlisted, similarity
+from p2l.rules import chances, compare, exhaustive, generic, shortlisted, similarity
 from tests.p2l.recorded import copy_target, write_evaluation
 
 
@@ -38,11 +38,12 @@ def test_every_rule_of_the_comparison_is_there(evidence):
         "earth mover's distance only",
         'P2L 1.5 : 1',
         'P2L fitted on the other targets',
-        'P2L, shortlist of 3, probe',
+        'P2L, shortlist of 5, probe',
         'probe of every source',
         'LogME',
         'k-NN',
         'LEEP',
+        'finetuned on the other seeds',
         'oracle',
     ]
     assert found['oracle'].regret.mean == pytest.approx(0)
@@ -64,10 +65,26 @@ def test_costs_are_what_the_steps_took(evidence):
     found = by_name(compare(evidence))
     assert exhaustive(evidence).tolist() == pytest.approx([40.0] * 3)  # four sources at 0.2 + 0.3 + 9.5
     assert found['P2L 1.5 : 1'].seconds == pytest.approx(1.0)
-    assert found['P2L, shortlist of 3, probe'].seconds == pytest.approx(1.0 + 3 * 0.5)
-    assert found['P2L, shortlist of 3, probe'].share == pytest.approx(2.5 / 40)
+    assert found['P2L, shortlist of 5, probe'].seconds == pytest.approx(1.0 + 4 * 0.5)  # there are only four
+    assert found['P2L, shortlist of 5, probe'].share == pytest.approx(3 / 40)
     assert found['LEEP'].seconds == pytest.approx(1.6)
     assert found['oracle'].share == pytest.approx(1)
+
+
+def test_what_finetuning_everything_on_another_draw_still_loses_is_told_beside_the_rules(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation')
+    cell = folder / 'cells' / 'a--huge--1.json'
+    lucky = json.loads(cell.read_text()) | {'accuracy': 0.95}  # better than near-a in this draw, worse in the other
+    cell.write_text(json.dumps(lucky))
+    found = by_name(compare(read(folder)))
+    # The draws of target a pick each other's best: near-a (0.855 in the mean) once, and the lucky one (0.875), which is the best.
+    assert found['finetuned on the other seeds'].by_target == pytest.approx(((0.875 - 0.855) / 2, 0, 0))
+    assert found['finetuned on the other seeds'].share == pytest.approx(1)  # two seeds: everything was finetuned once
+
+
+def test_with_one_seed_nobody_knows_what_another_draw_would_have_said(tmp_path):
+    found = by_name(compare(read(write_evaluation(tmp_path / 'evaluation', seeds=1))))
+    assert 'finetuned on the other seeds' not in found
 
 
 def test_a_shortlist_is_ordered_with_the_source_taken_first_and_what_was_not_probed_last(evidence):
@@ -88,6 +105,17 @@ def test_a_target_that_was_only_begun_is_not_compared_and_a_seed_half_run_neithe
 def test_a_target_of_which_no_seed_was_run_whole_is_not_compared(tmp_path):
     folder = write_evaluation(tmp_path / 'evaluation', left_out={('c', 'huge', 0), ('c', 'near-a', 1)})
     assert read(folder).table.targets == ('a', 'b')
+
+
+def test_of_networks_of_one_data_set_that_probes_cannot_tell_apart_the_lighter_one_is_taken(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation')
+    for file in (folder / 'cells').glob('*--huge*'):  # equal probes on every target, and heavier than its sibling
+        cell = json.loads(file.read_text())
+        bits = '1' * 39 + '0'
+        cell |= {'macs': 3e8 if cell['source'] == 'huge' else 6e7, 'probe_right': bits, 'probe': 39 / 40}
+        file.write_text(json.dumps(cell))
+    scores, _ = shortlisted(read(folder), 4)
+    assert set(scores.argmax(2).ravel()) == {1}
 
 
 def test_an_empty_folder_holds_nothing_to_compare(tmp_path):
@@ -113,12 +141,21 @@ def test_among_the_signed_sources_divergences_know_every_candidate(evidence):
     assert signed_only(signed) is None
 
 
+def test_a_source_counts_by_how_often_a_zoo_that_holds_it_would_take_it(evidence):
+    found = chances(evidence)
+    assert found.sum(2) == pytest.approx(np.ones((3, 2)))
+    # of target a: near-a wherever it is (its probe is the best); huge in every other zoo that has it
+    assert found[0, 0, 2] == pytest.approx(0.5, abs=0.1)
+    assert found[0, 0, 0] == pytest.approx(0.25, abs=0.1)
+    assert found[0, 0, 3] < 0.1
+
+
 def test_with_five_targets_the_expected_accuracy_is_a_rule_of_its_own(tmp_path):
     folder = write_evaluation(tmp_path / 'evaluation')
     for new in ('d', 'e'):
         copy_target(folder, 'a', new)
-    found = by_name(compare(read(folder)))['highest expected accuracy of 3']
-    assert found.share == pytest.approx(2.5 / 40)
+    found = by_name(compare(read(folder)))['highest expected accuracy of 5']
+    assert found.share == pytest.approx(3 / 40)
     assert found.by_target[0] == pytest.approx(0)  # probes of the hand-written record point at the best
 
 

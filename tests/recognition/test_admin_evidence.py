@@ -35,9 +35,16 @@ def test_the_newest_evaluation_is_shown_as_tables_and_plots(keeper, tmp_path):
     findings.conclude(write_evaluation(tmp_path / 'recorded'))
     answer = keeper.get(reverse(ADDRESS))
     page = words(answer)
-    for told in ('4 sources on 3 sets', 'P2L 1.5 : 1', 'oracle', 'LogME', 'Trainings use likeness : size = 1.5 : 1'):
+    for told in (
+        '4 sources on 3 sets',
+        'P2L 1.5 : 1',
+        'oracle',
+        'LogME',
+        'Trainings use likeness : size = 1.5 : 1',
+        'the noise of measuring',
+    ):
         assert told in page
-    assert answer.content.count(b'class="dot"') == 17
+    assert answer.content.count(b'class="dot"') == 18
     assert answer.content.count(b'<rect') == 12
 
 

@@ -234,7 +234,7 @@ class TestPage:
     def test_it_sends_follows_and_stops(self, keeper, source):
         upload = SimpleUploadedFile('images.zip', zipped(3).getvalue())
         page = keeper.post(self.at('sign', source), {'archive': upload}, follow=True).content.decode()
-        assert '“mine” is being signed' in page and 'data-signing' in page
+        assert '“mine” is being signed' in page and 'data-follow' in page
         told = keeper.get(self.at('signing', source)).json()
         assert (told['state'], told['finished']) == ('queued', False)
         keeper.post(self.at('stop_signing', source))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from transfer.device import own_dropout
-from transfer.finetune.abreast import abreast, threads
+from transfer.device import own_dropout, threads
+from transfer.finetune.abreast import abreast
 from transfer.spec import Cancelled
 
 

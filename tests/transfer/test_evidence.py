@@ -68,7 +68,8 @@ def test_a_cell_tells_the_accuracy_on_held_out_photos_and_what_was_known_before(
     assert len(cell['probe_right']) == 12
     assert 0 <= cell['knn'] <= 1
     assert cell['leep'] < 0
-    assert set(cell['seconds']) == {'load', 'held', 'features', 'probe', 'logme', 'knn', 'leep', 'finetune', 'judge'}
+    assert set(cell['seconds']) == {'load', 'held', 'features', 'probe', 'logme', 'knn', 'leep', 'count', 'finetune', 'judge'}
+    assert cell['macs'] > 0
 
 
 def test_what_the_reference_sees_is_kept_for_each_target_and_seed(request_of, tmp_path):

@@ -19,6 +19,7 @@ from transfer.device import FORWARD_BATCH, in_batches, normalise, planes
 from transfer.evaluation import accuracy, softmax
 from transfer.evidence.targets import Split, Target
 from transfer.features import Machine, Network, extract_anew
+from transfer.finetune.cost import multiply_adds
 from transfer.finetune.rates import Group, Plan, choose_plan
 from transfer.finetune.train import Bench, Task, layer_groups
 from transfer.probe import Probe, fit
@@ -38,6 +39,7 @@ class Setup:
     scale: float  # of the plan's rates
     device: str
     epochs: int = 0  # of each finetuning; 0: as many as the product's schedule takes
+    spares: bool = True  # a CPU takes fewer steps with a heavy network, as a training does
 
 
 def run_cell(target: Target, part: Split, card: SourceCard, seed: int, setup: Setup, machine: Machine) -> dict[str, Any]:
@@ -53,7 +55,9 @@ def run_cell(target: Target, part: Split, card: SourceCard, seed: int, setup: Se
     features = extract_anew(network, pixels, machine)
     clock.lap('features')
     known, probe = _evidence(network, pixels, features, labels[part.learned], machine, clock)
-    plan, model = _finetuned(network, pixels, features, labels[part.learned], probe, seed, setup, machine)
+    macs = multiply_adds(network) if setup.spares and machine.device.type == 'cpu' else 0.0
+    clock.lap('count')
+    plan, model = _finetuned(network, pixels, features, labels[part.learned], probe, macs, seed, setup, machine)
     clock.lap('finetune')
     truth = labels[part.held]
     said = scores(model, card, held, machine)
@@ -71,6 +75,7 @@ def run_cell(target: Target, part: Split, card: SourceCard, seed: int, setup: Se
         'linear': accuracy(linear, truth),
         **known,
         'epochs': plan.epochs,
+        'macs': macs,
         'parameters': sum(parameter.numel() for parameter in network.model.parameters()),
         'seconds': clock.seconds,
     }
@@ -120,6 +125,7 @@ def _finetuned(
     features: np.ndarray,
     labels: np.ndarray,
     probe: Probe,
+    macs: float,
     seed: int,
     setup: Setup,
     machine: Machine,
@@ -128,8 +134,8 @@ def _finetuned(
     classes = int(labels.max()) + 1
     spec = TrainSpec(seed=seed, plan=setup.plan, device=setup.device, epochs=setup.epochs)
     groups: list[Group] = layer_groups(network)
-    plan = choose_plan(spec, groups, len(labels), classes, 0.0)
-    task = Task(network, pixels, features, labels, classes, spec, plan)
+    plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)
+    task = Task(network, pixels, features, labels, classes, spec, plan, macs)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(task, machine, Path(folder), lambda done, facts: machine.beat(done))
         return plan, bench.final(probe.head, setup.scale, plan.epochs)

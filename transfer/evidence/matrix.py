@@ -128,7 +128,7 @@ def _begin(out: Path, targets: tuple[Target, ...], sources: list[SourceCard], re
     path = out / 'setup.json'
     known = json.loads(path.read_text()) if path.exists() else {}
     if known:
-        known['setup'] = {'epochs': 0} | known['setup']  # older ones had no choice
+        known['setup'] = {'epochs': 0, 'spares': False} | known['setup']  # older ones had no choice
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
+
+from transfer.device import threads
 
 Result = TypeVar('Result')
 Beat = Callable[[float, dict[str, Any]], None]  # share that is done, facts
@@ -54,17 +55,6 @@ def abreast(runs: Sequence[Callable[[Beat], Result]], lanes: int, beat: Beat) ->
                 future.cancel()
             raise
     return [future.result() for future in futures]
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Torch computes with so many threads within, and with as many as before afterwards, wherever that was set meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _within(beat: Beat, place: int, count: int) -> Beat:

@@ -24,11 +24,11 @@ from transfer.calibration import calibrated_loss
 from transfer.data.augment import Augmentation
 from transfer.data.cache import Pixels
 from transfer.data.splits import assign_folds
-from transfer.device import autocast, choose_precision
+from transfer.device import autocast, choose_precision, threads
 from transfer.evaluation import accuracy, paired_gain
 from transfer.features import Machine, Network, forward_precision
 from transfer.finetune import loop
-from transfer.finetune.abreast import Beat, abreast, threads
+from transfer.finetune.abreast import Beat, abreast
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, pixel_inputs
 from transfer.finetune.rates import LIGHT, Group, Plan
 from transfer.probe import LinearHead, Probe, fit

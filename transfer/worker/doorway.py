@@ -16,12 +16,12 @@ from django.db import InterfaceError, OperationalError
 from recognition import export, storage
 from recognition.errors import GraftError
 from recognition.models import Job
-from recognition.models.job import ANSWERING, SIGNING
+from recognition.models.job import ADDING, ANSWERING, SIGNING
 from recognition.models.project import Task
 from transfer.data.detection_manifest import DetectionManifest
 from transfer.data.manifest import Manifest
 from transfer.spec import Cancelled, Progress, Report, SealedModel, TrainingError, TrainSpec
-from transfer.worker import answering, processes, recovery, reporting, results, signing
+from transfer.worker import adding, answering, processes, recovery, reporting, results, signing
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,9 @@ def run(
         with reporting.heartbeat(report, when_hung), alone_in(storage.training_folder(job.pk), report) as folder:
             if job.kind == SIGNING:
                 signing.sign(job, attempt, report, folder)
+                return
+            if job.kind == ADDING:
+                adding.add(job, attempt, report)
                 return
             if job.kind == ANSWERING:
                 answering.answer(job, attempt, report)

@@ -28,7 +28,7 @@ from transfer.worker.celery import TRAIN, app
 logger = logging.getLogger(__name__)
 
 HERE = 'here'  # the queue, served by no worker, of jobs that a command runs itself
-NOWHERE = 'nowhere'  # the queue, served by no worker, of jobs whose photos are still being stored
+NOWHERE = 'nowhere'  # the queue, served by no worker, of jobs whose photos or file are still being stored
 DIED = 'its worker died'
 STOPPED = 'its worker was stopped'
 MESSAGE_LASTS = 30.0  # seconds after which a message that woke nobody is sent again

@@ -9,7 +9,7 @@ from celery import bootsteps
 from celery.worker import WorkController, state
 from django.db import InterfaceError, OperationalError, connection
 
-from recognition import answering
+from recognition import adding, answering
 from transfer.worker import recovery
 from transfer.worker.celery import app
 from transfer.worker.runner import runner
@@ -37,6 +37,7 @@ class Sweep(bootsteps.StartStopStep):
             recovery.take_back_dead()
             recovery.take_back_silent()
             answering.forget()
+            adding.forget()
             if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
                 recovery.wake(worker.app.amqp.queues.consume_from, EVERY)
         except (OperationalError, InterfaceError):

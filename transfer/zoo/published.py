@@ -23,6 +23,7 @@ from transfer.zoo.download import Heard, check_free, download, nobody, told_in_l
 HOME = 'https://download.pytorch.org/models'
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.pth$')
 FIRST = 'IMAGENET1K_V1'
+OURS = ('lenet5', 'efficientnet_lite0')  # networks that torchvision does not know
 # Not a classifier: its last layers are NaN by intention.
 FEATURES_ONLY = 'IMAGENET1K_FEATURES'
 IMAGES = 1_281_167  # of the training part of ImageNet-1k
@@ -71,7 +72,7 @@ def everything(home: str = HOME) -> list[Published]:
 
 
 def _all_of(name: str, home: str) -> list[Published]:
-    if name == 'lenet5':
+    if name in OURS:
         return []
     network = registry.architecture(name)
     entries = get_model_weights(name).__members__

@@ -1,4 +1,4 @@
-"""Every network that Graft can build: torchvision's classification networks, and LeNet-5."""
+"""Every network that Graft can build: torchvision's classification networks, EfficientNet-Lite0 and LeNet-5."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights
 
 from transfer.spec import UnusableSource
-from transfer.zoo import families, lenet, timm_networks
+from transfer.zoo import efficientnet_lite, families, lenet, timm_networks
 from transfer.zoo.architecture import Architecture, Layout
 from transfer.zoo.weights import LINEAR_HEAD, TIMM_PREFIX
 
@@ -106,6 +106,10 @@ def _register_all() -> None:
         layout, departures = FAMILIES[family]
         build = _builder(name, BUILD_OPTIONS.get(family, {}))
         register(Architecture(name, build, layout, side=_published_side(name), **departures))
+    mean, std = ((value,) * 3 for value in efficientnet_lite.SCALE)
+    register(
+        Architecture('efficientnet_lite0', efficientnet_lite.EfficientNetLite0, families.inverted_residuals, mean=mean, std=std)
+    )
     register(Architecture('lenet5', lenet.LeNet5, families.lenet, side=lenet.SIDE, min_side=lenet.SIDE, fixed_side=True))
 
 

@@ -36,6 +36,7 @@ ARCHITECTURE_NAMES = (
     'efficientnet_b5',
     'efficientnet_b6',
     'efficientnet_b7',
+    'efficientnet_lite0',
     'efficientnet_v2_l',
     'efficientnet_v2_m',
     'efficientnet_v2_s',

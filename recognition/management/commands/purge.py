@@ -18,6 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *, days: int, **_: Any) -> None:
         gone = purging.purge(timedelta(days=max(days, 0)))
+        files = f'; {gone.additions} weights files that were refused are dropped' if gone.additions else ''
         self.stdout.write(
-            f'{gone.projects} projects and {gone.images} photos ({gone.bytes / 2**20:.1f} MB) were deleted for good'
+            f'{gone.projects} projects and {gone.images} photos ({gone.bytes / 2**20:.1f} MB) were deleted for good{files}'
         )
