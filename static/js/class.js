@@ -1,4 +1,5 @@
 // All photos of a class: choose many, move them, delete them, take it back.
+import { onPress } from './parts.js';
 import { postJson } from './requests.js';
 import { toast } from './toast.js';
 
@@ -9,7 +10,7 @@ let anchor = null; // where a range chosen with Shift begins
 
 if (toolbar) {
   gallery.addEventListener('click', choose);
-  document.getElementById('choose-all').addEventListener('click', () => setAll(true));
+  onPress(document.getElementById('choose-all'), () => setAll(true));
   document.getElementById('choose-none').addEventListener('click', () => setAll(false));
   document.getElementById('delete').addEventListener('click', () => act(remove));
   target?.addEventListener('change', () => act(move));

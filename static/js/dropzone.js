@@ -1,11 +1,10 @@
 // The place where files are dropped or picked; what to do with them is the caller's.
 import { fromDrop, fromInput } from './folders.js';
+import { onPress } from './parts.js';
 
 export function watchDrop(zone, onItems) {
   const files = document.getElementById('files');
   const folder = document.getElementById('folder');
-  document.getElementById('pick-files').addEventListener('click', () => files.click());
-  document.getElementById('pick-folder').addEventListener('click', () => folder.click());
   for (const input of [files, folder]) {
     input.addEventListener('change', () => {
       const items = fromInput(input);
@@ -13,6 +12,8 @@ export function watchDrop(zone, onItems) {
       if (items.length) onItems(items);
     });
   }
+  onPress(document.getElementById('pick-files'), () => files.click());
+  onPress(document.getElementById('pick-folder'), () => folder.click());
   let depth = 0; // dragenter and dragleave also come from the children
   zone.addEventListener('dragenter', () => zone.classList.toggle('over', (depth += 1) > 0));
   zone.addEventListener('dragleave', () => zone.classList.toggle('over', (depth -= 1) > 0));

@@ -1,4 +1,5 @@
 // One photo large: its class, its neighbours by the arrow keys, and away with it.
+import { onPress } from './parts.js';
 import { postJson } from './requests.js';
 import { toast } from './toast.js';
 
@@ -17,7 +18,10 @@ select?.addEventListener('change', async () => {
   }
 });
 
-document.getElementById('delete')?.addEventListener('click', async () => {
+const away = document.getElementById('delete');
+if (away) onPress(away, remove);
+
+async function remove() {
   try {
     await postJson(side.dataset.delete, { ids });
     const next = document.getElementById('after') ?? document.getElementById('before');
@@ -25,7 +29,7 @@ document.getElementById('delete')?.addEventListener('click', async () => {
   } catch (error) {
     toast(error.message, { bad: true });
   }
-});
+}
 
 document.addEventListener('keydown', (event) => {
   if (event.target.closest('input, select, textarea')) return;

@@ -11,3 +11,9 @@ export async function refresh(ids, url = location.href) {
   }
   return true;
 }
+
+// A button that only a script gives a meaning waits, disabled, for it: a press before would be lost without a word.
+export function onPress(button, act) {
+  button.addEventListener('click', act);
+  button.disabled = false;
+}

@@ -1,5 +1,6 @@
 // Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
 import { drawObjects } from './detections.js';
+import { onPress } from './parts.js';
 import { getJson, postForm, postJson } from './requests.js';
 
 const ASK_AGAIN = 1000; // ms between two looks at a job
@@ -15,13 +16,13 @@ export class Trial {
     this.number = 0;
     const zone = box.querySelector('#try-drop');
     const input = box.querySelector('#try-file');
-    box.querySelector('#try-pick').addEventListener('click', () => input.click());
-    box.querySelector('#try-camera').addEventListener('click', () => this.startCamera());
     box.querySelector('#camera-stop').addEventListener('click', () => this.stopCamera());
     input.addEventListener('change', () => {
       if (input.files[0]) this.show(input.files[0]);
       input.value = '';
     });
+    onPress(box.querySelector('#try-pick'), () => input.click());
+    onPress(box.querySelector('#try-camera'), () => this.startCamera());
     zone.addEventListener('dragover', () => zone.classList.add('over'));
     zone.addEventListener('dragleave', () => zone.classList.remove('over'));
     zone.addEventListener('drop', (event) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 
 import pytest
+from playwright.sync_api import expect
 
 from recognition import training, zoo
 from recognition.models import Job, Project, SourceModel
@@ -82,3 +83,15 @@ def test_from_the_first_visit_to_a_published_model(page_of, alice, smallest_sour
     assert not model.provisional
     assert page.locator('.matrix tbody tr').count() == len(CLASSES)
     assert model.images == EACH * len(CLASSES)
+
+
+def test_a_button_that_a_script_answers_waits_for_it(page_of, alice, project, model):
+    """A press that nobody hears would look like a broken page."""
+    page = page_of(alice, java_script_enabled=False)
+    page.goto('/')
+    for name in ('Choose files', 'Choose a folder'):
+        expect(page.get_by_role('button', name=name)).to_be_disabled()
+    page = page_of(alice)
+    page.goto(f'/projects/{project.pk}/')
+    for name in ('Choose files', 'Choose a folder', 'Choose', 'Camera'):
+        expect(page.get_by_role('button', name=name, exact=True)).to_be_enabled()
