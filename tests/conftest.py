@@ -60,6 +60,13 @@ def project(alice, bob):
     return project
 
 
+@pytest.fixture
+def keeper(client, django_user_model, db):
+    """An administrator's logged-in client."""
+    client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
+    return client
+
+
 def draw_photo(seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120, 120, 120), format: str = 'JPEG') -> bytes:
     """A small noisy picture around a tint, different for every seed."""
     noise = np.random.default_rng(seed).integers(-40, 40, (side, side, 3))

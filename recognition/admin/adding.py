@@ -120,21 +120,13 @@ class AddingPages(Looking):
 
     def stop_addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         job = self.asked_for(request, job_id)
-        try:
-            training.cancel(job, keeper(request))
-        except GraftError as error:
-            self.message_user(request, error.message, messages.ERROR)
+        self.one(request, lambda: training.cancel(job, keeper(request)))
         return _to(job)
 
     def discard_addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         job = self.asked_for(request, job_id)
-        try:
-            adding.discard(job, keeper(request))
-        except GraftError as error:
-            self.message_user(request, error.message, messages.ERROR)
-            return _to(job)
-        self.message_user(request, f'“{job.spec["shown"]}” is discarded.', messages.SUCCESS)
-        return redirect('admin:recognition_sourcemodel_changelist')
+        gone = self.one(request, lambda: adding.discard(job, keeper(request)), f'“{job.spec["shown"]}” is discarded.')
+        return redirect('admin:recognition_sourcemodel_changelist') if gone else _to(job)
 
     def about(self, request: HttpRequest, job: Job) -> dict[str, Any]:
         shown = {'title': f'Adding {job.spec["name"]}', 'job': job, 'size': cells.size(job.spec['size'])}

@@ -38,6 +38,17 @@ class Looking(admin.ModelAdmin):
     def has_keep_permission(self, request: HttpRequest) -> bool:
         return super().has_change_permission(request)
 
+    def one(self, request: HttpRequest, deed: Callable[[], object], done: str = '') -> bool:
+        """Ask a use case once and say what came of it; whether it was done."""
+        try:
+            deed()
+        except GraftError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return False
+        if done:
+            self.message_user(request, done, messages.SUCCESS)
+        return True
+
     def each(self, request: HttpRequest, rows: Iterable[Any], deed: Callable[[Any], object], done: str) -> None:
         """Ask a use case for every row; what is refused is said by name, the others go on."""
         count = 0

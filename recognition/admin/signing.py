@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recognition import archives, signing, training
 from recognition.admin.looking import Looking, keeper
-from recognition.errors import GraftError, InvalidInput
+from recognition.errors import InvalidInput
 from recognition.models import SourceModel
 from recognition.uploads import IncomingFile, Verdict
 
@@ -64,16 +64,12 @@ class SigningPages(Looking):
 
     def sign(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = self.kept(request, pk)
-        try:
-            signing.sign_from(row, _sent(request), keeper(request))
-            self.message_user(request, f'“{row.name}” is being signed.', messages.SUCCESS)
-        except GraftError as error:
-            self.message_user(request, error.message, messages.ERROR)
+        self.one(request, lambda: signing.sign_from(row, _sent(request), keeper(request)), f'“{row.name}” is being signed.')
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def sign_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = self.kept(request, pk)
-        self.each(request, [row], lambda found: signing.sign(found, keeper(request)), 'is being signed')
+        self.one(request, lambda: signing.sign(row, keeper(request)), f'“{row.name}” is being signed.')
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -83,7 +79,7 @@ class SigningPages(Looking):
         row = self.kept(request, pk)
         job = signing.under_way(row)
         if job is not None:
-            self.each(request, [job], lambda found: training.cancel(found, keeper(request)), 'is being stopped')
+            self.one(request, lambda: training.cancel(job, keeper(request)), 'The signing is being stopped.')
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def signing_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,7 +19,6 @@ from recognition.admin.adding import AddingPages
 from recognition.admin.evidence import EvidencePages
 from recognition.admin.looking import keeper
 from recognition.admin.signing import SigningPages
-from recognition.errors import GraftError
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin, SourceModelQuerySet, Standing
 from recognition.track_records import NOTHING, TrackRecord
@@ -183,11 +182,7 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
         if deed not in DEEDS:
             raise Http404
         function, done = DEEDS[deed]
-        try:
-            function(row.name, keeper(request))
-            self.message_user(request, f'“{row.name}” {done}', messages.SUCCESS)
-        except GraftError as error:
-            self.message_user(request, error.message, messages.ERROR)
+        self.one(request, lambda: function(row.name, keeper(request)), f'“{row.name}” {done}')
         there = SourceModel.objects.filter(pk=pk).exists()
         return redirect('admin:recognition_sourcemodel_change', pk) if there else redirect(self.listing())
 

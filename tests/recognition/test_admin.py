@@ -14,13 +14,6 @@ OURS = [model for model in site._registry if model._meta.app_label == 'recogniti
 
 
 @pytest.fixture
-def keeper(client, django_user_model):
-    """An administrator, logged in."""
-    client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
-    return client
-
-
-@pytest.fixture
 def world(project, alice):
     """A row of everything."""
     job = Job.objects.create(project=project, created_by=alice)

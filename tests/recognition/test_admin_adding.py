@@ -20,12 +20,6 @@ ADD = reverse('admin:recognition_sourcemodel_add')
 LIST = reverse('admin:recognition_sourcemodel_changelist')
 
 
-@pytest.fixture
-def keeper(client, django_user_model):
-    client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
-    return client
-
-
 def at(name: str, job: Job) -> str:
     return reverse(f'admin:recognition_sourcemodel_{name}', args=[job.pk])
 

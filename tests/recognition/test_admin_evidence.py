@@ -15,12 +15,6 @@ pytestmark = pytest.mark.django_db
 ADDRESS = 'admin:recognition_sourcemodel_evidence'
 
 
-@pytest.fixture
-def keeper(client, django_user_model):
-    client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
-    return client
-
-
 def words(answer):
     return re.sub(r'\s+', ' ', re.sub(r'<[^>]+>', ' ', answer.content.decode())).replace('\N{NO-BREAK SPACE}', ' ')
 

@@ -21,13 +21,6 @@ LIST = reverse('admin:recognition_sourcemodel_changelist')
 ADD = reverse('admin:recognition_sourcemodel_add')
 
 
-@pytest.fixture
-def keeper(client, django_user_model):
-    """An administrator, logged in."""
-    client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
-    return client
-
-
 def add_row(name: str = 'mine', **fields) -> SourceModel:
     known = {
         'architecture': 'lenet5', 'weights': f'/nowhere/{name}.pth', 'digest': name, 'size': 1000, 'mean': [0.5] * 3,

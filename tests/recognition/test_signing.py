@@ -223,11 +223,6 @@ def test_of_many_images_a_thousand_are_kept_from_every_folder(source, alice, mon
 
 
 class TestPage:
-    @pytest.fixture
-    def keeper(self, client, django_user_model):
-        client.force_login(django_user_model.objects.create_superuser('root', password='root-password'))
-        return client
-
     def at(self, name: str, source: SourceModel) -> str:
         return reverse(f'admin:recognition_sourcemodel_{name}', args=[source.pk])
 
