@@ -251,7 +251,8 @@ def world(tmp_path):
 def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, tmp_path):
     manifest, held_out, card = world
     report = Quiet()
-    spec = dataclasses.replace(SPEC, steps=80)  # from random weights; 30 steps find half of the objects
+    # From random weights 240 steps find seven or eight of eight (six seeds), 80 five to seven, by the processor's arithmetic.
+    spec = dataclasses.replace(SPEC, steps=240)
     detector = train(manifest, [around(image, n) for n, image in enumerate(manifest.images)], card, spec, tmp_path, report)
     assert [heard.phase for heard in report.heard][-1] == 'svm'
     assert all(one.fraction <= other.fraction for one, other in zip(report.heard, report.heard[1:], strict=False))
