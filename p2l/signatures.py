@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.floating]
 
 EPSILON = 1e-8  # added to every mean feature, so that no divergence is infinite (design: p = (v + eps) / sum(v + eps))
+DIGITS = 6  # of a stored feature: far below the noise of a mean
 
 
 def mean_feature(features: ArrayLike) -> Floats:
@@ -34,6 +35,11 @@ def signature(means: ArrayLike) -> Floats:
 def log_signatures(means: ArrayLike) -> Floats:
     """Stored mean features (m, d) to what is kept ready for scoring: the logarithms of their signatures."""
     return np.log(signature(means))
+
+
+def rounded(mean: ArrayLike) -> list[float]:
+    """A mean feature (d,) as it is stored."""
+    return [round(float(value), DIGITS) for value in np.asarray(mean, dtype=np.float64)]
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseU
         licence=found['licence'][:200],
         title=found['title'],
         origin=origin,
+        own_signature=tuple(found.get('signature', ())),
     )
     try:
         row = source_files.import_source(path, said, user)

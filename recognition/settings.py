@@ -203,14 +203,13 @@ JOB_SILENT_AFTER = env.integer('JOB_SILENT_AFTER', 60)  # seconds without a hear
 JOB_MAX_ATTEMPTS = 4
 JOBS_WAITING_PER_PERSON = env.integer('JOBS_WAITING_PER_PERSON', 20)  # one more is refused
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
-ANSWERING_QUEUE = env.text(
-    'ANSWERING_QUEUE', 'serve'
-)  # of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training
+# Of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training.
+ANSWERING_QUEUE = env.text('ANSWERING_QUEUE', 'serve')
 WORKER_KEEPS_WARM = env.boolean('WORKER_KEEPS_WARM', True)  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
 TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')  # `gpu` sends trainings to workers that serve the queue gpu
 
 # --- The choice of a source -----------------------------------------------------------------------------------------
-P2L_REFERENCE = env.text('P2L_REFERENCE', 'graft-generic')  # the zoo's network whose features are compared
+P2L_REFERENCE = env.text('P2L_REFERENCE', '')  # the source whose features are compared; empty: the broadest that is here
 P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
 SHIPPED_LEARNING = BASE_DIR / 'p2l' / 'learned.json'  # counts until `zoo fit` has learned from this installation's own outcomes
 

@@ -69,6 +69,7 @@ class Origins:
     origin: Origin = Origin.IMPORTED
     approved: bool = True  # whether trainings may start from it at once
     signatures: dict[str, list[float]] = field(default_factory=dict)  # known already: digest of a reference -> mean feature
+    own_signature: tuple[float, ...] = ()  # what its own data set looks like to it
     model: TrainedModel | None = None  # of this installation, promoted
 
 
@@ -154,10 +155,18 @@ def examined(
         classes=found['classes'],
         origin=said.origin,
         licence=said.licence,
-        signatures=said.signatures | ({found['reference']: found['signature']} if found['signature'] else {}),
+        signatures=_signatures(digest, said, found),
         model=said.model,
         project_id=None if said.model is None else said.model.project_id,
     )
+
+
+def _signatures(digest: str, said: Origins, found: dict[str, Any]) -> dict[str, list[float]]:
+    """Under its own digest, under the reference whose data set it shares, and under the one that looked at its images now."""
+    known = zoo.signatures_of(said.dataset) | said.signatures
+    if said.own_signature:
+        known[digest] = list(said.own_signature)
+    return known | ({found['reference']: found['signature']} if found['signature'] else {})
 
 
 def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool) -> SourceModel:

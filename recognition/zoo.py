@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from transfer.spec import SourceCard, UnusableSource
 from transfer.zoo.weights import StarterCard, file_digest, parameter_count, starter_cards
 
 Person = AbstractBaseUser | AnonymousUser
+
+REFERENCES = ('efficientnet_lite0_imagenet', 'graft-generic')  # where the settings name none: the first that is here
+SAME_SETS = {'imagenet': 'imagenet1k', 'ilsvrc2012': 'imagenet1k'}
 
 
 def sources(user: Person | None) -> SourceModelQuerySet:
@@ -51,10 +55,11 @@ def why_not(user: Person, project: Project, name: str) -> str:
 
 def reference() -> SourceCard:
     """The network whose features P2L compares. NotReady when the zoo lacks it."""
-    row = SourceModel.objects.filter(name=settings.P2L_REFERENCE).first()
+    row = _reference_row()
     if row is None or not Path(row.weights).is_file():
+        wanted = settings.P2L_REFERENCE or REFERENCES[-1]
         raise NotReady(
-            f'The zoo lacks the reference model {settings.P2L_REFERENCE!r}: `manage.py zoo sync` registers the starter zoo, '
+            f'The zoo lacks the reference model {wanted!r}: `manage.py zoo sync` registers the starter zoo, '
             'or P2L_REFERENCE names another source.'
         )
     return _card(row, tuple(row.signatures.get(row.digest, ())))
@@ -62,7 +67,35 @@ def reference() -> SourceCard:
 
 def reference_digest() -> str:
     """Of the reference's weights: the key of the signatures that count now. '' when the zoo lacks it."""
-    return SourceModel.objects.filter(name=settings.P2L_REFERENCE).values_list('digest', flat=True).first() or ''
+    row = _reference_row()
+    return '' if row is None else row.digest
+
+
+def reference_name() -> str:
+    row = _reference_row()
+    return '' if row is None else row.name
+
+
+def _reference_row() -> SourceModel | None:
+    """The source that the settings name; where they name none, the broadest that is here."""
+    names = (settings.P2L_REFERENCE,) if settings.P2L_REFERENCE else REFERENCES
+    rows = {row.name: row for row in SourceModel.objects.filter(name__in=names)}
+    return next((rows[name] for name in names if name in rows and Path(rows[name].weights).is_file()), None)
+
+
+def signatures_of(dataset: str) -> dict[str, list[float]]:
+    """What is known of a source that learned from this data set, because the reference learned from it too."""
+    row = _reference_row()
+    if row is None or row.digest not in row.signatures or not _same_set(dataset, row.dataset):
+        return {}
+    return {row.digest: row.signatures[row.digest]}
+
+
+def _same_set(one: str, other: str) -> bool:
+    """ImageNet goes by several names."""
+    plain = (re.sub(r'[^a-z0-9]', '', name.lower()) for name in (one, other))
+    first, second = (SAME_SETS.get(name, name) for name in plain)
+    return first == second != ''
 
 
 def _card(row: SourceModel, signature: tuple[float, ...]) -> SourceCard:
@@ -145,7 +178,7 @@ def approve(name: str, user: AbstractBaseUser | None = None) -> None:
 def retire(name: str, user: AbstractBaseUser | None = None) -> None:
     """No training may start from it any more; models made from it keep it. Errors: NotFound, Conflict (the reference)."""
     row = find(name)
-    if row.name == settings.P2L_REFERENCE:
+    if row.name == reference_name():
         raise Conflict(f'{name} is the reference model of P2L: name another (P2L_REFERENCE) before it goes.')
     in_use = SourceModel.objects.filter(pk=row.pk, retired_at=None)
     if in_use.update(retired_at=timezone.now(), retired_by_id=None if user is None else user.pk):
@@ -182,7 +215,7 @@ def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
 
 def let_go(project: Project) -> None:
     """What was learned from a project's photos leaves the zoo with them, unless an owner agreed that others may use it."""
-    for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=settings.P2L_REFERENCE):
+    for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=reference_name()):
         remove(row.name)
 
 

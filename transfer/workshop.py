@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from p2l.signatures import rounded
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifest import Manifest
 from transfer.data.splits import assign_folds
@@ -18,8 +19,6 @@ from transfer.progress import Course
 from transfer.spec import SourceCard, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
-
-DIGITS = 6  # of a signature's number, as in transfer/zoo/sign.py: far below the noise of a mean
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Workshop:
         if self.spec.reference is not None and card.digest == self.spec.reference.digest:
             # Of P2L's feature, the positive part: should this model become a source, it is signed already.
             mean = np.maximum(features, 0).mean(0, dtype=np.float64)
-            self.signature = {'reference': card.digest, 'mean': [round(float(value), DIGITS) for value in mean]}
+            self.signature = {'reference': card.digest, 'mean': rounded(mean)}
         return network, pixels, features
 
     def learn(self, card: SourceCard) -> Learned:

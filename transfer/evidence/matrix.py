@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from p2l.signatures import mean_feature
+from p2l.signatures import mean_feature, rounded
 from transfer.choosing import looked_at
 from transfer.data.cache import open_pixels
 from transfer.device import choose_device
@@ -37,8 +37,6 @@ from transfer.spec import SourceCard, TrainingError
 from transfer.zoo.loading import load
 from transfer.zoo.looks import read_look
 from transfer.zoo.registry import architecture
-
-DIGITS = 6  # of a stored feature
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ def _described(card: SourceCard) -> dict[str, Any]:
 def _look_of(card: SourceCard, reference: str) -> dict[str, Any] | None:
     """The source's own images class by class, where they are known."""
     look = read_look(card, reference)
-    return {'means': [_rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
+    return {'means': [rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
 
 
 def _look(target: Target, rows: np.ndarray, reference: SourceCard, seed: int, machine: Machine, out: Path) -> None:
@@ -177,15 +175,11 @@ def _look(target: Target, rows: np.ndarray, reference: SourceCard, seed: int, ma
         'target': target.name,
         'seed': seed,
         'seconds': round(seconds, 3),
-        'mean': _rounded(mean_feature(features)),
-        'class_means': [_rounded(mean) for mean in means],
+        'mean': rounded(mean_feature(features)),
+        'class_means': [rounded(mean) for mean in means],
         'class_images': np.bincount(labels).tolist(),
     }
     write_aside(path, values)
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), DIGITS) for value in values]
 
 
 @contextmanager

@@ -2,22 +2,25 @@
 
     python -m transfer.zoo.looks SOURCES [--reference NAME]
 
-writes STARTER/looks.safetensors from the folders of transfer.zoo.starter: for each set the mean reference feature of its
-classes (half precision) and how many images each has. A source of several sets looks like all of their classes together.
+writes into STARTER/looks.safetensors, from the folders of transfer.zoo.starter: for each set the mean reference feature of its
+classes (half precision) and how many images each has, under the reference's digest; those under other references stay. A source
+of several sets looks like all of their classes together.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from p2l.signatures import Look
 from transfer.spec import SourceCard
-from transfer.zoo.sign import as_source, evenly, image_files, sign
+from transfer.zoo import packaged
+from transfer.zoo.sign import evenly, image_files, reference_called, sign
 from transfer.zoo.weights import STARTER, starter_cards
 
 FILE = STARTER / 'looks.safetensors'
@@ -31,10 +34,10 @@ def read_look(card: SourceCard, reference: str, file: Path = FILE) -> Look | Non
     with safe_open(file, framework='np') as kept:
         names = set(kept.keys())
         sets = card.dataset.split('+')
-        if (kept.metadata() or {}).get('reference') != reference or not {f'{name}/means' for name in sets} <= names:
+        if not {f'{reference}/{name}/means' for name in sets} <= names:
             return None
-        means = np.concatenate([kept.get_tensor(f'{name}/means') for name in sets]).astype(np.float64)
-        return Look(means, np.concatenate([kept.get_tensor(f'{name}/images') for name in sets]).astype(np.float64))
+        means = np.concatenate([kept.get_tensor(f'{reference}/{name}/means') for name in sets]).astype(np.float64)
+        return Look(means, np.concatenate([kept.get_tensor(f'{reference}/{name}/images') for name in sets]).astype(np.float64))
 
 
 def look_at(reference: SourceCard, folder: Path) -> Look:
@@ -47,17 +50,17 @@ def look_at(reference: SourceCard, folder: Path) -> Look:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('sources', type=Path)
-    parser.add_argument('--reference', default='graft-generic')
+    parser.add_argument('--reference', default=packaged.SOURCE)
     options = parser.parse_args()
-    cards = starter_cards()
-    reference = as_source(next(card for card in cards if card.name == options.reference))
-    tensors = {}
-    for name in sorted({part for card in cards for part in card.dataset.split('+')}):
-        look = look_at(reference, options.sources / name)
-        tensors[f'{name}/means'] = look.means.astype(np.float16)
-        tensors[f'{name}/images'] = look.images.astype(np.int32)
+    tensors = load_file(FILE) if FILE.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        reference = reference_called(options.reference, STARTER, Path(folder))
+        for name in sorted({part for card in starter_cards() for part in card.dataset.split('+')}):
+            look = look_at(reference, options.sources / name)
+            tensors[f'{reference.digest}/{name}/means'] = look.means.astype(np.float16)
+            tensors[f'{reference.digest}/{name}/images'] = look.images.astype(np.int32)
     aside = FILE.with_suffix('.part')
-    save_file(tensors, aside, metadata={'reference': reference.digest})
+    save_file(tensors, aside)
     aside.replace(FILE)
 
 

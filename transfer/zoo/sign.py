@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from p2l.signatures import mean_feature
+from p2l.signatures import mean_feature, rounded
 from transfer.data.decode import decode
 from transfer.spec import SourceCard, UnreadableImage, UnusableSource
+from transfer.zoo import packaged
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
 from transfer.zoo.weights import StarterCard, file_digest, starter_cards
@@ -27,7 +29,6 @@ from transfer.zoo.weights import StarterCard, file_digest, starter_cards
 MOST_IMAGES = 1000  # the mean feature of a thousand images moves by about 3 % of a feature's own deviation
 BATCH = 32
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.gif', '.bmp'}
-DIGITS = 6  # of a stored feature: far below the noise of its mean
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def sign(reference: SourceCard, paths: Sequence[Path]) -> Signed:
     rows = []
     for start in range(0, len(paths), BATCH):
         rows.append(look([decode(path, reference.side) for path in paths[start : start + BATCH]]))
-    return Signed(_rounded(mean_feature(np.concatenate(rows))), len(paths))
+    return Signed(tuple(rounded(mean_feature(np.concatenate(rows)))), len(paths))
 
 
 def sign_long(reference: SourceCard, paths: Sequence[Path], kept: Path, told: Callable[[int], None]) -> Signed:
@@ -82,7 +83,7 @@ def sign_long(reference: SourceCard, paths: Sequence[Path], kept: Path, told: Ca
         tally.write(kept)
     if tally.total is None:
         raise UnusableSource(f'None of the {len(paths)} files is an image. {" ".join(tally.left_out[:1])}'.strip())
-    return Signed(_rounded(tally.total / tally.images), tally.images, tuple(tally.left_out))
+    return Signed(tuple(rounded(tally.total / tally.images)), tally.images, tuple(tally.left_out))
 
 
 @dataclass
@@ -128,10 +129,6 @@ def _looker(reference: SourceCard) -> Callable[[list[np.ndarray]], np.ndarray]:
     return look
 
 
-def _rounded(mean: np.ndarray) -> tuple[float, ...]:
-    return tuple(round(float(value), DIGITS) for value in mean)
-
-
 def as_source(card: StarterCard) -> SourceCard:
     return SourceCard(
         name=card.name,
@@ -144,6 +141,16 @@ def as_source(card: StarterCard) -> SourceCard:
         mean=card.mean,
         std=card.std,
     )
+
+
+def reference_called(name: str, starter: Path, scratch: Path) -> SourceCard:
+    """A network of the starter zoo, or the one that a package brings, unpacked into `scratch`. UnusableSource: neither."""
+    if name == packaged.SOURCE:
+        return packaged.card(scratch)
+    card = next((card for card in starter_cards(starter) if card.name == name), None)
+    if card is None:
+        raise UnusableSource(f'there is no {name}.json in {starter}')
+    return as_source(card)
 
 
 def sign_card(path: Path, reference: SourceCard, sources: Path) -> Signed:
@@ -162,15 +169,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('sources', type=Path)
     parser.add_argument('out', type=Path)
-    parser.add_argument('--reference', default='graft-generic')
+    parser.add_argument('--reference', default=packaged.SOURCE)
     options = parser.parse_args()
-    cards = starter_cards(options.out)
-    reference = next((as_source(card) for card in cards if card.name == options.reference), None)
-    if reference is None:
-        parser.error(f'there is no {options.reference}.json in {options.out}')
-    for card in cards:
-        signed = sign_card(options.out / f'{card.name}.json', reference, options.sources)
-        print(card.name, 'signed with', signed.images, 'images', flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        reference = reference_called(options.reference, options.out, Path(folder))
+        for card in starter_cards(options.out):
+            signed = sign_card(options.out / f'{card.name}.json', reference, options.sources)
+            print(card.name, 'signed with', signed.images, 'images', flush=True)
 
 
 if __name__ == '__main__':
