@@ -82,13 +82,14 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
     if not targets or len(sources) < 2:
         raise ValueError('No target has been tried with every source yet, of at least two.')
     kept = [cell for cell in cells if cell['target'] in targets]
-    shape = (len(targets), 1 + max(cell['seed'] for cell in kept), len(sources))
-    places = [(targets.index(cell['target']), cell['seed'], sources.index(cell['source'])) for cell in kept]
+    seeds = sorted({cell['seed'] for cell in kept})
+    shape = (len(targets), len(seeds), len(sources))
+    places = [(targets.index(cell['target']), seeds.index(cell['seed']), sources.index(cell['source'])) for cell in kept]
     accuracy = _whole_seeds(_array(shape, places, [cell['accuracy'] for cell in kept]))
     steps = sorted({step for cell in kept for step in cell['seconds']})
     # The look comes before the first cell of its seed: a run that was broken off in between leaves one without any.
-    looks = [look for look in looks if look['target'] in targets and look['seed'] < shape[1]]
-    seen = {(targets.index(look['target']), look['seed']): look for look in looks}
+    looks = [look for look in looks if look['target'] in targets and look['seed'] in seeds]
+    seen = {(targets.index(look['target']), seeds.index(look['seed'])): look for look in looks}
     return Evidence(
         table=Table(targets, sources, accuracy.transpose(0, 2, 1), _paired_noise(accuracy, places, kept)),
         setup=setup['setup'],
@@ -97,7 +98,7 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
             for name in sources
         ),
         parameters=np.array([_fact(kept, 'source', name, 'parameters') for name in sources]),
-        macs=np.array([_fact(kept, 'source', name, 'macs') for name in sources]),
+        macs=np.array([_fact(kept, 'source', name, 'macs', 0) for name in sources]),
         classes=np.array([_fact(kept, 'target', name, 'classes') for name in targets]),
         images=np.array([_fact(kept, 'target', name, 'images') for name in targets]),
         held=np.array([_fact(kept, 'target', name, 'held') for name in targets]),
@@ -146,8 +147,10 @@ def _array(shape: tuple[int, ...], places: list[Any], values: list[float]) -> Fl
     return found
 
 
-def _fact(cells: list[dict[str, Any]], kind: str, name: str, fact: str) -> float:
-    return float(next(cell.get(fact, 0) for cell in cells if cell[kind] == name))
+def _fact(cells: list[dict[str, Any]], kind: str, name: str, fact: str, unsaid: float | None = None) -> float:
+    """`unsaid`: of cells that are older than the fact."""
+    cell = next(cell for cell in cells if cell[kind] == name)
+    return float(cell[fact] if unsaid is None else cell.get(fact, unsaid))
 
 
 def _candidate(source: dict[str, Any], look: dict[str, Any] | None, parameters: float) -> Candidate:

@@ -51,7 +51,6 @@ def compare(evidence: Evidence, count: int = SHORTLIST) -> list[Judgement]:
         ('LogME', evidence.measures['logme'], _cost(evidence, 'features', 'logme')),
         ('k-NN', evidence.measures['knn'], _cost(evidence, 'features', 'knn')),
         ('LEEP', evidence.measures['leep'], _cost(evidence, 'leep')),
-        *_rehearsal(evidence),
         ('oracle', np.nan_to_num(table.mean, nan=-1.0), exhaustive(evidence)),
     ]
     return [
@@ -183,18 +182,6 @@ def foretold(evidence: Evidence, few: Floats, count: int) -> list[Floats]:
 def exhaustive(evidence: Evidence) -> Floats:
     """Seconds of finetuning every source once, from its linear head, (targets,)."""
     return _cost(evidence, 'features', 'probe', 'finetune')
-
-
-def _rehearsal(evidence: Evidence) -> list[tuple[str, Floats, Floats]]:
-    """The rule that finetuned every source on the other draws of the same target: what it still loses is the measurement's noise,
-    which no cheaper rule can be expected to beat. The oracle knows this noise, so its regret of 0 is out of everybody's reach.
-    Nothing where a target was run whole with one seed only."""
-    whole = np.where(evidence.complete[:, None, :], evidence.table.accuracy, np.nan)
-    draws = evidence.complete.sum(1)
-    if draws.min() < 2:
-        return []
-    others = (np.nansum(whole, 2)[..., None] - whole) / (draws[:, None, None] - 1)
-    return [('finetuned on the other seeds', others.transpose(0, 2, 1), (draws - 1) * exhaustive(evidence))]
 
 
 def _always(evidence: Evidence, name: str) -> Floats:

@@ -44,14 +44,24 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
     job = Job.objects.create(kind=ADDING, spec=spec, queue=NOWHERE, created_by_id=user.pk)
     try:
         source_files.keep_upload(upload, file)
-        Job.objects.filter(pk=job.pk).update(queue=settings.ANSWERING_QUEUE)
-        job.refresh_from_db()
     except BaseException:
         job.delete()
         file.unlink(missing_ok=True)
         raise
+    if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=NOWHERE).update(queue=settings.ANSWERING_QUEUE):
+        return _arrived_too_late(job, file)
+    job.refresh_from_db()
     enqueue(job)
     return job
+
+
+def _arrived_too_late(job: Job, file: Path) -> Job:
+    """Somebody stopped the addition while its file was still coming, and may have discarded it."""
+    stopped = Job.objects.filter(pk=job.pk).first()
+    if stopped is None:
+        file.unlink(missing_ok=True)
+        raise Conflict('It was discarded while its file was being sent.', field='file')
+    return stopped
 
 
 def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
@@ -63,8 +73,10 @@ def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
     if not kept_file(job).exists():
         raise InvalidInput(f'{job.spec["shown"]} is not kept any more: choose it again.', field='file')
     with transaction.atomic():
-        if not job.ask_anew('said otherwise', spec=job.spec | _frozen(said), created_by_id=user.pk):
-            raise Conflict('It is being examined already.')
+        # The queue too: what was stopped before its file had arrived in whole is still in none.
+        told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.ANSWERING_QUEUE}
+        if not job.ask_anew('said otherwise', **told):
+            raise Conflict('It is being examined already, or was discarded.')
         enqueue(job)
 
 

@@ -57,10 +57,18 @@ def ask(
             complaints.seek(0)
             last_word = (complaints.read().strip().splitlines() or ['no word'])[-1]
             raise InvalidInput(f'The process that read it ended with {child.returncode}: {last_word[:200]}')
-    answer = dict(json.loads(last))
+    answer = _answer(last)
     if 'refused' in answer:
         raise InvalidInput(answer['refused'], field=answer.get('field', ''))
     return answer
+
+
+def _answer(line: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        answer = json.loads(line)
+        if isinstance(answer, dict) and 'told' not in answer:
+            return answer
+    raise InvalidInput('The process that read it ended without an answer.')
 
 
 def _listen(
@@ -86,7 +94,7 @@ def _listen(
             raise
         finally:
             talk.join()
-    return last or '{}'
+    return last
 
 
 def _next(lines: Lines, until: float, seconds: float, meanwhile: Callable[[], None]) -> str | None:

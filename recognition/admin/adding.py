@@ -69,6 +69,9 @@ class AddingPages(Looking):
         """What is being done; where it ended without a source, the form again, with what was said and why it was refused."""
         job = self.asked_for(request, job_id)
         if job.state not in ENDED:
+            if request.method == 'POST':
+                self.message_user(request, 'It is being examined again already: what you said now was not taken.', messages.ERROR)
+                return _to(job)
             return self.under_way(request, job)
         if job.state == State.SUCCEEDED:
             return self.to_source(request, job)

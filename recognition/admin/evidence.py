@@ -38,6 +38,5 @@ class EvidencePages(Looking):
                 'regrets': plots.regrets(result['rules']),
                 'map': plots.heat_map(result),
                 'ours': next((rule for rule in result['rules'] if plots.OURS in rule['name']), None),
-                'noise': next((rule for rule in result['rules'] if plots.NOISE in rule['name']), None),
             }
         return TemplateResponse(request, 'admin/recognition/sourcemodel/evidence.html', context)

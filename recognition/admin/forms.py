@@ -107,7 +107,8 @@ class KeptSourceForm(SourceForm):
 def _as_lines(names: tuple[str, ...]) -> str:
     """As _class_names reads them."""
     text = '\n'.join(names)
-    return json.dumps(names, ensure_ascii=False) if text[:1] in ('[', '{') else text
+    plain = text[:1] not in ('[', '{') and text.splitlines() == list(names)  # a name may hold what ends a line elsewhere
+    return text if plain else json.dumps(names)
 
 
 def _class_names(data: bytes, name: str) -> tuple[str, ...]:

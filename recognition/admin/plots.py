@@ -14,7 +14,6 @@ TARGETS = 120.0  # for the names of the targets
 SOURCES = 190.0  # for the slanted names of the sources
 LOST = (0.01, 0.03, 0.06, 0.12, 0.25)  # of the best accuracy: the steps of the heat map, hottest first
 OURS = 'shortlist'  # in the name of the rule that trainings follow
-NOISE = 'other seeds'  # in the name of the rule that loses nothing but by the noise of measuring
 
 
 @dataclass(frozen=True)

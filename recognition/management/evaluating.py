@@ -17,6 +17,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, help='a folder for the cells and the result; begun before, it goes on')
     parser.add_argument('--per-class', type=int, default=50, help='images of a class to learn from (default: 50)')
     parser.add_argument('--seeds', type=int, default=3, help='how often each cell is repeated (default: 3)')
+    parser.add_argument('--first-seed', type=int, default=0, help='of the draws; another machine takes others')
     parser.add_argument('--sources', default='', help='names separated by commas (default: every usable source)')
     parser.add_argument('--side', type=int, default=0, help="input side of all in pixels (default: each source's own)")
     parser.add_argument('--plan', default='several', choices=['last', 'several', 'all'], help='which layers learn')
@@ -34,7 +35,19 @@ def describe_fit(parser: ArgumentParser) -> None:
 
 def evaluate(options: dict[str, Any], stream: TextIO) -> str:
     names = tuple(name.strip() for name in options['sources'].split(',') if name.strip())
-    fields = ('targets', 'per_class', 'seeds', 'side', 'plan', 'epochs', 'device', 'processes', 'threads', 'workers')
+    fields = (
+        'targets',
+        'per_class',
+        'seeds',
+        'first_seed',
+        'side',
+        'plan',
+        'epochs',
+        'device',
+        'processes',
+        'threads',
+        'workers',
+    )
     folder = options['out'] or learned.home()
     wanted = evidence.Wanted(**{name: options[name] for name in fields}, out=folder, sources=names)
     for step in evidence.fill(wanted):

@@ -30,6 +30,8 @@ SIGNING = 'signing'  # the kind of a job that signs a source model
 ADDING = 'adding'  # of one that examines a weights file and makes it a source model
 ANSWERING = 'answering'  # of one that finds things on photos, for who would have waited too long; the others are trainings
 
+DIED = 'its worker died'  # the reason why a job was taken back
+
 
 class State(models.TextChoices):
     QUEUED = 'queued', 'Queued'
@@ -189,9 +191,14 @@ class Job(models.Model):
         unheard = {'attempt': self.attempt, 'heartbeat_at': self.heartbeat_at}
         return self._move(State.RUNNING, State.QUEUED, reason, where=unheard, worker='', woken_at=None)
 
+    def deaths(self) -> int:
+        """How many workers died at it since somebody last asked for it."""
+        asked = self.events.filter(old__in=(State.FAILED, State.CANCELLED), new=State.QUEUED).last()
+        return self.events.filter(reason=DIED, id__gt=0 if asked is None else asked.pk).count()
+
     def ask_anew(self, reason: str, **fields: object) -> bool:
-        """Put what failed or was cancelled back into the queue, as if it were new. Attempts are counted on: who held an earlier
-        one holds none now. False when it has not ended so."""
+        """Put what failed or was cancelled back into the queue, ahead of what is new there. Attempts are counted on: who held an
+        earlier one holds none now. Deaths are counted from here (`deaths`). False when it has not ended so."""
         if self.state not in (State.FAILED, State.CANCELLED):
             return False
         fields |= {'progress': {}, 'result': {}, 'cancel_requested': False, 'error_code': '', 'error_message': '', 'worker': ''}

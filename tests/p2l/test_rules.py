@@ -43,7 +43,6 @@ def test_every_rule_of_the_comparison_is_there(evidence):
         'LogME',
         'k-NN',
         'LEEP',
-        'finetuned on the other seeds',
         'oracle',
     ]
     assert found['oracle'].regret.mean == pytest.approx(0)
@@ -69,22 +68,6 @@ def test_costs_are_what_the_steps_took(evidence):
     assert found['P2L, shortlist of 5, probe'].share == pytest.approx(3 / 40)
     assert found['LEEP'].seconds == pytest.approx(1.6)
     assert found['oracle'].share == pytest.approx(1)
-
-
-def test_what_finetuning_everything_on_another_draw_still_loses_is_told_beside_the_rules(tmp_path):
-    folder = write_evaluation(tmp_path / 'evaluation')
-    cell = folder / 'cells' / 'a--huge--1.json'
-    lucky = json.loads(cell.read_text()) | {'accuracy': 0.95}  # better than near-a in this draw, worse in the other
-    cell.write_text(json.dumps(lucky))
-    found = by_name(compare(read(folder)))
-    # The draws of target a pick each other's best: near-a (0.855 in the mean) once, and the lucky one (0.875), which is the best.
-    assert found['finetuned on the other seeds'].by_target == pytest.approx(((0.875 - 0.855) / 2, 0, 0))
-    assert found['finetuned on the other seeds'].share == pytest.approx(1)  # two seeds: everything was finetuned once
-
-
-def test_with_one_seed_nobody_knows_what_another_draw_would_have_said(tmp_path):
-    found = by_name(compare(read(write_evaluation(tmp_path / 'evaluation', seeds=1))))
-    assert 'finetuned on the other seeds' not in found
 
 
 def test_a_shortlist_is_ordered_with_the_source_taken_first_and_what_was_not_probed_last(evidence):

@@ -279,6 +279,46 @@ class TestKill:
         assert adding.forget() == 1
         assert (files_of(settings), Job.objects.count()) == ([], 0)
 
+    @pytest.mark.usefixtures('in_this_process')
+    def test_what_was_stopped_on_its_way_in_reaches_a_worker_when_it_is_asked_for_again(self, settings, alice):
+        job = adding.begin(weights(), said(), alice)
+        Job.objects.filter(pk=job.pk).update(queue=recovery.NOWHERE)
+        job.refresh_from_db()
+        training.cancel(job, alice)
+        adding.examine_again(job, said(), alice)
+        assert job.queue == settings.ANSWERING_QUEUE
+        assert run(job).state == State.SUCCEEDED
+
+    @pytest.mark.parametrize('discarded', [False, True])
+    def test_one_that_was_stopped_while_its_file_came_is_not_begun(self, settings, alice, monkeypatch, discarded):
+        real = source_files.keep_upload
+
+        def stopped_meanwhile(upload, file):
+            real(upload, file)
+            job = Job.objects.get()
+            training.cancel(job, alice)
+            if discarded:
+                adding.discard(job, alice)
+
+        monkeypatch.setattr(source_files, 'keep_upload', stopped_meanwhile)
+        if discarded:
+            with pytest.raises(Conflict, match='discarded while its file was being sent'):
+                adding.begin(weights(), said(), alice)
+            assert (files_of(settings), Job.objects.count()) == ([], 0)
+        else:
+            job = adding.begin(weights(), said(), alice)
+            assert (job.state, files_of(settings)) == (State.CANCELLED, [adding.kept_file(job)])
+
+    def test_deaths_are_counted_from_the_last_time_that_it_was_asked_for(self, alice):
+        job = adding.begin(weights(), said(), alice)
+        for asked in range(2):
+            for death in range(4):
+                assert job.claim(f'{recovery.processes.here()}4194305~{asked}{death}')
+                assert recovery.take_back_dead() == ((0, 1) if death == 3 else (1, 0))
+                job.refresh_from_db()
+            assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
+            adding.examine_again(job, said(), alice)
+
     def test_a_kept_file_that_is_gone_is_told(self, alice):
         job = adding.begin(weights(), said(), alice)
         training.cancel(job, alice)
@@ -327,3 +367,11 @@ def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
     with pytest.raises(Cancelled):
         apart.ask('sleeper', {}, seconds=30, heard=heard.append, meanwhile=unwanted)
     assert not Path(f'/proc/{(tmp_path / "pid").read_text()}').exists()
+
+
+@pytest.mark.parametrize('last', ['pass', """print('{"told": {"stage": "read"}}')""", "print('[]')", "print('no JSON')"])
+def test_a_child_that_ends_without_an_answer_is_told_as_one(settings, tmp_path, last):
+    (tmp_path / 'mute.py').write_text(last)
+    settings.BASE_DIR = tmp_path
+    with pytest.raises(InvalidInput, match='ended without an answer'):
+        apart.ask('mute', {}, seconds=30)

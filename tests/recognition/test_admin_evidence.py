@@ -35,10 +35,9 @@ def test_the_newest_evaluation_is_shown_as_tables_and_plots(keeper, tmp_path):
         'oracle',
         'LogME',
         'Trainings use likeness : size = 1.5 : 1',
-        'the noise of measuring',
     ):
         assert told in page
-    assert answer.content.count(b'class="dot"') == 18
+    assert answer.content.count(b'class="dot"') == 17
     assert answer.content.count(b'<rect') == 12
 
 

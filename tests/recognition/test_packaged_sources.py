@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
-from recognition import pulling, zoo
+from recognition import apart, installation, pulling, signing, source_files, zoo
+from recognition.errors import Conflict
 from recognition.models import SourceModel
+from tests.recognition.test_zoo import save_lenet
+from transfer.zoo.weights import file_digest
 
 pytestmark = pytest.mark.django_db
 SOURCE = 'efficientnet_lite0_imagenet'
+DATA_SETS = {'ImageNet-1k': True, 'imagenet': True, 'ImageNet-22k': False, '': False}  # and whether SOURCE learned from it
 
 
 @pytest.fixture
@@ -29,6 +36,93 @@ def test_it_is_registered_once_and_what_was_removed_is_not_put_back(packaged, se
     assert zoo.find(SOURCE).standing == 'removed'
     zoo.restore(SOURCE)
     assert [card.name for card in zoo.cards(None)] == [SOURCE]
+
+
+def test_a_file_that_was_lost_is_put_back(packaged, settings):
+    pulling.unpack()
+    row = zoo.find(SOURCE)
+    Path(row.weights).unlink()
+    assert pulling.unpack() == [f'The source model {SOURCE} is in the zoo.']
+    (file,) = Path(settings.ZOO_DIR).iterdir()
+    row.refresh_from_db()
+    assert (row.weights, file_digest(file)) == (str(file), row.digest)
+
+
+def test_of_two_that_start_at_once_one_registers_it_and_neither_fails(packaged, settings, monkeypatch):
+    real = apart.ask
+
+    def overtaken(module, request, **options):
+        monkeypatch.setattr(apart, 'ask', real)
+        if module == 'transfer.zoo.packaged':
+            pulling.unpack()
+        return real(module, request, **options)
+
+    monkeypatch.setattr(apart, 'ask', overtaken)
+    assert pulling.unpack() == [f'The source model {SOURCE} is in the zoo.']
+    assert [path.name for path in Path(settings.ZOO_DIR).iterdir()] == [Path(zoo.find(SOURCE).weights).name]
+
+
+def test_a_full_disk_costs_nothing_but_the_source(packaged, monkeypatch):
+    def full(*args: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('recognition.source_files.shutil.copyfile', full)
+    assert pulling.unpack() == [f'The source model {SOURCE} was left out: [Errno 28] No space left on device']
+
+
+@pytest.mark.parametrize('door', ['first command', 'zoo sync', 'serve'])
+def test_every_way_into_an_installation_brings_it(door, monkeypatch, settings, tmp_path):
+    settings.STATIC_ROOT = tmp_path / 'static'
+    asked = []
+    monkeypatch.setattr(pulling, 'unpack', lambda: asked.append(door) or [])
+    if door == 'zoo sync':
+        call_command('zoo', 'sync')
+    elif door == 'serve':
+        installation.prepare()
+    else:
+        monkeypatch.setattr(MigrationExecutor, 'migration_plan', lambda self, targets: ['a first migration'])
+        monkeypatch.setattr(connection, 'vendor', 'sqlite')
+        monkeypatch.setattr(installation, 'call_command', lambda *args, **options: None)
+        installation.ensure_tables()
+    assert asked == [door]
+
+
+class TestReference:
+    """Where it is, P2L looks through it: ImageNet is compared by what its own last norm tells of it."""
+
+    @pytest.fixture
+    def unpacked(self, packaged, settings):
+        settings.P2L_REFERENCE = ''
+        zoo.sync_starter()
+        assert zoo.reference().name == 'graft-generic'
+        pulling.unpack()
+        return zoo.find(SOURCE)
+
+    def test_it_is_the_reference_and_every_source_that_ships_is_signed_under_it(self, unpacked):
+        assert zoo.reference().name == SOURCE
+        assert {len(card.signature) for card in zoo.cards(None)} == {1280}
+        with pytest.raises(Conflict, match='is the reference model of P2L'):
+            zoo.retire(SOURCE)
+
+    @pytest.mark.parametrize(
+        ('dataset', 'known'), [('ImageNet-1k', True), ('imagenet', True), ('ImageNet-22k', False), ('', False)]
+    )
+    def test_another_network_of_its_data_set_is_signed_as_it_is(self, unpacked, tmp_path, dataset, known):
+        path = save_lenet(tmp_path / 'lenet5.pth')
+        row = source_files.import_source(path, source_files.Origins(dataset=dataset, images=1_281_167))
+        assert row.signatures == ({unpacked.digest: unpacked.signatures[unpacked.digest]} if known else {})
+
+    def test_one_that_was_there_before_is_signed_at_the_next_start(self, unpacked, tmp_path):
+        row = source_files.import_source(save_lenet(tmp_path / 'lenet5.pth'), source_files.Origins(dataset='other', images=9))
+        SourceModel.objects.filter(pk=row.pk).update(dataset='ImageNet-1k')
+        assert signing.sign_all(None).jobs == ()
+        row.refresh_from_db()
+        assert row.signatures == {unpacked.digest: unpacked.signatures[unpacked.digest]}
+
+    def test_without_its_file_the_starter_zoo_serves(self, unpacked):
+        Path(unpacked.weights).unlink()
+        assert zoo.reference().name == 'graft-generic'
+        assert zoo.reference_digest() == zoo.reference().digest
 
 
 def test_a_source_that_no_package_brings_is_told_and_nothing_else_happens(settings):

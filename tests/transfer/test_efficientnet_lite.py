@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from transfer.data.decode import decode
-from transfer.spec import SourceCard, UnusableSource
+from transfer.spec import UnusableSource
 from transfer.zoo import packaged
 from transfer.zoo.efficientnet_lite import EfficientNetLite0, widened
 from transfer.zoo.loading import load
@@ -78,16 +78,12 @@ def test_without_the_package_the_refusal_names_it(tmp_path, monkeypatch):
 
 @pytest.mark.shared
 def test_the_packages_network_knows_instruments_by_name(tmp_path, shared):
-    told = packaged.answer({'name': packaged.SOURCE, 'folder': str(tmp_path)})
-    known = {
-        name: tuple(told[name]) if isinstance(told[name], list) else told[name]
-        for name in ('architecture', 'side', 'mean', 'std')
-    }
-    model = load(SourceCard(name=told['source'], weights=told['path'], digest='', classes=1000, images=told['images'], **known))
-    mean, std = (torch.tensor(told[name]).view(3, 1, 1) for name in ('mean', 'std'))
+    told, card = packaged.answer({'name': packaged.SOURCE, 'folder': str(tmp_path)}), packaged.card(tmp_path)
+    model = load(card)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (card.mean, card.std))
     for folder, name in INSTRUMENTS.items():
         paths = image_files(shared / 'classification' / 'instrument' / folder)[:8]
-        pixels = torch.from_numpy(np.stack([decode(path, told['side']) for path in paths])).permute(0, 3, 1, 2) / 255
+        pixels = torch.from_numpy(np.stack([decode(path, card.side) for path in paths])).permute(0, 3, 1, 2) / 255
         with torch.inference_mode():
             said = [told['class_names'][place] for place in model((pixels - mean) / std).argmax(1)]
         assert said.count(name) >= 6, (folder, said)

@@ -103,6 +103,8 @@ def test_more_seeds_may_be_added_but_nothing_else_changed(request_of, tmp_path):
     list(fill_matrix(request_of))
     request_of['setup']['seeds'] = 2
     assert len(list(fill_matrix(request_of))) == 4
+    request_of['setup'] |= {'seeds': 1, 'first_seed': 5}
+    assert [told['cell'] for told in fill_matrix(request_of)] == ['tints--one--5.json', 'tints--two--5.json']
     request_of['setup']['per_class'] = 3
     with pytest.raises(TrainingError, match='another setup'):
         list(fill_matrix(request_of))

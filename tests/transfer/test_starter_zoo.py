@@ -10,10 +10,11 @@ import torch
 
 from p2l.ranking import Candidate, rank
 from transfer.data.decode import decode
+from transfer.zoo import packaged
 from transfer.zoo.loading import load
 from transfer.zoo.looks import read_look
 from transfer.zoo.registry import architecture
-from transfer.zoo.sign import as_source, evenly, image_files, sign
+from transfer.zoo.sign import as_source, evenly, image_files, reference_called, sign
 from transfer.zoo.weights import STARTER, starter_cards
 
 REFERENCE = 'graft-generic'
@@ -22,9 +23,10 @@ CARDS = {card.name: card for card in starter_cards()}
 pytestmark = pytest.mark.skipif(REFERENCE not in CARDS, reason='the starter zoo has not been trained yet')
 
 
-@pytest.fixture(scope='module')
-def reference():
-    return as_source(CARDS[REFERENCE])
+@pytest.fixture(scope='module', params=[REFERENCE, packaged.SOURCE])
+def reference(request, tmp_path_factory):
+    """The networks that every installation may look through."""
+    return reference_called(request.param, STARTER, tmp_path_factory.mktemp('packaged'))
 
 
 def test_it_is_small_and_holds_a_reference_and_four_other_domains():

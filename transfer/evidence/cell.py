@@ -39,6 +39,7 @@ class Setup:
     scale: float  # of the plan's rates
     device: str
     epochs: int = 0  # of each finetuning; 0: as many as the product's schedule takes
+    first_seed: int = 0
     spares: bool = True  # a CPU takes fewer steps with a heavy network, as a training does
 
 

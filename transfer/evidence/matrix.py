@@ -1,9 +1,9 @@
 """Finetune every source on every target: `python -m transfer.evidence.matrix` reads a JSON request, writes a JSON line a cell.
 
 Request: targets (a folder), out (a folder), cache (a folder), sources (SourceCards), reference (a SourceCard or null), setup
-(per_class, seeds, side, plan, scale, device, epochs); most (cells to make) and threads may be left out. Each finished cell is a
-file of OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one folder share
-the work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
+(per_class, seeds, first_seed, side, plan, scale, device, epochs); most (cells to make) and threads may be left out. Each finished
+cell is a file of OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one
+folder share the work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     machine = Machine(choose_device(setup.device), 'auto', Path(request['cache']), lambda sentence: None, lambda done: None)
     shop = Shop(setup, reference, machine, out)
     cells = out / 'cells'
-    places = [Place(target, card, seed, cells) for seed in range(setup.seeds) for target in targets for card in sources]
+    seeds = range(setup.first_seed, setup.first_seed + setup.seeds)
+    places = [Place(target, card, seed, cells) for seed in seeds for target in targets for card in sources]
     speed, most, waiting = _Speed(len(places)), int(request.get('most', 0)) or len(places), []
     for place in places:
         found = _fill(place, shop, wait=False) if speed.made < most else None
@@ -120,13 +121,13 @@ def _at_side(card: SourceCard, side: int) -> SourceCard:
 def _begin(out: Path, targets: tuple[Target, ...], sources: list[SourceCard], reference: SourceCard | None, setup: Setup) -> None:
     """Write down what is compared, or check that the folder was begun with the same: cells of two setups are not comparable."""
     wanted = {
-        'setup': dataclasses.asdict(setup) | {'seeds': 0},  # more seeds may be added later
+        'setup': dataclasses.asdict(setup) | {'seeds': 0, 'first_seed': 0},  # other seeds may be added later
         'reference': reference.digest if reference else '',
     }
     path = out / 'setup.json'
     known = json.loads(path.read_text()) if path.exists() else {}
     if known:
-        known['setup'] = {'epochs': 0, 'spares': False} | known['setup']  # older ones had no choice
+        known['setup'] = {'epochs': 0, 'spares': False, 'first_seed': 0} | known['setup']  # older ones had no choice
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''

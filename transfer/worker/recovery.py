@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 
 from recognition import storage
 from recognition.models import Job
-from recognition.models.job import ANSWERING, State
+from recognition.models.job import ANSWERING, DIED, State
 from transfer.worker import processes
 from transfer.worker.celery import TRAIN, app
 
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 HERE = 'here'  # the queue, served by no worker, of jobs that a command runs itself
 NOWHERE = 'nowhere'  # the queue, served by no worker, of jobs whose photos or file are still being stored
-DIED = 'its worker died'
 STOPPED = 'its worker was stopped'
 MESSAGE_LASTS = 30.0  # seconds after which a message that woke nobody is sent again
 
@@ -135,7 +134,7 @@ def _take_back(jobs: Iterable[Job]) -> tuple[int, int]:
     """(how many will be resumed, how many were ended)"""
     taken_back = ended = 0
     for job in jobs:
-        deaths = job.events.filter(reason=DIED).count() + 1
+        deaths = job.deaths() + 1
         if job.cancel_requested:
             ended += job.stop(job.attempt)
         elif job.queue == HERE:

@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker import WorkController, state
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from recognition import adding, answering
@@ -33,15 +34,19 @@ class Sweep(bootsteps.StartStopStep):
 
     def sweep(self, worker: WorkController) -> None:
         """In the worker's own process, which is free while a training holds the one of the job."""
+        queues = worker.app.amqp.queues.consume_from
         try:
             recovery.take_back_dead()
             recovery.take_back_silent()
             answering.forget()
-            adding.forget()
             if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
-                recovery.wake(worker.app.amqp.queues.consume_from, EVERY)
+                recovery.wake(queues, EVERY)
+            if settings.ANSWERING_QUEUE in queues:  # only there the files lie: another machine would drop the rows alone
+                adding.forget()
         except (OperationalError, InterfaceError):
             logger.warning('The database cannot be reached; the next sweep is in %.0f s', EVERY, exc_info=True)
+        except OSError:
+            logger.warning('Files of refused additions cannot be dropped; the next sweep is in %.0f s', EVERY, exc_info=True)
         finally:
             connection.close()
 

@@ -34,11 +34,11 @@ def mean_feature_of_own_set(network: Architecture, model: nn.Module) -> np.ndarr
     above = _rectified(mean, deviation)
     if isinstance(rectifier, nn.ReLU6):
         above = above - _rectified(mean - CEILING, deviation)
-    return above.numpy()
+    return above.clamp(min=0).numpy()  # a difference of nearly equal numbers may fall below
 
 
 def _rectified(mean: Tensor, deviation: Tensor) -> Tensor:
     """E max(0, x) of normal x, channel by channel."""
     standard = mean / deviation.clamp(min=torch.finfo(torch.float64).tiny)
     density = torch.exp(-(standard**2) / 2) / math.sqrt(2 * math.pi)
-    return mean * torch.special.ndtr(standard) + deviation * density
+    return (mean * torch.special.ndtr(standard) + deviation * density).clamp(min=0)
