@@ -114,6 +114,7 @@ def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned, preference:
     if not probed:
         probed, rows = [first], [_probe_row(shop, first, 0.0)]
     learned, why = pick(shop.labels, probed, preference or _usual(shop, ranked))
+    shop.let_go_of_all_but(learned.network.card)
     return Chosen(learned.network.card, learned, why, table, rows)
 
 

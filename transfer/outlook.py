@@ -79,12 +79,7 @@ def _expected(shop: Workshop, chosen: Chosen) -> Expected | None:
     score = next((row['score'] for row in chosen.ranking if row['name'] == chosen.card.name), 0.0)
     probe = accuracy(chosen.learned.probe.logits, shop.labels)
     # Probe and finetuned network are judged on the same photos: their counting noise is largely shared, and counts once.
-    return _forecaster(shop.spec.forecast).expect(probe, len(shop.labels), score, held=math.inf)
-
-
-def _forecaster(values: dict[str, float]) -> Forecaster:
-    counts = {name: int(values[name]) for name in ('targets', 'rows')}
-    return Forecaster(**{**values, **counts})  # type: ignore[arg-type]  # the counts are whole again
+    return Forecaster.of(shop.spec.forecast).expect(probe, len(shop.labels), score, held=math.inf)
 
 
 def describe(expected: Expected | None, more: Gain | None) -> str:

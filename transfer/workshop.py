@@ -80,3 +80,7 @@ class Workshop:
             self._learned[card.name] = Learned(network, pixels, features, fit(features, self.labels, self.classes, folds))
             self.course.beat(1.0)
         return self._learned[card.name]
+
+    def let_go_of_all_but(self, card: SourceCard) -> None:
+        """The networks that were only probed: five large ones would be gigabytes."""
+        self._learned = {card.name: self._learned[card.name]}

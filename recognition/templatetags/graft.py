@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
@@ -39,6 +43,12 @@ def duration(seconds: float | None) -> str:
     if whole < 3_600:
         return f'{whole // 60} min {whole % 60} s'
     return f'{whole // 3_600} h {whole % 3_600 // 60} min'
+
+
+@register.filter
+def parted(name: str) -> SafeString:
+    """A name that may break behind its underscores and hyphens; what is copied from the page is the name itself."""
+    return format_html_join(mark_safe('<wbr>'), '{}', ((part,) for part in re.split(r'(?<=[_-])', name)))
 
 
 @register.filter

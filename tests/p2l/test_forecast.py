@@ -53,7 +53,7 @@ def test_what_no_choice_takes_neither_moves_nor_widens_the_interval():
     names = [field.name for field in dataclasses.fields(Outcomes)]
     both = {name: np.concatenate([getattr(known, name), getattr(wild, name)]) for name in names}
     alone, beside = learn(known), learn(Outcomes(**both))
-    assert (beside.spread, beside.tail) == pytest.approx((alone.spread, alone.tail), rel=0.01)
+    assert (beside.spread, beside.below, beside.above) == pytest.approx((alone.spread, alone.below, alone.above), rel=0.01)
     assert beside.expect(0.8, 150, 0.0).middle == pytest.approx(alone.expect(0.8, 150, 0.0).middle, abs=0.005)
 
 
@@ -69,7 +69,19 @@ def test_three_targets_are_too_few():
 
 def test_a_forecaster_is_kept_as_plain_numbers():
     found = learn(record())
-    assert Forecaster(**found.to_json()) == found
+    assert Forecaster.of(found.to_json()) == found
+    equal = {name: value for name, value in found.to_json().items() if name not in ('below', 'above')} | {'tail': 2.5}
+    assert Forecaster.of(equal) == dataclasses.replace(found, below=2.5, above=2.5)
+
+
+def test_where_finetuning_gains_much_more_often_than_it_loses_the_interval_reaches_up():
+    known = record(targets=12, spread=0.05)
+    gains = np.random.default_rng(1).exponential(0.6, 12)[known.target]
+    lifted = dataclasses.replace(known, accuracy=share(log_odds(known.accuracy, known.held) + gains))
+    found = learn(lifted)
+    assert found.above > 1.5 * found.below > 0
+    hits, _ = held_out_hits(lifted)
+    assert hits.mean() > 0.8
 
 
 def test_more_photos_carry_the_curve_on():

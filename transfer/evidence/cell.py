@@ -20,7 +20,7 @@ from transfer.evaluation import accuracy, softmax
 from transfer.evidence.targets import Split, Target
 from transfer.features import Machine, Network, extract_anew
 from transfer.finetune.cost import multiply_adds
-from transfer.finetune.rates import Group, Plan, choose_plan
+from transfer.finetune.rates import HEAVY, Group, Plan, choose_plan
 from transfer.finetune.train import Bench, Task, layer_groups
 from transfer.probe import Probe, fit
 from transfer.spec import SourceCard, TrainSpec
@@ -40,7 +40,7 @@ class Setup:
     device: str
     epochs: int = 0  # of each finetuning; 0: as many as the product's schedule takes
     first_seed: int = 0
-    spares: bool = True  # a CPU takes fewer steps with a heavy network, as a training does
+    spares: bool = True  # a CPU does less with a heavy network, as in a training; older evaluations did not
 
 
 def run_cell(target: Target, part: Split, card: SourceCard, seed: int, setup: Setup, machine: Machine) -> dict[str, Any]:
@@ -133,7 +133,8 @@ def _finetuned(
 ) -> tuple[Plan, nn.Module]:
     """The product's last step of a finetuning: from the linear head, on every image, for the schedule's epochs."""
     classes = int(labels.max()) + 1
-    spec = TrainSpec(seed=seed, plan=setup.plan, device=setup.device, epochs=setup.epochs)
+    name = 'last' if macs > HEAVY else setup.plan
+    spec = TrainSpec(seed=seed, plan=name, device=setup.device, epochs=setup.epochs)
     groups: list[Group] = layer_groups(network)
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)
     task = Task(network, pixels, features, labels, classes, spec, plan, macs)

@@ -2,7 +2,8 @@
 
 TensorFlow pads a strided convolution at the right and bottom only, so its windows sit one pixel further than torch's. A kernel
 two wider, whose first rows and columns start at zero, is the same convolution with symmetric padding: the published weights give
-the published numbers, and everything that knows torch's convolutions (dilation, export) knows these.
+the published numbers, and everything that knows torch's convolutions (dilation, export) knows these. It is exact where every
+strided convolution has an even input, as with a side that 32 divides; elsewhere some windows sit one pixel off.
 """
 
 from __future__ import annotations
