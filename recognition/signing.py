@@ -86,19 +86,11 @@ def sign_all(user: AbstractBaseUser | None) -> Begun:
     Errors: NotReady (no reference model).
     """
     digest = zoo.reference().digest
-    for row in SourceModel.objects.filter(removed_at=None):
-        _sign_as_known(row)
+    zoo.sign_same_set()
     rows = [row for row in SourceModel.objects.filter(removed_at=None) if digest not in row.signatures]
     able = [row for row in rows if can_be_signed(row)]
     begun = tuple(sign(row, user) for row in able if under_way(row) is None)
     return Begun(begun, tuple(row.name for row in rows if row not in able))
-
-
-def _sign_as_known(row: SourceModel) -> None:
-    """A source of the reference's own data set looks to it as that set does."""
-    known = zoo.signatures_of(row.dataset)
-    if known.keys() - row.signatures.keys():
-        SourceModel.objects.filter(pk=row.pk).update(signatures=known | row.signatures)
 
 
 def can_be_signed(row: SourceModel) -> bool:

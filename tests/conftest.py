@@ -78,14 +78,21 @@ def draw_photo(seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120,
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """A weights file is examined as ever, but without a process of its own, which needs seconds to load torch: for tests of what
-    comes of it."""
+    """A weights file is examined, or unpacked, as ever, but without a process of its own, which needs seconds to load torch: for
+    tests of what comes of it."""
     from recognition import apart
     from recognition.errors import InvalidInput
-    from transfer.zoo import examine
+    from transfer.spec import UnusableSource
+    from transfer.zoo import examine, packaged
 
-    def ask(module, request, *, heard, meanwhile, seconds):
-        assert module == 'transfer.zoo.examine' and seconds > 0
+    def ask(module, request, *, seconds, heard=None, meanwhile=lambda: None, networked=False):
+        assert seconds > 0 and not networked
+        if module == 'transfer.zoo.packaged':
+            try:
+                return packaged.answer(request)
+            except UnusableSource as error:
+                raise InvalidInput(error.message) from error
+        assert module == 'transfer.zoo.examine'
         told = examine.answer(request, lambda stage: heard({'stage': stage}))
         meanwhile()
         if 'refused' in told:

@@ -38,6 +38,7 @@ def test_it_is_registered_once_and_what_was_removed_is_not_put_back(packaged, se
     assert [card.name for card in zoo.cards(None)] == [SOURCE]
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_a_file_that_was_lost_is_put_back(packaged, settings):
     pulling.unpack()
     row = zoo.find(SOURCE)
@@ -48,6 +49,7 @@ def test_a_file_that_was_lost_is_put_back(packaged, settings):
     assert (row.weights, file_digest(file)) == (str(file), row.digest)
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_of_two_that_start_at_once_one_registers_it_and_neither_fails(packaged, settings, monkeypatch):
     real = apart.ask
 
@@ -62,6 +64,7 @@ def test_of_two_that_start_at_once_one_registers_it_and_neither_fails(packaged, 
     assert [path.name for path in Path(settings.ZOO_DIR).iterdir()] == [Path(zoo.find(SOURCE).weights).name]
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_a_full_disk_costs_nothing_but_the_source(packaged, monkeypatch):
     def full(*args: object) -> None:
         raise OSError(28, 'No space left on device')
@@ -87,6 +90,7 @@ def test_every_way_into_an_installation_brings_it(door, monkeypatch, settings, t
     assert asked == [door]
 
 
+@pytest.mark.usefixtures('in_this_process')
 class TestReference:
     """Where it is, P2L looks through it: ImageNet is compared by what its own last norm tells of it."""
 
@@ -125,6 +129,7 @@ class TestReference:
         assert zoo.reference_digest() == zoo.reference().digest
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_a_source_that_no_package_brings_is_told_and_nothing_else_happens(settings):
     settings.PACKAGED_SOURCES = ['owls']
     assert pulling.unpack() == [
