@@ -67,6 +67,7 @@ def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
 
 @pytest.mark.shared
 @pytest.mark.slow
+@pytest.mark.parametrize('reference', [REFERENCE], indirect=True)  # a thousand photos: the other takes a minute
 def test_signing_again_gives_the_shipped_signature(reference, shared):
     card = next(card for card in CARDS.values() if '+' not in card.dataset)
     signed = sign(reference, evenly(image_files(shared / 'sources' / card.dataset)))
