@@ -97,7 +97,8 @@ def shortlisted(
     choose: Callable[[list[Ranked], int], list[Ranked]] = shortlist,
     weights: tuple[float, float] = WEIGHTS,
 ) -> tuple[Floats, Floats]:
-    """The product's choice: P2L, the first few probed, the best probe or what is preferred within noise. (scores, seconds)."""
+    """The product's choice: P2L, the first few probed, and of those that the probe cannot tell from the best one the one that
+    LogME puts first. (scores, seconds)."""
     every = np.arange(len(evidence.table.sources))
     scores = np.full((*evidence.reference_seconds.shape, len(every)), np.nan)
     spent = np.full(evidence.reference_seconds.shape, np.nan)
@@ -107,7 +108,7 @@ def shortlisted(
         rest = [place for place in order if place not in probed]
         order = [taken, *(place for place in by_probe if place != taken), *rest]
         scores[target, seed, order] = -np.arange(len(order), dtype=float)
-        own = evidence.seconds['features'][target, seed] + evidence.seconds['probe'][target, seed]
+        own = sum(evidence.seconds[step][target, seed] for step in ('features', 'probe', 'logme'))
         spent[target, seed] = evidence.reference_seconds[target, seed] + own[probed].sum()
     return scores, _mean(spent)
 
@@ -126,7 +127,7 @@ def _choice(
     few = choose(ranked, count)
     probed = [names[item.name] for item in few]
     hits = [evidence.right[*key, place] for place in probed]
-    worths = [(item.score, -evidence.macs[place]) for item, place in zip(few, probed, strict=True)]
+    worths = [float(evidence.measures['logme'][*key, place]) for place in probed]
     return probed[first_within_noise(hits, worths)], probed, [names[item.name] for item in ranked]
 
 

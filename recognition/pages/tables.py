@@ -20,6 +20,7 @@ class Candidate:
     low: float | None  # 95 %
     high: float | None
     seconds: float | None  # that the probe took
+    logme: float | None
     chosen: bool
 
 
@@ -43,6 +44,7 @@ def _candidate(name: str, ranked: Mapping[str, Any], probe: Mapping[str, Any], c
         low,
         high,
         probe.get('seconds'),
+        probe.get('logme'),
         chosen,
     )
 
