@@ -27,7 +27,7 @@ from p2l.signatures import Floats, Look, log_signatures, look_by_class, mean_fea
 BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however large the zoo
 DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
 EARTH_DRAWS = 20  # bootstraps of the earth mover's distance: each is a linear program for every candidate
-NOISE = 1.96  # standard errors within which two probes are equal: 95 %, as of every interval that is shown
+NOISE = 1.0  # standard errors within which two probes are equal, and the higher score decides
 PER_DATASET = 3  # of a shortlist: its members should not all be networks of one data set
 
 
@@ -122,23 +122,23 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     return few
 
 
-def first_within_noise(hits: Sequence[NDArray[np.bool_]], worths: Sequence[float], noise: float = NOISE) -> int:
+def first_within_noise(hits: Sequence[NDArray[np.bool_]], worths: Sequence[tuple[float, ...]]) -> int:
     """Which of the probed sources is taken: `hits` says which of the same images each got right (n,), `worths` what else speaks
-    for it, in the product LogME.
+    for it, the weightiest first: its P2L score, then how little it costs.
 
-    Of those behind the one with most hits by no more than `noise` standard errors (McNemar's: of the images that only one of the
+    Of those behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only one of the
     two gets right) the one worth most; of equal ones, most hits.
     """
     if not hits:
         raise ValueError('no source was probed')
     best = max(hits, key=lambda right: int(right.sum()))
-    near = [place for place, right in enumerate(hits) if _within_noise(best, right, noise)]
-    return max(near, key=lambda place: (round(worths[place], DECIMALS), int(hits[place].sum())))
+    near = [place for place, right in enumerate(hits) if _within_noise(best, right)]
+    return max(near, key=lambda place: (tuple(round(value, DECIMALS) for value in worths[place]), int(hits[place].sum())))
 
 
-def _within_noise(best: NDArray[np.bool_], right: NDArray[np.bool_], noise: float) -> bool:
+def _within_noise(best: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:
     ahead, behind = int((best & ~right).sum()), int((right & ~best).sum())
-    return bool(ahead - behind <= noise * (ahead + behind) ** 0.5)
+    return bool(ahead - behind <= NOISE * (ahead + behind) ** 0.5)
 
 
 class _Field:

@@ -27,6 +27,7 @@ class Evidence:
     setup: Mapping[str, Any]
     candidates: tuple[Candidate, ...]
     parameters: Floats  # (sources,)
+    macs: Floats  # (sources,) multiply-adds of an image where they decide, on a CPU; 0: they do not, or were not recorded
     classes: Floats  # (targets,)
     images: Floats  # (targets,) learned from
     held: Floats  # (targets,) judged on
@@ -66,6 +67,7 @@ def signed_only(evidence: Evidence) -> Evidence | None:
         table=Table(table.targets, tuple(table.sources[index] for index in kept), table.accuracy[:, kept]),
         candidates=tuple(evidence.candidates[index] for index in kept),
         parameters=evidence.parameters[kept],
+        macs=evidence.macs[kept],
         measures={name: values[..., kept] for name, values in evidence.measures.items()},
         right={(t, r, kept.index(s)): hits for (t, r, s), hits in evidence.right.items() if s in kept},
         seconds={name: values[..., kept] for name, values in evidence.seconds.items()},
@@ -96,6 +98,7 @@ def _lay_out(setup: dict[str, Any], cells: list[dict[str, Any]], looks: list[dic
             for name in sources
         ),
         parameters=np.array([_fact(kept, 'source', name, 'parameters') for name in sources]),
+        macs=np.array([_fact(kept, 'source', name, 'macs', 0) for name in sources]),
         classes=np.array([_fact(kept, 'target', name, 'classes') for name in targets]),
         images=np.array([_fact(kept, 'target', name, 'images') for name in targets]),
         held=np.array([_fact(kept, 'target', name, 'held') for name in targets]),
@@ -144,8 +147,10 @@ def _array(shape: tuple[int, ...], places: list[Any], values: list[float]) -> Fl
     return found
 
 
-def _fact(cells: list[dict[str, Any]], kind: str, name: str, fact: str) -> float:
-    return float(next(cell[fact] for cell in cells if cell[kind] == name))
+def _fact(cells: list[dict[str, Any]], kind: str, name: str, fact: str, unsaid: float | None = None) -> float:
+    """`unsaid`: of cells that are older than the fact."""
+    cell = next(cell for cell in cells if cell[kind] == name)
+    return float(cell[fact] if unsaid is None else cell.get(fact, unsaid))
 
 
 def _candidate(source: dict[str, Any], look: dict[str, Any] | None, parameters: float) -> Candidate:

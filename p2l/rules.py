@@ -97,8 +97,7 @@ def shortlisted(
     choose: Callable[[list[Ranked], int], list[Ranked]] = shortlist,
     weights: tuple[float, float] = WEIGHTS,
 ) -> tuple[Floats, Floats]:
-    """The product's choice: P2L, the first few probed, and of those that the probe cannot tell from the best one the one that
-    LogME puts first. (scores, seconds)."""
+    """The product's choice: P2L, the first few probed, the best probe or what is preferred within noise. (scores, seconds)."""
     every = np.arange(len(evidence.table.sources))
     scores = np.full((*evidence.reference_seconds.shape, len(every)), np.nan)
     spent = np.full(evidence.reference_seconds.shape, np.nan)
@@ -108,7 +107,7 @@ def shortlisted(
         rest = [place for place in order if place not in probed]
         order = [taken, *(place for place in by_probe if place != taken), *rest]
         scores[target, seed, order] = -np.arange(len(order), dtype=float)
-        own = sum(evidence.seconds[step][target, seed] for step in ('features', 'probe', 'logme'))
+        own = evidence.seconds['features'][target, seed] + evidence.seconds['probe'][target, seed]
         spent[target, seed] = evidence.reference_seconds[target, seed] + own[probed].sum()
     return scores, _mean(spent)
 
@@ -127,7 +126,7 @@ def _choice(
     few = choose(ranked, count)
     probed = [names[item.name] for item in few]
     hits = [evidence.right[*key, place] for place in probed]
-    worths = [float(evidence.measures['logme'][*key, place]) for place in probed]
+    worths = [(item.score, -evidence.macs[place]) for item, place in zip(few, probed, strict=True)]
     return probed[first_within_noise(hits, worths)], probed, [names[item.name] for item in ranked]
 
 

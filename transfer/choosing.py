@@ -6,20 +6,18 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from p2l.ranking import NOISE, Candidate, Ranked, first_within_noise, rank, shortlist
-from transfer.data.splits import evenly_by_class
+from p2l.ranking import DECIMALS, Candidate, Ranked, first_within_noise, rank, shortlist
 from transfer.evaluation import accuracy, wilson
+from transfer.finetune.cost import multiply_adds
 from transfer.spec import SourceCard, TrainingError, UnusableSource
 from transfer.workshop import Learned, Workshop
 from transfer.zoo.looks import read_look
 
 LOOKED_AT = 200  # images: their mean feature is off by 7 % of a feature's own deviation, data sets differ by far more
-EXPLAINS = 'explains your classes best (LogME)'
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,10 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Preference:
-    """What decides between sources that a probe cannot tell apart."""
+    """What decides between sources that a probe cannot tell apart: the first of these numbers, the next where it is equal."""
 
-    because: str  # the end of a sentence that begins with a source
-    worth: Callable[[Learned], float]
-    noise: float = NOISE  # standard errors of a difference within which it cannot
+    because: tuple[str, ...]  # of each, the end of a sentence that begins with a source
+    worth: Callable[[Learned], tuple[float, ...]]
 
 
 def rank_sources(shop: Workshop) -> list[Ranked]:
@@ -62,7 +59,9 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
 
 def looked_at(labels: np.ndarray) -> np.ndarray:
     """The rows of the images that the reference looks at, ascending: at most LOOKED_AT, every class with its share."""
-    return evenly_by_class(labels, LOOKED_AT)
+    by_class = np.argsort(labels, kind='stable')
+    places = np.linspace(0, len(labels) - 1, min(LOOKED_AT, len(labels))).round().astype(int)
+    return np.sort(by_class[places])
 
 
 def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray:
@@ -97,8 +96,8 @@ def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
 
 def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned, preference: Preference | None = None) -> Chosen:
     """Probe the shortlist and take the best, or simply the source that was asked for. `preference` decides between sources whose
-    probes differ by no more than noise; without one LogME does, which weighs every label's likelihood where a probe only counts
-    right and wrong.
+    probes differ by no more than noise. Without one the P2L score does, and on a CPU, of networks with equal scores, the lighter
+    one is taken: it learns for its whole schedule there (transfer.finetune.rates.LIGHT), and answers sooner.
     """
     table = [dataclasses.asdict(item) for item in ranked]
     if shop.spec.source != 'auto':
@@ -114,9 +113,19 @@ def choose(shop: Workshop, ranked: Sequence[Ranked], first: Learned, preference:
                 rows.append(_probe_row(shop, learned, time.monotonic() - start))
     if not probed:
         probed, rows = [first], [_probe_row(shop, first, 0.0)]
-    learned, why = pick(shop.labels, probed, preference or Preference(EXPLAINS, attrgetter('evidence')))
+    learned, why = pick(shop.labels, probed, preference or _usual(shop, ranked))
     shop.let_go_of_all_but(learned.network.card)
     return Chosen(learned.network.card, learned, why, table, rows)
+
+
+def _usual(shop: Workshop, ranked: Sequence[Ranked]) -> Preference:
+    scores = {item.name: item.score for item in ranked}
+
+    def worth(item: Learned) -> tuple[float, ...]:
+        macs = multiply_adds(item.network) if shop.device.type == 'cpu' else 0.0
+        return scores[item.network.card.name], -macs
+
+    return Preference(('is ranked higher by P2L', 'is the lighter network'), worth)
 
 
 def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) -> tuple[Learned, str]:
@@ -124,14 +133,16 @@ def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) 
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
     hits = [each.probe.logits.argmax(1) == labels for each in probed]
     worths = [preference.worth(each) for each in probed]
-    place = first_within_noise(hits, worths, preference.noise)
+    place = first_within_noise(hits, worths)
     item = probed[place]
     share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
     if item is best:
         return item, f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.'
     other = accuracy(best.probe.logits, labels)
+    pairs = zip(preference.because, worths[place], worths[probed.index(best)], strict=True)
+    because = next(reason for reason, mine, its in pairs if round(mine, DECIMALS) != round(its, DECIMALS))
     return item, (
-        f'{title} {preference.because}, and its linear model ({share:.1%} out-of-fold) differs from the best one '
+        f'{title} {because}, and its linear model ({share:.1%} out-of-fold) differs from the best one '
         f'({_title(best.network.card)}, {other:.1%}) by no more than chance.'
     )
 
@@ -159,6 +170,5 @@ def _probe_row(shop: Workshop, learned: Learned, seconds: float) -> dict[str, An
         'accuracy': right / len(shop.labels),
         'interval': wilson(right, len(shop.labels)),
         'penalty': learned.probe.penalty,
-        'logme': round(learned.evidence, 4),
         'seconds': round(seconds, 3),
     }

@@ -146,17 +146,17 @@ def _choose_source(room: Room, learned: DetectionManifest, proposals: Sequence[n
     ranked = rank_sources(shop)
     with room.course.phase('instant', 'Looking at them with the first source'):
         first = learn_first(shop, ranked)
-    able = Preference('looks at a photo more thoroughly', partial(_work, device=room.device), noise=1.0)
+    able = Preference(('looks at a photo more thoroughly',), partial(_work, device=room.device))
     return choose(shop, ranked, first, None if room.kind == 'rcnn' else able)  # R-CNN runs the whole network on every region
 
 
-def _work(learned: Learned, device: torch.device) -> float:
+def _work(learned: Learned, device: torch.device) -> tuple[float]:
     """Multiply-adds of an image: telling crops apart says little of finding things. Every source tells raccoons from their
     surroundings, yet MobileNetV3-Small (0.06 G) came to a mAP of 0.55 where MobileNetV2 (0.3 G) had come to 0.82; on blood cells
     it came to 0.65, SqueezeNet 1.1 (0.3 G) to 0.71. Of those too heavy for a CPU, the lighter the better.
     """
     macs = multiply_adds(learned.network)
-    return -macs if device.type == 'cpu' and macs > HEAVY else macs
+    return (-macs if device.type == 'cpu' and macs > HEAVY else macs,)
 
 
 def _candidates(room: Room) -> tuple[SourceCard, ...]:

@@ -160,7 +160,7 @@ class TrainReport:
     why: str  # one sentence: why the winner won
     source: str
     ranking: list[dict[str, Any]] = field(default_factory=list)  # P2L: name, divergence, size, score parts, stability
-    probes: list[dict[str, Any]] = field(default_factory=list)  # name, accuracy, interval, logme, seconds
+    probes: list[dict[str, Any]] = field(default_factory=list)  # name, accuracy, interval, seconds
     outlook: dict[str, Any] = field(default_factory=dict)  # before finetuning: expected, points, gain, sentence
     plan: dict[str, Any] = field(default_factory=dict)  # quadrant, why, groups, rates by group, epochs, precision, device
     per_class: list[dict[str, Any]] = field(default_factory=list)  # label, n, precision, recall, intervals

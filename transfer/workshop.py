@@ -10,18 +10,15 @@ import numpy as np
 import torch
 
 from p2l.signatures import rounded
-from p2l.transferability import logme
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifest import Manifest
-from transfer.data.splits import assign_folds, evenly_by_class
+from transfer.data.splits import assign_folds
 from transfer.features import Machine, Network, extract
 from transfer.probe import Probe, fit
 from transfer.progress import Course
 from transfer.spec import SourceCard, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.registry import architecture
-
-MOST_EVIDENCE = 2000  # images that LogME looks at: the singular values of more take seconds
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,6 @@ class Learned:
     pixels: Pixels
     features: np.ndarray  # float32 (n, d)
     probe: Probe
-    evidence: float  # LogME of the features
 
 
 @dataclass
@@ -81,10 +77,7 @@ class Workshop:
         if card.name not in self._learned:
             network, pixels, features = self.features(card)
             folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)
-            probe = fit(features, self.labels, self.classes, folds)
-            rows = evenly_by_class(self.labels, MOST_EVIDENCE)
-            evidence = logme(features[rows], self.labels[rows])
-            self._learned[card.name] = Learned(network, pixels, features, probe, evidence)
+            self._learned[card.name] = Learned(network, pixels, features, fit(features, self.labels, self.classes, folds))
             self.course.beat(1.0)
         return self._learned[card.name]
 

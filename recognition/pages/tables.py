@@ -20,7 +20,6 @@ class Candidate:
     low: float | None  # 95 %
     high: float | None
     seconds: float | None  # that the probe took
-    logme: float | None
     chosen: bool
 
 
@@ -44,7 +43,6 @@ def _candidate(name: str, ranked: Mapping[str, Any], probe: Mapping[str, Any], c
         low,
         high,
         probe.get('seconds'),
-        probe.get('logme'),
         chosen,
     )
 

@@ -157,16 +157,17 @@ def right(*share):
     return [np.arange(100) < hits for hits in share]
 
 
-def test_within_noise_what_else_speaks_for_a_source_decides_and_beyond_it_the_better_probe():
-    # of nine differing images, all one way, the error is 3: three errors; of one image it is one
-    assert first_within_noise(right(79, 80), [2.0, 1.0]) == 0
-    assert first_within_noise(right(71, 80), [2.0, 1.0]) == 1
-    assert first_within_noise(right(71, 80), [2.0, 1.0], noise=3.0) == 0
-    assert first_within_noise(right(80, 79), [1.0, 2.0]) == 1
+def test_within_noise_the_higher_score_is_taken_and_beyond_it_the_better_probe():
+    # one image of 100 differs: an error of 1; of 9 differing images, all one way, the error is 3
+    assert first_within_noise(right(79, 80), [(2.0,), (1.0,)]) == 0
+    assert first_within_noise(right(71, 80), [(2.0,), (1.0,)]) == 1
+    assert first_within_noise(right(80, 79), [(1.0,), (2.0,)]) == 1
 
 
-def test_of_what_is_worth_the_same_the_better_probe_is_taken():
-    assert first_within_noise(right(79, 80, 78), [2.0, 2.0 + 1e-12, 1.0]) == 1
+def test_between_networks_of_one_data_set_the_lighter_one_is_taken_and_of_equal_ones_the_better_probe():
+    assert first_within_noise(right(79, 80, 78), [(2.0, -3.0), (2.0 + 1e-12, -5.0), (1.0, -1.0)]) == 0
+    assert first_within_noise(right(71, 80), [(2.0, -3.0), (2.0, -5.0)]) == 1
+    assert first_within_noise(right(79, 80, 78), [(2.0, 0.0), (2.0 + 1e-12, 0.0), (1.0, 0.0)]) == 1
 
 
 def test_without_a_probe_nothing_is_taken():

@@ -180,19 +180,17 @@ def test_the_user_may_choose_the_source(spec, manifest, tmp_path):
     assert report.plan['source_why'] == 'other was asked for.'
 
 
-def test_of_sources_that_the_probe_cannot_tell_apart_the_one_that_logme_puts_first_is_taken(spec, tmp_path):
+def test_of_networks_that_nothing_tells_apart_a_cpu_takes_the_lighter_one(spec, tmp_path):
     manifest = write_photos(tmp_path / 'photos')
-    zoo = [source(tmp_path / 'zoo', 'lenet'), source(tmp_path / 'zoo', 'squeeze', 'squeezenet1_1')]
-    both = dataclasses.replace(spec, sources=tuple(dataclasses.replace(card, images=50_000) for card in zoo), plan='linear')
+    light = dataclasses.replace(source(tmp_path / 'zoo', 'light'), images=50_000, dataset='same', parameters=60_000)
+    heavy = source(tmp_path / 'zoo', 'heavy', 'mobilenet_v3_small')
+    heavy = dataclasses.replace(heavy, images=50_000, dataset='same', parameters=1_500_000)
+    both = dataclasses.replace(spec, sources=(light, heavy), plan='linear')
     report = train(manifest, both, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert [row['name'] for row in report.ranking] == ['heavy', 'light']
     assert [row['accuracy'] for row in report.probes] == [1, 1]
-    best, other = (row['name'] for row in sorted(report.probes, key=lambda row: -row['logme']))
-    assert report.source == best
-    larger = [dataclasses.replace(card, parameters=int(card.name == other)) for card in both.sources]  # which is probed first
-    report = train(manifest, dataclasses.replace(both, sources=tuple(larger)), tmp_path / 'w2', Ears(), tmp_path / 'cache').report
-    assert [row['name'] for row in report.probes] == [other, best]
-    assert report.source == best
-    assert report.plan['source_why'].startswith(f'{best} explains your classes best (LogME), and its linear model (100.0%')
+    assert report.source == 'light'
+    assert report.plan['source_why'].startswith('light is the lighter network, and its linear model (100.0% out-of-fold) differs')
 
 
 def test_a_class_of_one_image_is_left_out_of_the_model(spec, manifest, tmp_path):

@@ -46,10 +46,3 @@ def trainable(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
         if image.label in position
     )
     return Manifest(tuple(manifest.labels[label] for label in kept), images), notes
-
-
-def evenly_by_class(labels: np.ndarray, most: int) -> np.ndarray:
-    """At most so many rows, ascending, every class with its share."""
-    by_class = np.argsort(labels, kind='stable')
-    places = np.linspace(0, len(labels) - 1, min(most, len(labels))).round().astype(int)
-    return np.sort(by_class[places])
