@@ -1,12 +1,12 @@
 """The accuracy to be expected of a finetuning, before it: learned from recorded outcomes, with a 90 % interval.
 
-A ridge regression on the scale of log odds, logit(accuracy) = a + b logit(probe) + c score, where `probe` is the cross-
-validated accuracy of a linear head and `score` the P2L score. The interval is conformal over targets: each target is
+A ridge regression on the scale of log odds, logit(accuracy) = a + b logit(probe) + c score, where `probe` is the
+cross-validated accuracy of a linear head and `score` the P2L score. The interval is conformal over targets: each target is
 predicted from the others, its errors are divided by their expected size (a part that all targets share, and the counting
 noise of the photos), and on either side all but a twentieth of those of the target that errs most there lie inside (with
-thirty-nine targets or more: of all but a twentieth of the targets). The sides are apart because finetuning rarely loses,
-and sometimes gains much. A source counts by how often it would be chosen: how far finetuning lifts a poor one says little
-of those that are asked about.
+thirty-nine targets or more: of all but a twentieth of the targets). The sides are taken apart, for finetuning may gain more
+than it loses. A source counts by how often it would be chosen: how far finetuning lifts a poor one says little of those
+that are asked about.
 """
 
 from __future__ import annotations
