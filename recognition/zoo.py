@@ -78,10 +78,12 @@ def reference_name() -> str:
 
 
 def _reference_row() -> SourceModel | None:
-    """The source that the settings name; where they name none, the broadest that is here."""
-    names = (settings.P2L_REFERENCE,) if settings.P2L_REFERENCE else REFERENCES
-    rows = {row.name: row for row in SourceModel.objects.filter(name__in=names)}
-    return next((rows[name] for name in names if name in rows and Path(rows[name].weights).is_file()), None)
+    """The source that the settings name; where they name none, the broadest of those that come with Graft and are here."""
+    if settings.P2L_REFERENCE:
+        return SourceModel.objects.filter(name=settings.P2L_REFERENCE).first()
+    ours = SourceModel.objects.filter(name__in=REFERENCES, origin=Origin.STARTER, removed_at=None)
+    rows = {row.name: row for row in ours if Path(row.weights).is_file()}
+    return next((rows[name] for name in REFERENCES if name in rows), None)
 
 
 def signatures_of(dataset: str) -> dict[str, list[float]]:
@@ -107,7 +109,7 @@ def _own_signature(row: SourceModel) -> dict[str, list[float]]:
 
 def _same_set(one: str, other: str) -> bool:
     """ImageNet goes by several names."""
-    plain = (re.sub(r'[^a-z0-9]', '', name.lower()) for name in (one, other))
+    plain = (re.sub(r'[\W_]', '', name.casefold()) for name in (one, other))
     first, second = (SAME_SETS.get(name, name) for name in plain)
     return first == second != ''
 

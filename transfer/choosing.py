@@ -50,9 +50,9 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
     if shop.spec.source not in ('auto', *names):
         raise TrainingError(f'The source model {shop.spec.source!r} is not among those that may be used.')
     rows = looked_at(shop.labels)
-    features = _reference_features(shop, rows)
+    features, seen = _reference_features(shop, rows)
     with shop.course.phase('rank', 'Comparing your images with those of the sources'):
-        candidates = [_candidate(shop, card, features.shape[1]) for card in shop.spec.sources]
+        candidates = [_candidate(shop, card, features.shape[1] if seen else 0) for card in shop.spec.sources]
         spec = shop.spec
         return rank(features, candidates, spec.weights, spec.seed, divergence=spec.divergence, labels=shop.labels[rows])
 
@@ -64,19 +64,24 @@ def looked_at(labels: np.ndarray) -> np.ndarray:
     return np.sort(by_class[places])
 
 
-def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray:
+def _reference_features(shop: Workshop, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+    """P2L's features of these images, and whether there are any: a worker may lack the file of the reference."""
     reference = shop.spec.reference
     if reference is None:
         shop.note('There is no reference model, so the sources were ranked by size alone.')
-        return np.ones((len(rows), 1))
+        return np.ones((len(rows), 1)), False
     with shop.course.phase('decode', f'Reading {len(shop.labels)} images'):
         shop.pixels(reference.side)
     with shop.course.phase('reference', 'Looking at your images with the reference model'):
-        return np.maximum(shop.features(reference, rows)[2], 0)  # P2L's feature: Architecture.features
+        try:
+            return np.maximum(shop.features(reference, rows)[2], 0), True  # P2L's feature: Architecture.features
+        except UnusableSource as error:
+            shop.note(f'The reference model cannot be used here ({error.message}), so the sources were ranked by size alone.')
+            return np.ones((len(rows), 1)), False
 
 
 def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:
-    if card.signature and len(card.signature) != width and shop.spec.reference is not None:
+    if card.signature and width and len(card.signature) != width:
         shop.note(f'The signature of {card.name} is of another reference model and was left out.')
     signature = card.signature if len(card.signature) == width else None
     reference = shop.spec.reference.digest if shop.spec.reference else ''

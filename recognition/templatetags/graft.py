@@ -6,7 +6,7 @@ import re
 
 from django import template
 from django.utils.html import format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -48,7 +48,7 @@ def duration(seconds: float | None) -> str:
 @register.filter
 def parted(name: str) -> SafeString:
     """A name that may break behind its underscores and hyphens; what is copied from the page is the name itself."""
-    return format_html_join(mark_safe('<wbr>'), '{}', ((part,) for part in re.split(r'(?<=[_-])', name)))
+    return format_html_join('', '{}<wbr>', ((part,) for part in re.split(r'(?<=[_-])', name)))
 
 
 @register.filter

@@ -319,11 +319,18 @@ class TestKill:
             assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
             adding.examine_again(job, said(), alice)
 
+    def test_a_file_that_came_in_part_is_not_examined(self, alice):
+        job = adding.begin(weights(), said(), alice)
+        training.cancel(job, alice)
+        os.truncate(adding.kept_file(job), 1000)
+        with pytest.raises(InvalidInput, match='not kept in whole'):
+            adding.examine_again(job, said(), alice)
+
     def test_a_kept_file_that_is_gone_is_told(self, alice):
         job = adding.begin(weights(), said(), alice)
         training.cancel(job, alice)
         adding.kept_file(job).unlink()
-        with pytest.raises(InvalidInput, match='not kept any more: choose it again'):
+        with pytest.raises(InvalidInput, match='not kept in whole: choose it again'):
             adding.examine_again(job, said(), alice)
 
 

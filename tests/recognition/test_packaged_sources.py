@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from recognition import apart, installation, pulling, signing, source_files, zoo
 from recognition.errors import Conflict
@@ -69,7 +70,7 @@ def test_a_full_disk_costs_nothing_but_the_source(packaged, monkeypatch):
     def full(*args: object) -> None:
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('recognition.source_files.shutil.copyfile', full)
+    monkeypatch.setattr('shutil.copyfile', full)
     assert pulling.unpack() == [f'The source model {SOURCE} was left out: [Errno 28] No space left on device']
 
 
@@ -122,6 +123,22 @@ class TestReference:
         assert signing.sign_all(None).jobs == ()
         row.refresh_from_db()
         assert row.signatures == {unpacked.digest: unpacked.signatures[unpacked.digest]}
+
+    def test_one_of_an_earlier_version_gets_its_signature_at_the_next_start(self, unpacked):
+        SourceModel.objects.filter(pk=unpacked.pk).update(signatures={})
+        pulling.unpack()
+        assert zoo.reference().signature == tuple(unpacked.signatures[unpacked.digest])
+        assert zoo.find(SOURCE).weights == unpacked.weights
+
+    def test_only_what_comes_with_graft_and_was_not_removed_is_looked_through(self, unpacked):
+        for changes in ({'origin': 'promoted'}, {'origin': 'starter', 'removed_at': timezone.now()}):
+            SourceModel.objects.filter(pk=unpacked.pk).update(**changes)
+            assert zoo.reference().name == 'graft-generic'
+
+    def test_data_sets_of_other_scripts_are_told_apart(self, unpacked, tmp_path):
+        SourceModel.objects.filter(pk=unpacked.pk).update(dataset='写真 2024')
+        assert zoo.signatures_of('動物 2024') == {}
+        assert zoo.signatures_of('写真2024').keys() == {unpacked.digest}
 
     def test_without_its_file_the_starter_zoo_serves(self, unpacked):
         Path(unpacked.weights).unlink()

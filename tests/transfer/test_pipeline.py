@@ -225,6 +225,17 @@ def test_without_a_reference_the_sources_are_ranked_by_size(spec, manifest, tmp_
     assert any('by size alone' in note for note in report.notes)
 
 
+def test_a_worker_that_lacks_the_reference_ranks_by_size_too(spec, manifest, tmp_path):
+    elsewhere = dataclasses.replace(spec.reference, weights=str(tmp_path / 'nowhere.safetensors'))
+    signed = tuple(dataclasses.replace(card, signature=(1.0,) * 84) for card in spec.sources)
+    bare = dataclasses.replace(spec, reference=elsewhere, sources=signed, plan='linear')
+    report = train(manifest, bare, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert report.source == 'tiny'
+    (note,) = [note for note in report.notes if 'reference' in note]
+    assert 'cannot be used here' in note
+    assert 'by size alone' in note
+
+
 def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, manifest, tmp_path):
     card = source(tmp_path / 'zoo', 'mobile', 'mobilenet_v3_small', 32)
     fast = dataclasses.replace(spec, sources=(card,), reference=card, plan='last', epochs=1)

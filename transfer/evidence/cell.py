@@ -133,7 +133,7 @@ def _finetuned(
 ) -> tuple[Plan, nn.Module]:
     """The product's last step of a finetuning: from the linear head, on every image, for the schedule's epochs."""
     classes = int(labels.max()) + 1
-    name = 'last' if macs > HEAVY else setup.plan
+    name = 'last' if macs > HEAVY and setup.plan == 'several' else setup.plan  # as a training with the plan "auto"
     spec = TrainSpec(seed=seed, plan=name, device=setup.device, epochs=setup.epochs)
     groups: list[Group] = layer_groups(network)
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)

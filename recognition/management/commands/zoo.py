@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def _sync(self, options: dict[str, Any]) -> str:
         names = zoo.sync_starter()
         told = f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
-        return '\n'.join([told, *pulling.unpack()])
+        return '\n'.join([told, *pulling.unpack(), *installation.sign_what_lacks_it()])
 
     def _import(self, options: dict[str, Any]) -> str:
         classes = source_files.read_class_names(options['classes']) if options['classes'] else ()
