@@ -66,7 +66,7 @@ def _lacks_something(row: SourceModel) -> bool:
 
 def _unpacked(name: str, row: SourceModel | None) -> str:
     try:
-        with tempfile.TemporaryDirectory(dir=source_files.zoo_folder()) as folder:
+        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             found = _ask('transfer.zoo.packaged', name, Path(folder), seconds=SECONDS_TO_UNPACK)
             if row is None:
                 _add(found, Origin.STARTER, 0, None)

@@ -89,22 +89,21 @@ def _reference_row() -> SourceModel | None:
 def signatures_of(dataset: str) -> dict[str, list[float]]:
     """What is known of a source that learned from this data set, because the reference learned from it too."""
     row = _reference_row()
-    return _own_signature(row) if row is not None and _same_set(dataset, row.dataset) else {}
+    if row is None or row.digest not in row.signatures or not _same_set(dataset, row.dataset):
+        return {}
+    return {row.digest: row.signatures[row.digest]}
 
 
 def sign_same_set() -> None:
     """Every source of the reference's own data set looks to it as that set does."""
     row = _reference_row()
-    known = {} if row is None else _own_signature(row)
+    if row is None or row.digest not in row.signatures:
+        return
     with transaction.atomic():
         for other in SourceModel.objects.select_for_update().filter(removed_at=None):
-            if row is not None and known.keys() - other.signatures.keys() and _same_set(other.dataset, row.dataset):
-                other.signatures = known | other.signatures
+            if row.digest not in other.signatures and _same_set(other.dataset, row.dataset):
+                other.signatures |= {row.digest: row.signatures[row.digest]}
                 other.save(update_fields=['signatures'])
-
-
-def _own_signature(row: SourceModel) -> dict[str, list[float]]:
-    return {digest: mean for digest, mean in row.signatures.items() if digest == row.digest}
 
 
 def _same_set(one: str, other: str) -> bool:

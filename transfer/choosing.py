@@ -50,9 +50,10 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
     if shop.spec.source not in ('auto', *names):
         raise TrainingError(f'The source model {shop.spec.source!r} is not among those that may be used.')
     rows = looked_at(shop.labels)
-    features, seen = _reference_features(shop, rows)
+    features = _reference_features(shop, rows)
     with shop.course.phase('rank', 'Comparing your images with those of the sources'):
-        candidates = [_candidate(shop, card, features.shape[1] if seen else 0) for card in shop.spec.sources]
+        candidates = [_candidate(shop, card, 0 if features is None else features.shape[1]) for card in shop.spec.sources]
+        features = np.ones((len(rows), 1)) if features is None else features
         spec = shop.spec
         return rank(features, candidates, spec.weights, spec.seed, divergence=spec.divergence, labels=shop.labels[rows])
 
@@ -64,20 +65,20 @@ def looked_at(labels: np.ndarray) -> np.ndarray:
     return np.sort(by_class[places])
 
 
-def _reference_features(shop: Workshop, rows: np.ndarray) -> tuple[np.ndarray, bool]:
-    """P2L's features of these images, and whether there are any: a worker may lack the file of the reference."""
+def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray | None:
+    """P2L's features of these images; None without a reference, or where its file cannot be used."""
     reference = shop.spec.reference
     if reference is None:
         shop.note('There is no reference model, so the sources were ranked by size alone.')
-        return np.ones((len(rows), 1)), False
+        return None
     with shop.course.phase('decode', f'Reading {len(shop.labels)} images'):
         shop.pixels(reference.side)
     with shop.course.phase('reference', 'Looking at your images with the reference model'):
         try:
-            return np.maximum(shop.features(reference, rows)[2], 0), True  # P2L's feature: Architecture.features
+            return np.maximum(shop.features(reference, rows)[2], 0)  # P2L's feature: Architecture.features
         except UnusableSource as error:
             shop.note(f'The reference model cannot be used here ({error.message}), so the sources were ranked by size alone.')
-            return np.ones((len(rows), 1)), False
+            return None
 
 
 def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:

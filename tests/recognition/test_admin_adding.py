@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,24 @@ def test_another_file_may_be_sent_instead(keeper, settings):
     assert (other.pk != job.pk, answer['Location']) == (True, at('addition', other))
     run(other)
     assert files_of(settings) == [Path(SourceModel.objects.get(name='four', classes=4).weights)]
+
+
+def test_what_is_said_of_one_that_is_under_way_again_is_not_swallowed(keeper):
+    job = send(keeper)
+    answer = keeper.post(at('addition', job), {'images': 60, 'title': 'from another window'}, follow=True)
+    assert answer.redirect_chain == [(at('addition', job), 302)]
+    assert 'what you said now was not taken' in answer.content.decode()
+    job.refresh_from_db()
+    assert job.spec['title'] == ''
+
+
+@pytest.mark.parametrize('names', [['a', 'b b', 'c'], ['[a]', 'b', 'c'], ['a', 'b\u2028b', 'c'], [' a', 'b ', 'c']])
+def test_class_names_survive_the_form_that_they_are_corrected_in(keeper, names):
+    file = SimpleUploadedFile('names.json', json.dumps(names).encode())
+    job = refuse(send(keeper, classes_file=file, architecture='resnet18'))
+    known = job.spec['class_names']
+    form = keeper.get(at('addition', job)).context['form']
+    assert form.cleaned_data['classes'] == tuple(known)
 
 
 def test_it_stops_and_discards(keeper, settings):
