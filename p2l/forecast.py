@@ -42,7 +42,9 @@ class Outcomes:
     held: Floats  # how many of those
     seed: NDArray[np.int64]
     source: NDArray[np.int64]
-    weight: Floats  # how often a choice takes that source: not below 0, and above it somewhere on every target
+    weight: (
+        Floats  # how often a choice takes that source: not below 0, and above it somewhere on every target
+    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ def held_out_hits(outcomes: Outcomes) -> tuple[NDArray[np.bool_], Floats]:
         forecaster = learn(chosen_rows(outcomes, outcomes.target != target))
         for row in np.flatnonzero(outcomes.target == target):
             said = forecaster.expect(
-                float(outcomes.probe[row]), float(outcomes.images[row]), float(outcomes.score[row]), float(outcomes.held[row])
+                float(outcomes.probe[row]),
+                float(outcomes.images[row]),
+                float(outcomes.score[row]),
+                float(outcomes.held[row]),
             )
             hits[row] = said.low <= outcomes.accuracy[row] <= said.high
             widths[row] = said.high - said.low
@@ -154,7 +159,9 @@ def share(odds: Floats) -> Floats:
 def _expected_deviation(odds: Floats, images: Floats, held: Floats, spread: float) -> Floats:
     """Of log odds: what targets differ by beyond the probe, and the counting noise 1 / (n p q) of probe and judgement."""
     chance = share(odds) * (1 - share(odds))
-    return np.asarray(np.sqrt(spread**2 + 1 / np.maximum(images * chance, 0.5) + 1 / np.maximum(held * chance, 0.5)))
+    return np.asarray(
+        np.sqrt(spread**2 + 1 / np.maximum(images * chance, 0.5) + 1 / np.maximum(held * chance, 0.5))
+    )
 
 
 def _quantile(values: Floats, weight: Floats) -> float:

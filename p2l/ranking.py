@@ -37,7 +37,9 @@ class Candidate:
 
     name: str
     images: int  # of the data set it was trained on
-    signature: Sequence[float] | Floats | None = None  # mean reference feature (d,) of that set; None: nobody has its images
+    signature: Sequence[float] | Floats | None = (
+        None  # mean reference feature (d,) of that set; None: nobody has its images
+    )
     dataset: str = ''  # '': not known
     parameters: int = 0  # of its network: of equal scores the larger network goes first; 0: not known
     look: Look | None = None  # the same set class by class; without it the set counts as one class (emd only)
@@ -133,7 +135,10 @@ def first_within_noise(hits: Sequence[NDArray[np.bool_]], worths: Sequence[tuple
         raise ValueError('no source was probed')
     best = max(hits, key=lambda right: int(right.sum()))
     near = [place for place, right in enumerate(hits) if _within_noise(best, right)]
-    return max(near, key=lambda place: (tuple(round(value, DECIMALS) for value in worths[place]), int(hits[place].sum())))
+    return max(
+        near,
+        key=lambda place: (tuple(round(value, DECIMALS) for value in worths[place]), int(hits[place].sum())),
+    )
 
 
 def _within_noise(best: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:
@@ -157,7 +162,11 @@ class _Field:
         self.features, self.kind = features, divergence
         self.labels = np.zeros(len(features), dtype=int) if labels is None else np.asarray(labels)
         width = features.shape[1]
-        means = {index: _checked(candidate, width) for index, candidate in enumerate(candidates) if _has_signature(candidate)}
+        means = {
+            index: _checked(candidate, width)
+            for index, candidate in enumerate(candidates)
+            if _has_signature(candidate)
+        }
         self.signed = np.array([index in means for index in range(len(candidates))])
         self.means = np.stack(list(means.values())) if means else np.empty((0, width))
         self.looks = [candidates[index].look or Look(mean[None], np.ones(1)) for index, mean in means.items()]
@@ -171,7 +180,11 @@ class _Field:
             return np.empty((len(draws), 0))
         if self.kind != 'emd':
             targets = draws @ self.features / draws.sum(1, keepdims=True)
-            return self._from_kept_logs(targets) if self.kind == 'kl' else divergences(self.kind, targets, self.means)
+            return (
+                self._from_kept_logs(targets)
+                if self.kind == 'kl'
+                else divergences(self.kind, targets, self.means)
+            )
         looks = [look_by_class(self.features, self.labels, draw) for draw in draws]
         return np.array([[earth_movers_distance(look, other) for other in self.looks] for look in looks])
 
@@ -203,7 +216,11 @@ def _share_of_first_places(field: _Field, seed: int, bootstraps: int) -> Floats:
     """How often each candidate wins when the target's images are drawn anew, with replacement."""
     images, count = len(field.features), min(bootstraps, EARTH_DRAWS) if field.kind == 'emd' else bootstraps
     wins = np.zeros(len(field.signed))
-    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
+    draws = (
+        np.random.default_rng(seed)
+        .multinomial(images, np.full(images, 1 / images), size=count)
+        .astype(np.float64)
+    )
     rows = max(1, BLOCK // len(field.signed))
     for start in range(0, count, rows):
         scores = field.similarity_parts(field.divergences(draws[start : start + rows])) + field.size_parts

@@ -49,7 +49,10 @@ def cosine_distance(p: ArrayLike, q: ArrayLike) -> float:
 
 def divergences(kind: str, targets: ArrayLike, sources: ArrayLike) -> Floats:
     """Mean features (b, d) against those of the sources (m, d), by any of DIVERGENCES but the last: (b, m). ValueError, else."""
-    means, stored = np.atleast_2d(np.asarray(targets, dtype=np.float64)), np.asarray(sources, dtype=np.float64)
+    means, stored = (
+        np.atleast_2d(np.asarray(targets, dtype=np.float64)),
+        np.asarray(sources, dtype=np.float64),
+    )
     if kind == 'kl':
         return kl_divergences(signature(means), log_signatures(stored))
     if kind == 'kl_reverse':
@@ -61,7 +64,9 @@ def divergences(kind: str, targets: ArrayLike, sources: ArrayLike) -> Floats:
     if kind == 'cosine':
         lengths = np.linalg.norm(means, axis=1)[:, None] * np.linalg.norm(stored, axis=1)
         return np.asarray(1 - means @ stored.T / np.maximum(lengths, 1e-12))
-    raise ValueError(f'there is no divergence {kind!r} of mean features; there are {", ".join(DIVERGENCES[:-1])}')
+    raise ValueError(
+        f'there is no divergence {kind!r} of mean features; there are {", ".join(DIVERGENCES[:-1])}'
+    )
 
 
 def _jensen_shannon_divergences(p: Floats, q: Floats) -> Floats:
@@ -86,7 +91,9 @@ def earth_movers_distance(a: Look, b: Look) -> float:
     arriving = np.tile(np.eye(columns), rows)
     weights = np.concatenate([a.images / a.images.sum(), b.images / b.images.sum()])
     # One of the constraints follows from the others; left in, rounding could make them contradict each other.
-    found = linprog(ground.ravel(), A_eq=np.vstack([leaving, arriving])[:-1], b_eq=weights[:-1], method='highs')
+    found = linprog(
+        ground.ravel(), A_eq=np.vstack([leaving, arriving])[:-1], b_eq=weights[:-1], method='highs'
+    )
     return float(max(0.0, found.fun))
 
 

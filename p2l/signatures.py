@@ -51,7 +51,9 @@ class Look:
 
     def __post_init__(self) -> None:
         if self.means.ndim != 2 or self.images.shape != (len(self.means),) or not len(self.means):
-            raise ValueError(f'one mean and one count a class are needed, not {self.means.shape} and {self.images.shape}')
+            raise ValueError(
+                f'one mean and one count a class are needed, not {self.means.shape} and {self.images.shape}'
+            )
         if not np.isfinite(self.means).all() or self.means.min() < 0 or self.images.min() <= 0:
             raise ValueError('the means must be finite and not negative, and every class must have an image')
 

@@ -47,7 +47,9 @@ def _evidence(z: Floats, squares: Floats, length: float, n: int, d: int) -> floa
     error = float((z**2 * (ratio / (squares + ratio)) ** 2).sum()) + outside
     # log det(alpha I + beta F'F) over d dimensions, of which all but k hold alpha alone
     volume = float(np.log(alpha + beta * squares).sum()) + (d - len(squares)) * np.log(alpha)
-    total = d * np.log(alpha) + n * np.log(beta) - volume - beta * error - alpha * weights - n * np.log(2 * np.pi)
+    total = (
+        d * np.log(alpha) + n * np.log(beta) - volume - beta * error - alpha * weights - n * np.log(2 * np.pi)
+    )
     return float(total / (2 * n))
 
 
@@ -81,14 +83,18 @@ def nearest_neighbours(features: ArrayLike, labels: ArrayLike, neighbours: int =
     rows = np.arange(len(classes))
     for place in range(count):
         column = nearest[:, place]
-        votes[rows, classes[column]] += 1 + likeness[rows, column]  # above zero: an opposite neighbour still says its class
+        votes[rows, classes[column]] += (
+            1 + likeness[rows, column]
+        )  # above zero: an opposite neighbour still says its class
     return float((votes.argmax(1) == classes).mean())
 
 
 def _checked(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
     matrix, classes = np.asarray(values, dtype=np.float64), np.asarray(labels)
     if matrix.ndim != 2 or not matrix.size or classes.shape != (len(matrix),):
-        raise ValueError(f'one row of numbers and one label an image are needed, not {matrix.shape} and {classes.shape}')
+        raise ValueError(
+            f'one row of numbers and one label an image are needed, not {matrix.shape} and {classes.shape}'
+        )
     if not np.isfinite(matrix).all() or classes.min() < 0:
         raise ValueError('the numbers must be finite and the labels not negative')
     return matrix, classes.astype(np.int64)

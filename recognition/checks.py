@@ -9,14 +9,18 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from transfer.spec import CHOICES
+from transfer.spec.train_spec import CHOICES
 
 
 @register()
 def data_folder_can_be_written(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:
     if os.access(settings.DATA_DIR, os.W_OK):
         return []
-    return [Error(f'The data folder {settings.DATA_DIR} cannot be written.', hint='Set GRAFT_DATA.', id='graft.E001')]
+    return [
+        Error(
+            f'The data folder {settings.DATA_DIR} cannot be written.', hint='Set GRAFT_DATA.', id='graft.E001'
+        )
+    ]
 
 
 @register()
@@ -24,13 +28,22 @@ def divergence_is_known(app_configs: Sequence[AppConfig] | None, **_: object) ->
     known = CHOICES['divergence']
     if settings.P2L_DIVERGENCE in known:
         return []
-    return [Error(f'P2L_DIVERGENCE must be one of {", ".join(known)}, not {settings.P2L_DIVERGENCE!r}.', id='graft.E003')]
+    return [
+        Error(
+            f'P2L_DIVERGENCE must be one of {", ".join(known)}, not {settings.P2L_DIVERGENCE!r}.',
+            id='graft.E003',
+        )
+    ]
 
 
 @register(deploy=True)
-def production_uses_a_server_database(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:
+def production_uses_a_server_database(
+    app_configs: Sequence[AppConfig] | None, **_: object
+) -> list[CheckMessage]:
     if settings.PRODUCTION and settings.DATABASES['default']['ENGINE'].endswith('sqlite3'):
-        return [Warning('Production runs on SQLite: one machine only.', hint='Set DATABASE_URL.', id='graft.W001')]
+        return [
+            Warning('Production runs on SQLite: one machine only.', hint='Set DATABASE_URL.', id='graft.W001')
+        ]
     return []
 
 

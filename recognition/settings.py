@@ -10,7 +10,9 @@ from csp.constants import NONE, SELF
 from recognition import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.path('GRAFT_DATA', BASE_DIR / 'var')  # database, photos, models, broker: everything worth a backup
+DATA_DIR = env.path(
+    'GRAFT_DATA', BASE_DIR / 'var'
+)  # database, photos, models, broker: everything worth a backup
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 HOST = env.text('HOST', '127.0.0.1')  # on which `manage.py serve` listens; 0.0.0.0 lets other machines in
@@ -47,7 +49,7 @@ PERMISSIONS_POLICY = 'camera=(self)'
 
 # --- Application ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    'recognition.administration.AdministrationConfig',  # django.contrib.admin
+    'recognition.admin_site.AdministrationConfig',  # django.contrib.admin
     'django.contrib.auth',
     'django.contrib.contenttypes',
     'django.contrib.sessions',
@@ -96,7 +98,9 @@ FORM_RENDERER = 'django.forms.renderers.TemplatesSetting'
 INSTALLED_APPS.insert(6, 'django.forms')
 
 # --- Database -------------------------------------------------------------------------------------------------------
-DATABASES = {'default': environ.Env.db_url_config(env.text('DATABASE_URL', f'sqlite:///{DATA_DIR / "db.sqlite3"}'))}
+DATABASES = {
+    'default': environ.Env.db_url_config(env.text('DATABASE_URL', f'sqlite:///{DATA_DIR / "db.sqlite3"}'))
+}
 if DATABASES['default']['ENGINE'].endswith('sqlite3'):
     # These options together gave no lock error with four writers; a time-out alone does not help (docs/architecture.md).
     DATABASES['default']['OPTIONS'] = {
@@ -112,12 +116,18 @@ else:
 CACHES = {
     'default': {'BACKEND': 'django.core.cache.backends.redis.RedisCache', 'LOCATION': env.text('CACHE_URL')}
     if env.text('CACHE_URL')
-    else {'BACKEND': 'django.core.cache.backends.filebased.FileBasedCache', 'LOCATION': DATA_DIR / 'cache' / 'django'}
+    else {
+        'BACKEND': 'django.core.cache.backends.filebased.FileBasedCache',
+        'LOCATION': DATA_DIR / 'cache' / 'django',
+    }
 }
 
 # --- People ---------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ['axes.backends.AxesStandaloneBackend', 'django.contrib.auth.backends.ModelBackend']
-PASSWORD_HASHERS = ['django.contrib.auth.hashers.Argon2PasswordHasher', 'django.contrib.auth.hashers.PBKDF2PasswordHasher']
+PASSWORD_HASHERS = [
+    'django.contrib.auth.hashers.Argon2PasswordHasher',
+    'django.contrib.auth.hashers.PBKDF2PasswordHasher',
+]
 AUTH_PASSWORD_VALIDATORS = [
     {'NAME': f'django.contrib.auth.password_validation.{name}'}
     for name in ('UserAttributeSimilarityValidator', 'MinimumLengthValidator', 'CommonPasswordValidator')
@@ -171,12 +181,20 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
-LOCAL_CACHE = DATA_DIR / 'cache'  # copies of remote files, decoded pixels, features: may be deleted at any time
+LOCAL_CACHE = (
+    DATA_DIR / 'cache'
+)  # copies of remote files, decoded pixels, features: may be deleted at any time
 ZOO_DIR = DATA_DIR / 'zoo'  # weights of imported and pulled source models
 STARTER_ZOO = BASE_DIR / 'transfer' / 'zoo' / 'starter'  # ships with the repository
-PACKAGED_SOURCES = env.words('PACKAGED_SOURCES', 'efficientnet_lite0_imagenet')  # sources of installed packages
-TORCHVISION_URL = env.text('TORCHVISION_URL', 'https://download.pytorch.org/models')  # `zoo pull`; a mirror may stand in
-HUGGINGFACE_URL = env.text('HUGGINGFACE_URL', 'https://huggingface.co')  # `zoo pull timm/...`; a mirror may stand in
+PACKAGED_SOURCES = env.words(
+    'PACKAGED_SOURCES', 'efficientnet_lite0_imagenet'
+)  # sources of installed packages
+TORCHVISION_URL = env.text(
+    'TORCHVISION_URL', 'https://download.pytorch.org/models'
+)  # `zoo pull`; a mirror may stand in
+HUGGINGFACE_URL = env.text(
+    'HUGGINGFACE_URL', 'https://huggingface.co'
+)  # `zoo pull timm/...`; a mirror may stand in
 
 # --- Limits ---------------------------------------------------------------------------------------------------------
 # A thousand photos in one request are normal here; the framework's default of 100 files is not for this product.
@@ -190,28 +208,42 @@ MAX_IMAGE_PIXELS = 89_000_000  # just below what Pillow warns of as a decompress
 MAX_ARCHIVE_BYTES = env.integer('MAX_ARCHIVE_MB', 2_200) * 2**20
 MAX_ARCHIVE_ENTRIES = 20_000
 MAX_IMAGES_PER_PREDICTION = 20
-DETECT_SECONDS = env.number('DETECT_SECONDS', 2.0)  # what a detector would take longer for is answered by a job (202)
+DETECT_SECONDS = env.number(
+    'DETECT_SECONDS', 2.0
+)  # what a detector would take longer for is answered by a job (202)
 ANSWERS_KEPT_HOURS = env.integer('ANSWERS_KEPT_HOURS', 24)  # how long such an answer can be fetched
 ANSWERS_WAITING_PER_PERSON = env.integer('ANSWERS_WAITING_PER_PERSON', 20)  # one more is refused
 MODEL_CACHE_BYTES = env.integer('MODEL_CACHE_MB', 512) * 2**20
 SERVE_DEVICE = env.text('SERVE_DEVICE', 'cpu')  # `cuda`: predictions run by torch on this machine's GPU
 
 # --- Background work ------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = env.text('CELERY_BROKER_URL', 'spool://')  # spool: a folder, no server (transfer/worker/spool.py)
+CELERY_BROKER_URL = env.text(
+    'CELERY_BROKER_URL', 'spool://'
+)  # spool: a folder, no server (transfer/worker/spool_transport.py)
 SPOOL_DIR = DATA_DIR / 'broker'
-JOB_SILENT_AFTER = env.integer('JOB_SILENT_AFTER', 60)  # seconds without a heartbeat after which a job is taken back
+JOB_SILENT_AFTER = env.integer(
+    'JOB_SILENT_AFTER', 60
+)  # seconds without a heartbeat after which a job is taken back
 JOB_MAX_ATTEMPTS = 4
 JOBS_WAITING_PER_PERSON = env.integer('JOBS_WAITING_PER_PERSON', 20)  # one more is refused
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
 # Of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training.
 ANSWERING_QUEUE = env.text('ANSWERING_QUEUE', 'serve')
-WORKER_KEEPS_WARM = env.boolean('WORKER_KEEPS_WARM', True)  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
-TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')  # `gpu` sends trainings to workers that serve the queue gpu
+WORKER_KEEPS_WARM = env.boolean(
+    'WORKER_KEEPS_WARM', True
+)  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
+TRAINING_QUEUE = env.text(
+    'TRAINING_QUEUE', 'cpu'
+)  # `gpu` sends trainings to workers that serve the queue gpu
 
 # --- The choice of a source -----------------------------------------------------------------------------------------
-P2L_REFERENCE = env.text('P2L_REFERENCE', '')  # the source whose features are compared; empty: the broadest that is here
+P2L_REFERENCE = env.text(
+    'P2L_REFERENCE', ''
+)  # the source whose features are compared; empty: the broadest that is here
 P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
-SHIPPED_LEARNING = BASE_DIR / 'p2l' / 'learned.json'  # counts until `zoo fit` has learned from this installation's own outcomes
+SHIPPED_LEARNING = (
+    BASE_DIR / 'p2l' / 'learned.json'
+)  # counts until `zoo fit` has learned from this installation's own outcomes
 
 # --- REST -----------------------------------------------------------------------------------------------------------
 API_RATE = env.rate('API_RATE', '6000/min')  # requests of one person, in each web process
@@ -226,7 +258,7 @@ REST_FRAMEWORK = {
     'DEFAULT_PAGINATION_CLASS': 'recognition.api.pagination.Pages',
     'DEFAULT_PARSER_CLASSES': ['recognition.api.parsing.BoundedJson'],
     'DEFAULT_THROTTLE_CLASSES': ['recognition.api.throttling.PerPerson'],
-    'EXCEPTION_HANDLER': 'recognition.api.failures.answer',
+    'EXCEPTION_HANDLER': 'recognition.api.errors.answer',
     'UNAUTHENTICATED_USER': None,
 }
 SPECTACULAR_SETTINGS = {

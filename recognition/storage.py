@@ -58,7 +58,9 @@ def is_local() -> bool:
 
 def publish_artifact(folder: Path, name: str) -> None:
     """Copy a sealed folder into storage under models/NAME; meta.json goes last, so what has one is whole."""
-    files = sorted((path for path in folder.rglob('*') if path.is_file()), key=lambda path: path.name == 'meta.json')
+    files = sorted(
+        (path for path in folder.rglob('*') if path.is_file()), key=lambda path: path.name == 'meta.json'
+    )
     for path in files:
         with path.open('rb') as file:
             default_storage.save(f'models/{name}/{path.relative_to(folder).as_posix()}', File(file))

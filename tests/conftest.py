@@ -67,7 +67,9 @@ def keeper(client, django_user_model, db):
     return client
 
 
-def draw_photo(seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120, 120, 120), format: str = 'JPEG') -> bytes:
+def draw_photo(
+    seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120, 120, 120), format: str = 'JPEG'
+) -> bytes:
     """A small noisy picture around a tint, different for every seed."""
     noise = np.random.default_rng(seed).integers(-40, 40, (side, side, 3))
     pixels = np.clip(np.array(tint) + noise, 0, 255).astype(np.uint8)
@@ -80,26 +82,26 @@ def draw_photo(seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120,
 def in_this_process(monkeypatch):
     """A weights file is examined, or unpacked, as ever, but without a process of its own, which needs seconds to load torch: for
     tests of what comes of it."""
-    from recognition import apart
     from recognition.errors import InvalidInput
-    from transfer.spec import UnusableSource
-    from transfer.zoo import examine, packaged
+    from recognition.zoo import subprocess_call
+    from transfer.spec.errors import UnusableSource
+    from transfer.zoo.fetch import inspect_weights, package
 
     def ask(module, request, *, seconds, heard=None, meanwhile=lambda: None, networked=False):
         assert seconds > 0 and not networked
-        if module == 'transfer.zoo.packaged':
+        if module == 'transfer.zoo.fetch.package':
             try:
-                return packaged.answer(request)
+                return package.answer(request)
             except UnusableSource as error:
                 raise InvalidInput(error.message) from error
-        assert module == 'transfer.zoo.examine'
-        told = examine.answer(request, lambda stage: heard({'stage': stage}))
+        assert module == 'transfer.zoo.fetch.inspect_weights'
+        told = inspect_weights.answer(request, lambda stage: heard({'stage': stage}))
         meanwhile()
         if 'refused' in told:
             raise InvalidInput(told['refused'], field=told.get('field', ''))
         return told
 
-    monkeypatch.setattr(apart, 'ask', ask)
+    monkeypatch.setattr(subprocess_call, 'ask', ask)
 
 
 @pytest.fixture

@@ -13,4 +13,6 @@ os.environ['GRAFT_DATA'] = folder
 os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
 os.environ.pop('GRAFT_PRODUCTION', None)
 os.environ['P2L_REFERENCE'] = 'graft-generic'
-os.environ['PACKAGED_SOURCES'] = ''  # its network is six times the starter zoo's: tests that start a server train on small ones
+os.environ['PACKAGED_SOURCES'] = (
+    ''  # its network is six times the starter zoo's: tests that start a server train on small ones
+)

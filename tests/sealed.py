@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tests.conftest import draw_photo
-from transfer import artifacts
 from transfer.data.decode import decode
-from transfer.spec import SealedModel, SourceCard, TrainReport, TrainSpec
+from transfer.serving import artifacts, sealing
+from transfer.spec.report import SealedModel, TrainReport
+from transfer.spec.train_spec import SourceCard, TrainSpec
 
 LABELS = ('blue', 'green', 'red')
 TINTS = {'blue': (40, 40, 200), 'green': (40, 200, 40), 'red': (200, 40, 40)}
@@ -25,7 +26,7 @@ def photo(label: str, seed: int = 0, side: int = 48) -> bytes:
 def taught_network():
     import torch
 
-    from transfer.zoo.registry import architecture
+    from transfer.zoo.networks.registry import architecture
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -50,7 +51,13 @@ def sample() -> np.ndarray:
 
 def seal(folder: Path, **changes) -> SealedModel:
     report = TrainReport(
-        accuracy=1.0, interval=(0.89, 1.0), images=30, labels=LABELS, winner='finetuned', why='it was better', source=CARD.name
+        accuracy=1.0,
+        interval=(0.89, 1.0),
+        images=30,
+        labels=LABELS,
+        winner='finetuned',
+        why='it was better',
+        source=CARD.name,
     )
     options = {
         'labels': LABELS,
@@ -63,4 +70,4 @@ def seal(folder: Path, **changes) -> SealedModel:
         'sample': sample(),
         **changes,
     }
-    return artifacts.seal(folder, options.pop('model', None) or taught_network(), **options)
+    return sealing.seal(folder, options.pop('model', None) or taught_network(), **options)

@@ -8,21 +8,23 @@ from pathlib import Path
 from recognition import storage
 from recognition.models import Project, TrainedModel
 from recognition.models.project import Task
-from transfer.artifacts import Meta, Preprocessing, write_meta, written_aside
-from transfer.spec import SourceCard
+from transfer.serving.artifacts import Meta, Preprocessing, write_meta, written_aside
+from transfer.spec.train_spec import SourceCard
 
 LABELS = ('bolt', 'nut')
-CARD = SourceCard(name='none', architecture='squeezenet1_1', weights='', digest='', classes=3, images=30, side=64)
+CARD = SourceCard(
+    name='none', architecture='squeezenet1_1', weights='', digest='', classes=3, images=30, side=64
+)
 
 
 def seal(folder: Path, at_score: float = 0.05) -> str:
     """Writes the artifact; returns its digest."""
     import torch
 
-    from transfer.detector_graphs import write_fast
-    from transfer.fast_rcnn.model import FastRcnn
-    from transfer.fast_rcnn.spec import FastRcnnSpec
-    from transfer.zoo.registry import architecture
+    from transfer.detection.export import write_fast
+    from transfer.detection.fast_rcnn.model import FastRcnn
+    from transfer.spec.fast_rcnn import FastRcnnSpec
+    from transfer.zoo.networks.registry import architecture
 
     torch.manual_seed(0)
     spec = FastRcnnSpec(short_side=96, long_side=160, reduce=8, hidden=(16,), pool=3, class_std=0.3)
@@ -42,7 +44,14 @@ def seal(folder: Path, at_score: float = 0.05) -> str:
     }
     with written_aside(folder) as aside:
         assert write_fast(model, given, aside) == ''
-        meta = Meta(LABELS, CARD.architecture, given, 1.0, {'name': 'openvino', 'precision': 'float32'}, detection=detection)
+        meta = Meta(
+            LABELS,
+            CARD.architecture,
+            given,
+            1.0,
+            {'name': 'openvino', 'precision': 'float32'},
+            detection=detection,
+        )
         return write_meta(aside, meta)
 
 
@@ -52,5 +61,11 @@ def row_of(project: Project, folder: Path, digest: str) -> TrainedModel:
     project.save()
     artifact = f'{project.pk}/detector'
     storage.publish_artifact(folder, artifact)
-    values = {'task': Task.DETECTION, 'artifact': artifact, 'digest': digest, 'labels': list(LABELS), 'images': 10}
+    values = {
+        'task': Task.DETECTION,
+        'artifact': artifact,
+        'digest': digest,
+        'labels': list(LABELS),
+        'images': 10,
+    }
     return TrainedModel.objects.create(project=project, version=1, **values)

@@ -14,19 +14,22 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ('recognition', 'transfer', 'p2l')
 TORCH_FREE = (
-    'transfer.spec',
-    'transfer.data.manifest',
-    'transfer.data.detection_manifest',
+    'transfer.spec.train_spec',
+    'transfer.data.manifests',
+    'transfer.data.manifests',
     'transfer.data.decode',
     'transfer.zoo.weights',
-    'transfer.artifacts',
-    'transfer.serving',
-    'transfer.detections',
-    'transfer.detector_serving',
+    'transfer.serving.artifacts',
+    'transfer.serving.classifier',
+    'transfer.regions.postprocess',
+    'transfer.serving.detector',
 )
 DOORS = ('api', 'compat', 'pages', 'management', 'admin')
 # The only imports inside functions that reach the learning side (docs/architecture.md).
-LAZY_DOORS = {'recognition.prediction': 'transfer.serving', 'transfer.worker': 'transfer.pipeline'}
+LAZY_DOORS = {
+    'recognition.serving.prediction': 'transfer.serving.classifier',
+    'transfer.worker': 'transfer.pipeline',
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 def imports() -> list[Import]:
     found = []
     for module, tree in modules():
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        functions = [
+            node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         inner = {id(node) for function in functions for node in ast.walk(function)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -83,7 +88,11 @@ def test_the_walk_sees_the_imports_that_matter():
 
 def test_p2l_knows_only_numbers():
     allowed = ('numpy', 'scipy', 'sklearn', 'p2l', '__future__', *sys.stdlib_module_names)
-    assert [str(found) for found in IMPORTS if is_within(found.module, 'p2l') and not is_any(found.target, allowed)] == []
+    assert [
+        str(found)
+        for found in IMPORTS
+        if is_within(found.module, 'p2l') and not is_any(found.target, allowed)
+    ] == []
 
 
 def test_only_the_worker_room_of_transfer_knows_django_and_celery():
@@ -109,7 +118,9 @@ def test_the_web_side_reaches_the_learning_side_through_named_doors_only():
     wrong = [
         found
         for found in IMPORTS
-        if is_within(found.module, 'recognition') and is_within(found.target, 'transfer') and not is_any(found.target, allowed)
+        if is_within(found.module, 'recognition')
+        and is_within(found.target, 'transfer')
+        and not is_any(found.target, allowed)
     ]
     assert [str(found) for found in wrong] == []
 
@@ -127,32 +138,56 @@ def test_doors_ask_use_cases_and_never_each_other_or_the_learning_side():
 
 def test_models_know_only_django():
     allowed = ('django', 'recognition.models', '__future__', *sys.stdlib_module_names)
-    wrong = [found for found in IMPORTS if is_within(found.module, 'recognition.models') and not is_any(found.target, allowed)]
+    wrong = [
+        found
+        for found in IMPORTS
+        if is_within(found.module, 'recognition.models') and not is_any(found.target, allowed)
+    ]
     assert [str(found) for found in wrong] == []
 
 
 def test_the_two_detectors_do_not_know_each_other():
-    pairs = (('transfer.rcnn', 'transfer.fast_rcnn'), ('transfer.fast_rcnn', 'transfer.rcnn'))
+    pairs = (
+        ('transfer.detection.rcnn', 'transfer.detection.fast_rcnn'),
+        ('transfer.detection.fast_rcnn', 'transfer.detection.rcnn'),
+    )
     wrong = [
-        found for found in IMPORTS for room, other in pairs if is_within(found.module, room) and is_within(found.target, other)
+        found
+        for found in IMPORTS
+        for room, other in pairs
+        if is_within(found.module, room) and is_within(found.target, other)
     ]
     assert [str(found) for found in wrong] == []
 
 
 def test_only_settings_read_the_environment():
-    readers = {'recognition.settings', 'recognition.env', 'recognition.wsgi', 'recognition.asgi', 'transfer.worker.celery'}
+    readers = {
+        'recognition.settings',
+        'recognition.env',
+        'recognition.wsgi',
+        'recognition.asgi',
+        'recognition.celery',
+    }
     wrong = []
     for module, tree in modules():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and node.attr in ('environ', 'getenv') and getattr(node.value, 'id', '') == 'os':
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in ('environ', 'getenv')
+                and getattr(node.value, 'id', '') == 'os'
+            ):
                 wrong.append(f'{module}:{node.lineno}')
-    assert [place for place in wrong if place.split(':')[0] not in readers | {'recognition.management.commands.serve'}] == []
+    assert [
+        place
+        for place in wrong
+        if place.split(':')[0] not in readers | {'recognition.management.commands.serve'}
+    ] == []
 
 
 def test_importing_every_route_of_the_web_side_does_not_import_torch():
     code = (
         'import os, sys; os.environ["DJANGO_SETTINGS_MODULE"] = "recognition.settings"; import django; django.setup();'
-        'from django.urls import get_resolver; get_resolver().url_patterns; import recognition.prediction;'
+        'from django.urls import get_resolver; get_resolver().url_patterns; import recognition.serving.prediction;'
         'sys.exit("torch" in sys.modules)'
     )
     finished = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)

@@ -32,7 +32,11 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines without the docstring."""
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
     first = function.body[0]
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
         lines -= (first.end_lineno or first.lineno) - first.lineno + 1
     return lines
 
@@ -42,8 +46,18 @@ def place(path: Path, node: ast.AST) -> str:
 
 
 def test_functions_are_short():
-    assert [f'{place(path, node)} {node.name}' for path in WEB for node in functions(path) if code_lines(node) > 45] == []
-    assert [f'{place(path, node)} {node.name}' for path in PRODUCT for node in functions(path) if code_lines(node) > 60] == []
+    assert [
+        f'{place(path, node)} {node.name}'
+        for path in WEB
+        for node in functions(path)
+        if code_lines(node) > 45
+    ] == []
+    assert [
+        f'{place(path, node)} {node.name}'
+        for path in PRODUCT
+        for node in functions(path)
+        if code_lines(node) > 60
+    ] == []
 
 
 def test_most_functions_of_the_web_side_are_very_short():
@@ -138,9 +152,13 @@ def test_commands_are_short():
 
 
 def test_pages_have_no_inline_scripts_or_styles():
-    pattern = re.compile(r'<script(?![^>]*\bsrc=)(?![^>]*type="application/json")[^>]*>|\son\w+="|\sstyle="|<style')
+    pattern = re.compile(
+        r'<script(?![^>]*\bsrc=)(?![^>]*type="application/json")[^>]*>|\son\w+="|\sstyle="|<style'
+    )
     wrong = [
-        str(path.relative_to(ROOT)) for path in sorted((ROOT / 'templates').rglob('*.html')) if pattern.search(path.read_text())
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / 'templates').rglob('*.html'))
+        if pattern.search(path.read_text())
     ]
     assert wrong == []
 

@@ -9,27 +9,30 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from transfer import detecting
-from transfer.artifacts import Preprocessing, seal
-from transfer.choosing import Chosen, choose, learn_first, rank_sources
-from transfer.data.detection_manifest import DetectionManifest
-from transfer.data.manifest import Manifest
+from transfer.classification.report import Verdict, write_report
+from transfer.data.manifests import DetectionManifest, Manifest
 from transfer.data.splits import trainable
-from transfer.device import choose_device
-from transfer.evaluation import accuracy
-from transfer.finetune.cost import multiply_adds
-from transfer.finetune.rates import Plan, choose_plan
-from transfer.finetune.train import Outcome, Task, finetune, layer_groups, with_head
-from transfer.outlook import look_ahead
-from transfer.progress import Course
-from transfer.spec import Report, SealedModel, TrainSpec
-from transfer.verdict import Verdict, write_report
-from transfer.workshop import Learned, Workshop
+from transfer.detection import train as detection_train
+from transfer.features.metrics import accuracy
+from transfer.finetune.cross_validation import Outcome, Task, finetune, layer_groups, with_head
+from transfer.finetune.flops import multiply_adds
+from transfer.finetune.plan import Plan, choose_plan
+from transfer.runtime.device import choose_device
+from transfer.runtime.progress import Course
+from transfer.selection.choose import Chosen, choose, learn_first, rank_sources
+from transfer.selection.context import Learned, Workshop
+from transfer.selection.forecast import look_ahead
+from transfer.serving.artifacts import Preprocessing
+from transfer.serving.sealing import seal
+from transfer.spec.report import Report, SealedModel
+from transfer.spec.train_spec import TrainSpec
 
 SAMPLE = 32  # images on which the sealed graph is checked against torch
 
 
-def train(manifest: Manifest | DetectionManifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path) -> SealedModel:
+def train(
+    manifest: Manifest | DetectionManifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path
+) -> SealedModel:
     """Learn a classifier from the manifest's images, or a detector from its boxes; returns the sealed model, in a folder of
     `workdir`.
 
@@ -38,7 +41,7 @@ def train(manifest: Manifest | DetectionManifest, spec: TrainSpec, workdir: Path
     Errors: TrainingError and its kinds, each with a sentence for the user; Cancelled, from the report.
     """
     if isinstance(manifest, DetectionManifest):
-        return detecting.train(manifest, spec, workdir, report, cache)
+        return detection_train.train(manifest, spec, workdir, report, cache)
     manifest, notes = trainable(manifest)
     shop = Workshop(manifest, spec, choose_device(spec.device), cache, Course(report), list(notes))
     ranked = rank_sources(shop)
@@ -54,7 +57,9 @@ def train(manifest: Manifest | DetectionManifest, spec: TrainSpec, workdir: Path
     return _seal_best(shop, chosen, outlook, plan, outcome, workdir)
 
 
-def _seal_instant(shop: Workshop, learned: Learned, ranking: list[dict[str, Any]], workdir: Path) -> SealedModel:
+def _seal_instant(
+    shop: Workshop, learned: Learned, ranking: list[dict[str, Any]], workdir: Path
+) -> SealedModel:
     card = learned.network.card
     why = f'A linear model on the frozen features of {card.title or card.name}, ready at once.'
     verdict = Verdict(card, learned.probe.logits, 'linear', why, ranking)
@@ -65,14 +70,28 @@ def _seal_instant(shop: Workshop, learned: Learned, ranking: list[dict[str, Any]
 def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Outcome]:
     reached = accuracy(learned.probe.logits, shop.labels)
     macs = multiply_adds(learned.network) if shop.device.type == 'cpu' else 0.0
-    plan = choose_plan(shop.spec, layer_groups(learned.network), len(shop.labels), shop.classes, reached, macs)
+    plan = choose_plan(
+        shop.spec, layer_groups(learned.network), len(shop.labels), shop.classes, reached, macs
+    )
     nothing = np.empty((0, shop.classes))
     if not plan.epochs:
         return plan, Outcome(None, nothing, f'{plan.why} The linear head is kept.', [], {})
     if reached == 1.0 and shop.spec.plan == 'auto':
-        return plan, Outcome(None, nothing, 'The linear head gets every image right that it has not seen: it is kept.', [], {})
+        return plan, Outcome(
+            None, nothing, 'The linear head gets every image right that it has not seen: it is kept.', [], {}
+        )
     with shop.course.phase('finetune', f'Finetuning: {plan.why}'):
-        task = Task(learned.network, learned.pixels, learned.features, shop.labels, shop.classes, shop.spec, plan, macs, reached)
+        task = Task(
+            learned.network,
+            learned.pixels,
+            learned.features,
+            shop.labels,
+            shop.classes,
+            shop.spec,
+            plan,
+            macs,
+            reached,
+        )
         return plan, finetune(task, shop.machine, folder, lambda done, facts: shop.course.beat(done, **facts))
 
 

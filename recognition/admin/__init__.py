@@ -3,4 +3,4 @@
 Pages show; what changes anything is an action or a form, and each asks the same use case as everyone.
 """
 
-from recognition.admin import rows, sources  # noqa: F401  each registers its lists
+from recognition.admin import registrations, sources  # noqa: F401  each registers its lists

@@ -9,9 +9,9 @@ from typing import Any, cast
 from django import forms
 from django.utils.html import format_html
 
-from recognition import adding, source_files
 from recognition.errors import GraftError
 from recognition.models import Job
+from recognition.zoo import import_jobs, registration
 
 
 class SourceForm(forms.Form):
@@ -20,11 +20,14 @@ class SourceForm(forms.Form):
     file = forms.FileField(
         label='Weights file',
         help_text='A .safetensors file, or a .pth that holds a plain state_dict. It is examined apart before it enters the zoo.',
-        widget=forms.ClearableFileInput(attrs={'accept': ', '.join(source_files.SUFFIXES)}),
+        widget=forms.ClearableFileInput(attrs={'accept': ', '.join(registration.SUFFIXES)}),
     )
     architecture = forms.ChoiceField(
         required=False,
-        choices=[('', 'found out from the file'), *((name, name) for name in source_files.ARCHITECTURE_NAMES)],
+        choices=[
+            ('', 'found out from the file'),
+            *((name, name) for name in registration.ARCHITECTURE_NAMES),
+        ],
         help_text='The network that these weights belong to.',
     )
     name = forms.CharField(
@@ -32,18 +35,31 @@ class SourceForm(forms.Form):
         max_length=120,
         help_text='Letters, digits, - and _; as the file is called when left empty.',
     )
-    title = forms.CharField(required=False, max_length=200, help_text='How people read it: “Birds of Europe”.')
-    licence = forms.CharField(required=False, max_length=200, help_text='Of the weights, and of the images when it differs.')
-    dataset = forms.CharField(required=False, max_length=200, label='Data set', help_text='Its name: iNaturalist 2021.')
-    domain = forms.CharField(required=False, max_length=80, help_text='What its images show, in a word or two: metal parts.')
-    images = forms.IntegerField(
-        min_value=1, max_value=2_000_000_000, label='Number of images', help_text='On how many it was trained.'
+    title = forms.CharField(
+        required=False, max_length=200, help_text='How people read it: “Birds of Europe”.'
     )
-    classes_file = forms.FileField(required=False, label='Class names, as a file', help_text='A JSON list, or one name a line.')
+    licence = forms.CharField(
+        required=False, max_length=200, help_text='Of the weights, and of the images when it differs.'
+    )
+    dataset = forms.CharField(
+        required=False, max_length=200, label='Data set', help_text='Its name: iNaturalist 2021.'
+    )
+    domain = forms.CharField(
+        required=False, max_length=80, help_text='What its images show, in a word or two: metal parts.'
+    )
+    images = forms.IntegerField(
+        min_value=1,
+        max_value=2_000_000_000,
+        label='Number of images',
+        help_text='On how many it was trained.',
+    )
+    classes_file = forms.FileField(
+        required=False, label='Class names, as a file', help_text='A JSON list, or one name a line.'
+    )
     classes = forms.CharField(
         required=False,
         strip=True,
-        max_length=source_files.LARGEST_NAMES,
+        max_length=registration.LARGEST_NAMES,
         label='… or typed here',
         widget=forms.Textarea(attrs={'rows': 4, 'spellcheck': 'false'}),
         help_text='One name a line, in the order of the network’s outputs. They may be left out.',
@@ -56,22 +72,27 @@ class SourceForm(forms.Form):
         help_text='Pixels; the network’s usual one when empty.',
     )
     approved = forms.BooleanField(
-        required=False, initial=True, label='Approve it at once', help_text='Otherwise it waits until someone does.'
+        required=False,
+        initial=True,
+        label='Approve it at once',
+        help_text='Otherwise it waits until someone does.',
     )
 
     def clean_classes_file(self) -> tuple[str, ...]:
         given = self.cleaned_data['classes_file']
         if given is None:
             return ()
-        return _class_names(given.read(source_files.LARGEST_NAMES + 1), given.name)
+        return _class_names(given.read(registration.LARGEST_NAMES + 1), given.name)
 
     def clean_classes(self) -> tuple[str, ...]:
         return _class_names(self.cleaned_data['classes'].encode(), 'The list')
 
-    def said(self) -> source_files.Origins:
+    def said(self) -> registration.Origins:
         values: dict[str, Any] = self.cleaned_data
-        texts = {name: values[name] for name in ('name', 'title', 'architecture', 'licence', 'dataset', 'domain')}
-        return source_files.Origins(
+        texts = {
+            name: values[name] for name in ('name', 'title', 'architecture', 'licence', 'dataset', 'domain')
+        }
+        return registration.Origins(
             **texts,
             images=values['images'],
             class_names=values['classes_file'] or values['classes'],
@@ -88,17 +109,21 @@ class KeptSourceForm(SourceForm):
     """The same of a file that is here already; another may be sent instead."""
 
     def keep(self, job: Job) -> None:
-        if adding.kept_file(job).exists():
+        if import_jobs.kept_file(job).exists():
             field = cast(forms.FileField, self.fields['file'])
             field.required = False
             # The admin shows help as it is; a file's name is anybody's text.
-            field.help_text = format_html('{} is kept: choose a file only to send another one instead.', job.spec['shown'])
+            field.help_text = format_html(
+                '{} is kept: choose a file only to send another one instead.', job.spec['shown']
+            )
 
     @classmethod
     def of(cls, job: Job) -> KeptSourceForm:
         """Filled in with what was said."""
-        said = adding.said_of(job)
-        form = cls({**dataclasses.asdict(said), 'side': said.side or '', 'classes': _as_lines(said.class_names)})
+        said = import_jobs.said_of(job)
+        form = cls(
+            {**dataclasses.asdict(said), 'side': said.side or '', 'classes': _as_lines(said.class_names)}
+        )
         form.keep(job)
         form.full_clean()  # before there is anything to blame
         return form
@@ -107,12 +132,14 @@ class KeptSourceForm(SourceForm):
 def _as_lines(names: tuple[str, ...]) -> str:
     """As _class_names reads them."""
     text = '\n'.join(names)
-    plain = text[:1] not in ('[', '{') and text.splitlines() == list(names)  # a name may hold what ends a line elsewhere
+    plain = text[:1] not in ('[', '{') and text.splitlines() == list(
+        names
+    )  # a name may hold what ends a line elsewhere
     return text if plain else json.dumps(names)
 
 
 def _class_names(data: bytes, name: str) -> tuple[str, ...]:
     try:
-        return source_files.class_names_in(data, name)
+        return registration.class_names_in(data, name)
     except GraftError as error:
         raise forms.ValidationError(error.message) from error

@@ -101,12 +101,23 @@ def regrets(rules: Sequence[Mapping[str, Any]]) -> RegretPlot:
 
 def heat_map(result: Mapping[str, Any]) -> HeatMap:
     """Rows are targets, columns sources; a pair that was not run has no cell."""
-    targets, sources = [item['name'] for item in result['targets']], [item['name'] for item in result['sources']]
+    targets, sources = (
+        [item['name'] for item in result['targets']],
+        [item['name'] for item in result['sources']],
+    )
     cells = []
     for row, (target, accuracies) in enumerate(zip(targets, result['accuracy'], strict=True)):
         best = max(value for value in accuracies if value is not None)
         cells += [
-            Warmth(TARGETS + COLUMN * place, SOURCES + ROW * row, _heat(value / best), value, value == best, target, source)
+            Warmth(
+                TARGETS + COLUMN * place,
+                SOURCES + ROW * row,
+                _heat(value / best),
+                value,
+                value == best,
+                target,
+                source,
+            )
             for place, (source, value) in enumerate(zip(sources, accuracies, strict=True))
             if value is not None
         ]
@@ -114,8 +125,12 @@ def heat_map(result: Mapping[str, Any]) -> HeatMap:
         width=TARGETS + COLUMN * len(sources) + 100,
         height=SOURCES + ROW * len(targets) + 4,
         cells=tuple(cells),
-        targets=tuple(Name(TARGETS - 8, SOURCES + ROW * (row + 0.5) + 4, name) for row, name in enumerate(targets)),
-        sources=tuple(Name(TARGETS + COLUMN * (place + 0.5), SOURCES - 8, name) for place, name in enumerate(sources)),
+        targets=tuple(
+            Name(TARGETS - 8, SOURCES + ROW * (row + 0.5) + 4, name) for row, name in enumerate(targets)
+        ),
+        sources=tuple(
+            Name(TARGETS + COLUMN * (place + 0.5), SOURCES - 8, name) for place, name in enumerate(sources)
+        ),
     )
 
 

@@ -13,21 +13,21 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from recognition import track_records, zoo
-from recognition.admin import cells
-from recognition.admin.adding import AddingPages
-from recognition.admin.evidence import EvidencePages
-from recognition.admin.looking import keeper
-from recognition.admin.signing import SigningPages
+from recognition.admin import formatting
+from recognition.admin.benchmark import EvidencePages
+from recognition.admin.read_only import keeper
+from recognition.admin.signatures import SigningPages
+from recognition.admin.source_import import AddingPages
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin, SourceModelQuerySet, Standing
-from recognition.track_records import NOTHING, TrackRecord
+from recognition.zoo import catalog, track_records
+from recognition.zoo.track_records import NOTHING, TrackRecord
 
 DEEDS = {
-    'approve': (zoo.approve, 'is approved: trainings may start from it.'),
-    'retire': (zoo.retire, 'is retired: no training starts from it any more.'),
-    'restore': (zoo.restore, 'is back.'),
-    'remove': (zoo.remove, 'is removed; while a model’s record names it, its files are kept.'),
+    'approve': (catalog.approve, 'is approved: trainings may start from it.'),
+    'retire': (catalog.retire, 'is retired: no training starts from it any more.'),
+    'restore': (catalog.restore, 'is back.'),
+    'remove': (catalog.remove, 'is removed; while a model’s record names it, its files are kept.'),
 }
 # What may be done with a source, by its standing.
 OPEN_DEEDS = {
@@ -60,8 +60,14 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
     search_fields = ('name', 'title', 'architecture', 'dataset', 'domain', 'licence', 'digest', 'class_names')
     actions = ('approve', 'sign_rows', 'retire', 'restore', 'remove')
     fieldsets = (
-        ('What it is', {'fields': ('name', 'title', 'architecture', 'parameters', 'bytes', 'side', 'digest', 'weights')}),
-        ('What it learned from', {'fields': ('dataset', 'domain', 'images', 'names_of_classes', 'project', 'model')}),
+        (
+            'What it is',
+            {'fields': ('name', 'title', 'architecture', 'parameters', 'bytes', 'side', 'digest', 'weights')},
+        ),
+        (
+            'What it learned from',
+            {'fields': ('dataset', 'domain', 'images', 'names_of_classes', 'project', 'model')},
+        ),
         ('Where it comes from', {'fields': ('origin', 'licence', 'added', 'shared')}),
         ('Its life', {'fields': ('approved', 'retired', 'removed')}),
         ('How it did', {'fields': ('used', 'fared')}),
@@ -75,10 +81,12 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
 
     def look_up(self) -> None:
         """Once a page: what every row then finds itself in. It is the same for everyone who may look."""
-        self.reference = zoo.reference_digest()
+        self.reference = catalog.reference_digest()
         self.records = track_records.track_records()
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         self.look_up()
         return super().changelist_view(request, extra_context)
 
@@ -87,23 +95,27 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
 
     @admin.display(ordering='name')
     def source(self, row: SourceModel) -> SafeString:
-        return cells.source(row)
+        return formatting.source(row)
 
     @admin.display(description='state', ordering='approved_at')
     def state(self, row: SourceModel) -> SafeString:
-        return cells.standing(row)
+        return formatting.standing(row)
 
     @admin.display(description='network', ordering='parameters')
     def network(self, row: SourceModel) -> SafeString:
-        return cells.two_lines(row.architecture, f'{cells.millions(row.parameters)} parameters, {cells.size(row.size)}')
+        return formatting.two_lines(
+            row.architecture, f'{formatting.millions(row.parameters)} parameters, {formatting.size(row.size)}'
+        )
 
     @admin.display(description='learned from', ordering='images')
     def learned_from(self, row: SourceModel) -> SafeString:
-        return cells.two_lines(row.domain or row.dataset or '–', f'{row.images:,} images, {row.classes:,} classes')
+        return formatting.two_lines(
+            row.domain or row.dataset or '–', f'{row.images:,} images, {row.classes:,} classes'
+        )
 
     @admin.display(description='origin, licence', ordering='origin')
     def came_from(self, row: SourceModel) -> SafeString:
-        return cells.two_lines(row.get_origin_display(), row.licence)
+        return formatting.two_lines(row.get_origin_display(), row.licence)
 
     @admin.display(boolean=True)
     def signed(self, row: SourceModel) -> bool:
@@ -113,62 +125,69 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
     @admin.display(description='trainings')
     def used(self, row: SourceModel) -> SafeString:
         record = self.record_of(row)
-        return cells.two_lines(f'chosen {record.chosen} ×', f'recommended {record.recommended} ×')
+        return formatting.two_lines(f'chosen {record.chosen} ×', f'recommended {record.recommended} ×')
 
     @admin.display(description='beside its rivals')
     def fared(self, row: SourceModel) -> SafeString:
-        return cells.margin(self.record_of(row).margin)
+        return formatting.margin(self.record_of(row).margin)
 
     @admin.display(description='size')
     def bytes(self, row: SourceModel) -> str:
-        return f'{cells.size(row.size)} ({row.size:,} bytes)'
+        return f'{formatting.size(row.size)} ({row.size:,} bytes)'
 
     @admin.display(description='classes')
     def names_of_classes(self, row: SourceModel) -> SafeString:
-        return cells.class_names(row)
+        return formatting.class_names(row)
 
     @admin.display
     def added(self, row: SourceModel) -> str:
-        return cells.deed(row.created_at, row.added_by)
+        return formatting.deed(row.created_at, row.added_by)
 
     @admin.display(description='offered to others')
     def shared(self, row: SourceModel) -> str:
         if row.origin != Origin.PROMOTED:
             return 'to everyone: it was learned from nobody’s project here'
-        return cells.deed(row.shared_at, row.shared_by, none='only to the members of its project: no owner agreed to more')
+        return formatting.deed(
+            row.shared_at, row.shared_by, none='only to the members of its project: no owner agreed to more'
+        )
 
     @admin.display
     def approved(self, row: SourceModel) -> str:
-        return cells.deed(row.approved_at, row.approved_by, none='not yet')
+        return formatting.deed(row.approved_at, row.approved_by, none='not yet')
 
     @admin.display
     def retired(self, row: SourceModel) -> str:
-        return cells.deed(row.retired_at, row.retired_by, none='no')
+        return formatting.deed(row.retired_at, row.retired_by, none='no')
 
     @admin.display
     def removed(self, row: SourceModel) -> str:
-        return cells.deed(row.removed_at, row.removed_by, none='no')
+        return formatting.deed(row.removed_at, row.removed_by, none='no')
 
     # --- Deeds -------------------------------------------------------------------------------------------------------
 
     @admin.action(description='Approve: trainings may start from it', permissions=['keep'])
     def approve(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: zoo.approve(row.name, keeper(request)), 'approved')
+        self.each(request, rows, lambda row: catalog.approve(row.name, keeper(request)), 'approved')
 
     @admin.action(description='Retire: no training starts from it any more', permissions=['keep'])
     def retire(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: zoo.retire(row.name, keeper(request)), 'retired')
+        self.each(request, rows, lambda row: catalog.retire(row.name, keeper(request)), 'retired')
 
     @admin.action(description='Restore', permissions=['keep'])
     def restore(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: zoo.restore(row.name, keeper(request)), 'restored')
+        self.each(request, rows, lambda row: catalog.restore(row.name, keeper(request)), 'restored')
 
     @admin.action(description='Remove (files are kept while a model’s record names it)', permissions=['keep'])
     def remove(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> HttpResponse | None:
         if request.POST.get('confirmed') != 'yes':
-            context = {**self.admin_site.each_context(request), 'title': 'Remove source models', 'opts': self.opts, 'rows': rows}
+            context = {
+                **self.admin_site.each_context(request),
+                'title': 'Remove source models',
+                'opts': self.opts,
+                'rows': rows,
+            }
             return TemplateResponse(request, 'admin/recognition/sourcemodel/confirm_removal.html', context)
-        self.each(request, rows, lambda row: zoo.remove(row.name, keeper(request)), 'removed')
+        self.each(request, rows, lambda row: catalog.remove(row.name, keeper(request)), 'removed')
         return None
 
     def get_urls(self) -> list[URLPattern]:
@@ -190,12 +209,20 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
         return reverse('admin:recognition_sourcemodel_changelist')
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = '', extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = '',
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         self.look_up()
         row = self.get_object(request, object_id)
         shown: dict[str, Any] = {}
         if isinstance(row, SourceModel):
             deeds = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
-            shown = {'deeds': deeds, 'named': zoo.naming(row), 'signing': self.signing_panel(row, self.reference)}
+            shown = {
+                'deeds': deeds,
+                'named': catalog.naming(row),
+                'signing': self.signing_panel(row, self.reference),
+            }
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})

@@ -11,8 +11,8 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from recognition import keys
 from recognition.models import ApiKey
+from recognition.serving import api_keys
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # while the framework reads this module, it has no views yet
@@ -28,7 +28,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         plain = _presented(request)
         if plain is None:
             return None
-        key = keys.check(plain)
+        key = api_keys.check(plain)
         if key is None:
             _count_wrong_key(request)
             raise AuthenticationFailed('This API key is not valid (any more).')

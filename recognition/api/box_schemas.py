@@ -6,10 +6,10 @@ from typing import Any, get_args
 
 from rest_framework import serializers
 
-from recognition.annotating import State
 from recognition.api.schemas import UploadOut
-from recognition.box_export import FORMATS
-from recognition.interchange.records import BOXES_PER_IMAGE
+from recognition.datasets.annotation_export import FORMATS
+from recognition.datasets.box_annotations import State
+from recognition.datasets.formats.records import BOXES_PER_IMAGE
 
 Fields = serializers.Serializer[Any]
 
@@ -22,7 +22,9 @@ class BoxSchema(Fields):
     y0 = serializers.FloatField()
     x1 = serializers.FloatField()
     y1 = serializers.FloatField()
-    difficult = serializers.BooleanField(default=False, help_text='Neither trained on nor counted as an error.')
+    difficult = serializers.BooleanField(
+        default=False, help_text='Neither trained on nor counted as an error.'
+    )
 
 
 class BoxSetOut(Fields):
@@ -31,7 +33,9 @@ class BoxSetOut(Fields):
     width = serializers.IntegerField(source='image.width', help_text='Pixels, upright.')
     height = serializers.IntegerField(source='image.height', help_text='Pixels, upright.')
     version = serializers.IntegerField(help_text='Grows with each change; send it back when you save.')
-    state = serializers.ChoiceField(choices=get_args(State), help_text='nothing: a person said that nothing is on it.')
+    state = serializers.ChoiceField(
+        choices=get_args(State), help_text='nothing: a person said that nothing is on it.'
+    )
     boxes = BoxSchema(many=True)
 
 
@@ -47,7 +51,9 @@ class BoundedBoxes(serializers.ListField):
 class BoxSetIn(Fields):
     version = serializers.IntegerField(min_value=0, help_text='The version that these boxes replace.')
     boxes = BoundedBoxes(child=BoxSchema(), max_length=BOXES_PER_IMAGE)
-    nothing = serializers.BooleanField(default=False, help_text='With no boxes: a person looked and there is nothing.')
+    nothing = serializers.BooleanField(
+        default=False, help_text='With no boxes: a person looked and there is nothing.'
+    )
 
 
 class ProposedBox(Fields):
@@ -64,7 +70,9 @@ class ProposalsOut(Fields):
     version = serializers.IntegerField(source='model.version')
     threshold = serializers.FloatField(help_text='The score from which on boxes are proposed.')
     boxes = ProposedBox(many=True, help_text='The surest first.')
-    mistakes = serializers.FloatField(help_text='How many boxes a person is expected to mend: label those with most of it first.')
+    mistakes = serializers.FloatField(
+        help_text='How many boxes a person is expected to mend: label those with most of it first.'
+    )
 
 
 class ExportFilter(Fields):
@@ -83,7 +91,9 @@ class ImportIn(Fields):
         child=serializers.CharField(), required=False, help_text='For each file its path in a dropped folder.'
     )
     format = serializers.ChoiceField(choices=FORMATS, required=False, help_text='Found out unless told.')
-    overwrite = serializers.BooleanField(default=False, help_text='Also on photos whose boxes were saved before.')
+    overwrite = serializers.BooleanField(
+        default=False, help_text='Also on photos whose boxes were saved before.'
+    )
 
 
 class RefusalOut(Fields):

@@ -8,10 +8,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import prediction, publishing, trained_models
 from recognition.api.learning_schemas import ClassifyFiles, ClassifyJson, ClassifyOut, Wanted
-from recognition.api.sent_images import Named, TakesImages, bodies
+from recognition.api.photo_parsing import Named, TakesImages, bodies
 from recognition.models import TrainedModel
+from recognition.serving import prediction, publishing, trained_models
 
 BODIES = bodies(ClassifyFiles, ClassifyJson)
 
@@ -27,12 +27,16 @@ class Classify(TakesImages):
 
     def _answer(self, model: TrainedModel) -> Response:
         images, wanted = self.sent()
-        answers = prediction.classify(model, [data for _, data in images], wanted.get('top'), wanted.get('threshold', 0.0))
+        answers = prediction.classify(
+            model, [data for _, data in images], wanted.get('top'), wanted.get('threshold', 0.0)
+        )
         return Response(_record(model, images, answers))
 
 
 class ClassifyByName(Classify):
-    @extend_schema(operation_id='classify_by_name', parameters=[Wanted], request=BODIES, responses=ClassifyOut)
+    @extend_schema(
+        operation_id='classify_by_name', parameters=[Wanted], request=BODIES, responses=ClassifyOut
+    )
     def post(self, request: Request, name: str) -> Response:
         """The same, for published names only."""
         return self._answer(publishing.find(name, self.person()).model)
@@ -45,7 +49,10 @@ def _record(model: TrainedModel, images: Named, answers: list[prediction.Classif
         'version': model.version,
         'provisional': model.provisional,
         'images': [
-            {'name': name, 'scores': [{'label': score.label, 'score': round(score.score, 6)} for score in answer.scores]}
+            {
+                'name': name,
+                'scores': [{'label': score.label, 'score': round(score.score, 6)} for score in answer.scores],
+            }
             for (name, _), answer in zip(images, answers, strict=True)
         ],
     }

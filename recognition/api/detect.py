@@ -11,17 +11,25 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import answering, publishing, reports, trained_models
 from recognition.api.endpoint import Endpoint
 from recognition.api.learning_schemas import DetectFiles, DetectionOut, DetectJson, DetectOut, WantedBoxes
-from recognition.api.sent_images import TakesImages, bodies
+from recognition.api.photo_parsing import TakesImages, bodies
 from recognition.models import Job, TrainedModel
+from recognition.serving import detection_jobs, publishing, trained_models
 
 TOLD: dict[str, Any] = {
     'parameters': [
         WantedBoxes,
-        OpenApiParameter('Location', OpenApiTypes.URI, 'header', response=[202], description='Where the answer will be.'),
-        OpenApiParameter('Retry-After', OpenApiTypes.INT, 'header', response=[202], description='Seconds until it pays to ask.'),
+        OpenApiParameter(
+            'Location', OpenApiTypes.URI, 'header', response=[202], description='Where the answer will be.'
+        ),
+        OpenApiParameter(
+            'Retry-After',
+            OpenApiTypes.INT,
+            'header',
+            response=[202],
+            description='Seconds until it pays to ask.',
+        ),
     ],
     'request': bodies(DetectFiles, DetectJson),
     'responses': {200: DetectOut, 202: DetectionOut},
@@ -43,7 +51,9 @@ class Detect(TakesImages):
 
     def _answer(self, model: TrainedModel) -> Response:
         images, wanted = self.sent()
-        answer = answering.detect(model, images, self.person(), wanted.get('threshold'), wanted.get('wait'))
+        answer = detection_jobs.detect(
+            model, images, self.person(), wanted.get('threshold'), wanted.get('wait')
+        )
         return _come_back(answer) if isinstance(answer, Job) else Response(answer)
 
 
@@ -60,7 +70,7 @@ class OneDetection(Endpoint):
     @extend_schema(operation_id='get_detection', responses=DetectionOut)
     def get(self, request: Request, detection_id: uuid.UUID) -> Response:
         """Of one's own, until its answer is a day old (unless the server is told otherwise)."""
-        job = answering.find(self.person(), detection_id)
+        job = detection_jobs.find(self.person(), detection_id)
         self.query()
         return Response(DetectionOut(job).data)
 
@@ -71,9 +81,9 @@ class CancelDetection(Endpoint):
     @extend_schema(operation_id='cancel_detection', request=None, responses={202: DetectionOut})
     def post(self, request: Request, detection_id: uuid.UUID) -> Response:
         """A waiting one ends at once, a running one within seconds. 409 when it has ended."""
-        return Response(DetectionOut(answering.cancel(self.person(), detection_id)).data, status=202)
+        return Response(DetectionOut(detection_jobs.cancel(self.person(), detection_id)).data, status=202)
 
 
 def _come_back(job: Job) -> Response:
     headers = {'Location': reverse('api-detection', args=[job.pk]), 'Retry-After': '1'}
-    return Response(reports.answer_status(job), status=202, headers=headers)
+    return Response(detection_jobs.answer_status(job), status=202, headers=headers)

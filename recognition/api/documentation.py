@@ -49,7 +49,12 @@ class KeyInSchema(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         return [
             {'type': 'http', 'scheme': 'bearer', 'description': 'An API key: `graft_...`.'},
-            {'type': 'apiKey', 'in': 'header', 'name': 'X-Api-Key', 'description': 'The same key in a header of its own.'},
+            {
+                'type': 'apiKey',
+                'in': 'header',
+                'name': 'X-Api-Key',
+                'description': 'The same key in a header of its own.',
+            },
         ]
 
 
@@ -77,4 +82,7 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _refusal(meaning: str) -> dict[str, Any]:
-    return {'description': meaning, 'content': {'application/json': {'schema': {'$ref': '#/components/schemas/Refusal'}}}}
+    return {
+        'description': meaning,
+        'content': {'application/json': {'schema': {'$ref': '#/components/schemas/Refusal'}}},
+    }

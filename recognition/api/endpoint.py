@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from recognition.api.failures import BadQuery, first_complaint
+from recognition.api.errors import BadQuery, first_complaint
 from recognition.errors import NotFound
 
 PAGING = ('limit', 'cursor')

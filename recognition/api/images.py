@@ -14,7 +14,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import archives, labeling, projects, storage, uploads
+from recognition import storage
 from recognition.api import parsing
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
@@ -30,8 +30,9 @@ from recognition.api.schemas import (
     UploadIn,
     UploadOut,
 )
+from recognition.datasets import archives, labels, projects, uploads
+from recognition.datasets.upload_results import Outcome, Verdict
 from recognition.errors import InvalidInput, TooLarge
-from recognition.uploads import Outcome, Verdict
 
 OUTCOMES = get_args(Outcome)
 FORM_BYTES = 64 * 2**20  # what a request may hold besides one archive of the largest size
@@ -44,7 +45,7 @@ class Images(Endpoint):
     @extend_schema(operation_id='list_images', parameters=[ImageFilter, *PAGE], responses=paged(ImageOut))
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         project = projects.visible(self.person(), project_id)
-        return page_of(labeling.filtered(project, **self.query(ImageFilter)), request, self, ImageOut)
+        return page_of(labels.filtered(project, **self.query(ImageFilter)), request, self, ImageOut)
 
     @extend_schema(
         operation_id='upload_images',
@@ -60,27 +61,29 @@ class Images(Endpoint):
         if not files:
             raise InvalidInput('There is no file in the field “files”.', field='files')
         form = request.POST
-        incoming = archives.read_files(files, paths=form.getlist('paths'), wrapper=form.get('wrapper'), label=form.get('label'))
+        incoming = archives.read_files(
+            files, paths=form.getlist('paths'), wrapper=form.get('wrapper'), label=form.get('label')
+        )
         return _verdicts(uploads.add_images(project, self.person(), incoming))
 
 
 class OneImage(Endpoint):
     @extend_schema(operation_id='get_image', responses=ImageOut)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        return Response(ImageOut(labeling.image(projects.visible(self.person(), project_id), image_id)).data)
+        return Response(ImageOut(labels.image(projects.visible(self.person(), project_id), image_id)).data)
 
     @extend_schema(operation_id='label_image', request=ImageIn, responses=ImageOut)
     def patch(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
         project = projects.editable(self.person(), project_id)
-        labeling.image(project, image_id)
-        labeling.label_images(project, [image_id], self.body(ImageIn)['label'])
-        return Response(ImageOut(labeling.image(project, image_id)).data)
+        labels.image(project, image_id)
+        labels.label_images(project, [image_id], self.body(ImageIn)['label'])
+        return Response(ImageOut(labels.image(project, image_id)).data)
 
     @extend_schema(operation_id='delete_image', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
         """Into the trash."""
         project = projects.editable(self.person(), project_id)
-        labeling.delete_images(project, [labeling.image(project, image_id).pk])
+        labels.delete_images(project, [labels.image(project, image_id).pk])
         return Response(status=204)
 
 
@@ -90,7 +93,7 @@ class LabelImages(Endpoint):
         """Move images to a label, or take their label away."""
         project = projects.editable(self.person(), project_id)
         body = self.body(LabelledIds)
-        return Response({'previous': labeling.label_images(project, body['ids'], body['label'])})
+        return Response({'previous': labels.label_images(project, body['ids'], body['label'])})
 
 
 class PutBackLabels(Endpoint):
@@ -98,7 +101,7 @@ class PutBackLabels(Endpoint):
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Undo a labelling with the `previous` of its answer."""
         project = projects.editable(self.person(), project_id)
-        labeling.put_back(project, self.body(PreviousLabels)['previous'])
+        labels.put_back(project, self.body(PreviousLabels)['previous'])
         return Response(status=204)
 
 
@@ -107,7 +110,7 @@ class DeleteImages(Endpoint):
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Into the trash."""
         project = projects.editable(self.person(), project_id)
-        return Response({'images': labeling.delete_images(project, self.body(ImageIds)['ids'])})
+        return Response({'images': labels.delete_images(project, self.body(ImageIds)['ids'])})
 
 
 class RestoreImages(Endpoint):
@@ -115,20 +118,20 @@ class RestoreImages(Endpoint):
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Out of the trash, with the labels that they had."""
         project = projects.editable(self.person(), project_id)
-        return Response({'images': labeling.restore_images(project, self.body(ImageIds)['ids'])})
+        return Response({'images': labels.restore_images(project, self.body(ImageIds)['ids'])})
 
 
 class Content(Endpoint):
     @extend_schema(operation_id='get_image_content', responses=BYTES)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-        image = labeling.image(projects.visible(self.person(), project_id), image_id)
+        image = labels.image(projects.visible(self.person(), project_id), image_id)
         return _bytes(image.key)
 
 
 class Thumbnail(Endpoint):
     @extend_schema(operation_id='get_image_thumbnail', responses=BYTES)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-        image = labeling.image(projects.visible(self.person(), project_id), image_id)
+        image = labels.image(projects.visible(self.person(), project_id), image_id)
         return _bytes(image.thumbnail_key)
 
 

@@ -8,11 +8,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import class_trash, labeling, projects
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
 from recognition.api.pagination import page_of
 from recognition.api.schemas import DeletedLabelsOut, DeletedOut, LabelIn, LabelOut
+from recognition.datasets import deleted_labels, labels, projects
 
 
 class Labels(Endpoint):
@@ -20,35 +20,35 @@ class Labels(Endpoint):
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         project = projects.visible(self.person(), project_id)
         self.query()
-        return page_of(labeling.counted(project), request, self, LabelOut)
+        return page_of(labels.counted(project), request, self, LabelOut)
 
     @extend_schema(operation_id='create_label', request=LabelIn, responses={201: LabelOut})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         project = projects.editable(self.person(), project_id)
-        label = labeling.create_label(project, self.body(LabelIn)['name'])
-        return Response(LabelOut(labeling.counted(project).get(pk=label.pk)).data, status=201)
+        label = labels.create_label(project, self.body(LabelIn)['name'])
+        return Response(LabelOut(labels.counted(project).get(pk=label.pk)).data, status=201)
 
 
 class OneLabel(Endpoint):
     @extend_schema(operation_id='get_label', responses=LabelOut)
     def get(self, request: Request, project_id: uuid.UUID, label_id: int) -> Response:
         project = projects.visible(self.person(), project_id)
-        return Response(LabelOut(labeling.label(project, label_id)).data)
+        return Response(LabelOut(labels.label(project, label_id)).data)
 
     @extend_schema(operation_id='rename_label', request=LabelIn, responses=LabelOut)
     def patch(self, request: Request, project_id: uuid.UUID, label_id: int) -> Response:
         """Taking the name of another label merges the two; the answer is the one that stays."""
         project = projects.editable(self.person(), project_id)
-        labeling.label(project, label_id)
-        kept = labeling.rename_label(project, label_id, self.body(LabelIn)['name'])
-        return Response(LabelOut(labeling.label(project, kept.pk)).data)
+        labels.label(project, label_id)
+        kept = labels.rename_label(project, label_id, self.body(LabelIn)['name'])
+        return Response(LabelOut(labels.label(project, kept.pk)).data)
 
     @extend_schema(operation_id='delete_label', responses=DeletedOut)
     def delete(self, request: Request, project_id: uuid.UUID, label_id: int) -> Response:
         """Into the trash, with its boxes. Its images stay, unlabelled."""
         project = projects.editable(self.person(), project_id)
-        deleted = class_trash.delete_label(project, label_id, self.person())
-        return Response({'previous': class_trash.labels_before(deleted), 'deleted': deleted.pk})
+        deleted = deleted_labels.delete_label(project, label_id, self.person())
+        return Response({'previous': deleted_labels.labels_before(deleted), 'deleted': deleted.pk})
 
 
 class DeletedLabels(Endpoint):
@@ -57,7 +57,7 @@ class DeletedLabels(Endpoint):
         """The classes in the trash, the last one first."""
         project = projects.visible(self.person(), project_id)
         self.query()
-        return Response(DeletedLabelsOut({'results': class_trash.put_away(project)}).data)
+        return Response(DeletedLabelsOut({'results': deleted_labels.put_away(project)}).data)
 
 
 class RestoreLabel(Endpoint):
@@ -65,5 +65,5 @@ class RestoreLabel(Endpoint):
     def post(self, request: Request, project_id: uuid.UUID, deleted_id: int) -> Response:
         """Out of the trash, with its boxes, and on the images that got no other label meanwhile."""
         project = projects.editable(self.person(), project_id)
-        label = class_trash.restore_label(project, deleted_id)
-        return Response(LabelOut(labeling.label(project, label.pk)).data)
+        label = deleted_labels.restore_label(project, deleted_id)
+        return Response(LabelOut(labels.label(project, label.pk)).data)

@@ -7,9 +7,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from recognition import reports
 from recognition.models import Job, Publication, TrainedModel
 from recognition.models.job import State
+from recognition.serving import detection_jobs, publishing
+from recognition.training import reports
 
 Fields = serializers.Serializer[Any]
 
@@ -27,11 +28,15 @@ class Finite(serializers.FloatField):
 class TrainingIn(Fields):
     """Every field may be left out."""
 
-    source = serializers.CharField(required=False, help_text='`auto` (the P2L choice) or the name of a source model.')
+    source = serializers.CharField(
+        required=False, help_text='`auto` (the P2L choice) or the name of a source model.'
+    )
     seed = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
     folds = serializers.IntegerField(required=False, min_value=2, max_value=20)
     shortlist = serializers.IntegerField(required=False, min_value=1, max_value=20)
-    epochs = serializers.IntegerField(required=False, min_value=0, max_value=1000, help_text='0: chosen from the set’s size.')
+    epochs = serializers.IntegerField(
+        required=False, min_value=0, max_value=1000, help_text='0: chosen from the set’s size.'
+    )
     batch = serializers.IntegerField(required=False, min_value=1, max_value=4096)
     plan = serializers.ChoiceField(required=False, choices=['auto', 'linear', 'last', 'several', 'all'])
     rates = serializers.DictField(
@@ -46,16 +51,27 @@ class TrainingIn(Fields):
     precision = serializers.ChoiceField(required=False, choices=['auto', 'float32', 'bfloat16'])
     instant_only = serializers.BooleanField(required=False, help_text='Stop after the linear model.')
     detector = serializers.ChoiceField(
-        required=False, choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], help_text='Of a project that finds things.'
+        required=False,
+        choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'],
+        help_text='Of a project that finds things.',
     )
-    proposals = serializers.CharField(required=False, help_text='How a detector is told where something may be.')
-    held_out = Finite(required=False, min_value=0.1, max_value=0.9, help_text='Share of the photos a detector is measured on.')
+    proposals = serializers.CharField(
+        required=False, help_text='How a detector is told where something may be.'
+    )
+    held_out = Finite(
+        required=False,
+        min_value=0.1,
+        max_value=0.9,
+        help_text='Share of the photos a detector is measured on.',
+    )
     refit = serializers.BooleanField(
         required=False, help_text='True unless told: once measured, a detector learns anew from all photos.'
     )
     rcnn = serializers.DictField(required=False, help_text='Options of R-CNN: docs/detection.md.')
     fast_rcnn = serializers.DictField(required=False, help_text='Options of Fast R-CNN: docs/detection.md.')
-    faster_rcnn = serializers.DictField(required=False, help_text='Options of Faster R-CNN: docs/detection.md.')
+    faster_rcnn = serializers.DictField(
+        required=False, help_text='Options of Faster R-CNN: docs/detection.md.'
+    )
 
 
 class Point(Fields):
@@ -73,7 +89,9 @@ class ProgressOut(Fields):
     loss = serializers.FloatField(allow_null=True)
     accuracy = serializers.FloatField(allow_null=True)
     seconds_left = serializers.FloatField(allow_null=True)
-    expected = serializers.CharField(help_text='What accuracy to expect, in a sentence; empty until it can be said.')
+    expected = serializers.CharField(
+        help_text='What accuracy to expect, in a sentence; empty until it can be said.'
+    )
 
 
 class JobOut(Fields):
@@ -92,7 +110,7 @@ class JobOut(Fields):
 
 
 class TrainingOut(JobOut):
-    """As recognition.reports.job_status tells it."""
+    """As recognition.training.reports.job_status tells it."""
 
     project = serializers.UUIDField()
     kind = serializers.CharField()
@@ -107,12 +125,14 @@ class TrainingOut(JobOut):
 
 
 class ModelOut(Fields):
-    """As recognition.reports.model_summary tells it."""
+    """As recognition.training.reports.model_summary tells it."""
 
     id = serializers.UUIDField()
     project = serializers.UUIDField()
     version = serializers.IntegerField()
-    provisional = serializers.BooleanField(help_text='The first model of a training: a better one takes its place.')
+    provisional = serializers.BooleanField(
+        help_text='The first model of a training: a better one takes its place.'
+    )
     task = serializers.CharField()
     labels = serializers.ListField(child=serializers.CharField())
     source = serializers.CharField()
@@ -128,7 +148,7 @@ class ModelOut(Fields):
 
 
 class ModelReport(ModelOut):
-    """As recognition.reports.model_report tells it; docs/api.md says what each part holds."""
+    """As recognition.training.reports.model_report tells it; docs/api.md says what each part holds."""
 
     digest = serializers.CharField()
     data_digest = serializers.CharField()
@@ -137,7 +157,9 @@ class ModelReport(ModelOut):
     why = serializers.CharField()
     ranking = serializers.ListField(child=serializers.DictField())
     probes = serializers.ListField(child=serializers.DictField())
-    outlook = serializers.DictField(help_text='Before finetuning: the accuracy to expect, and what more photos would add.')
+    outlook = serializers.DictField(
+        help_text='Before finetuning: the accuracy to expect, and what more photos would add.'
+    )
     plan = serializers.DictField()
     per_class = serializers.ListField(child=serializers.DictField())
     confusion = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
@@ -147,7 +169,9 @@ class ModelReport(ModelOut):
     seconds = serializers.DictField()
     sealing = serializers.DictField()
     notes = serializers.ListField(child=serializers.CharField())
-    detection = serializers.DictField(help_text='Of a detector: its figures on the photos it was measured on. Else empty.')
+    detection = serializers.DictField(
+        help_text='Of a detector: its figures on the photos it was measured on. Else empty.'
+    )
 
     def to_representation(self, instance: TrainedModel) -> dict[str, Any]:
         return reports.model_report(instance)
@@ -158,7 +182,7 @@ class PublishIn(Fields):
 
 
 class PublicationOut(Fields):
-    """As recognition.reports.publication_report tells it."""
+    """As recognition.training.publishing.publication_report tells it."""
 
     name = serializers.CharField()
     project = serializers.UUIDField()
@@ -168,7 +192,7 @@ class PublicationOut(Fields):
     created_at = serializers.DateTimeField()
 
     def to_representation(self, instance: Publication) -> dict[str, Any]:
-        return reports.publication_report(instance)
+        return publishing.publication_report(instance)
 
 
 class SourceOut(Fields):
@@ -188,41 +212,59 @@ class SourcesOut(Fields):
 class Wanted(Fields):
     """What of the scores is wanted."""
 
-    top = serializers.IntegerField(required=False, min_value=1, max_value=10_000, help_text='At most so many classes an image.')
+    top = serializers.IntegerField(
+        required=False, min_value=1, max_value=10_000, help_text='At most so many classes an image.'
+    )
     threshold = Finite(required=False, min_value=0, max_value=1, help_text='Only scores from here on.')
 
 
 class ClassifyJson(Wanted):
     image = serializers.CharField(required=False, help_text='Base64.')
-    images = serializers.ListField(child=serializers.CharField(), required=False, help_text='Base64, 1 to 20.')
+    images = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text='Base64, 1 to 20.'
+    )
 
 
 class ClassifyFiles(Wanted):
     """multipart/form-data."""
 
-    image = serializers.ListField(child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.')
-    images = serializers.ListField(child=serializers.FileField(), required=False, help_text='The same by another name.')
+    image = serializers.ListField(
+        child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.'
+    )
+    images = serializers.ListField(
+        child=serializers.FileField(), required=False, help_text='The same by another name.'
+    )
 
 
 class WantedBoxes(Fields):
     threshold = Finite(
-        required=False, min_value=0, max_value=1, help_text='Only things from this score on; the model’s own unless told.'
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text='Only things from this score on; the model’s own unless told.',
     )
     wait = serializers.BooleanField(
-        required=False, help_text='true: answer now, however long it takes; false: by a job. The server decides unless told.'
+        required=False,
+        help_text='true: answer now, however long it takes; false: by a job. The server decides unless told.',
     )
 
 
 class DetectJson(WantedBoxes):
     image = serializers.CharField(required=False, help_text='Base64.')
-    images = serializers.ListField(child=serializers.CharField(), required=False, help_text='Base64, 1 to 20.')
+    images = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text='Base64, 1 to 20.'
+    )
 
 
 class DetectFiles(WantedBoxes):
     """multipart/form-data."""
 
-    image = serializers.ListField(child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.')
-    images = serializers.ListField(child=serializers.FileField(), required=False, help_text='The same by another name.')
+    image = serializers.ListField(
+        child=serializers.FileField(), required=False, help_text='Repeat the field, 1 to 20.'
+    )
+    images = serializers.ListField(
+        child=serializers.FileField(), required=False, help_text='The same by another name.'
+    )
 
 
 class ObjectOut(Fields):
@@ -250,13 +292,13 @@ class DetectOut(Fields):
 
 
 class DetectionOut(JobOut):
-    """As recognition.reports.answer_status tells it."""
+    """As recognition.training.detection_jobs.answer_status tells it."""
 
     model = serializers.UUIDField()
     result = DetectOut(allow_null=True, help_text='The answer, once it is there.')
 
     def to_representation(self, instance: Job) -> dict[str, Any]:
-        return reports.answer_status(instance)
+        return detection_jobs.answer_status(instance)
 
 
 class ScoreOut(Fields):

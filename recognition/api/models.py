@@ -11,12 +11,21 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import projects, publishing, trained_models, zoo
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
-from recognition.api.learning_schemas import ModelOut, ModelReport, PublicationOut, PublishIn, SourceOut, SourcesOut
+from recognition.api.learning_schemas import (
+    ModelOut,
+    ModelReport,
+    PublicationOut,
+    PublishIn,
+    SourceOut,
+    SourcesOut,
+)
 from recognition.api.pagination import page_of
+from recognition.datasets import projects
 from recognition.models import Project, Publication
+from recognition.serving import publishing, trained_models
+from recognition.zoo import catalog
 
 
 class Models(Endpoint):
@@ -57,7 +66,9 @@ class Publications(Endpoint):
     @extend_schema(operation_id='list_publications', parameters=PAGE, responses=paged(PublicationOut))
     def get(self, request: Request) -> Response:
         self.query()
-        rows = Publication.objects.filter(project__in=Project.objects.visible_to(self.person())).select_related('model')
+        rows = Publication.objects.filter(
+            project__in=Project.objects.visible_to(self.person())
+        ).select_related('model')
         return page_of(rows, request, self, PublicationOut)
 
 
@@ -87,7 +98,7 @@ class Sources(Endpoint):
     def get(self, request: Request) -> Response:
         """The source models that a training of yours may start from."""
         self.query()
-        cards = [dataclasses.asdict(card) for card in zoo.cards(self.person())]
+        cards = [dataclasses.asdict(card) for card in catalog.cards(self.person())]
         return Response({'results': SourceOut(cards, many=True).data})
 
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from recognition.api.failures import BadQuery
+from recognition.api.errors import BadQuery
 
 
 class Pages(CursorPagination):

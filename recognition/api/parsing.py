@@ -31,7 +31,9 @@ class RawImage(BaseParser):
 
     media_type = 'image/*'
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
         bound(parser_context, settings.MAX_IMAGE_BYTES)
         return stream.read(settings.MAX_IMAGE_BYTES + 1)
 

@@ -8,12 +8,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import doctor, projects, training
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
 from recognition.api.pagination import page_of
 from recognition.api.schemas import HealthOut, MemberIn, MemberOut, ProjectChange, ProjectIn, ProjectOut
+from recognition.datasets import health as dataset_health
+from recognition.datasets import projects
 from recognition.models import Project
+from recognition.training.readiness import check_readiness
 
 
 class Projects(Endpoint):
@@ -58,7 +60,7 @@ class Health(Endpoint):
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         """How many images of what, whether a training can start, and what would spoil it."""
         project = projects.visible(self.person(), project_id)
-        health, readiness = doctor.health(project), training.readiness(project)
+        health, readiness = dataset_health.health(project), check_readiness(project)
         record = {name: getattr(health, name) for name in ('images', 'unlabelled', 'classes', 'warnings')}
         return Response(HealthOut({'ready': readiness.ready, 'missing': readiness.missing, **record}).data)
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from recognition.labeling import MOST_IMAGES
+from recognition.datasets.labels import MOST_IMAGES
 from recognition.models import Image
 from recognition.models.project import Role, Task
 
@@ -28,7 +28,9 @@ class ProjectIn(Fields):
 
 class ProjectChange(Fields):
     name = serializers.CharField(max_length=120, required=False)
-    task = serializers.ChoiceField(choices=Task.choices, required=False, help_text='As long as nothing is labelled or trained.')
+    task = serializers.ChoiceField(
+        choices=Task.choices, required=False, help_text='As long as nothing is labelled or trained.'
+    )
 
 
 class MemberOut(Fields):
@@ -58,7 +60,9 @@ class HealthOut(Fields):
     ready = serializers.BooleanField(help_text='Whether a training can start.')
     missing = serializers.ListField(child=serializers.CharField(), help_text='What is lacking, in words.')
     images = serializers.IntegerField()
-    unlabelled = serializers.IntegerField(help_text='Without a class; in a project that finds things: not looked at yet.')
+    unlabelled = serializers.IntegerField(
+        help_text='Without a class; in a project that finds things: not looked at yet.'
+    )
     classes = ClassHealthOut(many=True)
     warnings = FindingOut(many=True)
 
@@ -66,8 +70,12 @@ class HealthOut(Fields):
 class LabelOut(Fields):
     id = serializers.IntegerField()
     name = serializers.CharField()
-    images = serializers.IntegerField(source='present', help_text='How many images it holds, those in the trash not counted.')
-    boxes = serializers.IntegerField(source='drawn', help_text='In a project that finds things: how many boxes it has.')
+    images = serializers.IntegerField(
+        source='present', help_text='How many images it holds, those in the trash not counted.'
+    )
+    boxes = serializers.IntegerField(
+        source='drawn', help_text='In a project that finds things: how many boxes it has.'
+    )
 
 
 class LabelIn(Fields):
@@ -78,7 +86,9 @@ class ImageOut(Fields):
     id = serializers.UUIDField()
     name = serializers.CharField(help_text='As the file was called.')
     label = serializers.CharField(source='label.name', default=None, allow_null=True)
-    boxed_at = serializers.DateTimeField(help_text='When its boxes were last saved; null: nobody has looked for things on it.')
+    boxed_at = serializers.DateTimeField(
+        help_text='When its boxes were last saved; null: nobody has looked for things on it.'
+    )
     width = serializers.IntegerField(help_text='Pixels, upright.')
     height = serializers.IntegerField(help_text='Pixels, upright.')
     size = serializers.IntegerField(help_text='Bytes.')
@@ -106,7 +116,9 @@ class ImageFilter(Fields):
 
 
 class ImageIn(Fields):
-    label = serializers.CharField(max_length=120, allow_null=True, help_text='Made when it is new; null takes it away.')
+    label = serializers.CharField(
+        max_length=120, allow_null=True, help_text='Made when it is new; null takes it away.'
+    )
 
 
 class ImageIds(Fields):
@@ -114,12 +126,15 @@ class ImageIds(Fields):
 
 
 class LabelledIds(ImageIds):
-    label = serializers.CharField(max_length=120, allow_null=True, help_text='Made when it is new; null takes labels away.')
+    label = serializers.CharField(
+        max_length=120, allow_null=True, help_text='Made when it is new; null takes labels away.'
+    )
 
 
 class PreviousLabels(Fields):
     previous = serializers.DictField(
-        child=serializers.CharField(allow_null=True), help_text='Image id -> the label it had before, to undo with.'
+        child=serializers.CharField(allow_null=True),
+        help_text='Image id -> the label it had before, to undo with.',
     )
 
 
@@ -144,13 +159,17 @@ class Count(Fields):
 class UploadIn(Fields):
     """multipart/form-data."""
 
-    files = serializers.ListField(child=serializers.FileField(), help_text='Images and zips of images; repeat the field.')
+    files = serializers.ListField(
+        child=serializers.FileField(), help_text='Images and zips of images; repeat the field.'
+    )
     paths = serializers.ListField(
         child=serializers.CharField(),
         required=False,
         help_text='For each file its path in a dropped folder: the first folder below `wrapper` names its label.',
     )
-    wrapper = serializers.CharField(required=False, help_text='The folder of `paths` that holds everything; else it is found.')
+    wrapper = serializers.CharField(
+        required=False, help_text='The folder of `paths` that holds everything; else it is found.'
+    )
     label = serializers.CharField(required=False, help_text='For files whose folder names none.')
 
 

@@ -8,11 +8,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition import jobs, projects, training
 from recognition.api.documentation import PAGE, paged
 from recognition.api.endpoint import Endpoint
 from recognition.api.learning_schemas import TrainingIn, TrainingOut
 from recognition.api.pagination import page_of
+from recognition.datasets import projects
+from recognition.jobs import queue, status
+from recognition.training.start import start_training
 
 
 class Trainings(Endpoint):
@@ -27,19 +29,19 @@ class Trainings(Endpoint):
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """409 names what the project lacks; 429: too many of yours are waiting."""
         project = projects.editable(self.person(), project_id)
-        job = training.start(project, self.person(), self.body(TrainingIn))
+        job = start_training(project, self.person(), self.body(TrainingIn))
         return Response(TrainingOut(job).data, status=202)
 
 
 class OneTraining(Endpoint):
     @extend_schema(operation_id='get_training', responses=TrainingOut)
     def get(self, request: Request, job_id: uuid.UUID) -> Response:
-        return Response(TrainingOut(jobs.visible(self.person(), job_id)).data)
+        return Response(TrainingOut(status.visible(self.person(), job_id)).data)
 
 
 class CancelTraining(Endpoint):
     @extend_schema(operation_id='cancel_training', request=None, responses={202: TrainingOut})
     def post(self, request: Request, job_id: uuid.UUID) -> Response:
         """A waiting one ends at once, a running one within seconds. 409 when it has ended."""
-        job = training.cancel(jobs.editable(self.person(), job_id), self.person())
+        job = queue.cancel(status.editable(self.person(), job_id), self.person())
         return Response(TrainingOut(job).data, status=202)

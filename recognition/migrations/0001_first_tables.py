@@ -18,7 +18,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Project',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    'id',
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ('name', models.CharField(max_length=120)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('deleted_at', models.DateTimeField(blank=True, null=True)),
@@ -30,11 +33,21 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='SourceModel',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('name', models.SlugField(max_length=120, unique=True)),
                 ('title', models.CharField(blank=True, max_length=200)),
                 ('architecture', models.CharField(max_length=60)),
-                ('weights', models.CharField(help_text='Absolute path of the safetensors or state_dict file.', max_length=300)),
+                (
+                    'weights',
+                    models.CharField(
+                        help_text='Absolute path of the safetensors or state_dict file.', max_length=300
+                    ),
+                ),
                 ('digest', models.CharField(help_text='SHA-256 of the weights file.', max_length=64)),
                 ('size', models.PositiveBigIntegerField(help_text='Bytes of the weights file.')),
                 ('side', models.PositiveIntegerField(default=224, help_text='Input side in pixels.')),
@@ -74,18 +87,30 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ApiKey',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('name', models.CharField(max_length=80)),
                 ('prefix', models.CharField(max_length=12)),
                 ('hash', models.CharField(max_length=64, unique=True)),
-                ('scope', models.CharField(choices=[('predict', 'Predict only'), ('manage', 'Everything')], max_length=10)),
+                (
+                    'scope',
+                    models.CharField(
+                        choices=[('predict', 'Predict only'), ('manage', 'Everything')], max_length=10
+                    ),
+                ),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('last_used_at', models.DateTimeField(blank=True, null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, null=True)),
                 (
                     'user',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to=settings.AUTH_USER_MODEL
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='api_keys',
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -96,14 +121,22 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AuditEvent',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('deed', models.CharField(max_length=40)),
                 ('subject', models.CharField(max_length=200)),
                 ('at', models.DateTimeField(auto_now_add=True)),
                 (
                     'user',
                     models.ForeignKey(
-                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -114,7 +147,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Job',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    'id',
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ('kind', models.CharField(default='classification', max_length=20)),
                 ('spec', models.JSONField(default=dict, help_text='The frozen TrainSpec.')),
                 (
@@ -135,28 +171,45 @@ class Migration(migrations.Migration):
                 ('attempt', models.PositiveIntegerField(default=0, help_text='How often it was claimed.')),
                 ('queue', models.CharField(default='cpu', max_length=20)),
                 ('worker', models.CharField(blank=True, max_length=120)),
-                ('progress', models.JSONField(blank=True, default=dict, help_text='The last transfer.spec.Progress.')),
+                (
+                    'progress',
+                    models.JSONField(blank=True, default=dict, help_text='The last transfer.spec.Progress.'),
+                ),
                 (
                     'curve',
-                    models.JSONField(blank=True, default=list, help_text='One entry an epoch: epoch, loss, accuracy, rate.'),
+                    models.JSONField(
+                        blank=True, default=list, help_text='One entry an epoch: epoch, loss, accuracy, rate.'
+                    ),
                 ),
                 ('cancel_requested', models.BooleanField(default=False)),
                 ('error_code', models.CharField(blank=True, max_length=60)),
                 ('error_message', models.TextField(blank=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('woken_at', models.DateTimeField(blank=True, help_text='When a message was last sent for it.', null=True)),
+                (
+                    'woken_at',
+                    models.DateTimeField(
+                        blank=True, help_text='When a message was last sent for it.', null=True
+                    ),
+                ),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('heartbeat_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 (
                     'created_by',
                     models.ForeignKey(
-                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
                 (
                     'project',
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to='recognition.project'),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='jobs',
+                        to='recognition.project',
+                    ),
                 ),
             ],
             options={
@@ -166,7 +219,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='JobEvent',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('at', models.DateTimeField(auto_now_add=True)),
                 (
                     'old',
@@ -198,7 +256,11 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, max_length=200)),
                 (
                     'job',
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='recognition.job'),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='events',
+                        to='recognition.job',
+                    ),
                 ),
             ],
             options={
@@ -208,13 +270,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Label',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('name', models.CharField(max_length=120)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 (
                     'project',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='labels', to='recognition.project'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='labels',
+                        to='recognition.project',
                     ),
                 ),
             ],
@@ -225,9 +294,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Image',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(help_text='As the file was called; never used as a path.', max_length=255)),
-                ('digest', models.CharField(help_text='SHA-256 of the bytes as they were uploaded.', max_length=64)),
+                (
+                    'id',
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    'name',
+                    models.CharField(
+                        help_text='As the file was called; never used as a path.', max_length=255
+                    ),
+                ),
+                (
+                    'digest',
+                    models.CharField(help_text='SHA-256 of the bytes as they were uploaded.', max_length=64),
+                ),
                 ('key', models.CharField(max_length=200)),
                 ('thumbnail_key', models.CharField(max_length=200)),
                 ('width', models.PositiveIntegerField(help_text='Pixels, upright.')),
@@ -238,7 +318,10 @@ class Migration(migrations.Migration):
                 (
                     'added_by',
                     models.ForeignKey(
-                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
                 (
@@ -254,7 +337,9 @@ class Migration(migrations.Migration):
                 (
                     'project',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='images', to='recognition.project'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='images',
+                        to='recognition.project',
                     ),
                 ),
             ],
@@ -265,13 +350,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Publication',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('name', models.SlugField(max_length=80, unique=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 (
                     'project',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='publications', to='recognition.project'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='publications',
+                        to='recognition.project',
                     ),
                 ),
             ],
@@ -282,22 +374,40 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='TrainedModel',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    'id',
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ('version', models.PositiveIntegerField(help_text='1, 2, 3 ... within the project.')),
                 (
                     'provisional',
-                    models.BooleanField(default=False, help_text='The instant linear model, before finetuning ended.'),
+                    models.BooleanField(
+                        default=False, help_text='The instant linear model, before finetuning ended.'
+                    ),
                 ),
                 ('task', models.CharField(default='classification', max_length=20)),
-                ('artifact', models.CharField(help_text='Name of the sealed folder in storage.', max_length=200)),
-                ('digest', models.CharField(help_text='Digest of the artifact (its meta.json names every file).', max_length=64)),
+                (
+                    'artifact',
+                    models.CharField(help_text='Name of the sealed folder in storage.', max_length=200),
+                ),
+                (
+                    'digest',
+                    models.CharField(
+                        help_text='Digest of the artifact (its meta.json names every file).', max_length=64
+                    ),
+                ),
                 ('labels', models.JSONField(help_text='Class names in output order.')),
                 ('source_name', models.CharField(blank=True, max_length=120)),
                 ('images', models.PositiveIntegerField(help_text='How many images it was trained on.')),
                 ('accuracy', models.FloatField(blank=True, help_text='Out-of-fold, 0 to 1.', null=True)),
                 ('accuracy_low', models.FloatField(blank=True, help_text='95 % interval.', null=True)),
                 ('accuracy_high', models.FloatField(blank=True, null=True)),
-                ('report', models.JSONField(blank=True, default=dict, help_text='transfer.spec.TrainReport as JSON.')),
+                (
+                    'report',
+                    models.JSONField(
+                        blank=True, default=dict, help_text='transfer.spec.TrainReport as JSON.'
+                    ),
+                ),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 (
                     'job',
@@ -312,7 +422,9 @@ class Migration(migrations.Migration):
                 (
                     'project',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='models', to='recognition.project'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='models',
+                        to='recognition.project',
                     ),
                 ),
             ],
@@ -323,25 +435,42 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='PublicationEvent',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('deed', models.CharField(choices=[('publish', 'publish'), ('rollback', 'rollback')], max_length=10)),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
+                (
+                    'deed',
+                    models.CharField(
+                        choices=[('publish', 'publish'), ('rollback', 'rollback')], max_length=10
+                    ),
+                ),
                 ('at', models.DateTimeField(auto_now_add=True)),
                 (
                     'by',
                     models.ForeignKey(
-                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
                 (
                     'publication',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='events', to='recognition.publication'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='events',
+                        to='recognition.publication',
                     ),
                 ),
                 (
                     'model',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='+', to='recognition.trainedmodel'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='+',
+                        to='recognition.trainedmodel',
                     ),
                 ),
             ],
@@ -353,34 +482,49 @@ class Migration(migrations.Migration):
             model_name='publication',
             name='model',
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name='publications', to='recognition.trainedmodel'
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name='publications',
+                to='recognition.trainedmodel',
             ),
         ),
         migrations.CreateModel(
             name='Membership',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 (
                     'role',
                     models.CharField(
-                        choices=[('owner', 'Owner'), ('editor', 'Editor'), ('viewer', 'Viewer')], default='editor', max_length=10
+                        choices=[('owner', 'Owner'), ('editor', 'Editor'), ('viewer', 'Viewer')],
+                        default='editor',
+                        max_length=10,
                     ),
                 ),
                 (
                     'user',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='memberships',
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
                 (
                     'project',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='recognition.project'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='memberships',
+                        to='recognition.project',
                     ),
                 ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('project', 'user'), name='one_membership_a_person')],
+                'constraints': [
+                    models.UniqueConstraint(fields=('project', 'user'), name='one_membership_a_person')
+                ],
             },
         ),
         migrations.AddConstraint(

@@ -23,7 +23,11 @@ class Migration(migrations.Migration):
             model_name='image',
             name='boxed_by',
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AddField(
@@ -35,7 +39,10 @@ class Migration(migrations.Migration):
             model_name='project',
             name='task',
             field=models.CharField(
-                choices=[('classification', 'Tell what a photo shows'), ('detection', 'Find things in photos')],
+                choices=[
+                    ('classification', 'Tell what a photo shows'),
+                    ('detection', 'Find things in photos'),
+                ],
                 default='classification',
                 max_length=20,
             ),
@@ -43,14 +50,21 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Annotation',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('x0', models.FloatField()),
                 ('y0', models.FloatField()),
                 ('x1', models.FloatField()),
                 ('y1', models.FloatField()),
                 (
                     'difficult',
-                    models.BooleanField(default=False, help_text='Hard to tell: neither trained on nor counted as an error.'),
+                    models.BooleanField(
+                        default=False, help_text='Hard to tell: neither trained on nor counted as an error.'
+                    ),
                 ),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 (
@@ -65,18 +79,27 @@ class Migration(migrations.Migration):
                 ),
                 (
                     'image',
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='boxes', to='recognition.image'),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='boxes',
+                        to='recognition.image',
+                    ),
                 ),
                 (
                     'label',
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='boxes', to='recognition.label'),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='boxes',
+                        to='recognition.label',
+                    ),
                 ),
             ],
             options={
                 'ordering': ['id'],
                 'constraints': [
                     models.CheckConstraint(
-                        condition=models.Q(('x1__gt', models.F('x0')), ('y1__gt', models.F('y0'))), name='a_box_has_an_area'
+                        condition=models.Q(('x1__gt', models.F('x0')), ('y1__gt', models.F('y0'))),
+                        name='a_box_has_an_area',
                     )
                 ],
             },

@@ -16,7 +16,11 @@ class Migration(migrations.Migration):
             model_name='sourcemodel',
             name='added_by',
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AddField(
@@ -28,14 +32,20 @@ class Migration(migrations.Migration):
             model_name='sourcemodel',
             name='approved_by',
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AddField(
             model_name='sourcemodel',
             name='domain',
             field=models.CharField(
-                blank=True, help_text='What its images show, in a word or two: plants, metal parts.', max_length=80
+                blank=True,
+                help_text='What its images show, in a word or two: plants, metal parts.',
+                max_length=80,
             ),
         ),
         migrations.AddField(
@@ -62,7 +72,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='sourcemodel',
             name='parameters',
-            field=models.PositiveBigIntegerField(default=0, help_text='Numbers that the network learns; 0: not counted.'),
+            field=models.PositiveBigIntegerField(
+                default=0, help_text='Numbers that the network learns; 0: not counted.'
+            ),
         ),
         migrations.AddField(
             model_name='sourcemodel',
@@ -79,32 +91,48 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='sourcemodel',
             name='removed_at',
-            field=models.DateTimeField(blank=True, help_text='Kept only because a record of a model names it.', null=True),
+            field=models.DateTimeField(
+                blank=True, help_text='Kept only because a record of a model names it.', null=True
+            ),
         ),
         migrations.AddField(
             model_name='sourcemodel',
             name='removed_by',
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AddField(
             model_name='sourcemodel',
             name='retired_by',
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AddField(
             model_name='sourcemodel',
             name='shared_at',
-            field=models.DateTimeField(blank=True, help_text='An owner of the project agreed that others may use it.', null=True),
+            field=models.DateTimeField(
+                blank=True, help_text='An owner of the project agreed that others may use it.', null=True
+            ),
         ),
         migrations.AddField(
             model_name='sourcemodel',
             name='shared_by',
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AlterField(
@@ -122,7 +150,9 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='job',
             name='spec',
-            field=models.JSONField(default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.'),
+            field=models.JSONField(
+                default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.'
+            ),
         ),
         migrations.AlterField(
             model_name='sourcemodel',

@@ -12,7 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='result',
-            field=models.JSONField(blank=True, default=dict, help_text='Of photos to look at: the answer, once it is there.'),
+            field=models.JSONField(
+                blank=True, default=dict, help_text='Of photos to look at: the answer, once it is there.'
+            ),
         ),
         migrations.AlterField(
             model_name='trainedmodel',

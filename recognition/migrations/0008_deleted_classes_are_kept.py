@@ -15,13 +15,29 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='DeletedLabel',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    'id',
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name='ID'
+                    ),
+                ),
                 ('name', models.CharField(max_length=120)),
-                ('photos', models.JSONField(default=list, help_text='Ids of the images that it was the label of.')),
-                ('boxes', models.JSONField(default=list, help_text='Image id, x0, y0, x1, y1, difficult, who drew it.')),
+                (
+                    'photos',
+                    models.JSONField(default=list, help_text='Ids of the images that it was the label of.'),
+                ),
+                (
+                    'boxes',
+                    models.JSONField(
+                        default=list, help_text='Image id, x0, y0, x1, y1, difficult, who drew it.'
+                    ),
+                ),
                 (
                     'looked_at',
-                    models.JSONField(default=dict, help_text='Image id -> when and by whom; of images that had no other boxes.'),
+                    models.JSONField(
+                        default=dict,
+                        help_text='Image id -> when and by whom; of images that had no other boxes.',
+                    ),
                 ),
                 ('deleted_at', models.DateTimeField(auto_now_add=True)),
                 (
@@ -37,7 +53,9 @@ class Migration(migrations.Migration):
                 (
                     'project',
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name='deleted_labels', to='recognition.project'
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='deleted_labels',
+                        to='recognition.project',
                     ),
                 ),
             ],

@@ -32,8 +32,12 @@ class DeletedLabel(models.Model):
     name = models.CharField(max_length=120)
     photos = models.JSONField(default=list, help_text='Ids of the images that it was the label of.')
     boxes = models.JSONField(default=list, help_text='Image id, x0, y0, x1, y1, difficult, who drew it.')
-    looked_at = models.JSONField(default=dict, help_text='Image id -> when and by whom; of images that had no other boxes.')
-    deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    looked_at = models.JSONField(
+        default=dict, help_text='Image id -> when and by whom; of images that had no other boxes.'
+    )
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
     deleted_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -70,8 +74,12 @@ class Image(models.Model):
     size = models.PositiveBigIntegerField(help_text='Bytes stored.')
     label = models.ForeignKey(Label, models.SET_NULL, null=True, blank=True, related_name='images')
     boxes_version = models.PositiveIntegerField(default=0, help_text='Grows with each change of its boxes.')
-    boxed_at = models.DateTimeField(null=True, blank=True, help_text='When all on it was boxed; with no boxes: nothing is there.')
-    boxed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    boxed_at = models.DateTimeField(
+        null=True, blank=True, help_text='When all on it was boxed; with no boxes: nothing is there.'
+    )
+    boxed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -96,14 +104,20 @@ class Annotation(models.Model):
     y0 = models.FloatField()
     x1 = models.FloatField()
     y1 = models.FloatField()
-    difficult = models.BooleanField(default=False, help_text='Hard to tell: neither trained on nor counted as an error.')
-    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    difficult = models.BooleanField(
+        default=False, help_text='Hard to tell: neither trained on nor counted as an error.'
+    )
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ['id']
         constraints = [
-            models.CheckConstraint(condition=models.Q(x1__gt=models.F('x0'), y1__gt=models.F('y0')), name='a_box_has_an_area'),
+            models.CheckConstraint(
+                condition=models.Q(x1__gt=models.F('x0'), y1__gt=models.F('y0')), name='a_box_has_an_area'
+            ),
         ]
 
     def __str__(self) -> str:

@@ -81,16 +81,25 @@ class JobQuerySet(models.QuerySet['Job']):
 class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(
-        Project, models.CASCADE, null=True, blank=True, related_name='jobs', help_text='None for work on the zoo.'
+        Project,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name='jobs',
+        help_text='None for work on the zoo.',
     )
     kind = models.CharField(max_length=20, default='classification')
-    spec = models.JSONField(default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.')
+    spec = models.JSONField(
+        default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.'
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     attempt = models.PositiveIntegerField(default=0, help_text='How often it was claimed.')
     queue = models.CharField(max_length=20, default='cpu')
     worker = models.CharField(max_length=120, blank=True)
-    progress = models.JSONField(default=dict, blank=True, help_text='The last transfer.spec.Progress.')
-    curve = models.JSONField(default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.')
+    progress = models.JSONField(default=dict, blank=True, help_text='The last transfer.spec.report.Progress.')
+    curve = models.JSONField(
+        default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.'
+    )
     result = models.JSONField(
         default=dict,
         blank=True,
@@ -119,7 +128,9 @@ class Job(models.Model):
         """In sentences to people: this ..."""
         return {SIGNING: 'signing', ADDING: 'addition', ANSWERING: 'detection'}.get(self.kind, 'training')
 
-    def _move(self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object) -> bool:
+    def _move(
+        self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object
+    ) -> bool:
         """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
         with transaction.atomic():
             rows = Job.objects.filter(pk=self.pk, state=old, **(where or {}))
@@ -150,7 +161,9 @@ class Job(models.Model):
 
     def succeed(self, attempt: int, **fields: object) -> bool:
         where = {'attempt': attempt}
-        return self._move(State.RUNNING, State.SUCCEEDED, 'done', where=where, finished_at=timezone.now(), **fields)
+        return self._move(
+            State.RUNNING, State.SUCCEEDED, 'done', where=where, finished_at=timezone.now(), **fields
+        )
 
     def fail(self, attempt: int, code: str, message: str, **fields: object) -> bool:
         return self._move(
@@ -166,7 +179,13 @@ class Job(models.Model):
 
     def stop(self, attempt: int) -> bool:
         """The worker that holds the job answers a request to cancel it."""
-        return self._move(State.RUNNING, State.CANCELLED, 'cancelled', where={'attempt': attempt}, finished_at=timezone.now())
+        return self._move(
+            State.RUNNING,
+            State.CANCELLED,
+            'cancelled',
+            where={'attempt': attempt},
+            finished_at=timezone.now(),
+        )
 
     def withdraw(self) -> bool:
         """Cancel before any worker took it."""
@@ -201,7 +220,14 @@ class Job(models.Model):
         earlier one holds none now. Deaths are counted from here (`deaths`). False when it has not ended so."""
         if self.state not in (State.FAILED, State.CANCELLED):
             return False
-        fields |= {'progress': {}, 'result': {}, 'cancel_requested': False, 'error_code': '', 'error_message': '', 'worker': ''}
+        fields |= {
+            'progress': {},
+            'result': {},
+            'cancel_requested': False,
+            'error_code': '',
+            'error_message': '',
+            'worker': '',
+        }
         fields |= {'woken_at': None, 'heartbeat_at': None, 'finished_at': None}
         return self._move(State(self.state), State.QUEUED, reason, where=None, **fields)
 

@@ -26,14 +26,18 @@ class ProjectQuerySet(models.QuerySet['Project']):
         return self.filter(memberships__user_id=user.pk, deleted_at=None)
 
     def editable_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
-        return self.filter(memberships__user_id=user.pk, memberships__role__in=(Role.OWNER, Role.EDITOR), deleted_at=None)
+        return self.filter(
+            memberships__user_id=user.pk, memberships__role__in=(Role.OWNER, Role.EDITOR), deleted_at=None
+        )
 
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
         return self.filter(memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at=None)
 
     def put_away_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
         """Deleted, of those that the person owns: she may take them back until they are purged."""
-        return self.filter(memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at__isnull=False)
+        return self.filter(
+            memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at__isnull=False
+        )
 
 
 class Project(models.Model):

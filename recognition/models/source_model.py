@@ -78,42 +78,76 @@ class SourceModel(models.Model):
     name = models.SlugField(max_length=120, unique=True)
     title = models.CharField(max_length=200, blank=True)
     architecture = models.CharField(max_length=120)
-    parameters = models.PositiveBigIntegerField(default=0, help_text='Numbers that the network learns; 0: not counted.')
-    weights = models.CharField(max_length=300, help_text='Absolute path of the safetensors or state_dict file.')
+    parameters = models.PositiveBigIntegerField(
+        default=0, help_text='Numbers that the network learns; 0: not counted.'
+    )
+    weights = models.CharField(
+        max_length=300, help_text='Absolute path of the safetensors or state_dict file.'
+    )
     digest = models.CharField(max_length=64, help_text='SHA-256 of the weights file.')
     size = models.PositiveBigIntegerField(help_text='Bytes of the weights file.')
     side = models.PositiveIntegerField(default=224, help_text='Input side in pixels.')
     mean = models.JSONField(help_text='Of RGB in 0..1, three numbers.')
     std = models.JSONField(help_text='Three numbers.')
     dataset = models.CharField(max_length=200, blank=True)
-    domain = models.CharField(max_length=80, blank=True, help_text='What its images show, in a word or two: plants, metal parts.')
+    domain = models.CharField(
+        max_length=80, blank=True, help_text='What its images show, in a word or two: plants, metal parts.'
+    )
     images = models.PositiveIntegerField(help_text='How many images it was trained on.')
     class_names = models.JSONField(default=list, blank=True)
     classes = models.PositiveIntegerField()
     origin = models.CharField(max_length=20, choices=Origin.choices)
     licence = models.CharField(max_length=200, blank=True)
     signatures = models.JSONField(
-        default=dict, blank=True, help_text='Digest of a reference model -> mean penultimate feature of the data set.'
+        default=dict,
+        blank=True,
+        help_text='Digest of a reference model -> mean penultimate feature of the data set.',
     )
     image_archive = models.CharField(
-        max_length=200, blank=True, help_text='Key in storage of the images that it is signed with; empty: nobody has them.'
+        max_length=200,
+        blank=True,
+        help_text='Key in storage of the images that it is signed with; empty: nobody has them.',
     )
     project = models.ForeignKey(
-        Project, models.SET_NULL, null=True, blank=True, related_name='sources', help_text='Whose photos it was learned from.'
+        Project,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name='sources',
+        help_text='Whose photos it was learned from.',
     )
     model = models.ForeignKey(
-        TrainedModel, models.SET_NULL, null=True, blank=True, related_name='sources', help_text='What was promoted.'
+        TrainedModel,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name='sources',
+        help_text='What was promoted.',
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
-    shared_at = models.DateTimeField(null=True, blank=True, help_text='An owner of the project agreed that others may use it.')
-    shared_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
+    shared_at = models.DateTimeField(
+        null=True, blank=True, help_text='An owner of the project agreed that others may use it.'
+    )
+    shared_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
     approved_at = models.DateTimeField(null=True, blank=True)
-    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
     retired_at = models.DateTimeField(null=True, blank=True)
-    retired_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
-    removed_at = models.DateTimeField(null=True, blank=True, help_text='Kept only because a record of a model names it.')
-    removed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+')
+    retired_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
+    removed_at = models.DateTimeField(
+        null=True, blank=True, help_text='Kept only because a record of a model names it.'
+    )
+    removed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
+    )
 
     objects = SourceModelQuerySet.as_manager()
 

@@ -21,14 +21,16 @@ class TrainedModel(models.Model):
     provisional = models.BooleanField(default=False, help_text='The first model of a training that goes on.')
     task = models.CharField(max_length=20, default='classification')
     artifact = models.CharField(max_length=200, help_text='Name of the sealed folder in storage.')
-    digest = models.CharField(max_length=64, help_text='Digest of the artifact (its meta.json names every file).')
+    digest = models.CharField(
+        max_length=64, help_text='Digest of the artifact (its meta.json names every file).'
+    )
     labels = models.JSONField(help_text='Class names in output order.')
     source_name = models.CharField(max_length=120, blank=True)
     images = models.PositiveIntegerField(help_text='How many images it was trained on.')
     accuracy = models.FloatField(null=True, blank=True, help_text='Out-of-fold, 0 to 1.')
     accuracy_low = models.FloatField(null=True, blank=True, help_text='95 % interval.')
     accuracy_high = models.FloatField(null=True, blank=True)
-    report = models.JSONField(default=dict, blank=True, help_text='transfer.spec.TrainReport as JSON.')
+    report = models.JSONField(default=dict, blank=True, help_text='transfer.spec.report.TrainReport as JSON.')
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -6,12 +6,12 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import keys
 from recognition.errors import InvalidInput
 from recognition.models import ApiKey
-from recognition.pages.answers import deed, page, person
+from recognition.pages.decorators import deed, page, person
 from recognition.pages.forms import KeyForm
-from recognition.zoo import sources
+from recognition.serving import api_keys
+from recognition.zoo.catalog import sources
 
 
 @page
@@ -25,7 +25,7 @@ def issue_key(request: HttpRequest) -> HttpResponse:
     form = KeyForm(request.POST)
     if not form.is_valid():
         raise InvalidInput('Say what the key is for (up to 80 characters).')
-    key, plain = keys.issue(person(request), form.cleaned_data['name'], form.cleaned_data['scope'])
+    key, plain = api_keys.issue(person(request), form.cleaned_data['name'], form.cleaned_data['scope'])
     response = _keys_page(request, KeyForm(), {'new_key': key, 'plain': plain})
     response['Cache-Control'] = 'no-store'
     return response
@@ -38,8 +38,8 @@ def _keys_page(request: HttpRequest, form: KeyForm, extra: dict[str, object] | N
 
 @deed
 def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
-    key = keys.of(person(request), key_id)
-    keys.revoke(key)
+    key = api_keys.of(person(request), key_id)
+    api_keys.revoke(key)
     messages.success(request, f'The key “{key.name}” opens nothing any more.')
     return redirect('keys')
 

@@ -143,6 +143,8 @@ def phases(seconds: Mapping[str, float]) -> tuple[Phase, ...]:
     total = sum(seconds.values()) or 1.0
     start, found = 0.0, []
     for name, spent in seconds.items():
-        found.append(Phase(name, spent, round(100 * start / total, 2), round(max(100 * spent / total, 0.5), 2)))
+        found.append(
+            Phase(name, spent, round(100 * start / total, 2), round(max(100 * spent / total, 0.5), 2))
+        )
         start += spent
     return tuple(found)

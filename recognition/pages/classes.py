@@ -9,12 +9,12 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import class_trash, labeling, projects
+from recognition.datasets import deleted_labels, labels, projects
 from recognition.errors import NotFound
 from recognition.models import Label, Project
 from recognition.models.project import Role
-from recognition.pages import overview
-from recognition.pages.answers import deed, page, person
+from recognition.pages import listings
+from recognition.pages.decorators import deed, page, person
 
 PAGE = 60  # images
 
@@ -24,13 +24,17 @@ def show(request: HttpRequest, project_id: uuid.UUID, label_id: int | None = Non
     """All images of a class; without a label_id the unlabelled ones."""
     project = projects.visible(request.user, project_id)
     label = None if label_id is None else _label(project, label_id)
-    images = labeling.filtered(project, labelled=False) if label is None else labeling.filtered(project, label=label.name)
+    images = (
+        labels.filtered(project, labelled=False)
+        if label is None
+        else labels.filtered(project, label=label.name)
+    )
     context = {
         'project': project,
         'label': label,
         'labels': project.labels.all(),
         'images': Paginator(images.order_by('-created_at', 'id'), PAGE).get_page(request.GET.get('page')),
-        'may_edit': overview.role_of(person(request), project) != Role.VIEWER,
+        'may_edit': listings.role_of(person(request), project) != Role.VIEWER,
     }
     return render(request, 'class.html', context)
 
@@ -45,14 +49,14 @@ def _label(project: Project, label_id: int) -> Label:
 @deed
 def create(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    labeling.create_label(project, request.POST.get('name', ''))
+    labels.create_label(project, request.POST.get('name', ''))
     return redirect('project', project.pk)
 
 
 @deed
 def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    label = labeling.rename_label(project, label_id, request.POST.get('name', ''))
+    label = labels.rename_label(project, label_id, request.POST.get('name', ''))
     if label.pk != label_id:
         messages.success(request, f'The two classes are now one: “{label.name}”.')
     return redirect('class', project.pk, label.pk)
@@ -61,16 +65,19 @@ def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpRe
 @deed
 def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    gone = class_trash.delete_label(project, label_id, person(request))
+    gone = deleted_labels.delete_label(project, label_id, person(request))
     freed = f'; {len(gone.photos)} images are unlabelled now' if gone.photos else ''
     lost = f' with {len(gone.boxes)} boxes' if gone.boxes else ''
-    messages.success(request, f'The class “{gone.name}” is gone{lost}{freed}. You find it below the classes, to take it back.')
+    messages.success(
+        request,
+        f'The class “{gone.name}” is gone{lost}{freed}. You find it below the classes, to take it back.',
+    )
     return redirect('project', project.pk)
 
 
 @deed
 def restore(request: HttpRequest, project_id: uuid.UUID, deleted_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    label = class_trash.restore_label(project, deleted_id)
+    label = deleted_labels.restore_label(project, deleted_id)
     messages.success(request, f'The class “{label.name}” is back.')
     return redirect('project', project.pk)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recognition import answering
 from recognition.models import Image, TrainedModel
 from recognition.pages.charts import SIDE
+from recognition.serving import detection_jobs
 
 HUES = 6  # colours of classes; the seventh begins again
 
@@ -92,19 +92,34 @@ def worst(model: TrainedModel) -> tuple[Photo, ...]:
     """The photos on which it erred most, worst first."""
     entries = model.report.get('detection', {}).get('worst', [])
     ids = [entry['id'] for entry in entries if entry.get('id')]
-    present = {str(image.pk): image for image in Image.objects.present().filter(project=model.project, id__in=ids)}
+    present = {
+        str(image.pk): image for image in Image.objects.present().filter(project=model.project, id__in=ids)
+    }
     hues = {label: number % HUES for number, label in enumerate(model.labels)}
     return tuple(_photo(entry, present.get(entry.get('id', '')), hues) for entry in entries)
 
 
 def _photo(entry: Mapping[str, Any], image: Image | None, hues: Mapping[str, int]) -> Photo:
-    marks = [_mark('truth', row, hues) for row in entry['truth']] + [_mark('found', row, hues) for row in entry['found']]
-    return Photo(image, entry['name'], entry['width'], entry['height'], entry['missed'], entry['false'], tuple(marks))
+    marks = [_mark('truth', row, hues) for row in entry['truth']] + [
+        _mark('found', row, hues) for row in entry['found']
+    ]
+    return Photo(
+        image, entry['name'], entry['width'], entry['height'], entry['missed'], entry['false'], tuple(marks)
+    )
 
 
 def _mark(kind: str, row: Mapping[str, Any], hues: Mapping[str, int]) -> Mark:
     x0, y0, x1, y1 = row['box']
-    return Mark(kind, row['label'], hues.get(row['label'], 0), x0, y0, round(x1 - x0, 2), round(y1 - y0, 2), row.get('score'))
+    return Mark(
+        kind,
+        row['label'],
+        hues.get(row['label'], 0),
+        x0,
+        y0,
+        round(x1 - x0, 2),
+        round(y1 - y0, 2),
+        row.get('score'),
+    )
 
 
 NAMES = {'rcnn': 'R-CNN', 'fast-rcnn': 'Fast R-CNN', 'faster-rcnn': 'Faster R-CNN'}
@@ -139,8 +154,15 @@ def learned_from(found: Mapping[str, Any], *, provisional: bool) -> str:
 def cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
     """What a photo costs, in words, as it was measured when the model was sealed, and when that is too much to wait for."""
     known, is_own = report['detection'], report['detection']['kind'] == 'faster-rcnn'
-    seconds = known.get('answer_seconds') or (report['sealing'].get('milliseconds') or 1000 * known['seconds']) / 1000
-    words = [f'{seconds:.1f} s a photo' if 'answer_seconds' in known else f'{seconds:.1f} s of one processor core a photo']
+    seconds = (
+        known.get('answer_seconds')
+        or (report['sealing'].get('milliseconds') or 1000 * known['seconds']) / 1000
+    )
+    words = [
+        f'{seconds:.1f} s a photo'
+        if 'answer_seconds' in known
+        else f'{seconds:.1f} s of one processor core a photo'
+    ]
     if is_own:
         words.append('. It is run by torch: 0.8 GB of memory in the web server.')
     else:
@@ -153,7 +175,7 @@ def cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
         words.append(f'{told}.')
     if known['kind'] == 'rcnn':
         words.append(' R-CNN looks at every region alone; Fast R-CNN costs a fraction of it.')
-    most = answering.most_at_once(model)
+    most = detection_jobs.most_at_once(model)
     if most is not None:
         few = f'more than {most} photo{"" if most == 1 else "s"} at once' if most else 'any photo'
         words.append(f' A program that sends {few} comes back for the answer (202), unless it asks to wait.')

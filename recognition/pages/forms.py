@@ -33,7 +33,9 @@ class MemberForm(forms.Form):
 
 class KeyForm(forms.Form):
     name = forms.CharField(max_length=80, label='What is it for?')
-    scope = forms.ChoiceField(choices=[('predict', 'Predict only'), ('manage', 'Everything I may do')], initial='predict')
+    scope = forms.ChoiceField(
+        choices=[('predict', 'Predict only'), ('manage', 'Everything I may do')], initial='predict'
+    )
 
 
 class TrainingForm(forms.Form):
@@ -43,9 +45,15 @@ class TrainingForm(forms.Form):
     plan = forms.ChoiceField(label='Layers that learn', choices=PLANS, initial='auto')
     epochs = forms.IntegerField(min_value=0, max_value=500, initial=0, help_text='0: by the size of the set')
     seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0)
-    crop = forms.FloatField(min_value=0.05, max_value=1, initial=0.6, label='Smallest crop', help_text='1: no crops')
-    jitter = forms.FloatField(min_value=0, max_value=1, initial=0.2, label='Colour jitter', help_text='0: none')
-    lighting = forms.FloatField(min_value=0, max_value=1, initial=0, label='PCA lighting', help_text='0: none')
+    crop = forms.FloatField(
+        min_value=0.05, max_value=1, initial=0.6, label='Smallest crop', help_text='1: no crops'
+    )
+    jitter = forms.FloatField(
+        min_value=0, max_value=1, initial=0.2, label='Colour jitter', help_text='0: none'
+    )
+    lighting = forms.FloatField(
+        min_value=0, max_value=1, initial=0, label='PCA lighting', help_text='0: none'
+    )
     flip = forms.BooleanField(required=False, initial=True, label='Mirror images left to right')
     instant_only = forms.BooleanField(required=False, initial=False, label='Stop after the instant model')
     rates = forms.CharField(
@@ -101,7 +109,9 @@ class DetectorForm(forms.Form):
         help_text='share of the photos to measure on',
     )
     seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, required=False)
-    refit = forms.BooleanField(required=False, initial=True, label='Once measured, learn anew from all photos')
+    refit = forms.BooleanField(
+        required=False, initial=True, label='Once measured, learn anew from all photos'
+    )
 
     def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
         super().__init__(data)
@@ -115,7 +125,9 @@ class DetectorForm(forms.Form):
         return {
             name: value
             for name, value in self.cleaned_data.items()
-            if (advanced or name != 'refit') and value not in (None, '') and value != self.fields[name].initial
+            if (advanced or name != 'refit')
+            and value not in (None, '')
+            and value != self.fields[name].initial
         }
 
 

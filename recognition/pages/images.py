@@ -7,25 +7,25 @@ import uuid
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import labeling, projects
+from recognition.datasets import labels, projects
 from recognition.models.project import Role, Task
-from recognition.pages import overview
-from recognition.pages.answers import page, person
+from recognition.pages import listings
+from recognition.pages.decorators import page, person
 
 
 @page
 def show(request: HttpRequest, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
     project = projects.visible(request.user, project_id)
-    image = labeling.image(project, image_id)
+    image = labels.image(project, image_id)
     if project.task == Task.DETECTION:
         return redirect('label-image', project.pk, image.pk)
-    before, after = overview.neighbours(image)
+    before, after = listings.neighbours(image)
     context = {
         'project': project,
         'image': image,
         'before': before,
         'after': after,
-        'may_edit': overview.role_of(person(request), project) != Role.VIEWER,
+        'may_edit': listings.role_of(person(request), project) != Role.VIEWER,
         'labels': project.labels.all(),
     }
     return render(request, 'image.html', context)

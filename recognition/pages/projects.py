@@ -9,13 +9,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
 
-from recognition import class_trash, doctor, projects, publishing, reports, training, zoo
+from recognition.datasets import deleted_labels, health, projects
 from recognition.errors import InvalidInput
 from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role, Task
-from recognition.pages import detector_plots, overview
-from recognition.pages.answers import deed, page, person
+from recognition.pages import detector_plots, listings
+from recognition.pages.decorators import deed, page, person
 from recognition.pages.forms import MemberForm, training_form
+from recognition.serving import publishing
+from recognition.training import reports
+from recognition.training.readiness import check_readiness
+from recognition.zoo import catalog
 
 HISTORY = 8  # trainings listed in the middle column
 
@@ -23,7 +27,9 @@ HISTORY = 8  # trainings listed in the middle column
 @page
 def listing(request: HttpRequest) -> HttpResponse:
     return render(
-        request, 'projects.html', {'cards': overview.project_cards(person(request)), 'put_away': projects.put_away(request.user)}
+        request,
+        'projects.html',
+        {'cards': listings.project_cards(person(request)), 'put_away': projects.put_away(request.user)},
     )
 
 
@@ -37,14 +43,14 @@ def create(request: HttpRequest) -> HttpResponse:
 @page
 def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.visible(request.user, project_id)
-    role = overview.role_of(person(request), project)
+    role = listings.role_of(person(request), project)
     context = {
         'project': project,
         'role': role,
         'may_edit': role != Role.VIEWER,
-        'rows': overview.class_rows(project),
-        'deleted_classes': class_trash.put_away(project),
-        'health': doctor.health(project),
+        'rows': listings.class_rows(project),
+        'deleted_classes': deleted_labels.put_away(project),
+        'health': health.health(project),
         'training_form': training_form(project)(sources=_sources(request, project)),
         **_training_context(project),
         **_model_context(request, project),
@@ -53,7 +59,7 @@ def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 def _sources(request: HttpRequest, project: Project) -> list[tuple[str, str]]:
-    cards = zoo.cards(person(request), project)
+    cards = catalog.cards(person(request), project)
     return [(card.name, f'{card.title or card.name} ({card.architecture})') for card in cards]
 
 
@@ -63,7 +69,7 @@ def _training_context(project: Project) -> dict[str, object]:
         'jobs': jobs,
         'ended': [job for job in jobs if job.finished_at is not None],
         'running': next((job for job in jobs if job.finished_at is None), None),
-        'readiness': training.readiness(project),
+        'readiness': check_readiness(project),
     }
 
 
@@ -81,7 +87,7 @@ def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
         'publications': publications,
         'with_a_way_back': {found.pk for found in publications if publishing.previous(found)},
         'suggested_name': publications[0].name if publications else slugify(project.name)[:80],
-        'lines': reports.program_lines(request.build_absolute_uri('/'), called, project.task),
+        'lines': publishing.program_lines(request.build_absolute_uri('/'), called, project.task),
     }
 
 
@@ -103,7 +109,9 @@ def change_task(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     projects.delete_project(project, person(request))
-    messages.success(request, f'The project “{project.name}” was deleted. You find it below, to take it back.')
+    messages.success(
+        request, f'The project “{project.name}” was deleted. You find it below, to take it back.'
+    )
     return redirect('projects')
 
 
@@ -117,7 +125,7 @@ def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.visible(request.user, project_id)
     context = {
         'project': project,
-        'is_owner': overview.role_of(person(request), project) == Role.OWNER,
+        'is_owner': listings.role_of(person(request), project) == Role.OWNER,
         'memberships': project.memberships.select_related('user').order_by('user__username'),
         'form': MemberForm(),
     }

@@ -9,12 +9,15 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import projects, promotion, publishing, reports, trained_models
+from recognition.datasets import projects
 from recognition.errors import NotFound
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.project import Role, Task
-from recognition.pages import charts, detector_plots, overview, tables
-from recognition.pages.answers import deed, page, person
+from recognition.pages import charts, detector_plots, listings, report_tables
+from recognition.pages.decorators import deed, page, person
+from recognition.serving import publishing, trained_models
+from recognition.training import reports
+from recognition.zoo import promotion
 
 
 @page
@@ -23,7 +26,7 @@ def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     report = reports.model_report(model)
     if model.task == Task.DETECTION:
         return _show_detector(request, model, report)
-    role = overview.role_of(person(request), model.project)
+    role = listings.role_of(person(request), model.project)
     context = {
         'model': model,
         'project': model.project,
@@ -32,9 +35,9 @@ def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
         'reliability': charts.reliability(report['calibration']),
         'outlook': charts.outlook(report['outlook']),
         'phases': charts.phases(report['seconds']),
-        'ranking': tables.candidates(report),
-        'sealing': tables.sealing(report['sealing']),
-        'wrong': overview.wrong_images(model),
+        'ranking': report_tables.candidates(report),
+        'sealing': report_tables.sealing(report['sealing']),
+        'wrong': listings.wrong_images(model),
         'may_edit': role != Role.VIEWER,
         **_offer_context(request, model),
     }
@@ -47,8 +50,8 @@ def _show_detector(request: HttpRequest, model: TrainedModel, report: dict[str, 
         'project': model.project,
         'report': report,
         'phases': charts.phases(report['seconds']),
-        'ranking': tables.candidates(report),
-        'sealing': tables.sealing(report['sealing']),
+        'ranking': report_tables.candidates(report),
+        'sealing': report_tables.sealing(report['sealing']),
         **_offer_context(request, model),
         **detector_plots.report_context(model, report),
     }
@@ -56,7 +59,7 @@ def _show_detector(request: HttpRequest, model: TrainedModel, report: dict[str, 
 
 
 def _offer_context(request: HttpRequest, model: TrainedModel) -> dict[str, Any]:
-    owns = overview.role_of(person(request), model.project) == Role.OWNER
+    owns = listings.role_of(person(request), model.project) == Role.OWNER
     may = owns and promotion.is_possible(model)
     return {
         'offered': promotion.offered(model),
@@ -79,7 +82,11 @@ def offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     said = {name: request.POST.get(name, '') for name in ('name', 'title', 'domain', 'licence')}
     again = promotion.offered(model) is not None
     row = promotion.offer(model, promotion.Offer(share='share' in request.POST, **said), person(request))
-    told = 'Others may start from it too.' if row.shared_at else 'Only the members of this project may start from it.'
+    told = (
+        'Others may start from it too.'
+        if row.shared_at
+        else 'Only the members of this project may start from it.'
+    )
     messages.success(request, told if again else f'“{row.name}” is offered; an administrator looks at it.')
     return redirect('model', model.pk)
 

@@ -8,21 +8,27 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition import jobs, projects, reports, training, zoo
+from recognition.datasets import projects
 from recognition.errors import InvalidInput
+from recognition.jobs import queue, status
 from recognition.models.project import Role
-from recognition.pages import overview
-from recognition.pages.answers import deed, page, person
+from recognition.pages import listings
+from recognition.pages.decorators import deed, page, person
 from recognition.pages.forms import DetectorForm, TrainingForm, training_form
+from recognition.training import reports
+from recognition.training.start import start_training
+from recognition.zoo import catalog
 
 
 @deed
 def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
-    form = training_form(project)(request.POST, sources=[(card.name, card.name) for card in zoo.cards(person(request), project)])
+    form = training_form(project)(
+        request.POST, sources=[(card.name, card.name) for card in catalog.cards(person(request), project)]
+    )
     if not form.is_valid():
         raise InvalidInput(_first_error(form))
-    training.start(project, person(request), form.options())
+    start_training(project, person(request), form.options())
     return redirect('project', project.pk)
 
 
@@ -34,15 +40,15 @@ def _first_error(form: TrainingForm | DetectorForm) -> str:
 
 @deed
 def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    job = jobs.editable(person(request), job_id)
-    training.cancel(job, person(request))
+    job = status.editable(person(request), job_id)
+    queue.cancel(job, person(request))
     messages.info(request, 'The training is being stopped.')
     return redirect('project', job.project_id)
 
 
 @page
 def show(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    job = jobs.visible(person(request), job_id)
+    job = status.visible(person(request), job_id)
     assert job.project is not None  # it was found by its project
     context = {
         'job': job,
@@ -50,6 +56,6 @@ def show(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         'status': reports.job_status(job),
         'models': job.models.order_by('version'),
         'events': job.events.all(),
-        'may_edit': overview.role_of(person(request), job.project) != Role.VIEWER,
+        'may_edit': listings.role_of(person(request), job.project) != Role.VIEWER,
     }
     return render(request, 'training.html', context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
-from recognition.pages import account, boxes, classes, images, projects, trained, trainings
+from recognition.pages import account, classes, images, labelling, projects, trained, trainings
 
 urlpatterns = [
     path('', projects.listing, name='projects'),
@@ -13,7 +13,9 @@ urlpatterns = [
     path('logout/', auth.LogoutView.as_view(), name='logout'),
     path(
         'password/',
-        auth.PasswordChangeView.as_view(template_name='registration/password.html', success_url=reverse_lazy('password-changed')),
+        auth.PasswordChangeView.as_view(
+            template_name='registration/password.html', success_url=reverse_lazy('password-changed')
+        ),
         name='password',
     ),
     path(
@@ -36,10 +38,14 @@ urlpatterns = [
     path('projects/<uuid:project_id>/members/share/', projects.share, name='share'),
     path('projects/<uuid:project_id>/members/unshare/', projects.unshare, name='unshare'),
     path('projects/<uuid:project_id>/images/<uuid:image_id>/', images.show, name='image'),
-    path('projects/<uuid:project_id>/boxes/', boxes.show, name='label-boxes'),
-    path('projects/<uuid:project_id>/boxes/<uuid:image_id>/', boxes.show, name='label-image'),
+    path('projects/<uuid:project_id>/boxes/', labelling.show, name='label-boxes'),
+    path('projects/<uuid:project_id>/boxes/<uuid:image_id>/', labelling.show, name='label-image'),
     path('projects/<uuid:project_id>/classes/create/', classes.create, name='create-class'),
-    path('projects/<uuid:project_id>/classes/deleted/<int:deleted_id>/restore/', classes.restore, name='restore-class'),
+    path(
+        'projects/<uuid:project_id>/classes/deleted/<int:deleted_id>/restore/',
+        classes.restore,
+        name='restore-class',
+    ),
     path('projects/<uuid:project_id>/classes/none/', classes.show, name='unlabelled'),
     path('projects/<uuid:project_id>/classes/<int:label_id>/', classes.show, name='class'),
     path('projects/<uuid:project_id>/classes/<int:label_id>/rename/', classes.rename, name='rename-class'),

@@ -10,7 +10,7 @@ const TRIES = 7;
 const FIRST_WAIT = 1000; // ms, doubled after every try
 const GLYPHS = { created: '✓', read: '✓', duplicate: '=', restored: '↺', skipped: '–', rejected: '!', failed: '!' };
 const KEPT = 500; // verdicts that go along to the project's page
-const HOLDS_BOXES = /if it holds boxes/; // the server's reason (recognition/archives.py)
+const HOLDS_BOXES = /if it holds boxes/; // the server's reason (recognition/datasets/archives.py)
 const WORDS = { created: 'added', read: 'read', duplicate: 'already there', restored: 'brought back', skipped: 'skipped', rejected: 'rejected', failed: 'failed' };
 
 export class Upload {

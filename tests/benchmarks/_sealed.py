@@ -33,18 +33,21 @@ def seal(folder: Path, architecture: str, side: int) -> None:
     """Random weights: what they are does not change how long they take."""
     import torch
 
-    from transfer import artifacts
     from transfer.data.decode import decode
-    from transfer.spec import SourceCard, TrainReport, TrainSpec
-    from transfer.zoo import registry
+    from transfer.serving import artifacts, sealing
+    from transfer.spec.report import TrainReport
+    from transfer.spec.train_spec import SourceCard, TrainSpec
+    from transfer.zoo.networks import registry
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
     known = registry.architecture(architecture)
     network = known.build(len(LABELS))
     known.replace_head(network, len(LABELS))
-    card = SourceCard(name=architecture, architecture=architecture, weights='', digest='', classes=5, images=0, side=side)
-    artifacts.seal(
+    card = SourceCard(
+        name=architecture, architecture=architecture, weights='', digest='', classes=5, images=0, side=side
+    )
+    sealing.seal(
         folder,
         network,
         labels=LABELS,

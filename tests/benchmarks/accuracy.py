@@ -29,18 +29,23 @@ from torch import nn
 from tests.conftest import SHARED
 from transfer.data.augment import Augmentation, augment
 from transfer.data.decode import decode
-from transfer.data.manifest import LabelledImage, Manifest
-from transfer.device import normalise, planes
-from transfer.evaluation import wilson
+from transfer.data.manifests import LabelledImage, Manifest
+from transfer.features.metrics import wilson
 from transfer.pipeline import train
-from transfer.spec import Progress, SealedModel, SourceCard, TrainSpec
+from transfer.runtime.device import normalise, planes
+from transfer.spec.report import Progress, SealedModel
+from transfer.spec.train_spec import SourceCard, TrainSpec
 from transfer.zoo.loading import class_count, load, read_state
-from transfer.zoo.registry import ARCHITECTURES, architecture
+from transfer.zoo.networks.registry import ARCHITECTURES, architecture
 from transfer.zoo.weights import STARTER, file_digest, starter_cards
 
 SETS = ('flower', 'hand_digit', 'instrument', 'magnetic_tile', 'script', 'trash')
 SHARE = 0.6
-PLAIN_RATE, PLAIN_EPOCHS, PLAIN_BATCH = 0.003, 15, 32  # the best of 0.003, 0.01 and 0.03 on hand_digit and flower
+PLAIN_RATE, PLAIN_EPOCHS, PLAIN_BATCH = (
+    0.003,
+    15,
+    32,
+)  # the best of 0.003, 0.01 and 0.03 on hand_digit and flower
 CPU = torch.device('cpu')
 
 
@@ -62,7 +67,15 @@ def find_source(name: str, side: int) -> SourceCard:
         if card.name == name:
             digest, classes = file_digest(card.weights), len(card.class_names)
             return SourceCard(
-                name, card.architecture, str(card.weights), digest, classes, card.images, side or card.side, card.mean, card.std
+                name,
+                card.architecture,
+                str(card.weights),
+                digest,
+                classes,
+                card.images,
+                side or card.side,
+                card.mean,
+                card.std,
             )
     path = SHARED / 'weights' / f'{name}.pth'
     kind = max((known for known in ARCHITECTURES if name.startswith(known)), key=len)
@@ -94,7 +107,9 @@ def right(model: nn.Module, card: SourceCard, manifest: Manifest) -> int:
     pixels, labels = arrays(manifest, card.side)
     model.eval()
     with torch.inference_mode():
-        said = [model(normalise(planes(part, CPU), card.mean, card.std)).argmax(1) for part in pixels.split(32)]
+        said = [
+            model(normalise(planes(part, CPU), card.mean, card.std)).argmax(1) for part in pixels.split(32)
+        ]
     return int((torch.cat(said) == labels).sum())
 
 
@@ -191,13 +206,17 @@ def run(sets: list[str], sources: list[str], seeds: list[int], side: int, out: P
 
 
 def show(done: dict[str, Any]) -> None:
-    print('| set | source | cells | ours | instant model | plain finetune | out-of-fold said | CPU ours : plain |')
+    print(
+        '| set | source | cells | ours | instant model | plain finetune | out-of-fold said | CPU ours : plain |'
+    )
     print('| --- | --- | --- | --- | --- | --- | --- | --- |')
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, values in done.items():
         groups.setdefault(tuple(key.split(' ')[:2]), []).append(values)  # type: ignore[arg-type]
     for (name, source), cells in groups.items():
-        a, i, b, said = (mean(c[column] for c in cells) for column in ('ours', 'instant', 'plain', 'out_of_fold'))
+        a, i, b, said = (
+            mean(c[column] for c in cells) for column in ('ours', 'instant', 'plain', 'out_of_fold')
+        )
         cost = sum(c['ours_cpu_seconds'] for c in cells) / sum(c['plain_cpu_seconds'] for c in cells)
         print(f'| {name} | {source} | {len(cells)} | {a:.1%} | {i:.1%} | {b:.1%} | {said:.1%} | {cost:.2f} |')
     a, i, b = (mean(c[column] for c in done.values()) for column in ('ours', 'instant', 'plain'))
@@ -205,7 +224,9 @@ def show(done: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--sets', default=','.join(SETS))
     parser.add_argument('--sources', default='mobilenet_v3_small_imagenet')
     parser.add_argument('--seeds', default='0,1,2')

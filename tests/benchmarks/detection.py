@@ -21,11 +21,12 @@ from pathlib import Path
 import torch
 from PIL import Image as Picture
 
-from recognition.interchange import voc
-from recognition.interchange.records import Size
-from transfer.data.detection_manifest import BoxedImage, DetectionManifest, LabelledBox
+from recognition.datasets.formats import voc
+from recognition.datasets.formats.records import Size
+from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
 from transfer.pipeline import train
-from transfer.spec import Progress, SealedModel, SourceCard, TrainSpec
+from transfer.spec.report import Progress, SealedModel
+from transfer.spec.train_spec import SourceCard, TrainSpec
 from transfer.zoo.weights import file_digest
 
 DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data'
@@ -38,12 +39,16 @@ NETWORKS = {'fast-rcnn': ANY, 'faster-rcnn': ANY, 'rcnn': ('mobilenet_v3_small',
 def manifest(name: str) -> DetectionManifest:
     folder = DATA / 'detection' / name
     sizes = {path.name: Size(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())}
-    known = voc.read(((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), sizes)
+    known = voc.read(
+        ((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), sizes
+    )
     labels = tuple(sorted({box.label for image in known.images for box in image.boxes}))
     images = []
     for image in known.images:
         path = folder / 'images' / image.name
-        boxes = tuple(LabelledBox(b.x0, b.y0, b.x1, b.y1, labels.index(b.label), b.difficult) for b in image.boxes)
+        boxes = tuple(
+            LabelledBox(b.x0, b.y0, b.x1, b.y1, labels.index(b.label), b.difficult) for b in image.boxes
+        )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         size = sizes[image.name]
         images.append(BoxedImage(str(path), size.width, size.height, boxes, digest, image.name))
@@ -52,7 +57,9 @@ def manifest(name: str) -> DetectionManifest:
 
 def source(name: str) -> SourceCard:
     path = DATA / 'weights' / f'{name}_imagenet.pth'
-    return SourceCard(f'{name} (ImageNet)', name, str(path), file_digest(path), 1000, 1_281_167, dataset='ImageNet')
+    return SourceCard(
+        f'{name} (ImageNet)', name, str(path), file_digest(path), 1000, 1_281_167, dataset='ImageNet'
+    )
 
 
 class Quiet:
@@ -64,7 +71,9 @@ class Quiet:
     def progress(self, progress: Progress) -> None:
         if time.monotonic() - self._told > 30:
             self._told = time.monotonic()
-            print(f'{progress.fraction:.0%} {progress.phase} {progress.loss or ""}', file=sys.stderr, flush=True)
+            print(
+                f'{progress.fraction:.0%} {progress.phase} {progress.loss or ""}', file=sys.stderr, flush=True
+            )
 
     def instant(self, model: SealedModel) -> None: ...
 
@@ -82,7 +91,14 @@ def measure(name: str, detector: str, cache: Path) -> str:
         shutil.rmtree(folder)
     minutes, known = (time.process_time() - begun) / 60, report.detection
     low, high = known['interval']
-    kept = {'set': name, 'detector': detector, 'options': options, 'minutes': minutes, 'seconds': report.seconds, 'found': known}
+    kept = {
+        'set': name,
+        'detector': detector,
+        'options': options,
+        'minutes': minutes,
+        'seconds': report.seconds,
+        'found': known,
+    }
     print(json.dumps(kept), file=sys.stderr, flush=True)
     cells = [
         name,

@@ -21,16 +21,17 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from transfer.data.decode import Upright
-from transfer.data.detection_manifest import BoxedImage, DetectionManifest, LabelledBox
-from transfer.fast_rcnn import train as fast_training
-from transfer.fast_rcnn.detector import detect
-from transfer.fast_rcnn.model import FastRcnn
-from transfer.fast_rcnn.spec import FastRcnnSpec
-from transfer.rcnn import train as rcnn_training
-from transfer.rcnn.embedding import embedded
-from transfer.rcnn.spec import RcnnSpec
-from transfer.spec import Progress, SealedModel, SourceCard
-from transfer.zoo.registry import architecture
+from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
+from transfer.detection.fast_rcnn import train as fast_training
+from transfer.detection.fast_rcnn.detector import detect
+from transfer.detection.fast_rcnn.model import FastRcnn
+from transfer.detection.rcnn import train as rcnn_training
+from transfer.detection.rcnn.embedding import embedded
+from transfer.spec.fast_rcnn import FastRcnnSpec
+from transfer.spec.rcnn import RcnnSpec
+from transfer.spec.report import Progress, SealedModel
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest
 
 BOXES = 2000
@@ -93,7 +94,9 @@ def compared(way: str, card: SourceCard, known: DetectionManifest, folder: Path)
     spent: dict[str, list[float]] = {'slow': [], 'fast': []}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         spent['fast'].append(timed(lambda: fast_training.train(known, proposals, card, fast, Quiet())))
-        spent['slow'].append(timed(lambda: rcnn_training.train(known, proposals, card, slow, Path(place), Quiet())))
+        spent['slow'].append(
+            timed(lambda: rcnn_training.train(known, proposals, card, slow, Path(place), Quiet()))
+        )
         spent['fast'].append(timed(lambda: fast_training.train(known, proposals, card, fast, Quiet())))
     seconds = {which: sum(each) / len(each) for which, each in spent.items()}
     times = seconds['slow'] / seconds['fast']
@@ -109,14 +112,18 @@ def timed(deed: Callable[[], object]) -> float:
 
 def anywhere(rng: np.random.Generator) -> np.ndarray:
     corners = rng.uniform(0, (WIDTH - 100, HEIGHT - 75), (BOXES, 2))
-    return np.hstack([corners, corners + rng.uniform(20, 100, (BOXES, 2)).clip(max=(WIDTH, HEIGHT) - corners)])
+    return np.hstack(
+        [corners, corners + rng.uniform(20, 100, (BOXES, 2)).clip(max=(WIDTH, HEIGHT) - corners)]
+    )
 
 
 def about(image: BoxedImage, elsewhere: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The same number of proposals, one in ten of them near a thing, as selective search has it."""
     truth = np.array([(box.x0, box.y0, box.x1, box.y1) for box in image.boxes])
     near = truth[rng.integers(0, len(truth), len(elsewhere) // 10)]
-    return np.concatenate([(near + rng.normal(0, 8, near.shape)).clip(0, (WIDTH, HEIGHT) * 2), elsewhere[len(near) :]])
+    return np.concatenate(
+        [(near + rng.normal(0, 8, near.shape)).clip(0, (WIDTH, HEIGHT) * 2), elsewhere[len(near) :]]
+    )
 
 
 def drawn(folder: Path) -> DetectionManifest:

@@ -51,7 +51,9 @@ class Browser:
     def post(self, path: str, body: bytes, content_type: str) -> bytes:
         token = next(cookie.value for cookie in self._cookies if cookie.name == 'csrftoken') or ''
         headers = {'Content-Type': content_type, 'X-CSRFToken': token, 'Referer': HOME}
-        return bytes(self._opener.open(urllib.request.Request(HOME + path, body, headers), timeout=600).read())
+        return bytes(
+            self._opener.open(urllib.request.Request(HOME + path, body, headers), timeout=600).read()
+        )
 
     def sign_in(self, password: str) -> None:
         self.get('/login/')
@@ -68,7 +70,9 @@ def served() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, 'GRAFT_DATA': data, 'PYTHONUNBUFFERED': '1'}
         command = [sys.executable, 'manage.py', 'serve', '--port', str(PORT)]
-        server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         said = ''
         try:
             assert server.stdout is not None
@@ -99,7 +103,9 @@ def packed(folder: Path) -> bytes:
 def upload(browser: Browser, project: str, archive: bytes) -> None:
     boundary = 'photos-boundary'
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="photos.zip"\r\n'
-    body = f'{head}Content-Type: application/zip\r\n\r\n'.encode() + archive + f'\r\n--{boundary}--\r\n'.encode()
+    body = (
+        f'{head}Content-Type: application/zip\r\n\r\n'.encode() + archive + f'\r\n--{boundary}--\r\n'.encode()
+    )
     browser.post(f'/api/v1/projects/{project}/images', body, f'multipart/form-data; boundary={boundary}')
 
 
@@ -141,7 +147,10 @@ def main() -> None:
             ask(browser, pages, rest)
         job = browser.send(f'/api/v1/projects/{project}/trainings', {})['id']
         pages |= {'training': f'/trainings/{job}/', 'progress (REST)': f'/api/v1/trainings/{job}'}
-        while (state := json.loads(browser.get(f'/api/v1/trainings/{job}')))['state'] in ('queued', 'running'):
+        while (state := json.loads(browser.get(f'/api/v1/trainings/{job}')))['state'] in (
+            'queued',
+            'running',
+        ):
             ask(browser, pages, busy)
         print(f'the training ended {state["state"]}; median / 95 % in ms')
         print('| page | at rest | during a training | n |')

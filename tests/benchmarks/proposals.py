@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from recognition.interchange import voc
-from recognition.interchange.records import Size
-from transfer.boxes import iou
-from transfer.selective_search import presets
-from transfer.selective_search.search import search
+from recognition.datasets.formats import voc
+from recognition.datasets.formats.records import Size
+from transfer.regions.boxes import iou
+from transfer.regions.selective_search import presets
+from transfer.regions.selective_search.search import search
 
 DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'detection'
 PER_SET = 20
@@ -30,7 +30,9 @@ WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def annotated(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pixels and true boxes of some photos of a set, evenly spread."""
     uploaded = {path.name: Size(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())}
-    known = voc.read(((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), uploaded)
+    known = voc.read(
+        ((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), uploaded
+    )
     chosen = known.images[:: max(1, len(known.images) // PER_SET)][:PER_SET]
     return [
         (

@@ -49,7 +49,9 @@ def whole_ranking(features: np.ndarray, images: np.ndarray, rng: np.random.Gener
 def main() -> None:
     rng = np.random.default_rng(0)
     features = rng.random((IMAGES, WIDTH))
-    print('| stored signatures | they take (MiB) | score all (ms) | peak of the process (MiB) | rank with 200 bootstraps (s) |')
+    print(
+        '| stored signatures | they take (MiB) | score all (ms) | peak of the process (MiB) | rank with 200 bootstraps (s) |'
+    )
     print('| --- | --- | --- | --- | --- |')
     for sources in (1_000, 100_000, 1_000_000):
         logs, images = stored_logs(sources, rng), rng.integers(100, 1_000_000, sources)
@@ -61,7 +63,10 @@ def main() -> None:
         whole = whole_ranking(features, images, rng) if sources <= 1_000 else '-'
         seconds = fastest(score)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f'| {sources:,} | {logs.nbytes / 2**20:.0f} | {1000 * seconds:.2f} | {peak:.0f} | {whole} |', flush=True)
+        print(
+            f'| {sources:,} | {logs.nbytes / 2**20:.0f} | {1000 * seconds:.2f} | {peak:.0f} | {whole} |',
+            flush=True,
+        )
         del logs, score
 
 

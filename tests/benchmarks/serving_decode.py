@@ -31,10 +31,16 @@ def main() -> None:
     print('| photos | MB each | Pillow, all pixels (ms) | ours (ms) | ratio |')
     print('| --- | --- | --- | --- | --- |')
     for name, photos in (('12 megapixels', _sealed.phone_photos(4)), ('640 x 480', _sealed.photos(40))):
-        pairs = [(cpu_seconds(by_pillow, photos), cpu_seconds(lambda data: decode(data, SIDE), photos)) for _ in range(ROUNDS)]
+        pairs = [
+            (cpu_seconds(by_pillow, photos), cpu_seconds(lambda data: decode(data, SIDE), photos))
+            for _ in range(ROUNDS)
+        ]
         theirs, ours = (median(column) for column in zip(*pairs, strict=True))
         size = sum(map(len, photos)) / len(photos) / 1e6
-        print(f'| {name} | {size:.2f} | {1000 * theirs:.1f} | {1000 * ours:.1f} | {theirs / ours:.1f} x |', flush=True)
+        print(
+            f'| {name} | {size:.2f} | {1000 * theirs:.1f} | {1000 * ours:.1f} | {theirs / ours:.1f} x |',
+            flush=True,
+        )
 
 
 if __name__ == '__main__':

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from tests.benchmarks import _sealed
-from transfer import exporting
-from transfer.artifacts import Preprocessing
 from transfer.data.decode import decode
-from transfer.engines import OpenVinoEngine
-from transfer.zoo import loading, registry, weights
+from transfer.serving import export
+from transfer.serving.artifacts import Preprocessing
+from transfer.serving.openvino_engine import OpenVinoEngine
+from transfer.zoo import loading, weights
+from transfer.zoo.networks import registry
 
 ROUNDS = 7
 AGREEMENT_PHOTOS = 400
@@ -70,11 +71,13 @@ def cpu_seconds(deed: Callable[[], object], times: int) -> float:
 
 def measure(subject: Subject, folder: Path) -> str:
     pixels = photos(subject.preprocessing.side)
-    engine = exporting.export(subject.network, subject.preprocessing, 1.0, pixels[:: len(pixels) // 32], folder, keep_onnx=False)
+    engine = export.export(
+        subject.network, subject.preprocessing, 1.0, pixels[:: len(pixels) // 32], folder, keep_onnx=False
+    )
     if engine['name'] != 'openvino':
         return f'| {subject.title} | {engine["why_not"]} | | | | | |'
     graph = OpenVinoEngine(folder / 'graph.xml', engine['precision'], lanes=1)
-    eager = exporting.Served(subject.network, subject.preprocessing).eval()
+    eager = export.Served(subject.network, subject.preprocessing).eval()
     one = torch.from_numpy(pixels[:1])
 
     @torch.inference_mode()
@@ -82,7 +85,11 @@ def measure(subject: Subject, folder: Path) -> str:
         return eager(one)
 
     rounds = [
-        (cpu_seconds(lambda: eager(one), 5), cpu_seconds(at_its_best, 5), cpu_seconds(lambda: graph.logits(pixels[:1]), 15))
+        (
+            cpu_seconds(lambda: eager(one), 5),
+            cpu_seconds(at_its_best, 5),
+            cpu_seconds(lambda: graph.logits(pixels[:1]), 15),
+        )
         for _ in range(ROUNDS)
     ]
     plain, best, sealed = (1000 * median(column) for column in zip(*rounds, strict=True))
@@ -102,7 +109,9 @@ def agreement(eager: torch.nn.Module, graph: OpenVinoEngine, pixels: np.ndarray)
 
 def main() -> None:
     torch.set_num_threads(1)
-    print('| network, weights, side | graph | plain call (ms) | inference mode (ms) | graph (ms) | ratios | top-1 agreement |')
+    print(
+        '| network, weights, side | graph | plain call (ms) | inference mode (ms) | graph (ms) | ratios | top-1 agreement |'
+    )
     print('| --- | --- | --- | --- | --- | --- | --- |')
     for subject in subjects():
         with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from recognition.supervision import ALLOCATOR
+from recognition.management.supervisor import ALLOCATOR
 from tests.benchmarks import _sealed
 
 PORT = int(os.environ.get('BENCH_PORT', '8159'))
@@ -29,7 +29,17 @@ ROUNDS = 5
 REQUESTS = 240  # of a round
 BOUNDARY = 'photo-boundary'
 TICK = os.sysconf('SC_CLK_TCK')
-SERVER = ['-m', 'gunicorn', 'recognition.wsgi', '--worker-class', 'gthread', '--workers', '1', '--threads', str(CLIENTS)]
+SERVER = [
+    '-m',
+    'gunicorn',
+    'recognition.wsgi',
+    '--worker-class',
+    'gthread',
+    '--workers',
+    '1',
+    '--threads',
+    str(CLIENTS),
+]
 
 SEAL = """
 import sys; from pathlib import Path; from tests.benchmarks import _sealed
@@ -44,7 +54,7 @@ call_command('migrate', verbosity=0)
 from django.contrib.auth import get_user_model
 from recognition import keys, projects, publishing, storage
 from recognition.models import TrainedModel
-from transfer.artifacts import read_meta
+from transfer.serving.artifacts import read_meta
 user = get_user_model().objects.create_user('bench')
 project = projects.create_project(user, 'Bench')
 folder = Path(sys.argv[1])
@@ -63,13 +73,22 @@ class Server:
     workers: tuple[int, ...]  # process ids
 
     def cpu_seconds(self) -> float:
-        fields = [Path(f'/proc/{worker}/stat').read_text().rpartition(')')[2].split() for worker in self.workers]
+        fields = [
+            Path(f'/proc/{worker}/stat').read_text().rpartition(')')[2].split() for worker in self.workers
+        ]
         return sum(int(row[11]) + int(row[12]) for row in fields) / TICK
 
     def memory(self) -> tuple[int, int]:
         """Resident and proportional set in MB, of all workers."""
-        lines = [line for worker in self.workers for line in Path(f'/proc/{worker}/smaps_rollup').read_text().splitlines()]
-        return tuple(sum(int(line.split()[1]) for line in lines if line.startswith(name)) // 1000 for name in ('Rss:', 'Pss:'))
+        lines = [
+            line
+            for worker in self.workers
+            for line in Path(f'/proc/{worker}/smaps_rollup').read_text().splitlines()
+        ]
+        return tuple(
+            sum(int(line.split()[1]) for line in lines if line.startswith(name)) // 1000
+            for name in ('Rss:', 'Pss:')
+        )
 
 
 @contextlib.contextmanager
@@ -88,7 +107,9 @@ def served(folder: Path) -> Iterator[Server]:
         if prepared.returncode:
             raise RuntimeError(prepared.stderr[-2000:])
         command = [sys.executable, *SERVER, '--bind', f'127.0.0.1:{PORT}']
-        server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             wait_for_port(server)
             children = Path(f'/proc/{server.pid}/task/{server.pid}/children').read_text().split()
@@ -117,7 +138,10 @@ def wait_for_port(server: subprocess.Popen[bytes]) -> None:
 def ask(server: Server, bodies: list[bytes], times: list[float]) -> None:
     """One client: each body once, over one connection."""
     connection = http.client.HTTPConnection('127.0.0.1', PORT, timeout=60)
-    headers = {'Authorization': f'Bearer {server.key}', 'Content-Type': f'multipart/form-data; boundary={BOUNDARY}'}
+    headers = {
+        'Authorization': f'Bearer {server.key}',
+        'Content-Type': f'multipart/form-data; boundary={BOUNDARY}',
+    }
     for body in bodies:
         started = time.perf_counter()
         connection.request('POST', '/api/v1/models/bench/classify', body, headers)
@@ -138,7 +162,9 @@ def load(server: Server, photos: list[bytes]) -> list[float]:
     """REQUESTS requests by CLIENTS clients; returns the seconds each took."""
     bodies = [multipart(photos[index % len(photos)]) for index in range(REQUESTS)]
     times: list[float] = []
-    threads = [threading.Thread(target=ask, args=(server, bodies[place::CLIENTS], times)) for place in range(CLIENTS)]
+    threads = [
+        threading.Thread(target=ask, args=(server, bodies[place::CLIENTS], times)) for place in range(CLIENTS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,9 +176,9 @@ def load(server: Server, photos: list[bytes]) -> list[float]:
 
 def bare_seconds(folder: Path, photos: list[bytes]) -> float:
     """CPU time of decoding one photo and running the network on it, in this process, one thread, one at a time."""
-    from transfer.artifacts import read_meta
     from transfer.data.decode import decode
-    from transfer.engines import OpenVinoEngine
+    from transfer.serving.artifacts import read_meta
+    from transfer.serving.openvino_engine import OpenVinoEngine
 
     meta = read_meta(folder)
     engine = OpenVinoEngine(folder / 'graph.xml', meta.engine['precision'], lanes=1)
@@ -185,13 +211,22 @@ def measure(architecture: str, side: int, folder: Path, photos: list[bytes]) -> 
 def main() -> None:
     photos = _sealed.photos(40)
     print(f'{CLIENTS} clients, photos of {sum(map(len, photos)) / len(photos) / 1000:.0f} kB')
-    print('| network | side | decode + network (CPU ms) | request (CPU ms) | ratio | p50 / p95 (ms) | memory RSS / PSS (MB) |')
+    print(
+        '| network | side | decode + network (CPU ms) | request (CPU ms) | ratio | p50 / p95 (ms) | memory RSS / PSS (MB) |'
+    )
     print('| --- | --- | --- | --- | --- | --- | --- |')
-    for architecture, side in (('resnet18', 224), ('mobilenet_v3_small', 224), ('resnet18', 128), ('mobilenet_v3_small', 128)):
+    for architecture, side in (
+        ('resnet18', 224),
+        ('mobilenet_v3_small', 224),
+        ('resnet18', 128),
+        ('mobilenet_v3_small', 128),
+    ):
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent) / 'model'
             # Apart, so that torch does not weigh on what is measured here.
-            subprocess.run([sys.executable, '-W', 'ignore', '-c', SEAL, str(folder), architecture, str(side)], check=True)
+            subprocess.run(
+                [sys.executable, '-W', 'ignore', '-c', SEAL, str(folder), architecture, str(side)], check=True
+            )
             print(measure(architecture, side, folder, photos), flush=True)
 
 

@@ -23,17 +23,18 @@ from torch import nn
 
 from tests.benchmarks.accuracy import PLAIN_RATE, Split, find_source, keep_up, right, split
 from transfer.data.cache import Pixels, open_pixels
-from transfer.data.manifest import Manifest
+from transfer.data.manifests import Manifest
 from transfer.data.splits import assign_folds
-from transfer.device import normalise
-from transfer.evaluation import wilson
-from transfer.features import Machine, Network, extract
-from transfer.finetune.rates import choose_plan
-from transfer.finetune.train import Bench, Task, layer_groups, with_head
-from transfer.probe import Probe, fit
-from transfer.spec import SourceCard, TrainSpec
+from transfer.features.extract import extract
+from transfer.features.linear_probe import Probe, fit
+from transfer.features.metrics import wilson
+from transfer.features.network import Machine, Network
+from transfer.finetune.cross_validation import Bench, Task, layer_groups, with_head
+from transfer.finetune.plan import choose_plan
+from transfer.runtime.device import normalise
+from transfer.spec.train_spec import SourceCard, TrainSpec
 from transfer.zoo.loading import load
-from transfer.zoo.registry import architecture
+from transfer.zoo.networks.registry import architecture
 
 EPOCHS = 10
 
@@ -62,11 +63,20 @@ def plain_epochs(card: SourceCard, manifest: Manifest, epochs: int) -> nn.Module
     for _ in range(epochs):
         for rows in torch.randperm(len(manifest.images)).split(32):
             images = [manifest.images[row] for row in rows.tolist()]
-            pixels = [Image.open(image.path).convert('RGB').resize((card.side, card.side), 2) for image in images]
-            batch = torch.from_numpy(np.stack([np.asarray(picture) for picture in pixels])).permute(0, 3, 1, 2).float() / 255
+            pixels = [
+                Image.open(image.path).convert('RGB').resize((card.side, card.side), 2) for image in images
+            ]
+            batch = (
+                torch.from_numpy(np.stack([np.asarray(picture) for picture in pixels]))
+                .permute(0, 3, 1, 2)
+                .float()
+                / 255
+            )
             optimizer.zero_grad()
             truth = torch.tensor([image.label for image in images])
-            nn.functional.cross_entropy(model(normalise(batch, card.mean, card.std).contiguous()), truth).backward()
+            nn.functional.cross_entropy(
+                model(normalise(batch, card.mean, card.std).contiguous()), truth
+            ).backward()
             optimizer.step()
     return model
 
@@ -106,7 +116,9 @@ class Trial:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--set', default='trash')
     parser.add_argument('--source', default='mobilenet_v3_small_imagenet')
     parser.add_argument('--photos', type=int, default=250)
@@ -134,7 +146,9 @@ def show(trial: Trial, rounds: int) -> None:
     }
     trial.instant()  # warm: the first run of a process pays for imports and kernels, which no way should
     taken = [[timed(way) for way in ways.values()] for _ in range(rounds)]
-    print(f'{len(learn.images)} photos, {trial.classes} classes, {card.name} at {card.side} pixels; {len(judge.images)} held out')
+    print(
+        f'{len(learn.images)} photos, {trial.classes} classes, {card.name} at {card.side} pixels; {len(judge.images)} held out'
+    )
     print('| way, from files to a model | CPU s | of the plain loop | wall s | held-out accuracy |')
     print('| --- | --- | --- | --- | --- |')
     for place, name in enumerate(ways):
@@ -142,9 +156,14 @@ def show(trial: Trial, rounds: int) -> None:
         ratio = median(row[place].cpu / row[0].cpu for row in taken)
         correct, n = right(taken[0][place].model, card, judge), len(judge.images)
         low, high = wilson(correct, n)
-        print(f'| {name} | {cpu:.1f} | {ratio:.3f} | {wall:.1f} | {correct / n:.1%} ({low:.1%} to {high:.1%}) |', flush=True)
+        print(
+            f'| {name} | {cpu:.1f} | {ratio:.3f} | {wall:.1f} | {correct / n:.1%} ({low:.1%} to {high:.1%}) |',
+            flush=True,
+        )
     epoch = median((row[3].cpu - row[1].cpu) / row[0].cpu for row in taken)
-    print(f'an epoch of the whole network, without decoding, features and linear head: {epoch:.3f} of an epoch of the plain loop')
+    print(
+        f'an epoch of the whole network, without decoding, features and linear head: {epoch:.3f} of an epoch of the plain loop'
+    )
 
 
 if __name__ == '__main__':

@@ -52,16 +52,25 @@ def page_of(chromium, live_server):
     contexts, complaints = [], []
 
     def open_for(user, width: int = 1280, **options):
-        context = chromium.new_context(viewport={'width': width, 'height': 900}, base_url=live_server.url, **options)
+        context = chromium.new_context(
+            viewport={'width': width, 'height': 900}, base_url=live_server.url, **options
+        )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         if user is not None:
             client = Client()
             client.force_login(user, backend='django.contrib.auth.backends.ModelBackend')
-            context.add_cookies([{'name': 'sessionid', 'value': client.cookies['sessionid'].value, 'url': live_server.url}])
+            context.add_cookies(
+                [{'name': 'sessionid', 'value': client.cookies['sessionid'].value, 'url': live_server.url}]
+            )
         page = context.new_page()
         page.on('pageerror', lambda error: complaints.append(str(error)))
-        page.on('console', lambda message: complaints.append(message.text) if 'Content Security Policy' in message.text else None)
+        page.on(
+            'console',
+            lambda message: (
+                complaints.append(message.text) if 'Content Security Policy' in message.text else None
+            ),
+        )
         return page
 
     yield open_for

@@ -8,11 +8,11 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
-from recognition import signing
 from recognition.models import Job, SourceModel
+from recognition.zoo import signature_jobs
 from tests.conftest import draw_photo
-from tests.recognition.test_adding import run, weights
-from tests.recognition.test_signing import reference, source  # noqa: F401  fixtures
+from tests.recognition.zoo.test_import_jobs import run, weights
+from tests.recognition.zoo.test_signature_jobs import source  # noqa: F401  fixtures
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -38,7 +38,7 @@ def test_a_signing_is_followed_to_its_end(page, source, archive):  # noqa: F811
     page.get_by_role('button', name='Send and sign').click()
     panel = page.locator('[data-follow]')
     expect(panel).to_contain_text('Queued')
-    job = signing.latest(source)
+    job = signature_jobs.latest(source)
     assert job.claim('someone')
     job.beat(job.attempt, progress={'fraction': 0.5, 'message': 'Looking at image 2 of 3 of mine'})
     expect(panel).to_contain_text('Running Looking at image 2 of 3 of mine')
@@ -59,7 +59,9 @@ def test_a_source_is_removed_after_a_second_thought(page):
 
 def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(page):
     page.goto('/admin/recognition/sourcemodel/add/')
-    page.get_by_label('Weights file').set_input_files({'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()})
+    page.get_by_label('Weights file').set_input_files(
+        {'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()}
+    )
     page.get_by_label('Number of images').fill('60')
     page.get_by_label('or typed here').fill('one\ntwo')
     page.get_by_role('button', name='Send and examine').click()
@@ -84,7 +86,9 @@ def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(pa
 
 def test_an_addition_is_stopped_and_its_file_discarded(page):
     page.goto('/admin/recognition/sourcemodel/add/')
-    page.get_by_label('Weights file').set_input_files({'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()})
+    page.get_by_label('Weights file').set_input_files(
+        {'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()}
+    )
     page.get_by_label('Number of images').fill('60')
     page.get_by_role('button', name='Send and examine').click()
     page.get_by_role('button', name='Stop').click()

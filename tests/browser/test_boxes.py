@@ -7,8 +7,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from recognition import annotating, prediction, proposing, storage
+from recognition import storage
+from recognition.datasets import box_annotations
 from recognition.models import Label, Project, TrainedModel
+from recognition.serving import prediction, prelabels
 from tests import sealed_detector
 from tests.browser.conftest import PATIENCE
 from tests.browser.test_looks import LONG
@@ -48,8 +50,10 @@ def drag(page, start, end):
 
 
 def boxes_of(project, number):
-    found = annotating.boxes_of(project, photo(project, number).pk).boxes
-    return sorted((box.label, *(round(corner) for corner in (box.x0, box.y0, box.x1, box.y1))) for box in found)
+    found = box_annotations.boxes_of(project, photo(project, number).pk).boxes
+    return sorted(
+        (box.label, *(round(corner) for corner in (box.x0, box.y0, box.x1, box.y1))) for box in found
+    )
 
 
 def saved(page, project, *expected, number=0):
@@ -110,8 +114,8 @@ def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
     page.get_by_text('3 of 3', exact=True).wait_for()
     page.get_by_text('2 of 3 done').wait_for()
     expect(page.locator('#saved')).to_have_text('All saved')
-    assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
-    assert annotating.boxes_of(cells, photo(cells).pk).boxes[0].difficult
+    assert box_annotations.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
+    assert box_annotations.boxes_of(cells, photo(cells).pk).boxes[0].difficult
     page.get_by_role('button', name='Delete photo').click()
     page.get_by_text('2 of 2', exact=True).wait_for()
     page.locator('#toasts').get_by_role('button', name='Undo').click()
@@ -119,7 +123,9 @@ def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
     assert photo(cells, 2).deleted_at is None
 
 
-def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives_a_reload(page_of, alice, cells):
+def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives_a_reload(
+    page_of, alice, cells
+):
     page = opened(page_of(alice), cells)
     page.wait_for_load_state('networkidle')
     page.context.set_offline(True)
@@ -139,7 +145,7 @@ def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives
     page.keyboard.press('e')
     opened(page, cells)
     assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
-    assert annotating.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
+    assert box_annotations.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
 
 
 def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_is(page_of, alice, bob, cells):
@@ -157,7 +163,10 @@ def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_i
     page.get_by_text('No connection').wait_for()
     page.unroute(address, lose)
     page.route(
-        address, lambda route: route.fulfill(status=500, body='{}') if route.request.method == 'PUT' else route.continue_()
+        address,
+        lambda route: (
+            route.fulfill(status=500, body='{}') if route.request.method == 'PUT' else route.continue_()
+        ),
     )
     page.get_by_text('The server has trouble').wait_for()
     page.unroute_all()
@@ -175,21 +184,38 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
     touch = page.context.new_cdp_session(page)
 
     def send(kind, *points):
-        at = [dict(zip('xy', spot(page, *point), strict=True), id=index) for index, point in enumerate(points)]
+        at = [
+            dict(zip('xy', spot(page, *point), strict=True), id=index) for index, point in enumerate(points)
+        ]
         touch.send('Input.dispatchTouchEvent', {'type': kind, 'touchPoints': at})
 
     page.locator('#stage').scroll_into_view_if_needed()
-    for kind, points in (('touchStart', [(6, 6)]), ('touchMove', [(12, 12)]), ('touchMove', [(24, 30)]), ('touchEnd', [])):
+    for kind, points in (
+        ('touchStart', [(6, 6)]),
+        ('touchMove', [(12, 12)]),
+        ('touchMove', [(24, 30)]),
+        ('touchEnd', []),
+    ):
         send(kind, *points)
     assert saved(page, cells, ('red', 6, 6, 24, 30))
     for kind, points in (('touchStart', [(15, 18)]), ('touchEnd', [])):
         send(kind, *points)
     page.locator('.a9s-annotation.selected').wait_for(state='attached')
-    for kind, points in (('touchStart', [(15, 18)]), ('touchMove', [(17, 20)]), ('touchMove', [(19, 22)]), ('touchEnd', [])):
+    for kind, points in (
+        ('touchStart', [(15, 18)]),
+        ('touchMove', [(17, 20)]),
+        ('touchMove', [(19, 22)]),
+        ('touchEnd', []),
+    ):
         send(kind, *points)
     assert saved(page, cells, ('red', 10, 10, 28, 34))
     page.locator('.selected [role=button]').nth(3).wait_for(state='attached')
-    for kind, points in (('touchStart', [(28, 34)]), ('touchMove', [(30, 35)]), ('touchMove', [(34, 36)]), ('touchEnd', [])):
+    for kind, points in (
+        ('touchStart', [(28, 34)]),
+        ('touchMove', [(30, 35)]),
+        ('touchMove', [(34, 36)]),
+        ('touchEnd', []),
+    ):
         send(kind, *points)
     assert saved(page, cells, ('red', 10, 10, 34, 36))
     before = page.locator('#stage img').bounding_box()['width']
@@ -210,7 +236,9 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
 
 
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 'dark'), (360, 'light')])
-def test_assistive_technology_finds_its_way_and_nothing_sticks_out(page_of, alice, node_modules, width, scheme):
+def test_assistive_technology_finds_its_way_and_nothing_sticks_out(
+    page_of, alice, node_modules, width, scheme
+):
     project = boxed_project(alice, 3)
     project.labels.filter(name='red').update(name=NASTY)
     project.labels.filter(name='white').update(name=LONG[:120])
@@ -223,14 +251,16 @@ def test_assistive_technology_finds_its_way_and_nothing_sticks_out(page_of, alic
     page.locator('.boxes button').first.click()
     page.locator('.details').wait_for()
     page.evaluate((node_modules / 'axe-core' / 'axe.min.js').read_text())
-    result = page.evaluate("() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })")
+    result = page.evaluate(
+        "() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })"
+    )
     assert [f'{rule["id"]} {node["target"]}' for rule in result['violations'] for node in rule['nodes']] == []
     assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
     assert page.locator('.paint text', has_text=NASTY).count() == 1
 
 
 def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):
-    from recognition import projects
+    from recognition.datasets import projects
 
     project = boxed_project(alice, 3)
     projects.share(project, 'charlie', 'viewer')
@@ -252,7 +282,9 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
         (tmp_path / f'{number}.xml').write_text(VOC.format(f'{number}.jpg', right))
     page = page_of(alice)
     page.goto('/')
-    page.set_input_files('#files', sorted(path for path in tmp_path.iterdir() if path.suffix in ('.jpg', '.xml')))
+    page.set_input_files(
+        '#files', sorted(path for path in tmp_path.iterdir() if path.suffix in ('.jpg', '.xml'))
+    )
     page.get_by_text('2 of 3 photos labelled').wait_for()
     page.get_by_text('2 boxes on 2 photos came in.').wait_for()
     page.get_by_text('covers no pixel').or_(page.get_by_text('has no pixel on the image')).wait_for()
@@ -266,11 +298,16 @@ def seen(cells, tmp_path_factory, monkeypatch):
     """What a detector, which the project has, sees on each of the three photos."""
     monkeypatch.setattr(prediction, '_cache', None)
     folder = tmp_path_factory.mktemp('models') / 'detector'
-    fields = {'digest': sealed_detector.seal(folder), 'labels': list(sealed_detector.LABELS), 'images': 9, 'task': 'detection'}
+    fields = {
+        'digest': sealed_detector.seal(folder),
+        'labels': list(sealed_detector.LABELS),
+        'images': 9,
+        'task': 'detection',
+    }
     storage.publish_artifact(folder, f'{cells.pk}/detector')
     TrainedModel.objects.create(project=cells, version=1, artifact=f'{cells.pk}/detector', **fields)
     Label.objects.bulk_create(Label(project=cells, name=name) for name in sealed_detector.LABELS)
-    found_on = [proposing.proposals(cells, photo(cells, number).pk) for number in range(3)]
+    found_on = [prelabels.proposals(cells, photo(cells, number).pk) for number in range(3)]
     assert all(found.boxes for found in found_on), 'the random detector of the tests is meant to see things'
     return found_on
 

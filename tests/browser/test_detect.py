@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from recognition.jobs import queue
 from recognition.models import Job
 from tests import sealed_detector
 from tests.conftest import draw_photo
-from transfer.worker import doorway
+from transfer.worker import execute
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -20,7 +21,9 @@ def detector(project, tmp_path):
 
 
 @pytest.mark.parametrize('width', [1280, 360])
-def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(page_of, alice, detector, tmp_path, width):
+def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(
+    page_of, alice, detector, tmp_path, width
+):
     (tmp_path / 'photo.jpg').write_bytes(draw_photo(3, side=96))
     page = page_of(alice, width=width)
     page.goto(f'/projects/{detector.project_id}/')
@@ -36,7 +39,9 @@ def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(pag
 
 
 @pytest.mark.parametrize('width', [1280, 360])
-def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(page_of, alice, detector, tmp_path, width, settings):
+def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(
+    page_of, alice, detector, tmp_path, width, settings
+):
     settings.DETECT_SECONDS = 0.1
     for name in ('first.jpg', 'second.jpg'):
         (tmp_path / name).write_bytes(draw_photo(len(name), side=96))
@@ -49,7 +54,7 @@ def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(pag
     first, second = wait_for_two_jobs(page)
     assert (first.state, second.state) == ('cancelled', 'queued')
     assert page.evaluate('document.documentElement.scrollWidth') <= width
-    doorway.run(doorway.claim_next('serve'))
+    execute.run(queue.claim_next('serve'))
     page.locator('#objects li').first.wait_for()
     expect(waiting).to_be_hidden()
     assert page.locator('.looked g').count() > 0

@@ -7,10 +7,16 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
-from recognition import training, zoo
+from recognition.management.local_training import run_job
 from recognition.models import Job, Project, SourceModel
+from recognition.zoo import catalog
 
-pytestmark = [pytest.mark.browser, pytest.mark.shared, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.shared,
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+]
 
 CLASSES = ('daisy', 'roses', 'tulips')
 EACH = 5
@@ -20,12 +26,12 @@ CLICKS = 5  # at most, to the first prediction
 @pytest.fixture
 def smallest_source(settings, db):
     """The starter zoo, all but its smallest source retired: one is enough to see the flow, and quick."""
-    if not zoo.sync_starter():
+    if not catalog.sync_starter():
         pytest.skip('needs the starter zoo (transfer/zoo/starter)')
     smallest, *others = SourceModel.objects.order_by('size')
     settings.P2L_REFERENCE = smallest.name
     for other in others:
-        zoo.retire(other.name)
+        catalog.retire(other.name)
     return smallest
 
 
@@ -64,7 +70,7 @@ def test_from_the_first_visit_to_a_published_model(page_of, alice, smallest_sour
 
     # It starts by itself; the queue's own doorway runs it here, where a worker would take it.
     page.locator('#live').wait_for()
-    job = training.run_here(Job.objects.get())
+    job = run_job(Job.objects.get())
     assert (job.state, job.error_message) == ('succeeded', '')
     page.get_by_text('right on photos it had not seen').wait_for()
 

@@ -38,7 +38,9 @@ def test_a_zip_dropped_on_the_first_visit_becomes_a_project_that_labels_itself(p
     archive = tmp_path / 'Screws & nuts.zip'
     with zipfile.ZipFile(archive, 'w') as file:
         for number in range(8):
-            file.writestr(f'wrapper/{"screw" if number % 2 else "nut"}/{number}.jpg', draw_photo(number, side=32))
+            file.writestr(
+                f'wrapper/{"screw" if number % 2 else "nut"}/{number}.jpg', draw_photo(number, side=32)
+            )
         file.writestr('wrapper/nut/broken.jpg', b'not a photo')
     page = page_of(alice)
     page.goto('/')
@@ -93,7 +95,9 @@ def test_boxes_dropped_where_none_are_taken_are_shown_the_way(page_of, alice, pr
     photos(folder, ['images/1.jpg', 'images/2.jpg'])
     (folder / 'annotations').mkdir()
     for number in (1, 2):
-        (folder / 'annotations' / f'{number}.xml').write_text(f'<annotation><filename>{number}.jpg</filename></annotation>')
+        (folder / 'annotations' / f'{number}.xml').write_text(
+            f'<annotation><filename>{number}.jpg</filename></annotation>'
+        )
     page.set_input_files('#folder', str(folder))
     panel.get_by_text('2 files that were skipped may hold boxes').wait_for()
     panel.get_by_role('button', name='Find things in these photos instead').click()
@@ -129,7 +133,9 @@ def test_a_lost_connection_is_tried_again_and_nothing_is_lost(page_of, alice, pr
     assert counts(project) == {None: 10}
 
 
-def test_a_refused_request_is_sent_again_file_by_file_so_that_one_bad_file_stops_no_other(page_of, alice, project, tmp_path):
+def test_a_refused_request_is_sent_again_file_by_file_so_that_one_bad_file_stops_no_other(
+    page_of, alice, project, tmp_path
+):
     page = page_of(alice)
     panel = settled(page, project)
 

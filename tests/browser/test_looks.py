@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recognition import projects, publishing
+from recognition.datasets import projects
+from recognition.serving import publishing
 from tests.recognition.pages.conftest import NASTY, add, image, job, labelled, model, source  # noqa: F401  fixtures
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -66,7 +67,9 @@ def test_assistive_technology_finds_its_way(page_of, alice, addresses, node_modu
         page = open_windows[name != 'login']
         page.goto(address)
         page.evaluate(axe)
-        result = page.evaluate("() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })")
+        result = page.evaluate(
+            "() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })"
+        )
         found += [
             f'{name}: {rule["id"]} {node["target"]} {node["any"][0]["message"] if node["any"] else ""}'
             for rule in result['violations']

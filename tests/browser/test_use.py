@@ -9,7 +9,7 @@ import pytest
 from recognition.models import Job, Publication
 from tests import sealed
 from tests.browser.conftest import publish_version
-from transfer.spec import Progress
+from transfer.spec.report import Progress
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -91,17 +91,32 @@ def test_a_published_model_is_shown_with_the_lines_that_call_it(page_of, alice, 
     assert not page.locator('#lines-curl').is_visible()
 
 
-def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(page_of, alice, project, artifact, tmp_path):
+def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(
+    page_of, alice, project, artifact, tmp_path
+):
     job = Job.objects.create(project=project, created_by=alice)
     page = page_of(alice)
     page.goto(f'/projects/{project.pk}/')
     page.get_by_text('It is next.').wait_for()
     job.claim('worker one')
-    progress = Progress('finetune', 0.5, 'Epoch 3 of 10', 3, 10, 0.4321, 0.75, 42.0, 'Expected accuracy 0.87 to 0.94.')
-    job.beat(job.attempt, progress=progress.__dict__, curve=[{'epoch': n, 'loss': 1 / n, 'accuracy': 0.2 * n} for n in (1, 2, 3)])
+    progress = Progress(
+        'finetune', 0.5, 'Epoch 3 of 10', 3, 10, 0.4321, 0.75, 42.0, 'Expected accuracy 0.87 to 0.94.'
+    )
+    job.beat(
+        job.attempt,
+        progress=progress.__dict__,
+        curve=[{'epoch': n, 'loss': 1 / n, 'accuracy': 0.2 * n} for n in (1, 2, 3)],
+    )
     page.get_by_text('Epoch 3 of 10 · loss 0.432').wait_for()
     assert page.locator('#live .expected').inner_text() == 'Expected accuracy 0.87 to 0.94.'
-    assert page.locator('#live .figures').inner_text().split('\n') == ['Epoch', '3 of 10', 'Right', '75.0 %', 'Left', '42 s']
+    assert page.locator('#live .figures').inner_text().split('\n') == [
+        'Epoch',
+        '3 of 10',
+        'Right',
+        '75.0 %',
+        'Left',
+        '42 s',
+    ]
     assert page.locator('#live .curve .line').get_attribute('points').count(',') == 3
     publish_version(project, artifact, 1, provisional=True, job=job)
     page.get_by_text('A first model is ready and answers already').wait_for()

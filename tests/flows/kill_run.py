@@ -31,19 +31,21 @@ def wait_for(what, question):
 
 
 def start_worker():
-    return subprocess.Popen([sys.executable, '-m', 'celery', '--quiet', '-A', 'transfer.worker', 'worker', '-Q', 'cpu'])
+    return subprocess.Popen(
+        [sys.executable, '-m', 'celery', '--quiet', '-A', 'recognition', 'worker', '-Q', 'cpu']
+    )
 
 
 def queue_jobs(Job, project, people, count):
-    from transfer.worker import recovery
+    from recognition.jobs import queue
 
     for number in range(count):
-        recovery.enqueue(Job.objects.create(project=project, created_by=people[number % 2]))
+        queue.enqueue(Job.objects.create(project=project, created_by=people[number % 2]))
 
 
 def running_pid(Job):
     """The process of a job that runs now, and lives."""
-    from transfer.worker import processes
+    from recognition.jobs import processes
 
     for job in Job.objects.filter(state='running'):
         if not processes.known_dead(job.worker):
@@ -101,7 +103,9 @@ def main() -> None:
             'error': job.error_code,
             'attempts': job.attempt,
             'events': [event.reason.split(' ')[0] + ' ' + event.new for event in job.events.all()],
-            'deaths': job.events.filter(reason__in=('its worker died', 'worker_died')).count(),  # the last one ends it
+            'deaths': job.events.filter(
+                reason__in=('its worker died', 'worker_died')
+            ).count(),  # the last one ends it
             'models': [model.provisional for model in job.models.all()],
         }
         for job in Job.objects.order_by('created_at')

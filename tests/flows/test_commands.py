@@ -21,12 +21,13 @@ import torch
 from django.core.management import CommandError, call_command
 from safetensors.torch import save_file
 
-from recognition import storage, zoo
+from recognition import storage
+from recognition.management.progress_bar import line
 from recognition.models import Image, Job, Project, SourceModel, TrainedModel
-from recognition.terminal import line
+from recognition.zoo import catalog
 from tests.conftest import draw_photo
-from transfer.spec import Progress
-from transfer.zoo.registry import architecture
+from transfer.spec.report import Progress
+from transfer.zoo.networks.registry import architecture
 
 ROOT = Path(__file__).resolve().parents[2]
 TINTS = {'blue': (40, 40, 200), 'red': (200, 40, 40)}
@@ -67,7 +68,7 @@ def sources(settings, tmp_path):
 
 @pytest.fixture
 def ready(db, sources):
-    zoo.sync_starter()
+    catalog.sync_starter()
 
 
 def files_stored(settings):
@@ -78,7 +79,9 @@ def files_stored(settings):
 def nothing_is_left(settings):
     rows = [model.objects.count() for model in (Project, Image, Job, TrainedModel)]
     trainings = list((Path(settings.DATA_DIR) / 'trainings').glob('*'))
-    return (rows, trainings) == ([0, 0, 0, 0], []) and (bool(settings.S3_BUCKET) or files_stored(settings) == [])
+    return (rows, trainings) == ([0, 0, 0, 0], []) and (
+        bool(settings.S3_BUCKET) or files_stored(settings) == []
+    )
 
 
 # --- train and predict ------------------------------------------------------------------------------------------------
@@ -103,7 +106,9 @@ def test_a_folder_becomes_a_model_that_tells_its_classes_apart(ready, photos, tm
     told = io.StringIO()
     call_command('predict', answer['model'], *unseen, json=True, stdout=told)
     predictions = json.loads(told.getvalue())
-    assert [(said['file'], said['label']) for said in predictions] == [(str(path), path.stem) for path in unseen]
+    assert [(said['file'], said['label']) for said in predictions] == [
+        (str(path), path.stem) for path in unseen
+    ]
     assert [{score['label'] for score in said['scores']} for said in predictions] == [{'blue', 'red'}] * 2
     assert all(abs(sum(score['score'] for score in said['scores']) - 1) < 1e-3 for said in predictions)
     told = io.StringIO()
@@ -176,7 +181,11 @@ def test_predicting_with_an_unknown_model_or_file_is_refused(db, tmp_path):
     ],
 )
 def test_a_command_needs_no_server_to_have_run_before(tmp_path, database, told):
-    environment = {name: value for name, value in os.environ.items() if name not in ('DATABASE_URL', 'DJANGO_SETTINGS_MODULE')}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ('DATABASE_URL', 'DJANGO_SETTINGS_MODULE')
+    }
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', 'manage.py', 'predict', 'unheard-of', 'photo.jpg'],
         cwd=ROOT,
@@ -190,7 +199,9 @@ def test_a_command_needs_no_server_to_have_run_before(tmp_path, database, told):
 
 
 def test_predicting_names_the_file_that_is_missing_or_damaged(project, tmp_path):
-    model = TrainedModel.objects.create(project=project, version=1, artifact='gone', digest='0' * 64, labels=['a', 'b'], images=8)
+    model = TrainedModel.objects.create(
+        project=project, version=1, artifact='gone', digest='0' * 64, labels=['a', 'b'], images=8
+    )
     assert 'photo.jpg' in refused('predict', str(model.pk), tmp_path / 'photo.jpg')
     (tmp_path / 'photo.jpg').write_bytes(draw_photo(1))
     assert 'photo.jpg' in refused('predict', str(model.pk), tmp_path / 'photo.jpg')
@@ -214,7 +225,11 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, 'manage.py', 'serve', '--port', '0'],
             cwd=ROOT,
-            env={**environment, 'GRAFT_DATA': str(folder), 'PYTHONPATH': str(ROOT / 'tests' / 'flows' / 'slow')},
+            env={
+                **environment,
+                'GRAFT_DATA': str(folder),
+                'PYTHONPATH': str(ROOT / 'tests' / 'flows' / 'slow'),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -238,7 +253,10 @@ class Server:
             return error.code
 
     def children(self):
-        return [int(pid) for pid in Path(f'/proc/{self.process.pid}/task/{self.process.pid}/children').read_text().split()]
+        return [
+            int(pid)
+            for pid in Path(f'/proc/{self.process.pid}/task/{self.process.pid}/children').read_text().split()
+        ]
 
 
 def living(pids):

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 
-from recognition import zoo
 from recognition.models import Job, Project, TrainedModel
+from recognition.zoo import catalog
 from tests.transfer import drawn_scenes
 
 SMALL = {
@@ -41,7 +41,9 @@ def folder(tmp_path):
             thing = ElementTree.SubElement(root, 'object')
             ElementTree.SubElement(thing, 'name').text = manifest.labels[box.label]
             corners = ElementTree.SubElement(thing, 'bndbox')
-            for name, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), (box.x0 + 1, box.y0 + 1, box.x1, box.y1), strict=True):
+            for name, value in zip(
+                ('xmin', 'ymin', 'xmax', 'ymax'), (box.x0 + 1, box.y0 + 1, box.x1, box.y1), strict=True
+            ):
                 ElementTree.SubElement(corners, name).text = str(int(value))
         path = tmp_path / 'set' / 'annotations' / f'{Path(image.name).stem}.xml'
         path.write_bytes(ElementTree.tostring(root))
@@ -66,7 +68,7 @@ def source(db, settings, tmp_path):
         'licence': 'Apache-2.0',
     }
     (folder / f'{settings.P2L_REFERENCE}.json').write_text(json.dumps(card))
-    zoo.sync_starter()
+    catalog.sync_starter()
 
 
 @pytest.mark.django_db(transaction=True)  # the heart beats in a thread, which must see the job's row
@@ -74,10 +76,15 @@ def source(db, settings, tmp_path):
 def test_photos_with_boxes_become_a_model_that_finds_things(source, folder):
     told = io.StringIO()
     options = {'fast_rcnn': SMALL}
-    call_command('train', folder, task='detection', options=options, json=True, stdout=told, stderr=io.StringIO())
+    call_command(
+        'train', folder, task='detection', options=options, json=True, stdout=told, stderr=io.StringIO()
+    )
     answer = json.loads(told.getvalue().splitlines()[-1])
     model = TrainedModel.objects.get(pk=answer['model'])
-    assert (model.task, model.job.kind, model.project.task, model.job.state) == (*['detection'] * 3, 'succeeded')
+    assert (model.task, model.job.kind, model.project.task, model.job.state) == (
+        *['detection'] * 3,
+        'succeeded',
+    )
     assert answer['detection']['kind'] == 'fast-rcnn' and answer['detection']['measured'] == 3
     assert answer['interval'][0] <= answer['accuracy'] <= answer['interval'][1]
 
@@ -99,7 +106,11 @@ def test_photos_without_annotations_leave_nothing_behind(source, folder):
 
 def test_an_option_that_is_none_is_named(source, folder):
     with pytest.raises(CommandError, match=r'fast_rcnn\.pool'):
-        call_command('train', folder, task='detection', options={'fast_rcnn': {'pool': 99}}, stderr=io.StringIO())
+        call_command(
+            'train', folder, task='detection', options={'fast_rcnn': {'pool': 99}}, stderr=io.StringIO()
+        )
     with pytest.raises(CommandError, match='task cannot be chosen'):
-        call_command('train', folder, task='detection', options={'task': 'classification'}, stderr=io.StringIO())
+        call_command(
+            'train', folder, task='detection', options={'task': 'classification'}, stderr=io.StringIO()
+        )
     assert Project.objects.count() == 0

@@ -58,7 +58,9 @@ def assert_none_lost_or_doubled(told, diaries):
         assert job['state'] == 'succeeded' or job['error'] == 'worker_died', job
         assert job['attempts'] == job['deaths'] + (job['state'] == 'succeeded'), job
         assert job['models'] in ([[False]] if job['state'] == 'succeeded' else [[], [True]]), job
-        assert_one_at_a_time([line.split() for line in (diaries / job['id']).read_text().splitlines() if line])
+        assert_one_at_a_time(
+            [line.split() for line in (diaries / job['id']).read_text().splitlines() if line]
+        )
     assert sum(job['deaths'] for job in told['jobs']) >= KILLS / 4  # the others met a job at its very end
     assert sum(job['state'] == 'succeeded' for job in told['jobs']) >= len(told['jobs']) / 2
 
@@ -72,7 +74,9 @@ def assert_one_at_a_time(lines):
     for pid in turns:
         steps = [(deed, int(step)) for holder, deed, step in lines if holder == pid]
         assert steps[0][0] == 'begins'
-        assert steps[0][1] in (ended + 1, ended + 2), 'the checkpoint was not used'  # + 2: killed before it noted the end
+        assert steps[0][1] in (ended + 1, ended + 2), (
+            'the checkpoint was not used'
+        )  # + 2: killed before it noted the end
         ended = max([step for deed, step in steps if deed == 'ends'], default=steps[0][1] - 1)
 
 

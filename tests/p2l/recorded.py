@@ -27,9 +27,17 @@ def write_evaluation(folder, seeds=2, left_out=()):
     sources = {}
     for name, (images, _, dataset, signed, _) in SOURCES.items():
         signature = LOOKS[dataset] if signed else []
-        sources[name] = {'name': name, 'images': images, 'dataset': dataset, 'signature': signature, 'classes': 10}
+        sources[name] = {
+            'name': name,
+            'images': images,
+            'dataset': dataset,
+            'signature': signature,
+            'classes': 10,
+        }
     facts = {name: {'labels': ['x', 'y']} for name in TARGETS}
-    (folder / 'setup.json').write_text(json.dumps({'setup': {'per_class': 20}, 'sources': sources, 'targets': facts}))
+    (folder / 'setup.json').write_text(
+        json.dumps({'setup': {'per_class': 20}, 'sources': sources, 'targets': facts})
+    )
     for place, target in enumerate(TARGETS):
         for seed in range(seeds):
             mean = np.array(LOOKS[target], dtype=float)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from p2l.curves import Point, gain
 from p2l.forecast import Forecaster, Outcomes, held_out_hits, learn, log_odds, share
+from p2l.learning_curve import Point, gain
 
 
 def record(targets=8, sources=10, spread=0.3, seed=0, held=200):
@@ -15,11 +15,23 @@ def record(targets=8, sources=10, spread=0.3, seed=0, held=200):
     target = np.repeat(np.arange(targets), sources)
     truth = chance.normal(0.8, 0.8, len(target))
     probe = chance.binomial(150, share(truth)) / 150
-    moved = truth + 0.5 + chance.normal(0, spread, targets)[target] + chance.normal(0, spread / 3, len(target))
+    moved = (
+        truth + 0.5 + chance.normal(0, spread, targets)[target] + chance.normal(0, spread / 3, len(target))
+    )
     accuracy = chance.binomial(held, share(moved)) / held
     images, judged = np.full(len(target), 150.0), np.full(len(target), float(held))
     weight = np.ones(len(target))
-    return Outcomes(target, probe, images, chance.normal(size=len(target)), accuracy, judged, 0 * target, 0 * target, weight)
+    return Outcomes(
+        target,
+        probe,
+        images,
+        chance.normal(size=len(target)),
+        accuracy,
+        judged,
+        0 * target,
+        0 * target,
+        weight,
+    )
 
 
 def test_what_finetuning_adds_to_the_probe_is_learned():
@@ -53,7 +65,9 @@ def test_what_no_choice_takes_neither_moves_nor_widens_the_interval():
     names = [field.name for field in dataclasses.fields(Outcomes)]
     both = {name: np.concatenate([getattr(known, name), getattr(wild, name)]) for name in names}
     alone, beside = learn(known), learn(Outcomes(**both))
-    assert (beside.spread, beside.below, beside.above) == pytest.approx((alone.spread, alone.below, alone.above), rel=0.01)
+    assert (beside.spread, beside.below, beside.above) == pytest.approx(
+        (alone.spread, alone.below, alone.above), rel=0.01
+    )
     assert beside.expect(0.8, 150, 0.0).middle == pytest.approx(alone.expect(0.8, 150, 0.0).middle, abs=0.005)
 
 
@@ -70,7 +84,9 @@ def test_three_targets_are_too_few():
 def test_a_forecaster_is_kept_as_plain_numbers():
     found = learn(record())
     assert Forecaster.of(found.to_json()) == found
-    equal = {name: value for name, value in found.to_json().items() if name not in ('below', 'above')} | {'tail': 2.5}
+    equal = {name: value for name, value in found.to_json().items() if name not in ('below', 'above')} | {
+        'tail': 2.5
+    }
     assert Forecaster.of(equal) == dataclasses.replace(found, below=2.5, above=2.5)
 
 

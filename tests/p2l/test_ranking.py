@@ -33,7 +33,9 @@ def test_a_source_of_the_targets_own_domain_comes_first_and_stays_there(world):
 
 def test_scores_agree_with_the_formula_written_out_slowly(world):
     features, candidates = world
-    candidates = [Candidate(c.name, n, c.signature) for c, n in zip(candidates, (500, 1_200_000, 2000), strict=True)]
+    candidates = [
+        Candidate(c.name, n, c.signature) for c, n in zip(candidates, (500, 1_200_000, 2000), strict=True)
+    ]
     ranked = {item.name: item for item in rank(features, candidates, weights=(1.5, 1.0))}
     nats = [entropy(features.mean(0) + 1e-8, np.asarray(c.signature) + 1e-8) for c in candidates]
     similarity, size = zscore(-np.array(nats)), zscore(np.log([c.images for c in candidates]))
@@ -47,7 +49,10 @@ def test_scores_agree_with_the_formula_written_out_slowly(world):
 
 def test_with_likeness_equal_the_larger_source_comes_first(world):
     features, candidates = world
-    twins = [Candidate('small', 100, candidates[1].signature), Candidate('large', 10_000, candidates[1].signature)]
+    twins = [
+        Candidate('small', 100, candidates[1].signature),
+        Candidate('large', 10_000, candidates[1].signature),
+    ]
     assert [item.name for item in rank(features, twins)] == ['large', 'small']
 
 
@@ -142,7 +147,10 @@ def test_the_earth_movers_distance_sees_classes_where_the_mean_of_all_is_the_sam
 
 def test_of_networks_of_one_data_set_the_larger_one_goes_first(world):
     features, candidates = world
-    twins = [Candidate(f'of {size}', 1000, candidates[0].signature, 'ImageNet', parameters=size) for size in (1, 3, 2)]
+    twins = [
+        Candidate(f'of {size}', 1000, candidates[0].signature, 'ImageNet', parameters=size)
+        for size in (1, 3, 2)
+    ]
     assert [item.name for item in rank(features, twins)] == ['of 3', 'of 2', 'of 1']
 
 
@@ -176,7 +184,10 @@ def test_without_a_probe_nothing_is_taken():
 
 
 def test_a_source_of_the_largest_data_set_is_always_probed_as_well():
-    ranked = [ranked_as(name, images) for name, images in (('a', 10), ('b', 20), ('c', 30), ('huge', 99), ('huger', 99))]
+    ranked = [
+        ranked_as(name, images)
+        for name, images in (('a', 10), ('b', 20), ('c', 30), ('huge', 99), ('huger', 99))
+    ]
     assert [item.name for item in shortlist(ranked, 3)] == ['a', 'b', 'huge']
     assert [item.name for item in shortlist(ranked, 4)] == ['a', 'b', 'c', 'huge']
     assert [item.name for item in shortlist(ranked, 1)] == ['a']

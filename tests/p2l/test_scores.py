@@ -99,7 +99,9 @@ def test_every_divergence_of_many_against_many_agrees_with_scipy(kind, slowly):
     targets, sources = chance.random((3, 20)), chance.random((4, 20))
     found = divergences(kind, targets, sources)
     assert found.shape == (3, 4)
-    np.testing.assert_allclose(found, [[slowly(p, q) for q in sources] for p in targets], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(
+        found, [[slowly(p, q) for q in sources] for p in targets], rtol=1e-4, atol=1e-9
+    )
 
 
 def test_an_unknown_divergence_is_refused():

@@ -25,7 +25,9 @@ def test_the_order_of_the_images_does_not_matter(features):
 
 def test_a_signature_by_hand():
     np.testing.assert_allclose(mean_feature([[1, 0], [5, 2]]), [3, 1])
-    np.testing.assert_allclose(signature([3, 1]), [(3 + EPSILON) / (4 + 2 * EPSILON), (1 + EPSILON) / (4 + 2 * EPSILON)])
+    np.testing.assert_allclose(
+        signature([3, 1]), [(3 + EPSILON) / (4 + 2 * EPSILON), (1 + EPSILON) / (4 + 2 * EPSILON)]
+    )
 
 
 def test_the_scale_of_the_features_hardly_matters():
@@ -64,7 +66,9 @@ def test_an_image_drawn_twice_counts_twice_and_a_class_not_drawn_is_left_out():
     assert found.images.tolist() == [4]
 
 
-@pytest.mark.parametrize(('means', 'images'), [([[-1.0]], [1.0]), ([[1.0]], [0.0]), ([[np.nan]], [1.0]), ([[1.0]], [1.0, 2.0])])
+@pytest.mark.parametrize(
+    ('means', 'images'), [([[-1.0]], [1.0]), ([[1.0]], [0.0]), ([[np.nan]], [1.0]), ([[1.0]], [1.0, 2.0])]
+)
 def test_a_look_that_makes_no_sense_is_refused(means, images):
     with pytest.raises(ValueError, match=r'must|needed'):
         Look(np.array(means), np.array(images))

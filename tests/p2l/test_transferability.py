@@ -23,7 +23,12 @@ def test_logme_is_the_largest_evidence_of_each_class_averaged(n, d):
 
     def least(y):
         found = [
-            minimize(lambda x: -evidence(features, y, *np.exp(x)), start, method='Nelder-Mead', options={'xatol': 1e-6}).fun
+            minimize(
+                lambda x: -evidence(features, y, *np.exp(x)),
+                start,
+                method='Nelder-Mead',
+                options={'xatol': 1e-6},
+            ).fun
             for start in ((0, 0), (2, 2), (-2, 2))
         ]
         return -min(found)
@@ -88,7 +93,9 @@ def test_the_vote_of_two_near_neighbours_beats_one_that_is_a_little_nearer():
 def test_length_does_not_matter_to_neighbours():
     chance = np.random.default_rng(2)
     features, labels = chance.random((20, 5)), np.arange(20) % 2
-    assert nearest_neighbours(features, labels) == nearest_neighbours(features * chance.random((20, 1)), labels)
+    assert nearest_neighbours(features, labels) == nearest_neighbours(
+        features * chance.random((20, 1)), labels
+    )
 
 
 @pytest.mark.parametrize('measure', [logme, leep, nearest_neighbours])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recognition import annotating, projects
-from recognition.annotating import Box
+from recognition.datasets import box_annotations, projects
+from recognition.datasets.box_annotations import Box
+from recognition.datasets.upload_results import IncomingFile
+from recognition.datasets.uploads import add_images
 from recognition.models import Image, Project
-from recognition.uploads import IncomingFile, add_images
 from tests.conftest import draw_photo
 
 
@@ -18,7 +19,9 @@ def detection_project(user, images: int = 0, name: str = 'Cells', side: int = 48
 
 
 def add_photos(project, user, images: int, side: int = 48) -> None:
-    files = [IncomingFile(f'{n}.jpg', lambda n=n: draw_photo(n, side=side), 1000, None) for n in range(images)]
+    files = [
+        IncomingFile(f'{n}.jpg', lambda n=n: draw_photo(n, side=side), 1000, None) for n in range(images)
+    ]
     add_images(project, user, files)
 
 
@@ -26,11 +29,15 @@ def photo(project, number: int = 0) -> Image:
     return Image.objects.get(project=project, name=f'{number}.jpg')
 
 
-def draw(project, number: int, *boxes: tuple[str, float, float, float, float], user=None) -> annotating.BoxSet:
+def draw(
+    project, number: int, *boxes: tuple[str, float, float, float, float], user=None
+) -> box_annotations.BoxSet:
     """Boxes (label, x0, y0, x1, y1) on photo `number`; none: nothing is there."""
     image = photo(project, number)
     drawn: Sequence[Box] = [Box(*box) for box in boxes]
-    return annotating.set_boxes(project, image.pk, drawn, version=image.boxes_version, nothing=not boxes, user=user)
+    return box_annotations.set_boxes(
+        project, image.pk, drawn, version=image.boxes_version, nothing=not boxes, user=user
+    )
 
 
 def boxed_project(user, images: int = 6) -> Project:

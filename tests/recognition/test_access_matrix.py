@@ -16,10 +16,12 @@ from django.apps import apps
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from recognition import keys, labeling, projects
+from recognition.datasets import labels, projects
+from recognition.datasets.upload_results import IncomingFile
+from recognition.datasets.uploads import add_images
 from recognition.models import DeletedLabel, Image, Job, Label, Publication, PublicationEvent, TrainedModel
 from recognition.models.job import ANSWERING
-from recognition.uploads import IncomingFile, add_images
+from recognition.serving import api_keys
 from tests.conftest import draw_photo
 
 pytestmark = pytest.mark.django_db
@@ -67,8 +69,12 @@ def alices(alice):
     gone = DeletedLabel.objects.create(project=project, name=SECRET)
     job = Job.objects.create(project=project, created_by=alice)
     fields = {'artifact': SECRET, 'digest': 'd' * 64, 'labels': [SECRET], 'images': 1}
-    asked = Job.objects.create(project=project, created_by=alice, kind=ANSWERING, spec={'model': SECRET}, result={'x': SECRET})
-    models = [TrainedModel.objects.create(project=project, version=version, job=job, **fields) for version in (1, 2)]
+    asked = Job.objects.create(
+        project=project, created_by=alice, kind=ANSWERING, spec={'model': SECRET}, result={'x': SECRET}
+    )
+    models = [
+        TrainedModel.objects.create(project=project, version=version, job=job, **fields) for version in (1, 2)
+    ]
     publication = Publication.objects.create(project=project, name=SECRET, model=models[0])
     for model in models:
         PublicationEvent.objects.create(publication=publication, model=model, deed='publish', by=alice)
@@ -83,13 +89,16 @@ def alices(alice):
         'reference': str(models[0].pk),
         'name': SECRET,
         'publication_id': str(publication.pk),
-        'key_id': str(keys.issue(alice, SECRET, 'manage')[0].pk),
+        'key_id': str(api_keys.issue(alice, SECRET, 'manage')[0].pk),
         'username': 'alice',
     }
 
 
 ABSENT = {
-    **{name: str(uuid.uuid4()) for name in ('project_id', 'image_id', 'job_id', 'detection_id', 'model_id', 'reference')},
+    **{
+        name: str(uuid.uuid4())
+        for name in ('project_id', 'image_id', 'job_id', 'detection_id', 'model_id', 'reference')
+    },
     **dict.fromkeys(('label_id', 'deleted_id', 'publication_id', 'key_id'), '987654'),
     'name': 'no-such-name',
     'username': 'nobody',
@@ -101,7 +110,7 @@ BODIES = (
 
 
 def by_key(charlie) -> Client:
-    return Client(headers={'Authorization': f'Bearer {keys.issue(charlie, "x", "manage")[1]}'})
+    return Client(headers={'Authorization': f'Bearer {api_keys.issue(charlie, "x", "manage")[1]}'})
 
 
 def by_session(charlie) -> Client:
@@ -114,7 +123,11 @@ def everything() -> dict[str, list]:
     """All rows but those that asking itself writes."""
     ours = [model for model in apps.get_app_config('recognition').get_models() if model.__name__ != 'ApiKey']
     rows = {model.__name__: list(model._default_manager.order_by('pk').values()) for model in ours}
-    return rows | {'keys': list(apps.get_model('recognition', 'ApiKey').objects.order_by('pk').values('pk', 'revoked_at'))}
+    return rows | {
+        'keys': list(
+            apps.get_model('recognition', 'ApiKey').objects.order_by('pk').values('pk', 'revoked_at')
+        )
+    }
 
 
 def seen(answer, ids: dict[str, str]) -> tuple[int, str]:
@@ -132,7 +145,9 @@ def unlike(one: str, other: str) -> str:
     return f'{one[at - 40 : at + 60]!r} and {other[at - 40 : at + 60]!r}' if one != other else repr(one[:80])
 
 
-def differences(client: Client, listed: list[Route], theirs: dict[str, str], absent: dict[str, str]) -> list[str]:
+def differences(
+    client: Client, listed: list[Route], theirs: dict[str, str], absent: dict[str, str]
+) -> list[str]:
     """Addresses and methods that answer otherwise for a thing of alice's than for one that does not exist."""
     found = []
     for route, method, body in itertools.product(listed, METHODS, BODIES):
@@ -140,10 +155,15 @@ def differences(client: Client, listed: list[Route], theirs: dict[str, str], abs
             continue
         kind = 'application/json' if method != 'get' and route in API else None
         options = {'data': body, **({'content_type': kind} if kind else {})}
-        answers = [seen(getattr(client, method)(route.address(ids), **options), ids) for ids in ({**absent, **theirs}, absent)]
+        answers = [
+            seen(getattr(client, method)(route.address(ids), **options), ids)
+            for ids in ({**absent, **theirs}, absent)
+        ]
         expected = {404} if method != 'options' else {200, 404}
         if answers[0] != answers[1] or answers[0][0] not in expected | {405}:
-            found.append(f'{method} {route.pattern}: {answers[0][0]} but {answers[1][0]}: {unlike(answers[0][1], answers[1][1])}')
+            found.append(
+                f'{method} {route.pattern}: {answers[0][0]} but {answers[1][0]}: {unlike(answers[0][1], answers[1][1])}'
+            )
         if SECRET in answers[0][1]:
             found.append(f'{method} {route.pattern} tells a secret')
     return found
@@ -151,7 +171,14 @@ def differences(client: Client, listed: list[Route], theirs: dict[str, str], abs
 
 def test_the_walk_sees_the_addresses_that_matter():
     names = {route.name for route in OURS}
-    assert {'project', 'api-project', 'api-image-content', 'api-classify', 'api-training', 'training'} <= names
+    assert {
+        'project',
+        'api-project',
+        'api-image-content',
+        'api-classify',
+        'api-training',
+        'training',
+    } <= names
     assert len([route for route in OURS if route.parameters]) > 40
 
 
@@ -167,7 +194,10 @@ def test_what_is_alices_does_not_exist_for_charlie(alices, charlie, door):
     listed = PAGES if door == 'pages' else API
     assert differences(client, listed, alices, ABSENT) == []
     named = [route for route in listed if 'reference' in route.parameters]
-    assert differences(client, named, {**alices, 'reference': SECRET}, {**ABSENT, 'reference': 'no-such-name'}) == []
+    assert (
+        differences(client, named, {**alices, 'reference': SECRET}, {**ABSENT, 'reference': 'no-such-name'})
+        == []
+    )
     assert everything() == before
 
 
@@ -175,7 +205,11 @@ def test_what_is_alices_does_not_exist_for_charlie(alices, charlie, door):
 def test_what_is_alices_does_not_exist_inside_charlies_own_project_either(alices, charlie, door):
     own = {'project_id': str(projects.create_project(charlie, 'Mine').pk)}
     client = by_key(charlie) if door == 'api by key' else by_session(charlie)
-    inside = [route for route in (PAGES if door == 'pages' else API) if {'image_id', 'label_id', 'deleted_id'} & route.parameters]
+    inside = [
+        route
+        for route in (PAGES if door == 'pages' else API)
+        if {'image_id', 'label_id', 'deleted_id'} & route.parameters
+    ]
     before = everything()
     assert inside and differences(client, inside, {**alices, **own}, {**ABSENT, **own}) == []
     assert everything() == before
@@ -187,7 +221,9 @@ def test_lists_tell_charlie_nothing_of_alices(alices, charlie):
         for client in (by_key(charlie), by_session(charlie)):
             if not route.parameters and route.name != 'logout':
                 body = client.get(route.address({})).content.decode(errors='replace')
-                telling += [route.pattern for value in (SECRET, *alices.values()) if len(value) > 6 and value in body]
+                telling += [
+                    route.pattern for value in (SECRET, *alices.values()) if len(value) > 6 and value in body
+                ]
     assert telling == []
 
 
@@ -198,8 +234,14 @@ def test_whoever_is_not_known_learns_nothing_and_changes_nothing(alices):
             continue
         client = Client()
         answers = [seen(getattr(client, method)(route.address(ids)), ids) for ids in (alices, ABSENT)]
-        turned_away = answers[0][0] in (401, 405) or (answers[0][0] == 302 and not route.pattern.startswith('api/'))
-        if not turned_away or answers[0][0] != answers[1][0] or SECRET in answers[0][1].replace(f'next=/{SECRET}', ''):
+        turned_away = answers[0][0] in (401, 405) or (
+            answers[0][0] == 302 and not route.pattern.startswith('api/')
+        )
+        if (
+            not turned_away
+            or answers[0][0] != answers[1][0]
+            or SECRET in answers[0][1].replace(f'next=/{SECRET}', '')
+        ):
             open_doors.append(f'{method} {route.pattern}: {answers[0]}')
     assert open_doors == []
     assert everything() == before
@@ -221,7 +263,11 @@ def test_a_viewer_looks_and_changes_nothing(alices, alice, charlie):
     client = by_key(charlie)
     before, allowed = everything(), []
     for route, method in itertools.product(API, ('post', 'put', 'patch', 'delete')):
-        if route.pattern.endswith(('/classify', '/detect')) or not route.parameters or route.name == 'api-restore-project':
+        if (
+            route.pattern.endswith(('/classify', '/detect'))
+            or not route.parameters
+            or route.name == 'api-restore-project'
+        ):
             continue  # trying a model is looking; a deleted project does not exist for her
         if 'detection_id' in route.parameters:
             continue  # who asked may call it off, and for nobody else it exists
@@ -230,4 +276,4 @@ def test_a_viewer_looks_and_changes_nothing(alices, alice, charlie):
             allowed.append(f'{method} {route.pattern}: {answer.status_code} {answer.content[:200]}')
     assert allowed == []
     assert everything() == before
-    assert labeling.filtered(project).count() == 1
+    assert labels.filtered(project).count() == 1

@@ -10,9 +10,9 @@ import torch
 from PIL import Image as Picture
 from safetensors.torch import save_file
 
-from transfer.data.detection_manifest import BoxedImage, DetectionManifest, LabelledBox
-from transfer.spec import SourceCard
-from transfer.zoo.registry import architecture
+from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest
 
 LABELS = ('disc', 'square')
@@ -22,7 +22,10 @@ SIZE = (120, 96)  # pixels
 def write_scenes(folder: Path, count: int = 12, empty: int = 1) -> DetectionManifest:
     """One to three things on each photo; the last `empty` have nothing on them."""
     folder.mkdir(parents=True, exist_ok=True)
-    images = [write_scene(folder, number, things=0 if number >= count - empty else 1 + number % 3) for number in range(count)]
+    images = [
+        write_scene(folder, number, things=0 if number >= count - empty else 1 + number % 3)
+        for number in range(count)
+    ]
     return DetectionManifest(LABELS, tuple(images))
 
 
@@ -43,7 +46,13 @@ def write_scene(folder: Path, number: int, things: int) -> BoxedImage:
     path = folder / f'scene-{number:02}.png'
     Picture.fromarray(pixels.astype(np.uint8)).save(path)
     return BoxedImage(
-        str(path), width, height, tuple(boxes), hashlib.sha256(path.read_bytes()).hexdigest(), path.name, f'row {number}'
+        str(path),
+        width,
+        height,
+        tuple(boxes),
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        path.name,
+        f'row {number}',
     )
 
 

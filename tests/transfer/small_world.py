@@ -10,15 +10,18 @@ import torch
 from safetensors.torch import save_file
 
 from tests.conftest import draw_photo
-from transfer.data.manifest import LabelledImage, Manifest
-from transfer.spec import Progress, SealedModel, SourceCard
-from transfer.zoo.registry import architecture
+from transfer.data.manifests import LabelledImage, Manifest
+from transfer.spec.report import Progress, SealedModel
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest
 
 TINTS = {'blue': (90, 90, 150), 'green': (90, 140, 90), 'red': (150, 90, 90)}
 
 
-def write_photos(folder: Path, per_class: int = 10, tints: dict[str, tuple[int, int, int]] = TINTS) -> Manifest:
+def write_photos(
+    folder: Path, per_class: int = 10, tints: dict[str, tuple[int, int, int]] = TINTS
+) -> Manifest:
     """Pictures that differ by tint and noise; the manifest of them."""
     folder.mkdir(parents=True, exist_ok=True)
     images = []
@@ -27,11 +30,17 @@ def write_photos(folder: Path, per_class: int = 10, tints: dict[str, tuple[int, 
             data = draw_photo(1000 * label + index, side=40, tint=tint)
             path = folder / f'{label}-{index}.jpg'
             path.write_bytes(data)
-            images.append(LabelledImage(str(path), label, hashlib.sha256(data).hexdigest(), path.name, f'row {label}-{index}'))
+            images.append(
+                LabelledImage(
+                    str(path), label, hashlib.sha256(data).hexdigest(), path.name, f'row {label}-{index}'
+                )
+            )
     return Manifest(tuple(tints), tuple(images))
 
 
-def source(folder: Path, name: str = 'tiny', network: str = 'lenet5', side: int = 32, seed: int = 0) -> SourceCard:
+def source(
+    folder: Path, name: str = 'tiny', network: str = 'lenet5', side: int = 32, seed: int = 0
+) -> SourceCard:
     """A network with random weights in a file: its features are poor but real."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from transfer.spec import TrainSpec
+from transfer.spec.train_spec import TrainSpec
 
 RATIO = 4 / 3  # widest change of aspect of a crop, as in torchvision's references
 # Principal components of ImageNet's RGB values and their standard deviations (Krizhevsky et al. 2012, section 4.1;
@@ -59,7 +59,11 @@ def _crop_and_flip(images: Tensor, how: Augmentation, chance: torch.Generator) -
         else torch.ones_like(area)
     )
     width, height = (area * bend).clamp(max=1.0), (area / bend).clamp(max=1.0)
-    mirror = torch.where(_uniform(count, 0, 1, chance, images) < 0.5, -1.0, 1.0) if how.flip else torch.ones_like(area)
+    mirror = (
+        torch.where(_uniform(count, 0, 1, chance, images) < 0.5, -1.0, 1.0)
+        if how.flip
+        else torch.ones_like(area)
+    )
     left = _uniform(count, -1, 1, chance, images) * (1 - width)
     top = _uniform(count, -1, 1, chance, images) * (1 - height)
     rows, columns = images.shape[2:]
@@ -85,5 +89,9 @@ def _jitter(images: Tensor, strength: float, chance: torch.Generator) -> Tensor:
 
 
 def _light(images: Tensor, deviation: float, chance: torch.Generator) -> Tensor:
-    amount = torch.randn(len(images), 3, generator=chance).to(images.device) * deviation * images.new_tensor(LIGHT_SPREADS)
+    amount = (
+        torch.randn(len(images), 3, generator=chance).to(images.device)
+        * deviation
+        * images.new_tensor(LIGHT_SPREADS)
+    )
     return images + (amount @ images.new_tensor(LIGHT_DIRECTIONS).T).view(-1, 3, 1, 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from transfer.data.decode import decode
-from transfer.data.manifest import Manifest
+from transfer.data.manifests import Manifest
 
 LIMIT = 8 * 2**30  # bytes of decoded pixels kept for later trainings; what was used longest ago goes first
 
@@ -29,11 +29,18 @@ class Pixels:
 
     def rows(self, chosen: np.ndarray) -> Pixels:
         """Some of them, int (k,), in memory."""
-        return Pixels(np.asarray(self.array)[chosen], tuple(self.digests[row] for row in chosen), self.side, self.policy)
+        return Pixels(
+            np.asarray(self.array)[chosen], tuple(self.digests[row] for row in chosen), self.side, self.policy
+        )
 
 
 def open_pixels(
-    manifest: Manifest, side: int, folder: Path, beat: Callable[[float], None], policy: str = 'squash', threads: int | None = None
+    manifest: Manifest,
+    side: int,
+    folder: Path,
+    beat: Callable[[float], None],
+    policy: str = 'squash',
+    threads: int | None = None,
 ) -> Pixels:
     """The manifest's images in its order, decoded now unless an earlier training did so with the same images.
 
@@ -53,7 +60,9 @@ def _key(digests: tuple[str, ...], side: int, policy: str) -> str:
     return hashlib.sha256('\n'.join([*digests, policy, str(side)]).encode()).hexdigest()[:40]
 
 
-def _decode_all(manifest: Manifest, side: int, policy: str, path: Path, beat: Callable[[float], None], threads: int) -> None:
+def _decode_all(
+    manifest: Manifest, side: int, policy: str, path: Path, beat: Callable[[float], None], threads: int
+) -> None:
     """Decode into a file beside, then rename. The decoders let go of the interpreter, so threads use every core."""
     count = len(manifest.images)
     aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')

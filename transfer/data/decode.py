@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from transfer.spec import UnreadableImage
+from transfer.spec.errors import UnreadableImage
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')
 MAX_PIXELS = 100_000_000  # of the header: a bomb is refused before it is decoded
@@ -84,7 +84,9 @@ def _open(data: bytes, side: int, policy: str) -> Image.Image:
         ground = Image.new('RGBA', upright.size, 'white')
         return Image.alpha_composite(ground, upright).convert('RGB')
     if upright.mode.startswith('I'):  # 16 bits: Pillow's own conversion clips instead of scaling
-        return Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)).convert('RGB')
+        return Image.fromarray(
+            (np.asarray(upright).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+        ).convert('RGB')
     return upright.convert('RGB')
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transfer.data.detection_manifest import BoxedImage, DetectionManifest
-from transfer.spec import TrainingError
+from transfer.data.manifests import BoxedImage, DetectionManifest
+from transfer.spec.errors import TrainingError
 
 LEAST = 4  # images with boxes: three to learn from and one to be measured on
 
@@ -19,7 +19,10 @@ def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str
     A class needs boxes, not all of them difficult, on two different images. TrainingError when there is none, or when fewer
     than four images have a box.
     """
-    seen = [{image.digest for image in manifest.images if _shows(image, label)} for label in range(len(manifest.labels))]
+    seen = [
+        {image.digest for image in manifest.images if _shows(image, label)}
+        for label in range(len(manifest.labels))
+    ]
     kept = [label for label, images in enumerate(seen) if len(images) >= 2]
     if not kept or len(set().union(*(seen[label] for label in kept))) < LEAST:
         raise TrainingError(f'A detector needs boxes of one class on at least {LEAST} different images.')
@@ -31,14 +34,19 @@ def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str
     place = {label: index for index, label in enumerate(kept)}
     images = tuple(
         dataclasses.replace(
-            image, boxes=tuple(dataclasses.replace(box, label=place[box.label]) for box in image.boxes if box.label in place)
+            image,
+            boxes=tuple(
+                dataclasses.replace(box, label=place[box.label]) for box in image.boxes if box.label in place
+            ),
         )
         for image in manifest.images
     )
     return DetectionManifest(tuple(manifest.labels[label] for label in kept), images), notes
 
 
-def split(manifest: DetectionManifest, held_out: float, seed: int) -> tuple[DetectionManifest, DetectionManifest]:
+def split(
+    manifest: DetectionManifest, held_out: float, seed: int
+) -> tuple[DetectionManifest, DetectionManifest]:
     """(to learn from, to be measured on). Copies of an image (one digest) stay together; each class is on both sides.
 
     The same images, share and seed give the same split, in whatever order the images come.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from transfer.data.manifest import Manifest
-from transfer.spec import TrainingError
+from transfer.data.manifests import Manifest
+from transfer.spec.errors import TrainingError
 
 TINY = 24  # images: below, leave-one-out costs little and every training keeps what it can
 
 
-def assign_folds(labels: np.ndarray, groups: list[str], folds: int, seed: int, tiny: int = TINY) -> np.ndarray:
+def assign_folds(
+    labels: np.ndarray, groups: list[str], folds: int, seed: int, tiny: int = TINY
+) -> np.ndarray:
     """The fold of every image, int (n,), 0 .. k - 1.
 
     Images of one group (copies share a digest) share a fold; each class is dealt out evenly, so a class of two groups
@@ -20,7 +22,9 @@ def assign_folds(labels: np.ndarray, groups: list[str], folds: int, seed: int, t
     members = sorted(first, key=lambda group: (labels[first[group]], group))
     k = len(members) if len(members) <= tiny else min(folds, len(members))
     order = np.random.default_rng(seed).permutation(len(members))
-    by_class = sorted(order, key=lambda place: labels[first[members[place]]])  # stable: shuffled within each class
+    by_class = sorted(
+        order, key=lambda place: labels[first[members[place]]]
+    )  # stable: shuffled within each class
     fold_of = {members[place]: turn % k for turn, place in enumerate(by_class)}
     return np.array([fold_of[group] for group in groups])
 
@@ -30,7 +34,10 @@ def trainable(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
 
     A class needs two different images. Raises TrainingError when fewer than two classes are left.
     """
-    distinct = [len({image.digest for image in manifest.images if image.label == label}) for label in range(len(manifest.labels))]
+    distinct = [
+        len({image.digest for image in manifest.images if image.label == label})
+        for label in range(len(manifest.labels))
+    ]
     kept = [label for label, count in enumerate(distinct) if count >= 2]
     if len(kept) < 2:
         raise TrainingError('A training needs at least two classes with two different images each.')

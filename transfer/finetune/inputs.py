@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from transfer.data.augment import Augmentation, augment
 from transfer.data.cache import Pixels
-from transfer.device import FORWARD_BATCH, autocast, in_batches, normalise, planes
-from transfer.features import Machine
-from transfer.spec import SourceCard
+from transfer.features.network import Machine
+from transfer.runtime.device import FORWARD_BATCH, autocast, in_batches, normalise, planes
+from transfer.spec.train_spec import SourceCard
 
 VIEWS = 4  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
 LEAST_VIEWS = 3  # with fewer, augmentation is worth more than what caching saves
@@ -77,7 +77,12 @@ def pixel_inputs(pixels: Pixels, card: SourceCard, how: Augmentation, device: to
 
 @torch.inference_mode()
 def cache_activations(
-    prefix: nn.Module, images: PixelInputs, precision: str, seed: int, machine: Machine, beat: Callable[[float], None]
+    prefix: nn.Module,
+    images: PixelInputs,
+    precision: str,
+    seed: int,
+    machine: Machine,
+    beat: Callable[[float], None],
 ) -> CachedInputs | None:
     """Run the frozen layers once over so many views of every image as fit; None when those are fewer than LEAST_VIEWS."""
     prefix.eval()

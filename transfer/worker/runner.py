@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-PROGRAM = (sys.executable, '-m', 'transfer.worker.attempt')
+PROGRAM = (sys.executable, '-m', 'transfer.worker.child_process')
 LOOK_EVERY = 1.0  # seconds between two looks whether the running job is still wanted
 GRACE = 5.0  # seconds to leave after being asked
 
@@ -31,7 +31,9 @@ class Runner:
         with self._lock:
             if not self._closed and (self._spare is None or self._spare.poll() is not None):
                 # A session of its own: what a killed training has forked is found by its group and ended with it.
-                self._spare = subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, text=True, start_new_session=True)
+                self._spare = subprocess.Popen(
+                    PROGRAM, stdin=subprocess.PIPE, text=True, start_new_session=True
+                )
 
     def run(self, queue: str, unwanted: Callable[[int], bool]) -> int:
         """Let a process run the queue's next job; its exit status, negative for a signal.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recognition.celery import EVALUATE, TRAIN, app
+from recognition.jobs import queue
 from recognition.models import Job
-from transfer.worker import recovery, shares
-from transfer.worker.celery import EVALUATE, TRAIN, app
+from transfer.worker import benchmark_cells
 from transfer.worker.runner import runner
 
 
@@ -16,12 +17,12 @@ def train(job_id: str) -> None:
     rang = Job.objects.filter(pk=job_id).first()
     if rang is None:
         return
-    if runner.run(rang.queue, recovery.is_unwanted) != 0:
-        recovery.take_back_dead()
-        recovery.wake([rang.queue], 0)
+    if runner.run(rang.queue, queue.is_unwanted) != 0:
+        queue.take_back_dead()
+        queue.wake([rang.queue], 0)
 
 
 @app.task(name=EVALUATE)
 def evaluate(request: str) -> None:
     """Fill one cell of an evaluation's matrix."""
-    shares.help_out(Path(request))
+    benchmark_cells.help_out(Path(request))

@@ -11,14 +11,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from transfer.spec import SourceCard, UnusableSource
-from transfer.zoo.architecture import Architecture
-from transfer.zoo.registry import architecture
+from transfer.spec.errors import UnusableSource
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.networks.architecture import Architecture
+from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest, safetensors_shapes
 
 State = dict[str, Tensor]
 
-AUXILIARY = ('aux1.', 'aux2.', 'AuxLogits.')  # the extra heads of GoogLeNet and Inception v3, which ours leave out
+AUXILIARY = (
+    'aux1.',
+    'aux2.',
+    'AuxLogits.',
+)  # the extra heads of GoogLeNet and Inception v3, which ours leave out
 # DenseNet's published weights write norm.1 where the network now says norm1.
 OLD_DENSENET = re.compile(r'(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)')
 
@@ -32,12 +37,16 @@ def load(card: SourceCard) -> nn.Module:
     if not path.is_file():
         raise UnusableSource(f'the weights of {card.name} are missing ({path.name})')
     if card.digest and file_digest(path) != card.digest:
-        raise UnusableSource(f'the weights of {card.name} have changed since they were registered ({path.name})')
+        raise UnusableSource(
+            f'the weights of {card.name} have changed since they were registered ({path.name})'
+        )
     network = architecture(card.architecture)
     state = read_state(path)
     rows = class_count(state, network)
     if rows != card.classes:
-        raise UnusableSource(f'{card.name} is registered with {card.classes} classes, but its last layer has {rows}')
+        raise UnusableSource(
+            f'{card.name} is registered with {card.classes} classes, but its last layer has {rows}'
+        )
     return fill(network, state)
 
 
@@ -74,12 +83,20 @@ def _read_state_dict(path: Path) -> State:
     try:
         values = torch.load(path, map_location='cpu', weights_only=True)
     except UnpicklingError as error:
-        raise UnusableSource(f'{path.name} is not a plain state_dict: it holds code or other objects, or is damaged') from error
+        raise UnusableSource(
+            f'{path.name} is not a plain state_dict: it holds code or other objects, or is damaged'
+        ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise UnusableSource(f'{path.name} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}') from error
+        raise UnusableSource(
+            f'{path.name} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}'
+        ) from error
     if isinstance(values, dict) and isinstance(values.get('state_dict'), dict):
         values = values['state_dict']  # a training's checkpoint, as many publish them
-    if not isinstance(values, dict) or not values or not all(isinstance(value, Tensor) for value in values.values()):
+    if (
+        not isinstance(values, dict)
+        or not values
+        or not all(isinstance(value, Tensor) for value in values.values())
+    ):
         raise UnusableSource(f'{path.name} is not a plain state_dict: names and tensors, nothing else')
     return {str(name).removeprefix('module.'): value for name, value in values.items()}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transfer.spec import UnusableSource
+from transfer.spec.errors import UnusableSource
 
 STARTER = Path(__file__).parent / 'starter'
 LINEAR_HEAD = '+linear'  # of an architecture's name: with the head that finetuning gives it
@@ -120,7 +120,9 @@ class StarterCard:
     dataset: str
     licence: str
     domain: str
-    signatures: dict[str, tuple[float, ...]]  # digest of a reference model's weights -> mean feature of this model's images
+    signatures: dict[
+        str, tuple[float, ...]
+    ]  # digest of a reference model's weights -> mean feature of this model's images
 
 
 def file_digest(path: Path) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import installation, local_boxes
-from recognition.box_export import FORMATS
+from recognition.datasets.annotation_export import FORMATS
 from recognition.errors import GraftError
+from recognition.management import bootstrap, local_annotations
 
 
 class Command(BaseCommand):
@@ -23,10 +23,14 @@ class Command(BaseCommand):
 
     def handle(self, *, project: str, file: Path, format: str, without_photos: bool, **options: Any) -> None:
         try:
-            installation.ensure_tables()
-            written = local_boxes.export_to(project, file, format, photos=not without_photos)
+            bootstrap.ensure_tables()
+            written = local_annotations.export_to(project, file, format, photos=not without_photos)
         except (GraftError, OSError) as error:
             raise CommandError(str(error)) from error
-        lost = ' (YOLO has no mark for difficult ones)' if written.difficult and not written.difficult_kept else ''
+        lost = (
+            ' (YOLO has no mark for difficult ones)'
+            if written.difficult and not written.difficult_kept
+            else ''
+        )
         said = f'{written.boxes} boxes on {written.images} photos, {written.nothing} of them with nothing'
         self.stdout.write(f'{file}: {said}; {written.photos} photos in the zip{lost}')

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import installation, local_boxes
-from recognition.box_export import FORMATS
+from recognition.datasets.annotation_export import FORMATS
 from recognition.errors import GraftError
+from recognition.management import bootstrap, local_annotations
 
 LISTED = 20  # refusals
 
@@ -19,15 +19,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('path', type=Path)
-        parser.add_argument('--project', default='', help='id of a project that finds things (default: a new one)')
+        parser.add_argument(
+            '--project', default='', help='id of a project that finds things (default: a new one)'
+        )
         parser.add_argument('--name', default='', help="of the new project (default: the path's)")
         parser.add_argument('--format', default='', choices=('', *FORMATS), help='found out unless told')
-        parser.add_argument('--overwrite', action='store_true', help='also on photos whose boxes were saved before')
+        parser.add_argument(
+            '--overwrite', action='store_true', help='also on photos whose boxes were saved before'
+        )
 
-    def handle(self, *, path: Path, project: str, name: str, format: str, overwrite: bool, **options: Any) -> None:
+    def handle(
+        self, *, path: Path, project: str, name: str, format: str, overwrite: bool, **options: Any
+    ) -> None:
         try:
-            installation.ensure_tables()
-            owner, imported = local_boxes.import_path(path, project, name, format=format, overwrite=overwrite)
+            bootstrap.ensure_tables()
+            owner, imported = local_annotations.import_path(
+                path, project, name, format=format, overwrite=overwrite
+            )
         except GraftError as error:
             raise CommandError(error.message) from error
         for verdict in (verdict for verdict in imported.verdicts if verdict.outcome == 'rejected'):

@@ -8,22 +8,24 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import installation, local
 from recognition.errors import GraftError
+from recognition.management import bootstrap, local_training
 
 
 class Command(BaseCommand):
     help = 'Classify image files, or find things on them.'
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('model', help="a model's id, a published name, or a project's name (its newest model)")
+        parser.add_argument(
+            'model', help="a model's id, a published name, or a project's name (its newest model)"
+        )
         parser.add_argument('paths', type=Path, nargs='+', metavar='path')
         parser.add_argument('--json', action='store_true', help='one JSON list of file, label and scores')
 
     def handle(self, *, model: str, paths: list[Path], **options: Any) -> None:
         try:
-            installation.ensure_tables()
-            answers = local.predict(model, paths)
+            bootstrap.ensure_tables()
+            answers = local_training.predict(model, paths)
         except GraftError as error:
             raise CommandError(error.message) from error
         if options['json']:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from recognition import purging
+from recognition.management import purge
 
 
 class Command(BaseCommand):
@@ -17,7 +17,7 @@ class Command(BaseCommand):
         parser.add_argument('--days', type=int, default=30, help='default: %(default)s')
 
     def handle(self, *, days: int, **_: Any) -> None:
-        gone = purging.purge(timedelta(days=max(days, 0)))
+        gone = purge.purge(timedelta(days=max(days, 0)))
         files = f'; {gone.additions} weights files that were refused are dropped' if gone.additions else ''
         self.stdout.write(
             f'{gone.projects} projects and {gone.images} photos ({gone.bytes / 2**20:.1f} MB) were deleted for good{files}'

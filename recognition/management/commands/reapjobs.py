@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from recognition import training
+from recognition.jobs import queue
 
 
 class Command(BaseCommand):
     help = 'Put jobs whose worker died back into the queue, and send lost messages again.'
 
     def handle(self, **_: Any) -> None:
-        reaped = training.reap()
+        reaped = queue.reap()
         self.stdout.write(f'{reaped.taken_back} taken back, {reaped.ended} ended, {reaped.woken} woken')

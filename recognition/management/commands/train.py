@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import installation, local
 from recognition.errors import GraftError
-from recognition.terminal import ProgressBar
+from recognition.management import bootstrap, local_training
+from recognition.management.progress_bar import ProgressBar
 
 
 class Command(BaseCommand):
@@ -23,11 +23,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('path', type=Path)
         parser.add_argument('--name', default='', help="of the project (default: the path's)")
-        parser.add_argument('--source', default='auto', help='name of a source model (default: the best by P2L and a probe)')
+        parser.add_argument(
+            '--source', default='auto', help='name of a source model (default: the best by P2L and a probe)'
+        )
         parser.add_argument('--task', choices=['classification', 'detection'], default='classification')
-        parser.add_argument('--detector', choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], default='auto')
-        parser.add_argument('--no-refit', action='store_true', help='serve the detector that was measured on photos held out')
-        parser.add_argument('--options', type=json.loads, default={}, help='JSON: any field of a training (docs/api.md)')
+        parser.add_argument(
+            '--detector', choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], default='auto'
+        )
+        parser.add_argument(
+            '--no-refit', action='store_true', help='serve the detector that was measured on photos held out'
+        )
+        parser.add_argument(
+            '--options', type=json.loads, default={}, help='JSON: any field of a training (docs/api.md)'
+        )
         parser.add_argument('--seed', type=int, default=0)
         parser.add_argument('--json', action='store_true', help='the last line is one JSON object')
 
@@ -37,8 +45,8 @@ class Command(BaseCommand):
             chosen['refit'] = False
         bar = ProgressBar(sys.stderr)
         try:
-            installation.ensure_tables()
-            trained = local.train(path, name, chosen, bar, task)
+            bootstrap.ensure_tables()
+            trained = local_training.train(path, name, chosen, bar, task)
         except GraftError as error:
             raise CommandError(error.message) from error
         except KeyboardInterrupt as error:
@@ -47,7 +55,7 @@ class Command(BaseCommand):
             bar.close()
         for verdict in trained.left_out:
             self.stderr.write(f'{verdict.name} was left out: it {verdict.reason}', self.style.NOTICE)
-        told = local.summary(trained.model)
+        told = local_training.summary(trained.model)
         low, high = told['interval']
         figure = 'mAP (VOC 2007)' if task == 'detection' else 'right'
         self.stdout.write(

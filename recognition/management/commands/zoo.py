@@ -8,11 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import installation, pulling, signing, source_files, zoo
 from recognition.errors import GraftError
-from recognition.management import evaluating
+from recognition.management import bootstrap, zoo_benchmark
+from recognition.management.progress_bar import DownloadLine
 from recognition.models import SourceModel
-from recognition.terminal import DownloadLine
+from recognition.zoo import catalog, downloads, registration, signature_jobs
 
 DEEDS = {
     'approve': 'let trainings start from it',
@@ -32,88 +32,116 @@ class Command(BaseCommand):
             '--architectures', action='store_true', help='the networks that can be imported, instead'
         )
         deeds.add_parser('sync', help='register the sources that ship with Graft')
-        _describe_import(deeds.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)'))
-        fetch = deeds.add_parser('pull', help="download torchvision's or timm's weights")
-        fetch.add_argument('name', nargs='?', default='', help='resnet50, resnet50:IMAGENET1K_V2, timm/NAME.TAG; none: list them')
-        fetch.add_argument('--images', type=int, default=0, help='of the set it was trained on, where nobody says')
-        sign = deeds.add_parser('sign', help='let a worker sign a source with its images, for P2L')
-        sign.add_argument('name', nargs='?', default='', help='none: all that lack a signature under the present reference')
-        sign.add_argument('--images-from', type=Path, help='a folder or a zip of its images; they are kept')
-        evaluating.describe(
-            deeds.add_parser('evaluate', help='finetune every source on every target, and compare the rules of choice')
+        _describe_import(
+            deeds.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)')
         )
-        evaluating.describe_fit(deeds.add_parser('fit', help='fit the choice of sources to a recorded evaluation'))
+        fetch = deeds.add_parser('pull', help="download torchvision's or timm's weights")
+        fetch.add_argument(
+            'name',
+            nargs='?',
+            default='',
+            help='resnet50, resnet50:IMAGENET1K_V2, timm/NAME.TAG; none: list them',
+        )
+        fetch.add_argument(
+            '--images', type=int, default=0, help='of the set it was trained on, where nobody says'
+        )
+        sign = deeds.add_parser('sign', help='let a worker sign a source with its images, for P2L')
+        sign.add_argument(
+            'name', nargs='?', default='', help='none: all that lack a signature under the present reference'
+        )
+        sign.add_argument('--images-from', type=Path, help='a folder or a zip of its images; they are kept')
+        zoo_benchmark.describe(
+            deeds.add_parser(
+                'evaluate', help='finetune every source on every target, and compare the rules of choice'
+            )
+        )
+        zoo_benchmark.describe_fit(
+            deeds.add_parser('fit', help='fit the choice of sources to a recorded evaluation')
+        )
         for deed, does in DEEDS.items():
             deeds.add_parser(deed, help=does).add_argument('name')
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            installation.ensure_tables()
+            bootstrap.ensure_tables()
             self.stdout.write(getattr(self, f'_{options["deed"]}')(options))
         except GraftError as error:
             raise CommandError(error.message) from error
 
     def _list(self, options: dict[str, Any]) -> str:
         if options['architectures']:
-            return '\n'.join(source_files.ARCHITECTURE_NAMES)
+            return '\n'.join(registration.ARCHITECTURE_NAMES)
         rows: list[tuple[str, ...]] = [
             ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNED', 'STATE')
         ]
-        reference = zoo.reference_digest()
+        reference = catalog.reference_digest()
         rows += [_row(source, reference) for source in SourceModel.objects.all()]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        lines = ('  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-        return '\n'.join(lines) if len(rows) > 1 else 'The zoo is empty; `manage.py zoo sync` registers the starter zoo.'
+        lines = (
+            '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+        return (
+            '\n'.join(lines)
+            if len(rows) > 1
+            else 'The zoo is empty; `manage.py zoo sync` registers the starter zoo.'
+        )
 
     def _sync(self, options: dict[str, Any]) -> str:
-        names = zoo.sync_starter()
+        names = catalog.sync_starter()
         told = f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
-        return '\n'.join([told, *pulling.unpack(), *installation.sign_what_lacks_it()])
+        return '\n'.join([told, *downloads.unpack(), *bootstrap.sign_what_lacks_it()])
 
     def _import(self, options: dict[str, Any]) -> str:
-        classes = source_files.read_class_names(options['classes']) if options['classes'] else ()
+        classes = registration.read_class_names(options['classes']) if options['classes'] else ()
         said = {name: options[name] for name in SAID}
-        row = source_files.import_source(options['file'], source_files.Origins(**said, class_names=classes))
-        return f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
+        row = registration.import_source(options['file'], registration.Origins(**said, class_names=classes))
+        return (
+            f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
+        )
 
     def _pull(self, options: dict[str, Any]) -> str:
         if not options['name']:
-            return '\n'.join('  '.join(line) for line in pulling.published())
+            return '\n'.join('  '.join(line) for line in downloads.published())
         drawn = DownloadLine(sys.stderr, options['name'])
         try:
-            row = pulling.pull(options['name'], images=options['images'], heard=drawn)
+            row = downloads.pull(options['name'], images=options['images'], heard=drawn)
         finally:
             drawn.close()
         return f'{row.name} is in the zoo'
 
     def _sign(self, options: dict[str, Any]) -> str:
         if options['name']:
-            signing.sign_here(zoo.find(options['name']), options['images_from'])
+            signature_jobs.sign_here(catalog.find(options['name']), options['images_from'])
             return f'{options["name"]} waits to be signed by a worker'
-        begun = signing.sign_all(None)
-        without = f'; nobody has given the images of {", ".join(begun.without_images)}' if begun.without_images else ''
+        begun = signature_jobs.sign_all(None)
+        without = (
+            f'; nobody has given the images of {", ".join(begun.without_images)}'
+            if begun.without_images
+            else ''
+        )
         return f'{len(begun.jobs)} sources wait to be signed by a worker{without}'
 
     def _approve(self, options: dict[str, Any]) -> str:
-        zoo.approve(options['name'])
+        catalog.approve(options['name'])
         return f'{options["name"]} is approved'
 
     def _retire(self, options: dict[str, Any]) -> str:
-        zoo.retire(options['name'])
+        catalog.retire(options['name'])
         return f'{options["name"]} is retired'
 
     def _restore(self, options: dict[str, Any]) -> str:
-        zoo.restore(options['name'])
+        catalog.restore(options['name'])
         return f'{options["name"]} is back'
 
     def _evaluate(self, options: dict[str, Any]) -> str:
-        return evaluating.evaluate(options, sys.stderr)
+        return zoo_benchmark.evaluate(options, sys.stderr)
 
     def _fit(self, options: dict[str, Any]) -> str:
-        return evaluating.fit(options)
+        return zoo_benchmark.fit(options)
 
     def _remove(self, options: dict[str, Any]) -> str:
-        gone = zoo.remove(options['name'])
+        gone = catalog.remove(options['name'])
         return f'{options["name"]} is removed{"" if gone else "; its file stays for the models that name it"}'
 
 
@@ -121,14 +149,22 @@ def _describe_import(file: CommandParser) -> None:
     file.add_argument('file', type=Path)
     file.add_argument('--name', default='', help="default: the file's")
     file.add_argument('--title', default='', help='how people read it')
-    file.add_argument('--architecture', default='', help="default: what the file's name begins with, or its tensors fit")
+    file.add_argument(
+        '--architecture', default='', help="default: what the file's name begins with, or its tensors fit"
+    )
     file.add_argument('--dataset', default='', help='what it was trained on')
     file.add_argument('--domain', default='', help='what its images show, in a word or two')
     file.add_argument('--images', type=int, default=0, help='how many images that were')
-    file.add_argument('--classes', type=Path, help='names, as JSON or one a line; default: NAME.classes.json beside the file')
+    file.add_argument(
+        '--classes',
+        type=Path,
+        help='names, as JSON or one a line; default: NAME.classes.json beside the file',
+    )
     file.add_argument('--licence', default='')
     file.add_argument('--side', type=int, default=0, help='input side in pixels')
-    file.add_argument('--images-from', type=Path, help="a folder of the source's own images, for its P2L signature")
+    file.add_argument(
+        '--images-from', type=Path, help="a folder of the source's own images, for its P2L signature"
+    )
 
 
 def _row(source: SourceModel, reference: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def write(path: Path, text: str) -> None:
 
 
 def train(manifest, spec, workdir, report, cache):
-    from transfer.spec import Progress
+    from transfer.spec.report import Progress
 
     diary = Path(os.environ['DIARY']) / workdir.name
     checkpoint = workdir / 'checkpoint'
@@ -43,7 +43,7 @@ def train(manifest, spec, workdir, report, cache):
 
 
 def seal(folder, provisional):
-    from transfer.spec import SealedModel, TrainReport
+    from transfer.spec.report import SealedModel, TrainReport
 
     folder.mkdir(exist_ok=True)
     (folder / 'weights.safetensors').write_bytes(b'w' * 200_000)

@@ -8,10 +8,12 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from recognition import keys, storage
+from recognition import storage
 from recognition.api import throttling
+from recognition.datasets.upload_results import IncomingFile
+from recognition.datasets.uploads import add_images
 from recognition.models import Image, Job, SourceModel, TrainedModel
-from recognition.uploads import IncomingFile, add_images
+from recognition.serving import api_keys
 from tests import sealed
 from tests.conftest import draw_photo
 
@@ -21,7 +23,9 @@ ALICES = '/api/v1/projects/{}'
 @pytest.fixture(autouse=True)
 def fresh_counts(settings, tmp_path):
     """Every test starts with full rates and no wrong keys."""
-    settings.CACHES = {'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache', 'LOCATION': str(tmp_path)}}
+    settings.CACHES = {
+        'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache', 'LOCATION': str(tmp_path)}
+    }
     throttling._seen.clear()
 
 
@@ -30,7 +34,7 @@ def client_of():
     def make(user, scope: str = 'manage') -> APIClient:
         client = APIClient(raise_request_exception=False)
         client.default_format = 'json'
-        client.credentials(HTTP_AUTHORIZATION=f'Bearer {keys.issue(user, "test", scope)[1]}')
+        client.credentials(HTTP_AUTHORIZATION=f'Bearer {api_keys.issue(user, "test", scope)[1]}')
         return client
 
     return make
@@ -51,7 +55,9 @@ def predictor(client_of, alice):
 def labelled(project, alice):
     """Alice's project with four photos of each of two classes."""
     names = ('daisy', 'rose')
-    files = [IncomingFile(f'{n}.jpg', lambda n=n: draw_photo(n, side=32), 1000, names[n % 2]) for n in range(8)]
+    files = [
+        IncomingFile(f'{n}.jpg', lambda n=n: draw_photo(n, side=32), 1000, names[n % 2]) for n in range(8)
+    ]
     add_images(project, alice, files)
     return project
 

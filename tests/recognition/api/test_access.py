@@ -7,7 +7,7 @@ import logging
 import pytest
 from rest_framework.test import APIClient
 
-from recognition import keys
+from recognition.serving import api_keys
 from tests import sealed
 from tests.recognition.api.conftest import refused
 
@@ -16,7 +16,7 @@ LIST = '/api/v1/projects'
 
 
 def test_a_key_opens_by_either_header(alice, project):
-    _, plain = keys.issue(alice, 'x', 'manage')
+    _, plain = api_keys.issue(alice, 'x', 'manage')
     for headers in (
         {'HTTP_AUTHORIZATION': f'Bearer {plain}'},
         {'HTTP_AUTHORIZATION': f'bearer  {plain}'},
@@ -43,22 +43,22 @@ def test_without_a_valid_key_the_answer_is_401_with_a_challenge(alice, headers):
 
 
 def test_a_key_in_the_address_is_no_key(alice):
-    _, plain = keys.issue(alice, 'x', 'manage')
+    _, plain = api_keys.issue(alice, 'x', 'manage')
     for name in ('key', 'api_key', 'access_token', 'token'):
         assert refused(APIClient().get(f'{LIST}?{name}={plain}'), 401, 'unauthenticated')
 
 
 def test_a_revoked_key_is_refused_with_the_next_request(alice):
-    key, plain = keys.issue(alice, 'x', 'manage')
+    key, plain = api_keys.issue(alice, 'x', 'manage')
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f'Bearer {plain}')
     assert client.get(LIST).status_code == 200
-    keys.revoke(key)
+    api_keys.revoke(key)
     assert refused(client.get(LIST), 401, 'unauthenticated')
 
 
 def test_keys_never_reach_the_log(alice, caplog):
-    _, plain = keys.issue(alice, 'x', 'predict')
+    _, plain = api_keys.issue(alice, 'x', 'predict')
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f'Bearer {plain}')
     with caplog.at_level(logging.DEBUG):
@@ -70,7 +70,10 @@ def test_keys_never_reach_the_log(alice, caplog):
 
 def test_a_key_that_may_predict_does_that_and_no_more(predictor, model, labelled, image, job):
     assert (
-        predictor.post(f'/api/v1/models/{model.pk}/classify', sealed.photo('red'), content_type='image/jpeg').status_code == 200
+        predictor.post(
+            f'/api/v1/models/{model.pk}/classify', sealed.photo('red'), content_type='image/jpeg'
+        ).status_code
+        == 200
     )
     assert predictor.get(f'/api/v1/models/{model.pk}').status_code == 200
     inside = f'{LIST}/{labelled.pk}'

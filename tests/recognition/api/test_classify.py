@@ -9,8 +9,9 @@ import shutil
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from recognition import prediction, publishing, storage
-from recognition.projects import delete_project
+from recognition import storage
+from recognition.datasets.projects import delete_project
+from recognition.serving import prediction, publishing
 from tests import sealed
 from tests.recognition.api.conftest import refused
 
@@ -94,7 +95,11 @@ def test_a_published_name_answers_too(predictor, model, alice):
 def test_the_name_of_a_deleted_project_answers_no_more(predictor, project, model, alice):
     publishing.publish(model, 'colours', alice)
     delete_project(project, alice)
-    assert refused(predictor.post('/api/v1/models/colours/classify', PHOTOS['red'], content_type='image/jpeg'), 404, 'not_found')
+    assert refused(
+        predictor.post('/api/v1/models/colours/classify', PHOTOS['red'], content_type='image/jpeg'),
+        404,
+        'not_found',
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,17 +132,23 @@ def test_what_is_wrong_with_the_body_is_named(predictor, address, body, field):
 
 def test_what_is_wrong_with_the_files_is_named(predictor, address, settings):
     assert refused(predictor.post(address, {'top': '1'}, format='multipart'), 422, 'invalid', 'image')
-    assert refused(predictor.post(address, files('image', *['red'] * 21), format='multipart'), 422, 'invalid', 'images')
+    assert refused(
+        predictor.post(address, files('image', *['red'] * 21), format='multipart'), 422, 'invalid', 'images'
+    )
     answer = predictor.post(address, {**files('image', 'red'), 'owner': 'x'}, format='multipart')
     assert refused(answer, 422, 'invalid', 'owner')
     bad = {'image': [SimpleUploadedFile('a.jpg', PHOTOS['red']), SimpleUploadedFile('b.jpg', b'<svg/>')]}
     assert refused(predictor.post(address, bad, format='multipart'), 422, 'invalid_image', 'images[1]')
     settings.MAX_IMAGE_BYTES = 100
-    assert refused(predictor.post(address, files('image', 'red'), format='multipart'), 413, 'too_large', 'images[0]')
+    assert refused(
+        predictor.post(address, files('image', 'red'), format='multipart'), 413, 'too_large', 'images[0]'
+    )
 
 
 @pytest.mark.parametrize(
-    'data', [b'', b'x', PHOTOS['red'][:300], b'<html>', b'\x89PNG\r\n\x1a\n'], ids=['empty', 'x', 'torn', 'html', 'png']
+    'data',
+    [b'', b'x', PHOTOS['red'][:300], b'<html>', b'\x89PNG\r\n\x1a\n'],
+    ids=['empty', 'x', 'torn', 'html', 'png'],
 )
 def test_a_raw_body_that_is_no_image(predictor, address, data):
     answer = predictor.generic('POST', address, data, content_type='image/jpeg')
@@ -149,7 +160,9 @@ def test_a_raw_body_that_is_too_large(predictor, address, settings):
     assert refused(predictor.post(address, bytes(2000), content_type='image/jpeg'), 413, 'too_large')
 
 
-@pytest.mark.parametrize('kind', ['text/plain', 'application/xml', 'video/mp4', 'application/x-www-form-urlencoded'])
+@pytest.mark.parametrize(
+    'kind', ['text/plain', 'application/xml', 'video/mp4', 'application/x-www-form-urlencoded']
+)
 def test_a_body_of_another_type(predictor, address, kind):
     assert refused(predictor.generic('POST', address, b'x', content_type=kind), 415, 'unsupported_media_type')
 

@@ -11,8 +11,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image as Picture
 
-from recognition import prediction, publishing, storage
+from recognition import storage
 from recognition.models import TrainedModel
+from recognition.serving import prediction, publishing
 from tests import sealed, sealed_detector
 from tests.conftest import draw_photo
 from tests.recognition.api.conftest import refused
@@ -55,7 +56,9 @@ def test_an_answer_has_boxes_within_the_photo_the_surest_first(predictor, addres
         assert 0 <= found['x0'] < found['x1'] <= 96 and 0 <= found['y0'] < found['y1'] <= 96
 
 
-def test_every_way_to_send_a_photo_and_a_published_name_give_the_same_boxes(predictor, address, detector, alice):
+def test_every_way_to_send_a_photo_and_a_published_name_give_the_same_boxes(
+    predictor, address, detector, alice
+):
     publishing.publish(detector, 'parts', alice)
     answers = [
         predictor.post(address, PHOTO, content_type='image/jpeg'),
@@ -68,7 +71,9 @@ def test_every_way_to_send_a_photo_and_a_published_name_give_the_same_boxes(pred
 
 
 def test_a_threshold_leaves_out_what_is_less_sure(predictor, address):
-    everything = predictor.post(f'{address}?threshold=0', PHOTO, content_type='image/jpeg').json()['images'][0]['objects']
+    everything = predictor.post(f'{address}?threshold=0', PHOTO, content_type='image/jpeg').json()['images'][
+        0
+    ]['objects']
     middle = everything[len(everything) // 2]['score'] - 2e-6  # scores are told rounded
     few = predictor.post(f'{address}?threshold={middle}', PHOTO, content_type='image/jpeg').json()
     assert few['threshold'] == pytest.approx(middle)
@@ -101,10 +106,19 @@ def test_what_cannot_be_used_is_named(predictor, address, query, body, status, c
 
 
 def test_a_model_of_the_other_task_says_so(predictor, address, detector, artifact):
-    assert refused(predictor.post(address.replace('detect', 'classify'), PHOTO, content_type='image/jpeg'), 422, 'invalid')
+    assert refused(
+        predictor.post(address.replace('detect', 'classify'), PHOTO, content_type='image/jpeg'),
+        422,
+        'invalid',
+    )
     storage.publish_artifact(Path(artifact.folder), 'colours')
     other = TrainedModel.objects.create(
-        project=detector.project, version=2, artifact='colours', digest=artifact.digest, labels=list(sealed.LABELS), images=3
+        project=detector.project,
+        version=2,
+        artifact='colours',
+        digest=artifact.digest,
+        labels=list(sealed.LABELS),
+        images=3,
     )
     answer = predictor.post(f'/api/v1/models/{other.pk}/detect', PHOTO, content_type='image/jpeg')
     assert refused(answer, 422, 'invalid')

@@ -11,18 +11,22 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image as Picture
 
-from recognition import answering, prediction, storage
+from recognition import storage
+from recognition.jobs import queue
 from recognition.models import Job
 from recognition.models.job import ANSWERING
+from recognition.serving import detection_jobs, prediction
 from tests import sealed_detector
 from tests.conftest import draw_photo
 from tests.recognition.api.conftest import refused
-from tests.recognition.test_jobs import end_of_a_process
-from transfer.worker import doorway, recovery
+from tests.recognition.jobs.test_queue import end_of_a_process
+from transfer.worker import execute
 
 pytestmark = pytest.mark.django_db
 
-PHOTOS = [draw_photo(number, side=96) for number in range(5)]  # half a second each, says the detector: more than two seconds
+PHOTOS = [
+    draw_photo(number, side=96) for number in range(5)
+]  # half a second each, says the detector: more than two seconds
 
 
 @pytest.fixture(scope='module')
@@ -47,15 +51,17 @@ def ask(predictor, detector):
 
     def send(photos=PHOTOS, query='', program=predictor):
         files = [SimpleUploadedFile(f'{number}.jpg', photo) for number, photo in enumerate(photos)]
-        return program.post(f'/api/v1/models/{detector.pk}/detect{query}', {'images': files}, format='multipart')
+        return program.post(
+            f'/api/v1/models/{detector.pk}/detect{query}', {'images': files}, format='multipart'
+        )
 
     return send
 
 
 def work():
     """What a worker of the queue does."""
-    job = doorway.claim_next('serve')
-    doorway.run(job)
+    job = queue.claim_next('serve')
+    execute.run(job)
     return job
 
 
@@ -113,9 +119,9 @@ def test_a_waiting_one_is_called_off_with_its_photos(ask, predictor):
 
 def test_a_running_one_is_called_off_at_its_next_word(ask, predictor):
     address = ask()['Location']
-    job = doorway.claim_next('serve')
+    job = queue.claim_next('serve')
     assert predictor.post(f'{address}/cancel').json()['cancel_requested']
-    doorway.run(job)
+    execute.run(job)
     assert predictor.get(address).json()['state'] == 'cancelled'
     assert kept(job) == []
 
@@ -161,7 +167,7 @@ def test_a_model_deleted_meanwhile_answers_no_more(ask, predictor, detector):
 def test_a_killed_worker_loses_nothing(ask, predictor):
     address = ask()['Location']
     assert Job.objects.get().claim(end_of_a_process())
-    assert recovery.take_back_dead() == (1, 0)
+    assert queue.take_back_dead() == (1, 0)
     assert len(kept(Job.objects.get())) == 5
     work()
     assert len(predictor.get(address).json()['result']['images']) == 5
@@ -176,17 +182,17 @@ def test_too_many_that_wait_are_too_many(ask, settings):
 def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
     address = ask()['Location']
     work()
-    assert answering.forget() == 0 and predictor.get(address).status_code == 200
+    assert detection_jobs.forget() == 0 and predictor.get(address).status_code == 200
     old = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS, minutes=1)
     Job.objects.update(finished_at=old)
     assert refused(predictor.get(address), 404, 'not_found')
-    assert answering.forget() == 1 and Job.objects.count() == 0
+    assert detection_jobs.forget() == 1 and Job.objects.count() == 0
 
 
 def test_what_was_never_quite_asked_is_swept_with_its_photos(ask, alice, detector):
     """The web process died while it stored the photos."""
-    job = Job.objects.create(kind=ANSWERING, project=detector.project, created_by=alice, queue=recovery.NOWHERE)
+    job = Job.objects.create(kind=ANSWERING, project=detector.project, created_by=alice, queue=queue.NOWHERE)
     storage.keep_photos(job.pk, PHOTOS[:2])
-    assert doorway.claim_next('serve') is None and answering.forget() == 0
+    assert queue.claim_next('serve') is None and detection_jobs.forget() == 0
     Job.objects.update(created_at=timezone.now() - timedelta(days=2))
-    assert answering.forget() == 1 and kept(job) == []
+    assert detection_jobs.forget() == 1 and kept(job) == []

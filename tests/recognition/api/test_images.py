@@ -9,8 +9,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image as Picture
 
+from recognition.datasets.projects import create_project
 from recognition.models import Image, Label
-from recognition.projects import create_project
 from tests.conftest import draw_photo
 from tests.recognition.api.conftest import refused
 from tests.recognition.zips import packed
@@ -33,8 +33,21 @@ def send(program, address, *files, **fields):
 
 
 def test_photos_and_zips_come_in_together_and_each_gets_a_verdict(program, address):
-    archive = packed({'rose/1.jpg': draw_photo(1), 'tulip/2.jpg': draw_photo(2), 'rose/.DS_Store': b'x', 'rose/bad.jpg': b'x'})
-    answer = send(program, address, file('3.jpg', draw_photo(3)), file('x.zip', archive.getvalue()), file('4.jpg', draw_photo(3)))
+    archive = packed(
+        {
+            'rose/1.jpg': draw_photo(1),
+            'tulip/2.jpg': draw_photo(2),
+            'rose/.DS_Store': b'x',
+            'rose/bad.jpg': b'x',
+        }
+    )
+    answer = send(
+        program,
+        address,
+        file('3.jpg', draw_photo(3)),
+        file('x.zip', archive.getvalue()),
+        file('4.jpg', draw_photo(3)),
+    )
     assert answer.status_code == 201
     told = answer.json()
     assert {name: told[name] for name in ('created', 'duplicate', 'restored', 'rejected', 'skipped')} == {
@@ -59,7 +72,9 @@ def test_a_folder_comes_with_its_paths(program, address):
     files = [file('1.jpg', draw_photo(1)), file('2.jpg', draw_photo(2))]
     answer = send(program, address, *files, paths=['flowers/rose/1.jpg', 'flowers/tulip/2.jpg'])
     assert [entry['label'] for entry in answer.json()['files']] == ['rose', 'tulip']
-    assert refused(send(program, address, *[file('1.jpg', draw_photo(1))] * 2, paths=['a']), 422, 'invalid', 'paths')
+    assert refused(
+        send(program, address, *[file('1.jpg', draw_photo(1))] * 2, paths=['a']), 422, 'invalid', 'paths'
+    )
 
 
 def test_a_label_for_all(program, address):
@@ -80,7 +95,9 @@ def test_sending_all_again_is_no_fault(program, address):
 
 
 def test_a_request_without_files_is_refused(program, address):
-    assert refused(program.post(f'{address}/images', {'label': 'x'}, format='multipart'), 422, 'invalid', 'files')
+    assert refused(
+        program.post(f'{address}/images', {'label': 'x'}, format='multipart'), 422, 'invalid', 'files'
+    )
     assert refused(program.post(f'{address}/images', {'label': 'x'}), 415, 'unsupported_media_type')
 
 
@@ -110,7 +127,9 @@ def test_images_are_listed_filtered_and_paged(program, address, labelled, image)
     assert len(listed()) == 7 and [entry['id'] for entry in listed('?deleted=true')] == [str(image.pk)]
     first = program.get(f'{address}/images?limit=5').json()
     second = program.get(first['next']).json()
-    assert len({entry['id'] for entry in first['results'] + second['results']}) == 7 and second['next'] is None
+    assert (
+        len({entry['id'] for entry in first['results'] + second['results']}) == 7 and second['next'] is None
+    )
 
 
 def test_a_listed_image_says_what_it_is_and_where_its_bytes_are(program, address, image):
@@ -123,14 +142,18 @@ def test_a_listed_image_says_what_it_is_and_where_its_bytes_are(program, address
 @pytest.mark.parametrize('part', ['content', 'thumbnail'])
 def test_bytes_are_served_so_that_a_browser_runs_nothing(program, address, image, part):
     answer = program.get(f'{address}/images/{image.pk}/{part}')
-    assert answer['Content-Type'] == 'image/jpeg' and Picture.open(io.BytesIO(answer.content)).format == 'JPEG'
+    assert (
+        answer['Content-Type'] == 'image/jpeg' and Picture.open(io.BytesIO(answer.content)).format == 'JPEG'
+    )
     assert answer['X-Content-Type-Options'] == 'nosniff'
     assert answer['Content-Security-Policy'] == "default-src 'none'; sandbox"
     assert answer['Content-Disposition'] == 'inline; filename="image.jpg"'
     assert 'private' in answer['Cache-Control']
 
 
-@pytest.mark.parametrize('name', ['<script>alert(1)</script>.html', 'x.svg\r\nSet-Cookie: a=b', '"; filename=evil.html'])
+@pytest.mark.parametrize(
+    'name', ['<script>alert(1)</script>.html', 'x.svg\r\nSet-Cookie: a=b', '"; filename=evil.html']
+)
 def test_neither_name_nor_claimed_type_of_a_file_reaches_the_headers(program, address, name):
     told = send(program, address, file(name, draw_photo(1))).json()
     answer = program.get(f'{address}/images/{told["files"][0]["image"]}/content')
@@ -148,7 +171,9 @@ def test_an_image_changes_its_label(program, address, image):
 @pytest.mark.parametrize('field', ['name', 'key', 'project', 'digest', 'added_by', 'deleted_at', 'id'])
 def test_nothing_else_of_an_image_can_be_set(program, address, image, field):
     before = Image.objects.filter(pk=image.pk).values().get()
-    assert refused(program.patch(f'{address}/images/{image.pk}', {'label': 'x', field: 'y'}), 422, 'invalid', field)
+    assert refused(
+        program.patch(f'{address}/images/{image.pk}', {'label': 'x', field: 'y'}), 422, 'invalid', field
+    )
     assert Image.objects.filter(pk=image.pk).values().get() == before
 
 
@@ -201,6 +226,8 @@ def test_labels_of_another_project_do_not_exist_here(program, address, labelled,
     elsewhere = f'/api/v1/projects/{create_project(alice, "Other").pk}'
     rose = Label.objects.get(name='rose')
     for method in ('get', 'patch', 'delete'):
-        assert refused(getattr(program, method)(f'{elsewhere}/labels/{rose.pk}', {'name': 'x'}), 404, 'not_found')
+        assert refused(
+            getattr(program, method)(f'{elsewhere}/labels/{rose.pk}', {'name': 'x'}), 404, 'not_found'
+        )
     assert refused(program.get(f'{address}/labels/{10**30}'), 404, 'not_found')
     assert refused(program.get(f'{address}/images/{uuid.uuid4()}'), 404, 'not_found')

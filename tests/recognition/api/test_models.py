@@ -44,9 +44,17 @@ def test_a_training_is_started_seen_and_called_off(program, address, labelled, s
 
 def test_a_running_training_tells_its_progress_and_is_asked_to_stop(program, job):
     job.claim('worker')
-    job.beat(job.attempt, progress={'phase': 'finetune', 'fraction': 0.5}, curve=[{'epoch': 1, 'loss': 0.5, 'accuracy': 0.8}])
+    job.beat(
+        job.attempt,
+        progress={'phase': 'finetune', 'fraction': 0.5},
+        curve=[{'epoch': 1, 'loss': 0.5, 'accuracy': 0.8}],
+    )
     told = program.get(f'/api/v1/trainings/{job.pk}').json()
-    assert told['progress']['phase'] == 'finetune' and told['curve'][0]['accuracy'] == 0.8 and told['place'] is None
+    assert (
+        told['progress']['phase'] == 'finetune'
+        and told['curve'][0]['accuracy'] == 0.8
+        and told['place'] is None
+    )
     told = program.post(f'/api/v1/trainings/{job.pk}/cancel').json()
     assert told['cancel_requested'] and told['state'] == 'running'
 
@@ -90,14 +98,28 @@ def test_one_person_cannot_fill_the_queue(program, address, labelled, source, se
 
 def test_a_model_tells_everything_that_was_measured(program, address, model):
     [line] = program.get(f'{address}/models').json()['results']
-    assert (line['id'], line['version'], line['accuracy'], line['interval']) == (str(model.pk), 1, 1.0, [0.89, 1.0])
+    assert (line['id'], line['version'], line['accuracy'], line['interval']) == (
+        str(model.pk),
+        1,
+        1.0,
+        [0.89, 1.0],
+    )
     report = program.get(f'/api/v1/models/{model.pk}').json()
-    assert report['why'] == 'it was better' and report['labels'] == list(sealed.LABELS) and report['images'] == 30
+    assert (
+        report['why'] == 'it was better'
+        and report['labels'] == list(sealed.LABELS)
+        and report['images'] == 30
+    )
 
 
-def test_a_model_is_published_replaced_rolled_back_and_taken_down(program, predictor, project, model, artifact):
+def test_a_model_is_published_replaced_rolled_back_and_taken_down(
+    program, predictor, project, model, artifact
+):
     second = make_model(project, artifact, 2)
-    assert program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'}).json()['model']['version'] == 1
+    assert (
+        program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'}).json()['model']['version']
+        == 1
+    )
     told = program.post(f'/api/v1/models/{second.pk}/publish', {'name': 'colours'}).json()
     assert told['model']['version'] == 2 and told['previous'] == str(model.pk)
     assert predictor.get('/api/v1/models/colours').json()['version'] == 2
@@ -116,8 +138,10 @@ def test_a_name_that_programs_cannot_call_is_refused(program, model, name):
     assert answer.status_code == 422 and answer.json()['field'] == 'name'
 
 
-def test_a_name_of_another_project_is_taken_without_saying_whose(program, client_of, charlie, model, artifact):
-    from recognition.projects import create_project
+def test_a_name_of_another_project_is_taken_without_saying_whose(
+    program, client_of, charlie, model, artifact
+):
+    from recognition.datasets.projects import create_project
 
     program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'})
     theirs = make_model(create_project(charlie, 'Theirs'), artifact, 1)
@@ -127,7 +151,9 @@ def test_a_name_of_another_project_is_taken_without_saying_whose(program, client
     assert client_of(charlie).get('/api/v1/publications').json()['results'] == []
 
 
-def test_a_model_is_deleted_with_its_artifact_unless_it_is_published(program, model, django_capture_on_commit_callbacks):
+def test_a_model_is_deleted_with_its_artifact_unless_it_is_published(
+    program, model, django_capture_on_commit_callbacks
+):
     folder = storage.artifact_folder(model.artifact)
     program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'})
     assert refused(program.delete(f'/api/v1/models/{model.pk}'), 409, 'conflict')

@@ -25,7 +25,10 @@ def test_a_program_makes_renames_and_deletes_a_project(program):
 
 def test_each_sees_her_own_projects(project, client_of, alice, bob, charlie):
     Project.objects.create(name='Nobody’s')
-    seen = {person: client_of(person).get('/api/v1/projects').json()['results'] for person in (alice, bob, charlie)}
+    seen = {
+        person: client_of(person).get('/api/v1/projects').json()['results']
+        for person in (alice, bob, charlie)
+    }
     assert [p['name'] for p in seen[alice]] == [p['name'] for p in seen[bob]] == ['Flowers']
     assert seen[charlie] == []
 
@@ -54,7 +57,11 @@ def test_only_an_owner_deletes_and_shares_and_a_viewer_changes_nothing(project, 
     address = f'/api/v1/projects/{project.pk}'
     for person in (bob, charlie):
         assert refused(client_of(person).delete(address), 403, 'not_allowed')
-        assert refused(client_of(person).post(f'{address}/members', {'username': 'charlie', 'role': 'owner'}), 403, 'not_allowed')
+        assert refused(
+            client_of(person).post(f'{address}/members', {'username': 'charlie', 'role': 'owner'}),
+            403,
+            'not_allowed',
+        )
         assert refused(client_of(person).delete(f'{address}/members/alice'), 403, 'not_allowed')
     assert refused(client_of(charlie).patch(address, {'name': 'Mine'}), 403, 'not_allowed')
     assert client_of(charlie).get(address).status_code == 200
@@ -62,7 +69,10 @@ def test_only_an_owner_deletes_and_shares_and_a_viewer_changes_nothing(project, 
 
 def test_members_come_and_go(project, program, client_of, charlie):
     members = f'/api/v1/projects/{project.pk}/members'
-    assert program.post(members, {'username': 'charlie', 'role': 'viewer'}).json() == {'username': 'charlie', 'role': 'viewer'}
+    assert program.post(members, {'username': 'charlie', 'role': 'viewer'}).json() == {
+        'username': 'charlie',
+        'role': 'viewer',
+    }
     assert {m['username']: m['role'] for m in program.get(members).json()['results']} == {
         'alice': 'owner',
         'bob': 'editor',
@@ -84,7 +94,15 @@ def test_health_says_what_is_missing(project, labelled, program):
     assert not health['ready'] and health['missing'] and health['warnings'][0]['code'] == 'no_images'
 
 
-BAD_NAMES = [{}, {'name': ''}, {'name': 'x' * 121}, {'name': 5, 'x': 1}, {'name': ['a']}, {'name': 'a\0b'}, {'name': '\ud800'}]
+BAD_NAMES = [
+    {},
+    {'name': ''},
+    {'name': 'x' * 121},
+    {'name': 5, 'x': 1},
+    {'name': ['a']},
+    {'name': 'a\0b'},
+    {'name': '\ud800'},
+]
 
 
 @pytest.mark.parametrize('body', [*BAD_NAMES, {'\ud800': 1}])
@@ -94,10 +112,14 @@ def test_a_bad_name_is_refused(program, body):
     assert not Project.objects.exists()
 
 
-@pytest.mark.parametrize('field', ['id', 'owner', 'user', 'created_at', 'deleted_at', 'memberships', 'is_staff', '__class__'])
+@pytest.mark.parametrize(
+    'field', ['id', 'owner', 'user', 'created_at', 'deleted_at', 'memberships', 'is_staff', '__class__']
+)
 def test_fields_that_are_not_for_the_asker_are_refused(program, project, field):
     value = str(uuid.uuid4())
     assert refused(program.post('/api/v1/projects', {'name': 'x', field: value}), 422, 'invalid', field)
-    assert refused(program.patch(f'/api/v1/projects/{project.pk}', {'name': 'x', field: value}), 422, 'invalid', field)
+    assert refused(
+        program.patch(f'/api/v1/projects/{project.pk}', {'name': 'x', field: value}), 422, 'invalid', field
+    )
     project.refresh_from_db()
     assert project.name == 'Flowers' and project.deleted_at is None

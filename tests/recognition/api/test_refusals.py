@@ -39,7 +39,16 @@ def test_methods_that_do_not_exist(program, project):
 
 @pytest.mark.parametrize(
     'body',
-    [b'', b'{', b'nonsense', b'{"name": NaN}', b'\xff\xfe', b'[' * 100_000, b'{"a":' * 100_000, b'{"name": "x"} trailing'],
+    [
+        b'',
+        b'{',
+        b'nonsense',
+        b'{"name": NaN}',
+        b'\xff\xfe',
+        b'[' * 100_000,
+        b'{"a":' * 100_000,
+        b'{"name": "x"} trailing',
+    ],
     ids=['empty', 'open', 'text', 'nan', 'not utf-8', 'deep list', 'deep object', 'trailing'],
 )
 def test_json_that_is_none(program, body):
@@ -49,11 +58,20 @@ def test_json_that_is_none(program, body):
 
 @pytest.mark.parametrize('body', [[], 'text', 5, None, [{'name': 'x'}], True])
 def test_json_that_is_no_object(program, body):
-    assert refused(program.generic('POST', LIST, json.dumps(body), content_type='application/json'), 422, 'invalid')
+    assert refused(
+        program.generic('POST', LIST, json.dumps(body), content_type='application/json'), 422, 'invalid'
+    )
 
 
 @pytest.mark.parametrize(
-    'kind', ['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'x']
+    'kind',
+    [
+        'text/plain',
+        'application/xml',
+        'application/x-www-form-urlencoded',
+        'multipart/form-data; boundary=x',
+        'x',
+    ],
 )
 def test_types_that_are_not_taken(program, kind):
     assert refused(program.generic('POST', LIST, b'name=x', content_type=kind), 415, 'unsupported_media_type')
@@ -66,7 +84,14 @@ def test_json_beyond_the_bound_is_refused_unread(program, settings):
 
 @pytest.mark.parametrize(
     'query',
-    ['owner__password__startswith=pbkdf2', 'ordering=owner__password', 'memberships__user=1', 'name=x', 'page=2', 'fields=all'],
+    [
+        'owner__password__startswith=pbkdf2',
+        'ordering=owner__password',
+        'memberships__user=1',
+        'name=x',
+        'page=2',
+        'fields=all',
+    ],
 )
 def test_parameters_that_are_not_for_the_asker(program, project, query):
     assert refused(program.get(f'{LIST}?{query}'), 400, 'bad_query', query.split('=')[0])
@@ -99,13 +124,17 @@ def test_a_boundary_of_a_megabyte_of_dashes(program, project):
 
 def test_too_many_fields(program, project):
     part = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
-    assert refused(multipart(program, f'{LIST}/{project.pk}/images', part * 5000 + b'--b--\r\n', 'b'), 400, 'malformed')
+    assert refused(
+        multipart(program, f'{LIST}/{project.pk}/images', part * 5000 + b'--b--\r\n', 'b'), 400, 'malformed'
+    )
 
 
 def test_too_many_files(program, project, settings):
     settings.DATA_UPLOAD_MAX_NUMBER_FILES = 10
     part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n1\r\n'
-    assert refused(multipart(program, f'{LIST}/{project.pk}/images', part * 11 + b'--b--\r\n', 'b'), 400, 'malformed')
+    assert refused(
+        multipart(program, f'{LIST}/{project.pk}/images', part * 11 + b'--b--\r\n', 'b'), 400, 'malformed'
+    )
 
 
 def test_a_text_field_without_end(program, project, settings):
@@ -116,12 +145,18 @@ def test_a_text_field_without_end(program, project, settings):
 
 def test_a_request_that_claims_to_be_larger_than_any_archive(program, project):
     answer = program.generic(
-        'POST', f'{LIST}/{project.pk}/images', b'x', content_type='multipart/form-data; boundary=b', CONTENT_LENGTH=str(10**12)
+        'POST',
+        f'{LIST}/{project.pk}/images',
+        b'x',
+        content_type='multipart/form-data; boundary=b',
+        CONTENT_LENGTH=str(10**12),
     )
     assert refused(answer, 413, 'too_large')
 
 
-def test_a_fault_of_ours_is_told_in_the_same_shape_and_without_its_details(program, project, monkeypatch, client):
+def test_a_fault_of_ours_is_told_in_the_same_shape_and_without_its_details(
+    program, project, monkeypatch, client
+):
     from django.db import connection
 
     def broken(execute, sql, params, many, context):

@@ -29,7 +29,12 @@ def test_the_schema_is_valid_and_made_without_warnings(schema, capsys):
 def test_every_address_is_in_it(schema):
     undocumented = {'api-schema', 'api-docs', 'api-nowhere'}
     addresses = {
-        '/api/v1/' + str(route.pattern).replace('<uuid:', '{').replace('<int:', '{').replace('<slug:', '{').replace('<str:', '{')
+        '/api/v1/'
+        + str(route.pattern)
+        .replace('<uuid:', '{')
+        .replace('<int:', '{')
+        .replace('<slug:', '{')
+        .replace('<str:', '{')
         for route in urls.urlpatterns
         if route.name not in undocumented
     }
@@ -50,8 +55,13 @@ def test_every_operation_has_a_name_of_its_own_and_says_how_it_refuses(schema):
         assert {'400', '401', '403', '404', '429'} <= set(operation['responses']), (path, method)
         if method in ('post', 'patch'):
             assert {'413', '415', '422'} <= set(operation['responses']), (path, method)
-        assert operation['responses']['404']['content']['application/json']['schema'] == {'$ref': '#/components/schemas/Refusal'}
-        assert operation['security'] == [{'apiKey': []}, {'apiKeyHeader': []}, {'cookieAuth': []}], (path, method)
+        assert operation['responses']['404']['content']['application/json']['schema'] == {
+            '$ref': '#/components/schemas/Refusal'
+        }
+        assert operation['security'] == [{'apiKey': []}, {'apiKeyHeader': []}, {'cookieAuth': []}], (
+            path,
+            method,
+        )
 
 
 def test_the_ways_to_send_an_image_are_told(schema):
@@ -64,4 +74,7 @@ def test_the_page_needs_no_key_and_no_inline_script():
     page = client.get('/api/v1/docs/').content.decode()
     assert '<script src=' in page and '<script>' not in page and 'https://' not in page.split('<body')[0]
     script = client.get('/api/v1/docs/?script=')
-    assert script['Content-Type'].startswith('application/javascript') and client.get('/api/v1/schema/').status_code == 200
+    assert (
+        script['Content-Type'].startswith('application/javascript')
+        and client.get('/api/v1/schema/').status_code == 200
+    )

@@ -8,11 +8,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from recognition.datasets.upload_results import IncomingFile
+from recognition.datasets.uploads import add_images
 from recognition.models import Image, Job, Membership, SourceModel, TrainedModel
 from recognition.models.project import Role
-from recognition.uploads import IncomingFile, add_images
 from tests.conftest import draw_photo
-from transfer.spec import TrainReport
+from transfer.spec.report import TrainReport
 
 NASTY = '<img src=x onerror=alert(1)>'
 
@@ -153,7 +154,13 @@ def whole_report(wrong: list[dict]) -> dict:
 def model(labelled, job, image):
     wrong = [
         {'id': str(image.pk), 'name': image.name, 'truth': 'daisy', 'prediction': NASTY, 'score': 0.71},
-        {'id': '0' * 8 + '-0000-4000-8000-' + '0' * 12, 'name': 'gone.jpg', 'truth': 'daisy', 'prediction': 'rose', 'score': 0.9},
+        {
+            'id': '0' * 8 + '-0000-4000-8000-' + '0' * 12,
+            'name': 'gone.jpg',
+            'truth': 'daisy',
+            'prediction': 'rose',
+            'score': 0.9,
+        },
     ]
     return TrainedModel.objects.create(
         project=labelled,

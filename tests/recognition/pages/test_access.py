@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from recognition import keys, publishing
 from recognition.models.image import DeletedLabel
 from recognition.pages.urls import urlpatterns
+from recognition.serving import api_keys, publishing
 
 OPEN = {'login', 'logout'}
 ONES_OWN = {'projects', 'keys', 'zoo', 'help', 'password', 'password-changed', 'create-project', 'issue-key'}
@@ -34,7 +34,7 @@ WRITE_AS_OWNER = {
 }
 WRITE = {**WRITE_AS_EDITOR, **WRITE_AS_OWNER}
 OF_A_KEY = {'revoke-key'}
-OF_THE_TRASH = {'restore-project'}  # tests/recognition/test_projects.py says whose
+OF_THE_TRASH = {'restore-project'}  # tests/recognition/datasets/test_projects.py says whose
 OF_BOXES = {'label-boxes', 'label-image'}  # of projects that find things; test_boxes.py says whose
 
 
@@ -42,7 +42,7 @@ OF_BOXES = {'label-boxes', 'label-image'}  # of projects that find things; test_
 def addresses(labelled, image, job, model, alice):
     """Every address that names something of alice's."""
     publication = publishing.publish(model, 'flowers', alice)
-    key, _ = keys.issue(alice, 'mine', 'predict')
+    key, _ = api_keys.issue(alice, 'mine', 'predict')
     deleted = DeletedLabel.objects.create(project=labelled, name='weed')
     values = {
         'project_id': labelled.pk,
@@ -55,7 +55,8 @@ def addresses(labelled, image, job, model, alice):
         'key_id': key.pk,
     }
     return {
-        route.name: reverse(route.name, kwargs={name: values[name] for name in route.pattern.converters}) for route in urlpatterns
+        route.name: reverse(route.name, kwargs={name: values[name] for name in route.pattern.converters})
+        for route in urlpatterns
     }
 
 
@@ -78,8 +79,13 @@ def test_every_address_is_in_one_of_these_lists():
 
 
 @pytest.mark.parametrize('name', sorted(READ))
-def test_a_page_is_shown_to_its_team_and_does_not_exist_for_a_stranger(name, addresses, browser_of, alice, bob, charlie, viewer):
-    answers = {person.username: browser_of(person).get(addresses[name]).status_code for person in (alice, bob, viewer, charlie)}
+def test_a_page_is_shown_to_its_team_and_does_not_exist_for_a_stranger(
+    name, addresses, browser_of, alice, bob, charlie, viewer
+):
+    answers = {
+        person.username: browser_of(person).get(addresses[name]).status_code
+        for person in (alice, bob, viewer, charlie)
+    }
     assert answers == {'alice': 200, 'bob': 200, 'dora': 200, 'charlie': 404}
 
 

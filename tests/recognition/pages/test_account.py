@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recognition import keys
+from recognition.serving import api_keys
 from tests.recognition.pages.test_projects import words_of
 
 
@@ -19,7 +19,8 @@ def test_a_wrong_password_is_told_without_saying_which_part_was_wrong(client, al
 
 def test_signing_in_never_leads_to_another_site(client, alice):
     answer = client.post(
-        '/login/?next=//evil.example/', {'username': 'alice', 'password': 'alice-password', 'next': '//evil.example/'}
+        '/login/?next=//evil.example/',
+        {'username': 'alice', 'password': 'alice-password', 'next': '//evil.example/'},
     )
     assert answer.url == '/'
 
@@ -31,7 +32,11 @@ def test_signing_out_needs_a_form(browser):
 
 
 def test_the_password_is_changed_with_the_old_one(browser, alice):
-    fields = {'old_password': 'alice-password', 'new_password1': 'a-much-better-one', 'new_password2': 'a-much-better-one'}
+    fields = {
+        'old_password': 'alice-password',
+        'new_password1': 'a-much-better-one',
+        'new_password2': 'a-much-better-one',
+    }
     assert 'Password changed' in words_of(browser.post('/password/', fields, follow=True))
     alice.refresh_from_db()
     assert alice.check_password('a-much-better-one')
@@ -47,16 +52,19 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(browser, alice):
     plain = words_of(answer).split('only its hash is kept. ')[1].split()[0]
     assert plain.startswith('graft_')
     assert answer.headers['Cache-Control'] == 'no-store'
-    assert keys.check(plain).user == alice
+    assert api_keys.check(plain).user == alice
     assert plain not in browser.get('/keys/').content.decode()
     browser.post(f'/keys/{alice.api_keys.get().pk}/revoke/')
-    assert keys.check(plain) is None
+    assert api_keys.check(plain) is None
     assert 'revoked' in words_of(browser.get('/keys/'))
 
 
 def test_a_key_needs_a_name(browser, alice):
     answer = browser.post(
-        '/keys/issue/', {'name': '', 'scope': 'predict'}, follow=True, headers={'referer': 'http://testserver/keys/'}
+        '/keys/issue/',
+        {'name': '', 'scope': 'predict'},
+        follow=True,
+        headers={'referer': 'http://testserver/keys/'},
     )
     assert 'Say what the key is for' in words_of(answer)
     assert not alice.api_keys.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recognition.pages import charts, tables
+from recognition.pages import charts, report_tables
 from recognition.templatetags import graft
 from tests.recognition.pages.conftest import OUTLOOK
 
@@ -20,7 +20,9 @@ def test_a_cell_is_as_hot_as_its_share_of_the_row():
 
 
 def test_a_bin_of_the_reliability_diagram_stands_on_the_axis_and_reaches_its_accuracy():
-    [bin] = charts.reliability({'bins': [{'low': 0.5, 'high': 0.6, 'n': 4, 'confidence': 0.55, 'accuracy': 0.75}]})
+    [bin] = charts.reliability(
+        {'bins': [{'low': 0.5, 'high': 0.6, 'n': 4, 'confidence': 0.55, 'accuracy': 0.75}]}
+    )
     assert (bin.x, bin.right) == (120, 144)
     assert bin.y + bin.height == charts.SIDE
     assert bin.height == 0.75 * charts.SIDE
@@ -37,9 +39,12 @@ def test_the_table_of_sources_joins_ranking_and_probes():
     report = {
         'source': 'b',
         'ranking': [{'name': 'a', 'images': 10, 'score': 1.0}, {'name': 'b', 'images': 20, 'score': 0.5}],
-        'probes': [{'name': 'b', 'accuracy': 0.9, 'interval': [0.8, 0.95]}, {'name': 'c', 'accuracy': 0.1, 'interval': [0, 0.3]}],
+        'probes': [
+            {'name': 'b', 'accuracy': 0.9, 'interval': [0.8, 0.95]},
+            {'name': 'c', 'accuracy': 0.1, 'interval': [0, 0.3]},
+        ],
     }
-    found = tables.candidates(report)
+    found = report_tables.candidates(report)
     assert [(row.name, row.size, row.accuracy, row.low, row.chosen) for row in found] == [
         ('a', 10, None, None, False),
         ('b', 20, 0.9, 0.8, True),
@@ -49,7 +54,14 @@ def test_the_table_of_sources_joins_ranking_and_probes():
 
 @pytest.mark.parametrize(
     ('seconds', 'words'),
-    [(None, '–'), (1.25, '1.2 s'), (48.4, '48 s'), (59.7, '1 min 0 s'), (185, '3 min 5 s'), (7_800, '2 h 10 min')],
+    [
+        (None, '–'),
+        (1.25, '1.2 s'),
+        (48.4, '48 s'),
+        (59.7, '1 min 0 s'),
+        (185, '3 min 5 s'),
+        (7_800, '2 h 10 min'),
+    ],
 )
 def test_durations_are_written_for_people(seconds, words):
     assert graft.duration(seconds) == words

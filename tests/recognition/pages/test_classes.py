@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from recognition import labeling
+from recognition.datasets import labels
 from tests.recognition.pages.conftest import add
 from tests.recognition.pages.test_projects import words_of
 
@@ -30,7 +30,7 @@ def test_many_photos_come_in_pages_that_miss_and_repeat_none(browser, project, a
 
 
 def test_photos_in_the_trash_are_not_shown(browser, labelled, image):
-    labeling.delete_images(labelled, [image.pk])
+    labels.delete_images(labelled, [image.pk])
     assert str(image.pk) not in shown(browser.get(f'/projects/{labelled.pk}/classes/{image.label_id}/'))
     assert browser.get(f'/projects/{labelled.pk}/images/{image.pk}/').status_code == 404
 
@@ -58,20 +58,24 @@ def test_a_class_that_exists_already_is_told(browser, labelled):
 
 
 def test_renaming_onto_another_class_joins_the_two_and_says_so(browser, labelled, image):
-    answer = browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'rose'}, follow=True)
+    answer = browser.post(
+        f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'rose'}, follow=True
+    )
     assert 'The two classes are now one: “rose”.' in words_of(answer)
     assert len(shown(answer)) == 8
 
 
 def test_a_photo_leads_to_its_neighbours_in_the_class(browser, labelled, image):
-    order = list(labelled.images.filter(label=image.label).order_by('-created_at', 'id').values_list('pk', flat=True))
+    order = list(
+        labelled.images.filter(label=image.label).order_by('-created_at', 'id').values_list('pk', flat=True)
+    )
     page = browser.get(f'/projects/{labelled.pk}/images/{order[1]}/').content.decode()
     links = dict(re.findall(r'href="/projects/[^/]+/images/([0-9a-f-]+)/"\s+id="(before|after)"', page))
     assert links == {str(order[0]): 'before', str(order[2]): 'after'}
 
 
 def test_the_class_of_another_project_does_not_exist_here(browser, labelled, image, alice):
-    from recognition import projects
+    from recognition.datasets import projects
 
     other = projects.create_project(alice, 'Other')
     assert browser.get(f'/projects/{other.pk}/classes/{image.label_id}/').status_code == 404

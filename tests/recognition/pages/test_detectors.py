@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from recognition.datasets.upload_results import IncomingFile
+from recognition.datasets.uploads import add_images
 from recognition.models import Image, TrainedModel
 from recognition.models.project import Task
 from recognition.pages import detector_plots
 from recognition.pages.forms import training_form
-from recognition.uploads import IncomingFile, add_images
 from tests.conftest import draw_photo
 
 pytestmark = pytest.mark.django_db
 
 
 def figures(image_id: str) -> dict:
-    """What transfer.detection_report tells."""
+    """What transfer.detection.report tells."""
     return {
         'kind': 'rcnn',
         'ap11': 0.7,
@@ -60,7 +61,11 @@ def detector(alice, project):
     add_images(project, alice, [IncomingFile('a.jpg', lambda: draw_photo(1), 1000, None)])
     project.task = Task.DETECTION
     project.save()
-    report = {'detection': figures(str(Image.objects.get().pk)), 'why': 'It looks closely.', 'sealing': {'milliseconds': 2500.0}}
+    report = {
+        'detection': figures(str(Image.objects.get().pk)),
+        'why': 'It looks closely.',
+        'sealing': {'milliseconds': 2500.0},
+    }
     return TrainedModel.objects.create(
         project=project,
         task=Task.DETECTION,
@@ -126,7 +131,9 @@ def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(br
     def page():
         return browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
 
-    assert '28 photos; 12 were held out to measure.' in page()  # sealed before there was a refit, or without one
+    assert (
+        '28 photos; 12 were held out to measure.' in page()
+    )  # sealed before there was a refit, or without one
     detector.provisional = True
     detector.save()
     assert 'One that learns from all of them takes its place.' in page() and 'provisional' in page()
@@ -135,19 +142,30 @@ def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(br
     detector.save()
     assert 'all 40 photos. The figures were measured on 12 held-out photos' in page()
     assert 'had learned from the other 28' in page()
-    assert 'what answers has learned from all 40' in browser_of(alice).get(f'/projects/{detector.project_id}/').content.decode()
+    assert (
+        'what answers has learned from all 40'
+        in browser_of(alice).get(f'/projects/{detector.project_id}/').content.decode()
+    )
 
 
 def test_a_class_without_things_has_a_row_and_no_figure():
-    empty = detector_plots.curves([{'label': 'x', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []}])
+    empty = detector_plots.curves(
+        [{'label': 'x', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []}]
+    )
     assert (empty[0].points, empty[0].ap, empty[0].low) == ('', None, None)
 
 
 def test_its_owner_offers_it_as_a_source_where_it_can_be_one(browser_of, alice, bob, detector):
     address = f'/models/{detector.pk}/'
-    assert 'Offer it as a source' not in browser_of(alice).get(address).content.decode()  # of a time when there was no such part
+    assert (
+        'Offer it as a source' not in browser_of(alice).get(address).content.decode()
+    )  # of a time when there was no such part
     detector.report['detection'] |= {'as_source': '', 'served': 40}
     detector.save()
     page = browser_of(alice).get(address).content.decode()
-    assert 'Offer it as a source' in page and 'the number of photos (40)' in page and 'tells what you boxed' in page
+    assert (
+        'Offer it as a source' in page
+        and 'the number of photos (40)' in page
+        and 'tells what you boxed' in page
+    )
     assert 'Offer it as a source' not in browser_of(bob).get(address).content.decode()

@@ -49,7 +49,13 @@ def test_markup_in_a_class_name_is_shown_and_never_run(browser, model):
 
 def test_a_model_of_which_nothing_was_measured_has_a_page(browser, labelled):
     bare = TrainedModel.objects.create(
-        project=labelled, version=9, artifact='bare', digest='0' * 64, labels=['a', 'b'], images=8, provisional=True
+        project=labelled,
+        version=9,
+        artifact='bare',
+        digest='0' * 64,
+        labels=['a', 'b'],
+        images=8,
+        provisional=True,
     )
     page = words_of(browser.get(f'/models/{bare.pk}/'))
     assert 'Version 9' in page
@@ -73,7 +79,13 @@ def test_a_name_that_cannot_be_called_is_refused_in_words(browser, model, name):
 
 def test_a_published_name_goes_back_to_the_version_before(browser, model, labelled):
     second = TrainedModel.objects.create(
-        project=labelled, version=2, artifact='two', digest='1' * 64, labels=['a', 'b'], images=8, accuracy=0.5
+        project=labelled,
+        version=2,
+        artifact='two',
+        digest='1' * 64,
+        labels=['a', 'b'],
+        images=8,
+        accuracy=0.5,
     )
     for one in (model, second):
         browser.post(f'/models/{one.pk}/publish/', {'name': 'flowers'})

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from recognition import projects, training
+from recognition.datasets import projects
 from recognition.models import Membership, Project
+from recognition.training.readiness import check_readiness
 from tests.recognition.pages.conftest import NASTY, add
 
 
@@ -29,7 +30,9 @@ def test_the_list_shows_ones_own_projects_only(browser, browser_of, labelled, ch
     assert 'Flowers' not in words_of(browser_of(charlie).get('/'))
 
 
-def test_the_list_takes_the_same_number_of_queries_for_many_projects(browser, labelled, alice, django_assert_max_num_queries):
+def test_the_list_takes_the_same_number_of_queries_for_many_projects(
+    browser, labelled, alice, django_assert_max_num_queries
+):
     for number in range(5):
         add(projects.create_project(alice, f'Number {number}'), alice, ['a', 'b'], start=100)
     with django_assert_max_num_queries(8):
@@ -56,7 +59,10 @@ def test_the_page_counts_and_warns_in_words(browser, labelled):
 
 def test_an_empty_project_cannot_be_trained_and_a_ready_one_can(browser, project, alice):
     def button() -> str:
-        return re.search(r'<button[^>]*class="train-button"[^>]*>', browser.get(f'/projects/{project.pk}/').content.decode())[0]
+        return re.search(
+            r'<button[^>]*class="train-button"[^>]*>',
+            browser.get(f'/projects/{project.pk}/').content.decode(),
+        )[0]
 
     assert 'disabled' in button()
     add(project, alice, ['daisy', 'rose'] * 4)
@@ -66,7 +72,7 @@ def test_an_empty_project_cannot_be_trained_and_a_ready_one_can(browser, project
 def test_what_is_missing_is_said(browser, project, alice):
     add(project, alice, ['daisy'] * 4 + ['rose'])
     page = words_of(browser.get(f'/projects/{project.pk}/'))
-    assert training.readiness(project).missing[0] in page
+    assert check_readiness(project).missing[0] in page
 
 
 def test_photos_without_a_class_come_first_and_lead_to_where_they_are_labelled(browser, project, alice):
@@ -112,7 +118,9 @@ def test_renaming_and_deleting(browser, project):
 
 
 def test_an_owner_lets_a_person_in_by_name(browser, browser_of, project, charlie):
-    answer = browser.post(f'/projects/{project.pk}/members/share/', {'username': 'charlie', 'role': 'viewer'}, follow=True)
+    answer = browser.post(
+        f'/projects/{project.pk}/members/share/', {'username': 'charlie', 'role': 'viewer'}, follow=True
+    )
     assert 'charlie is in.' in words_of(answer)
     assert Membership.objects.get(project=project, user=charlie).role == 'viewer'
     assert browser_of(charlie).get(f'/projects/{project.pk}/').status_code == 200
@@ -136,5 +144,7 @@ def test_the_last_owner_stays(browser, project, alice):
 
 
 def test_a_refused_form_never_leads_to_another_site(browser, project):
-    answer = browser.post(f'/projects/{project.pk}/rename/', {'name': ''}, headers={'referer': 'https://evil.example/'})
+    answer = browser.post(
+        f'/projects/{project.pk}/rename/', {'name': ''}, headers={'referer': 'https://evil.example/'}
+    )
     assert answer.url == '/'

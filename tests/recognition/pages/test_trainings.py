@@ -57,7 +57,9 @@ def test_a_rate_that_is_no_number_is_refused(rates):
 
 @pytest.mark.django_db
 class TestPages:
-    def test_the_button_queues_a_training_with_the_chosen_options(self, browser, labelled, source, alice, settings):
+    def test_the_button_queues_a_training_with_the_chosen_options(
+        self, browser, labelled, source, alice, settings
+    ):
         settings.P2L_REFERENCE = source.name
         browser.post(f'/projects/{labelled.pk}/train/', {**ADVANCED, 'epochs': '3', 'source': 'graft-leaf'})
         job = Job.objects.get()
@@ -76,7 +78,9 @@ class TestPages:
 
     def test_a_project_that_is_not_ready_says_what_is_missing(self, browser, project):
         answer = browser.post(
-            f'/projects/{project.pk}/train/', follow=True, headers={'referer': f'http://testserver/projects/{project.pk}/'}
+            f'/projects/{project.pk}/train/',
+            follow=True,
+            headers={'referer': f'http://testserver/projects/{project.pk}/'},
         )
         assert 'Label images of at least 2 classes' in words_of(answer)
 
@@ -100,4 +104,6 @@ class TestPages:
     def test_a_failed_training_is_told_on_the_project(self, browser, job, labelled):
         job.claim('worker one')
         job.fail(job.attempt, 'unusable_source', 'The weights are damaged.')
-        assert 'The last training failed: The weights are damaged.' in words_of(browser.get(f'/projects/{labelled.pk}/'))
+        assert 'The last training failed: The weights are damaged.' in words_of(
+            browser.get(f'/projects/{labelled.pk}/')
+        )

@@ -1,0 +1,129 @@
+"""Trainings, models, projects, keys and the record of deeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Model, Q, QuerySet
+from django.http import HttpRequest
+
+from recognition.admin.read_only import Lines, Looking, keeper
+from recognition.jobs import queue
+from recognition.models import (
+    ApiKey,
+    AuditEvent,
+    Job,
+    JobEvent,
+    Membership,
+    Project,
+    Publication,
+    TrainedModel,
+)
+from recognition.serving import api_keys
+
+
+class JobEventLines(Lines):
+    model = JobEvent
+    fields = ('at', 'old', 'new', 'reason')
+    readonly_fields = fields
+
+
+@admin.register(Job)
+class JobAdmin(Looking):
+    list_display = (
+        'subject',
+        'kind',
+        'state',
+        'created_by',
+        'created_at',
+        'finished_at',
+        'attempt',
+        'queue',
+        'error_code',
+    )
+    list_filter = ('state', 'queue', 'kind', 'error_code')
+    list_select_related = ('project', 'created_by')
+    date_hierarchy = 'created_at'
+    search_fields = ('=id', 'project__name', 'worker')
+    actions = ('cancel',)
+    exclude = ('spec', 'curve')
+    inlines = (JobEventLines,)
+
+    @admin.display(description='of', ordering='project')
+    def subject(self, row: Job) -> str:
+        """The project that is trained, or the source that is signed."""
+        return str(row.project) if row.project is not None else str(row.spec.get('name', ''))
+
+    @admin.action(description='Cancel', permissions=['keep'])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
+        self.each(request, rows, lambda job: queue.cancel(job, keeper(request)), 'cancelled or asked to stop')
+
+
+@admin.register(TrainedModel)
+class TrainedModelAdmin(Looking):
+    list_display = ('__str__', 'task', 'images', 'accuracy', 'source_name', 'provisional', 'created_at')
+    list_filter = ('provisional', 'task', 'source_name')
+    list_select_related = ('project',)
+    search_fields = ('project__name', 'source_name', 'digest')
+    exclude = ('report',)
+
+
+@admin.register(Publication)
+class PublicationAdmin(Looking):
+    list_display = ('name', 'project', 'model', 'created_at')
+    list_select_related = ('project', 'model__project')
+    search_fields = ('name', 'project__name')
+
+
+class MembershipLines(Lines):
+    model = Membership
+    readonly_fields = ('user', 'role')
+
+
+@admin.register(Project)
+class ProjectAdmin(Looking):
+    list_display = ('name', 'people', 'photos', 'created_at', 'deleted_at')
+    list_filter = (('deleted_at', admin.EmptyFieldListFilter),)
+    search_fields = ('name', 'memberships__user__username')
+    inlines = (MembershipLines,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        rows: QuerySet[Project] = super().get_queryset(request)
+        present = Count('images', filter=Q(images__deleted_at=None), distinct=True)
+        return rows.annotate(photo_count=present, people_count=Count('memberships', distinct=True))
+
+    @admin.display(ordering='people_count')
+    def people(self, row: Any) -> int:
+        return int(row.people_count)
+
+    @admin.display(ordering='photo_count')
+    def photos(self, row: Any) -> int:
+        return int(row.photo_count)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(Looking):
+    list_display = ('prefix', 'name', 'user', 'scope', 'created_at', 'last_used_at', 'revoked_at')
+    list_filter = ('scope', ('revoked_at', admin.EmptyFieldListFilter))
+    list_select_related = ('user',)
+    search_fields = ('prefix', 'name', 'user__username')
+    actions = ('revoke',)
+    exclude = ('hash',)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # A person cannot be deleted in the admin unless their keys may be.
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    @admin.action(description='Revoke', permissions=['keep'])
+    def revoke(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> None:
+        self.each(request, rows.select_related('user'), api_keys.revoke, 'revoked')
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(Looking):
+    list_display = ('at', 'user', 'deed', 'subject')
+    list_filter = ('deed',)
+    list_select_related = ('user',)
+    date_hierarchy = 'at'
+    search_fields = ('subject', 'user__username')

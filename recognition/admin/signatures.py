@@ -1,0 +1,113 @@
+"""The part of a source's page that signs it: its images are sent, a job looks at them, the page follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST, require_safe
+
+from recognition.admin.read_only import Looking, keeper
+from recognition.datasets import archives
+from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.errors import InvalidInput
+from recognition.jobs import queue
+from recognition.models import SourceModel
+from recognition.zoo import signature_jobs
+
+
+class Folder(forms.ClearableFileInput):
+    """A browser sends every file of the chosen folder."""
+
+    allow_multiple_selected = True
+
+
+class ImagesForm(forms.Form):
+    archive = forms.FileField(required=False, label='A zip', widget=forms.FileInput(attrs={'accept': '.zip'}))
+    folder = forms.FileField(
+        required=False, label='… or a folder', widget=Folder(attrs={'webkitdirectory': '', 'multiple': True})
+    )
+
+
+class SigningPages(Looking):
+    """Addresses under a source: sign (send images, begin), sign-again (with the images kept), progress, stop."""
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(
+                f'<int:pk>/{route}/', self.admin_site.admin_view(view), name=f'recognition_sourcemodel_{name}'
+            )
+
+        return [
+            own('sign', require_POST(self.sign), 'sign'),
+            own('sign-again', require_POST(self.sign_again), 'sign_again'),
+            own('signing', require_safe(self.progress), 'signing'),
+            own('stop-signing', require_POST(self.stop), 'stop_signing'),
+            *super().get_urls(),
+        ]
+
+    def kept(self, request: HttpRequest, pk: int) -> SourceModel:
+        """The row, for someone who may change it."""
+        if not self.has_keep_permission(request):
+            raise PermissionDenied
+        return self.looked_at(request, pk)
+
+    def looked_at(self, request: HttpRequest, pk: int) -> SourceModel:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = SourceModel.objects.filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        return row
+
+    def sign(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.kept(request, pk)
+        self.one(
+            request,
+            lambda: signature_jobs.sign_from(row, _sent(request), keeper(request)),
+            f'“{row.name}” is being signed.',
+        )
+        return redirect('admin:recognition_sourcemodel_change', pk)
+
+    def sign_again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.kept(request, pk)
+        self.one(request, lambda: signature_jobs.sign(row, keeper(request)), f'“{row.name}” is being signed.')
+        return redirect('admin:recognition_sourcemodel_change', pk)
+
+    def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return JsonResponse(signature_jobs.progress(self.looked_at(request, pk)) or {})
+
+    def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.kept(request, pk)
+        job = signature_jobs.under_way(row)
+        if job is not None:
+            self.one(request, lambda: queue.cancel(job, keeper(request)), 'The signing is being stopped.')
+        return redirect('admin:recognition_sourcemodel_change', pk)
+
+    def signing_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
+        """What the page shows of it."""
+        return {
+            'progress': signature_jobs.progress(row),
+            'signed': reference in row.signatures,
+            'others': len(set(row.signatures) - {reference}),
+            'again': signature_jobs.can_be_signed(row),
+            'form': ImagesForm(),
+        }
+
+    @admin.action(description='Sign again, with the images that are kept', permissions=['keep'])
+    def sign_rows(self, request: HttpRequest, rows: Any) -> None:
+        self.each(request, rows, lambda row: signature_jobs.sign(row, keeper(request)), 'being signed')
+
+
+def _sent(request: HttpRequest) -> Iterator[IncomingFile | Verdict]:
+    """The zip, or the files of the folder. InvalidInput when neither was sent."""
+    files = [*request.FILES.getlist('archive'), *request.FILES.getlist('folder')]
+    if not files:
+        raise InvalidInput('Choose a zip or a folder of its images.', field='archive')
+    return archives.read_files([(file.name or '', file) for file in files])

@@ -1,0 +1,71 @@
+"""The admin site: what it is called, and its lists in the order in which whoever keeps an installation looks for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+LAST_DEEDS = 12
+# Section -> models by their object names; what is in none of them (a package's own lists) comes last, under its own name.
+SECTIONS = {
+    'The zoo': ('SourceModel',),
+    'Work': ('Job', 'Project', 'TrainedModel', 'Publication'),
+    'People': ('User', 'Group', 'ApiKey'),
+    'Records': ('AuditEvent', 'AccessAttempt', 'AccessFailureLog', 'AccessLog'),
+}
+
+
+class GraftAdmin(AdminSite):
+    site_header = 'Graft administration'
+    site_title = 'Graft administration'
+    index_title = 'What would you like to look after?'
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Beside the lists: what waits for whoever looks, and the last deeds, as far as they may see them."""
+        from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
+
+        shown: dict[str, Any] = {}
+        if request.user.has_perm('recognition.view_sourcemodel'):
+            shown['offered'] = SourceModel.objects.standing('offered').order_by('created_at')
+        if request.user.has_perm('recognition.view_auditevent'):
+            shown['events'] = AuditEvent.objects.select_related('user')[:LAST_DEEDS]
+        page: TemplateResponse = super().index(request, {**shown, **(extra_context or {})})
+        return page
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        if app_label is not None:
+            return apps
+        models = {model['object_name']: model for app in apps for model in app['models']}
+        sections = [
+            _section(title, [models[name] for name in names if name in models])
+            for title, names in SECTIONS.items()
+        ]
+        known = {name for names in SECTIONS.values() for name in names}
+        others = [
+            {**app, 'models': [model for model in app['models'] if model['object_name'] not in known]}
+            for app in apps
+        ]
+        return [section for section in sections + others if section['models']]
+
+
+def _section(title: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+    """In the shape of an app of Django's index; `app_url` is where its heading leads."""
+    return {
+        'name': title,
+        'app_label': title.lower().replace(' ', '-'),
+        'app_url': next((model['admin_url'] for model in models), ''),
+        'has_module_perms': True,
+        'models': models,
+    }
+
+
+class AdministrationConfig(AdminConfig):
+    """Django's admin, with our site in the place of its own."""
+
+    default = False
+    default_site = 'recognition.admin_site.GraftAdmin'

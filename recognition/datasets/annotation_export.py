@@ -1,0 +1,196 @@
+"""A project's boxes as a zip in a format that other programs read, with the photos or without."""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Literal, cast, get_args
+
+from recognition import storage
+from recognition.datasets import archives, box_annotations
+from recognition.datasets.formats import coco, csv_table, voc, yolo
+from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, Size, relative_name
+from recognition.errors import InvalidInput
+from recognition.models import Image, Label, Project
+
+Format = Literal['voc', 'coco', 'yolo', 'csv']
+FORMATS = get_args(Format)
+WRITERS: dict[str, Callable[[Annotations], Iterator[tuple[str, bytes]]]] = {
+    'voc': voc.write,
+    'coco': coco.write,
+    'yolo': yolo.write,
+    'csv': csv_table.write,
+}
+PHOTOS = {
+    'voc': 'JPEGImages',
+    'coco': 'images',
+    'yolo': 'images',
+    'csv': 'images',
+}  # where each format looks for them
+MUTE_FOLDERS = ('images', 'jpegimages', 'labels', 'annotations')
+MANIFEST = 'manifest.json'
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a zip holds; it lies in it as manifest.json."""
+
+    format: str
+    labels: tuple[str, ...]
+    images: int  # with annotations
+    nothing: int  # of them: looked at, and nothing is there
+    boxes: int
+    boxes_per_label: dict[str, int]
+    difficult: int  # of the boxes
+    difficult_kept: bool  # YOLO has no mark for them
+    photos: int  # files of photos, those without annotations included
+
+
+def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> Written:
+    """Write all annotations of what is not in the trash, and the photos (also those that nobody has looked at yet).
+
+    Errors: InvalidInput (an unknown format).
+    """
+    prepared = _prepare(project, format, photos)
+    for _ in _steps(prepared, target):
+        pass
+    return prepared.written
+
+
+def zip_pieces(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
+    """The same zip piece by piece, so that a set of any size begins to arrive at once and fills no disk.
+
+    Errors, before the first piece: InvalidInput.
+    """
+    sink = _Sink()
+    prepared = _prepare(project, format, photos)
+    return (sink.taken() for _ in _steps(prepared, cast(IO[bytes], sink)))
+
+
+class _Sink:
+    """A file that keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._held.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def taken(self) -> bytes:
+        held, self._held = self._held, []
+        return b''.join(held)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    written: Written
+    annotations: Annotations
+    photos: dict[str, str]  # path in the zip -> key in storage
+
+
+def _prepare(project: Project, format: str, photos: bool) -> _Prepared:
+    if format not in FORMATS:
+        raise InvalidInput(f'format must be one of {", ".join(FORMATS)}', field='format')
+    names = names_of(project)
+    keys = dict(Image.objects.filter(project=project, deleted_at=None).values_list('id', 'key'))
+    files = (
+        {f'{PHOTOS[format]}/{name}': keys[key] for key, name in names.items() if key in keys}
+        if photos
+        else {}
+    )
+    annotations = _annotations(project, names)
+    return _Prepared(_count(annotations, format, len(files)), annotations, files)
+
+
+def _steps(prepared: _Prepared, target: IO[bytes]) -> Iterator[None]:
+    """Writes an entry a step."""
+    with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, json.dumps(vars(prepared.written), ensure_ascii=False, indent=1))
+        for name, data in WRITERS[prepared.written.format](prepared.annotations):
+            archive.writestr(name, data)
+            yield
+        for name, key in prepared.photos.items():
+            # Compressed already: packing them again takes long and gains nothing.
+            archive.writestr(name, storage.read(key), zipfile.ZIP_STORED)
+            yield
+    yield  # the directory at the end
+
+
+def names_of(project: Project) -> dict[uuid.UUID, str]:
+    """A name of its own for each image that is present: that of its file, where no other has it and it is safe to unpack.
+
+    Folders that hold all of them are left out, and those called images or labels: other programs take the last of these in
+    a path for their own.
+    """
+    rows = list(Image.objects.present().filter(project=project).values_list('id', 'name', 'digest', 'key'))
+    lean = {key: _lean(_safe(name, digest, stored)) for key, name, digest, stored in rows}
+    around = archives.wrapper_of(lean.values())
+    plain = {key: str(PurePosixPath(path).relative_to(around)) for key, path in lean.items()}
+    shared = {
+        name for name, count in Counter(name.casefold() for name in plain.values()).items() if count > 1
+    }
+    return {
+        key: _told_apart(plain[key], digest) if plain[key].casefold() in shared else plain[key]
+        for key, _, digest, _ in rows
+    }
+
+
+def _lean(path: str) -> str:
+    *folders, name = PurePosixPath(path).parts
+    return '/'.join([*(folder for folder in folders if folder.lower() not in MUTE_FOLDERS), name])
+
+
+def _safe(name: str, digest: str, stored: str) -> str:
+    suffix = PurePosixPath(stored).suffix
+    try:
+        path = relative_name(name)
+    except ValueError:
+        return f'image-{digest[:12]}{suffix}'
+    if archives.may_hold_image(path):
+        return path
+    return f'{path}{suffix}' if archives.may_hold_image(f'{path}{suffix}') else f'image-{digest[:12]}{suffix}'
+
+
+def _told_apart(name: str, digest: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_name(f'{path.stem}-{digest[:12]}{path.suffix}'))
+
+
+def _annotations(project: Project, names: dict[uuid.UUID, str]) -> Annotations:
+    labels = tuple(Label.objects.filter(project=project).order_by('name').values_list('name', flat=True))
+    return Annotations(labels, tuple(_annotated(box_annotations.rows_of(project).iterator(500), names)))
+
+
+def _annotated(rows: Iterable[Image], names: dict[uuid.UUID, str]) -> Iterator[AnnotatedImage]:
+    for row in rows:
+        if name := names.get(row.pk):  # none: it came in after the names were read
+            yield AnnotatedImage(
+                name,
+                Size(row.width, row.height),
+                tuple(box_annotations.drawn_box(box) for box in row.boxes.all()),
+            )
+
+
+def _count(annotations: Annotations, format: str, photos: int) -> Written:
+    boxes: list[Box] = [box for image in annotations.images for box in image.boxes]
+    counts = Counter(box.label for box in boxes)
+    return Written(
+        format=format,
+        labels=annotations.labels,
+        images=len(annotations.images),
+        nothing=sum(not image.boxes for image in annotations.images),
+        boxes=len(boxes),
+        boxes_per_label={label: counts[label] for label in annotations.labels},
+        difficult=sum(box.difficult for box in boxes),
+        difficult_kept=format != 'yolo',
+        photos=photos,
+    )

@@ -1,0 +1,353 @@
+"""Zips and folders as a stream of images. No entry is ever written under its own path: names are for showing and labelling.
+
+The rule of labels, the same for zips, folders, and files that a browser sends with their paths: folders that hold
+everything are unwrapped; the first folder below them names the class; a file that lies in none is unlabelled.
+"""
+
+from __future__ import annotations
+
+import itertools
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from django.conf import settings
+
+from recognition import naming
+from recognition.datasets.formats.records import DOCUMENT_BYTES
+from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.errors import GraftError, InvalidImage, InvalidInput, TooLarge
+
+IMAGES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
+# Pictures of kinds that are not taken are named as such; any other suffix is no picture and skipped.
+OTHER_PICTURES = (
+    '.tif',
+    '.tiff',
+    '.heic',
+    '.heif',
+    '.avif',
+    '.svg',
+    '.psd',
+    '.jp2',
+    '.ico',
+    '.eps',
+    '.cr2',
+    '.nef',
+    '.dng',
+)
+DOCUMENTS = (
+    '.xml',
+    '.json',
+    '.txt',
+    '.csv',
+    '.yaml',
+    '.yml',
+    '.names',
+)  # annotations, and what names their classes
+BOXES = ('.xml', '.json', '.txt')  # Pascal VOC, COCO, YOLO
+TOLD_TO_PEOPLE = (
+    'readme',
+    'license',
+    'licence',
+    'copying',
+    'notice',
+)  # what such a text is called that holds no boxes
+ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
+LITTER = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
+METHODS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # the others decompress without a bound on what they put out
+DIRECTORY_BYTES = (
+    256  # of the zip's directory for each allowed entry; read at once, so bounded before reading
+)
+LARGEST_RATIO = 100  # unpacked : packed of a whole archive; photos reach 1.0, screenshots 20
+SMALL = 64 * 2**20  # bytes unpacked up to which the ratio does not matter
+PIECE = 2**20  # bytes
+DEEPEST = 30  # folders in a path
+
+
+def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
+    """An image file gives itself, a zip its entries. Errors, at once: TooLarge for an archive beyond the limits."""
+    file.seek(0)
+    packed = file.read(4) in (b'PK\x03\x04', b'PK\x05\x06')
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == '.zip' and packed:
+        return _read_zip(name, file)
+    if suffix in ARCHIVES:
+        reason = (
+            'is not a zip archive'
+            if suffix == '.zip'
+            else 'is an archive of a kind that is not taken: send a zip'
+        )
+        return iter([Verdict(naming.shown(name), 'rejected', reason)])
+    return iter([IncomingFile(name, lambda: _content(file), _size(file), None)])
+
+
+def read_files(
+    files: Sequence[tuple[str, IO[bytes]]],
+    *,
+    paths: Sequence[str] = (),
+    wrapper: str | None = None,
+    label: str | None = None,
+) -> Iterator[IncomingFile | Verdict]:
+    """The files of one request: images, zips, or the files of a dropped folder with their `paths` in it.
+
+    wrapper: the folder of `paths` that holds everything; a browser that sends a drop in parts knows it (wrapper_of the
+    whole drop), else it is found from these paths. label: what files get whose folder names none.
+    Errors, before any file is read: InvalidInput, TooLarge.
+    """
+    if paths and len(paths) != len(files):
+        raise InvalidInput(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
+    around = wrapper_of(paths) if wrapper is None else wrapper.strip('/')
+    streams: list[Iterator[IncomingFile | Verdict]] = []
+    for index, (name, file) in enumerate(files):
+        streams.append(_placed(paths[index], around, file) if paths else read_upload(name, file))
+    return _labelled((item for stream in streams for item in stream), label)
+
+
+def read_folder(folder: Path) -> Iterator[IncomingFile | Verdict]:
+    """The images below a folder of this machine, sorted; links are not followed."""
+    found = sorted(path for path in folder.rglob('*') if path.is_symlink() or not path.is_dir())
+    names = [path.relative_to(folder).as_posix() for path in found]
+    around = wrapper_of(names)
+    for name, path in zip(names, found, strict=True):
+        if path.is_symlink() or not path.is_file():
+            yield Verdict(naming.shown(name), 'rejected', 'is a link or a device, not a file')
+        elif verdict := _refusal(name):
+            yield verdict
+        else:
+            yield IncomingFile(name, path.read_bytes, path.stat().st_size, label_of(name, around))
+
+
+def read_folder_documents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The annotation files below a folder of this machine, sorted; links are not followed."""
+    for path in sorted(path for path in folder.rglob('*') if path.is_file() and not path.is_symlink()):
+        name = path.relative_to(folder).as_posix()
+        if is_document(name) and not _unfit(name):
+            with path.open('rb') as file:
+                yield name, file.read(DOCUMENT_BYTES + 1)
+
+
+def wrapper_of(paths: Iterable[str]) -> str:
+    """The folders that all images lie in: `a/b` when every one lies below a/b; '' when there is none."""
+    common: list[str] | None = None
+    for path in paths:
+        if _refusal(path):
+            continue
+        folders = list(PurePosixPath(path).parts[:-1])
+        if common is None:
+            common = folders
+        same = 0
+        while same < min(len(common), len(folders)) and common[same] == folders[same]:
+            same += 1
+        common = common[:same]
+    return '/'.join(common or [])
+
+
+def label_of(path: str, wrapper: str = '') -> str | None:
+    """The class that a path names: the first folder below the wrapper; None for a file that lies in none."""
+    parts = PurePosixPath(path).parts
+    around = PurePosixPath(wrapper).parts
+    if parts[: len(around)] == around:
+        parts = parts[len(around) :]
+    return parts[0] if len(parts) > 1 else None
+
+
+def _placed(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
+    if verdict := _refusal(path):
+        return iter([verdict])
+    return iter([IncomingFile(path, lambda: _content(file), _size(file), label_of(path, around))])
+
+
+def _labelled(items: Iterable[IncomingFile | Verdict], label: str | None) -> Iterator[IncomingFile | Verdict]:
+    for item in items:
+        if isinstance(item, IncomingFile) and item.label is None and label:
+            item = IncomingFile(item.name, item.read, item.size, label)
+        yield item
+
+
+def _refusal(path: str) -> Verdict | None:
+    """Why a path inside an archive or a folder is not taken; None when it may be an image."""
+    if verdict := _unfit(path):
+        return verdict
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix and suffix not in IMAGES + OTHER_PICTURES:
+        hint = '; if it holds boxes, a project that finds things takes it' if may_hold_boxes(path) else ''
+        return Verdict(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}')
+    return None
+
+
+def _unfit(path: str) -> Verdict | None:
+    """Why nothing of that name is taken, be it a picture or not."""
+    shown = naming.shown(path)
+    parts = PurePosixPath(path).parts
+    if (
+        not parts
+        or path.startswith('/')
+        or '\\' in path
+        or '..' in parts
+        or parts[0][1:2] == ':'
+        or '\0' in path
+    ):
+        return Verdict(shown, 'rejected', 'has an unsafe path')
+    if len(parts) > DEEPEST:
+        return Verdict(shown, 'rejected', 'lies too deep')
+    if '__MACOSX' in parts or any(part.startswith('.') for part in parts) or parts[-1].lower() in LITTER:
+        return Verdict(shown, 'skipped', 'is a file of the operating system')
+    if PurePosixPath(path).suffix.lower() in ARCHIVES:
+        return Verdict(shown, 'rejected', 'is an archive inside an archive')
+    return None
+
+
+def is_document(path: str) -> bool:
+    """By its name: a file of annotations, or one that goes with them."""
+    return PurePosixPath(path).suffix.lower() in DOCUMENTS
+
+
+def may_hold_boxes(path: str) -> bool:
+    """By its name."""
+    name = PurePosixPath(path.lower())
+    return name.suffix in BOXES and not name.stem.startswith(TOLD_TO_PEOPLE)
+
+
+def may_hold_image(path: str) -> bool:
+    """Whether an archive's entry of that name would be looked at as an image."""
+    return _refusal(path) is None and PurePosixPath(path).suffix.lower() in IMAGES
+
+
+def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
+    """The annotation files among the files of a request, and in its zips. Errors: TooLarge, InvalidInput (a damaged entry)."""
+    for name, file in files:
+        if is_document(name):
+            file.seek(0)
+            yield name, file.read(DOCUMENT_BYTES + 1)
+        elif PurePosixPath(name).suffix.lower() == '.zip':
+            yield from _zipped_documents(name, file)
+
+
+def _zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    archive = _opened(name, file)
+    if isinstance(archive, Verdict):
+        return  # whoever reads the photos tells of it
+    for entry in archive.infolist():
+        inner = _name(entry)
+        if is_document(inner) and not (_link(entry) or _unfit(inner) or _sealed(entry)):
+            try:
+                yield inner, _Entry(archive, entry, DOCUMENT_BYTES)()
+            except InvalidImage as error:
+                raise InvalidInput(f'{naming.shown(inner)} {error.message}', field='files') from error
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(settings.MAX_IMAGE_BYTES + 1)
+
+
+def _size(file: IO[bytes]) -> int:
+    return file.seek(0, 2)
+
+
+class _BoundedReads:
+    """A seekable file that refuses to read much at once: a zip's directory is read whole, whatever size it claims."""
+
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        self._file, self._most = file, most
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self._most:
+            raise TooLarge(f'The archive lists more than {settings.MAX_ARCHIVE_ENTRIES:,} files.')
+        return self._file.read(self._most if size < 0 else size)
+
+
+def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
+    """Errors, before any entry is read: TooLarge."""
+    archive = _opened(name, file)
+    return iter([archive]) if isinstance(archive, Verdict) else _entries(archive)
+
+
+def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | Verdict:
+    """Errors: TooLarge."""
+    try:
+        size = _size(file)
+        bounded: Any = _BoundedReads(file, max(settings.MAX_ARCHIVE_ENTRIES * DIRECTORY_BYTES, 2 * PIECE))
+        archive = zipfile.ZipFile(bounded)
+    except GraftError:
+        raise
+    except Exception as error:  # the reader meets hostile directories with errors of every class
+        return Verdict(naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})')
+    _check_limits(name, size, [entry for entry in archive.infolist() if not entry.is_dir()])
+    return archive
+
+
+def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> None:
+    shown = naming.shown(name)
+    if packed > settings.MAX_ARCHIVE_BYTES:
+        raise TooLarge(f'{shown} is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
+    if len(entries) > settings.MAX_ARCHIVE_ENTRIES:
+        raise TooLarge(f'{shown} holds more than {settings.MAX_ARCHIVE_ENTRIES:,} files.')
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > settings.MAX_ARCHIVE_BYTES:
+        raise TooLarge(f'{shown} unpacks to more than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
+    if unpacked > SMALL and unpacked > LARGEST_RATIO * packed:
+        raise TooLarge(f'{shown} unpacks to {unpacked // max(packed, 1)} times its size.')
+
+
+def _entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | Verdict]:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    names = [_name(entry) for entry in entries]
+    around = wrapper_of(names)
+    for name, entry in zip(names, entries, strict=True):
+        if verdict := _link(entry) or _refusal(name) or _sealed(entry):
+            yield verdict
+        else:
+            yield IncomingFile(
+                name,
+                _Entry(archive, entry, settings.MAX_IMAGE_BYTES),
+                entry.file_size,
+                label_of(name, around),
+            )
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The entry's whole name. Archives made on a Mac often hold UTF-8 without saying so."""
+    if entry.flag_bits & 0x800:
+        return entry.orig_filename
+    try:
+        return entry.orig_filename.encode('cp437').decode('utf-8')
+    except UnicodeError:
+        return entry.orig_filename
+
+
+def _link(entry: zipfile.ZipInfo) -> Verdict | None:
+    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return Verdict(naming.shown(_name(entry)), 'rejected', 'is a link or a device, not a file')
+    return None
+
+
+def _sealed(entry: zipfile.ZipInfo) -> Verdict | None:
+    shown = naming.shown(_name(entry))
+    if entry.flag_bits & 0x1:
+        return Verdict(shown, 'rejected', 'is encrypted')
+    if entry.compress_type not in METHODS:
+        return Verdict(shown, 'rejected', 'is compressed by a method that is not taken')
+    return None
+
+
+class _Entry:
+    """Reads one entry, never more than it may have (and a piece, so that one too large is known), whatever the archive says."""
+
+    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> None:
+        self.archive, self.entry, self.most = archive, entry, most
+
+    def __call__(self) -> bytes:
+        try:
+            with self.archive.open(self.entry) as stream:
+                # In pieces: one read would ask the file for as many packed bytes at once.
+                pieces = iter(lambda: stream.read(PIECE), b'')
+                return b''.join(itertools.islice(pieces, self.most // PIECE + 1))
+        except Exception as error:  # a damaged entry: BadZipFile, zlib.error, EOFError, struct.error ...
+            raise InvalidImage('is damaged in the archive') from error

@@ -1,0 +1,119 @@
+"""COCO: one JSON file for a set. A box is x, y, width, height in pixels from zero."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from recognition.datasets.formats.records import Annotations, Gathering, Size, decoded, number
+from recognition.errors import InvalidInput
+from recognition.naming import shown
+
+
+def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the COCO file') -> Annotations:
+    """InvalidInput when the file as a whole is none; what is wrong with single images and boxes is listed."""
+    document = parse(data, where)
+    gathering = Gathering(uploaded)
+    categories = {_key(row.get('id')): row.get('name') for row in _rows(document, 'categories', where)}
+    for name in categories.values():
+        if not isinstance(name, str) or gathering.label(name) is None:
+            gathering.refuse(where, f'{shown(str(name))!r} cannot be a class name')
+    images = {}
+    for row in _rows(document, 'images', where):
+        width, height = (_size(row.get(side)) for side in ('width', 'height'))
+        found = gathering.image(_text(row.get('file_name')), width, height, where=where)
+        if found is not None:
+            images[_key(row.get('id'))] = found
+    for row in _rows(document, 'annotations', where):
+        image, label = images.get(_key(row.get('image_id'))), categories.get(_key(row.get('category_id')))
+        if image is None:
+            gathering.refuse(
+                where, f'annotation {shown(str(row.get("id")))}: its image is not among those imported'
+            )
+        elif not isinstance(label, str):
+            gathering.refuse(image, f'class {shown(str(row.get("category_id")))} is not declared')
+        else:
+            _read_box(row, image, label, gathering)
+    return gathering.finished()
+
+
+def parse(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        document = json.loads(decoded(data, where))
+    except RecursionError as error:
+        raise InvalidInput(f'{shown(where, 200)} is nested too deeply') from error
+    except ValueError as error:
+        raise InvalidInput(f'{shown(where, 200)} is not JSON') from error
+    if not isinstance(document, dict):
+        raise InvalidInput(
+            f'{shown(where, 200)} must be a JSON object with images, annotations and categories'
+        )
+    return document
+
+
+def _read_box(row: dict[str, Any], image: str, label: str, gathering: Gathering) -> None:
+    box = row.get('bbox')
+    if not isinstance(box, list) or len(box) != 4:
+        return gathering.refuse(image, 'an annotation without a box of four numbers')
+    x, y, width, height = (number(side) for side in box)
+    # A crowd is one box around many: counted for nobody, as a difficult object is.
+    difficult = any(row.get(mark) in (1, True) for mark in ('ignore', 'iscrowd'))
+    return gathering.box(image, label, (x, y, x + width, y + height), difficult)
+
+
+def _rows(document: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
+    rows = document.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InvalidInput(f'{shown(where, 200)}: {name} must be a list of objects')
+    return rows
+
+
+def _key(value: object) -> str:
+    """Identifiers are numbers or texts; as text, so that 1 and "1" meet and a list is no error."""
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ''
+
+
+def _size(value: object) -> float:
+    said = number(value)
+    return said if said > 0 else 0
+
+
+def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
+    """(annotations.json, bytes)."""
+    categories = {label: index for index, label in enumerate(annotations.labels, 1)}
+    document = {
+        'images': [
+            {'id': number, 'file_name': image.name, 'width': image.size.width, 'height': image.size.height}
+            for number, image in enumerate(annotations.images, 1)
+        ],
+        'categories': [
+            {'id': index, 'name': label, 'supercategory': ''} for label, index in categories.items()
+        ],
+        'annotations': _annotation_rows(annotations, categories),
+    }
+    yield 'annotations.json', json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode()
+
+
+def _annotation_rows(annotations: Annotations, categories: dict[str, int]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for image_number, image in enumerate(annotations.images, 1):
+        for box in image.boxes:
+            width, height = box.x1 - box.x0, box.y1 - box.y0
+            rows.append(
+                {
+                    'id': len(rows) + 1,
+                    'image_id': image_number,
+                    'category_id': categories[box.label],
+                    'bbox': [box.x0, box.y0, width, height],
+                    'area': width * height,
+                    'iscrowd': 0,
+                    'ignore': int(box.difficult),
+                    'segmentation': [],
+                }
+            )
+    return rows

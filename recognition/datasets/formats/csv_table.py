@@ -1,0 +1,56 @@
+"""A table, one row a box: image, label, x0, y0, x1, y1, difficult. An image without boxes has one row with empty cells.
+
+A spreadsheet runs what begins like a formula, so such a text gets an apostrophe in front, and loses it when read back.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+
+from recognition.datasets.formats.records import Annotations, Gathering, Size, decoded, digits, number
+from recognition.errors import InvalidInput
+
+COLUMNS = ('image', 'label', 'x0', 'y0', 'x1', 'y1', 'difficult')
+RISKY = ('=', '+', '-', '@', '\t', '\r', '\n', "'")  # the apostrophe too, so that reading back is exact
+
+
+def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the table') -> Annotations:
+    """InvalidInput unless the first row names the columns; what is wrong with single rows is listed."""
+    rows = csv.DictReader(io.StringIO(decoded(data, where), newline=''))
+    gathering = Gathering(uploaded)
+    try:
+        if not set(COLUMNS[:6]) <= set(rows.fieldnames or ()):
+            raise InvalidInput(f'{where} must begin with a row that names its columns: {", ".join(COLUMNS)}')
+        for row in rows:
+            image = gathering.image(unguarded(row['image'] or ''))
+            if image is None or not any(row[column] for column in COLUMNS[1:6]):
+                continue
+            x0, y0, x1, y1 = (number(row[column]) for column in COLUMNS[2:6])
+            gathering.box(image, unguarded(row['label'] or ''), (x0, y0, x1, y1), row.get('difficult') == '1')
+    except csv.Error as error:
+        raise InvalidInput(f'{where} is not a table of comma-separated values: {error}') from error
+    return gathering.finished()
+
+
+def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
+    """(annotations.csv, bytes), every cell quoted."""
+    text = io.StringIO(newline='')
+    table = csv.writer(text, quoting=csv.QUOTE_ALL)
+    table.writerow(COLUMNS)
+    for image in annotations.images:
+        for box in image.boxes:
+            corners = [digits(corner) for corner in (box.x0, box.y0, box.x1, box.y1)]
+            table.writerow([guarded(image.name), guarded(box.label), *corners, int(box.difficult)])
+        if not image.boxes:
+            table.writerow([guarded(image.name), *[''] * 6])
+    yield 'annotations.csv', text.getvalue().encode()
+
+
+def guarded(text: str) -> str:
+    return f"'{text}" if text.startswith(RISKY) else text
+
+
+def unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(RISKY) else text

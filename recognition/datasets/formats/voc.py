@@ -1,0 +1,107 @@
+"""Pascal VOC: one XML file an image. Its pixels count from one and xmax, ymax are the last ones inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from xml.etree.ElementTree import Element, ParseError, SubElement, indent, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from recognition.datasets.formats.records import (
+    AnnotatedImage,
+    Annotations,
+    Gathering,
+    Size,
+    bounded,
+    digits,
+    file_names,
+    number,
+)
+from recognition.errors import InvalidInput
+from recognition.naming import shown
+
+SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> Annotations:
+    """XML files (name, bytes). A file that is no annotation is refused by name; the others are read."""
+    gathering = Gathering(uploaded)
+    for name, data in files:
+        try:
+            _read_one(name, parse(data, name), gathering)
+        except InvalidInput as error:
+            gathering.refuse(name, error.message)
+    return gathering.finished()
+
+
+def parse(data: bytes, where: str) -> Element:
+    """The root of an annotation; InvalidInput for anything but plain XML: no document type, no entities."""
+    try:
+        root = fromstring(bounded(data, where), forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException as error:
+        raise InvalidInput(
+            f'{shown(where, 200)} declares a document type or entities, which are not read'
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
+        raise InvalidInput(f'{shown(where, 200)} is not XML') from error
+    if root.tag != 'annotation':
+        raise InvalidInput(f'{shown(where, 200)} is not a Pascal VOC annotation')
+    return root
+
+
+def _read_one(where: str, root: Element, gathering: Gathering) -> None:
+    own = PurePosixPath(where.replace('\\', '/')).stem
+    said = root.findtext('filename') or own
+    if len(gathering.found(own)) == 1 and not gathering.found(PurePosixPath(said).name):
+        said = own  # the photo was renamed together with its annotation, what stands inside was not
+    width, height = (_declared(root, side) for side in ('width', 'height'))
+    image = gathering.image(said, width, height, where=where)
+    if image is None:
+        return
+    for thing in root.findall('object'):
+        corners = [number(thing.findtext(f'bndbox/{side}')) for side in SIDES]
+        difficult = (thing.findtext('difficult') or '').strip() == '1'
+        gathering.box(
+            image,
+            thing.findtext('name') or '',
+            (corners[0] - 1, corners[1] - 1, corners[2], corners[3]),
+            difficult,
+        )
+
+
+def _declared(root: Element, side: str) -> float:
+    said = number(root.findtext(f'size/{side}'))
+    return (
+        said if said > 0 else 0
+    )  # some programs write 0 for what they did not look up; not-a-number likewise
+
+
+def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
+    """(Annotations/NAME.xml, bytes) for each image."""
+    for image, name in file_names(annotations.images, '.xml'):
+        yield f'Annotations/{name}', _one(image)
+
+
+def _one(image: AnnotatedImage) -> bytes:
+    root = Element('annotation')
+    SubElement(root, 'filename').text = image.name
+    size = SubElement(root, 'size')
+    for tag, value in (('width', image.size.width), ('height', image.size.height), ('depth', 3)):
+        SubElement(size, tag).text = str(value)
+    SubElement(root, 'segmented').text = '0'
+    for box in image.boxes:
+        thing = SubElement(root, 'object')
+        for tag, text in (
+            ('name', box.label),
+            ('pose', 'Unspecified'),
+            ('truncated', '0'),
+            ('difficult', str(int(box.difficult))),
+        ):
+            SubElement(thing, tag).text = text
+        frame = SubElement(thing, 'bndbox')
+        for side, corner in zip(SIDES, (box.x0 + 1, box.y0 + 1, box.x1, box.y1), strict=True):
+            SubElement(frame, side).text = digits(corner)
+    indent(root)
+    return tostring(root, encoding='utf-8', xml_declaration=True)

@@ -1,0 +1,158 @@
+"""YOLO: one text file an image, a line a box: class number, then centre and size as shares of the image's."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+import yaml
+
+from recognition.datasets.formats.records import (
+    AnnotatedImage,
+    Annotations,
+    Gathering,
+    Size,
+    decoded,
+    digits,
+    file_names,
+    number,
+)
+from recognition.errors import InvalidInput
+from recognition.naming import shown
+
+CLASS_FILES = ('classes.txt', 'obj.names')
+DATA_FILES = ('data.yaml', 'data.yml', 'dataset.yaml')
+DATA_BYTES = 64 * 1024
+DATA_DEPTH = 8  # of lists within lists
+NOT_LABELS = {'readme', 'train', 'val', 'valid', 'test', 'license'}  # text files that lie beside
+
+
+def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> Annotations:
+    """Text files (name, bytes) with the class names among them, as classes.txt, obj.names or data.yaml.
+
+    InvalidInput without class names; what is wrong with single files and lines is listed. YOLO has no mark for difficult objects.
+    """
+    contents = [(name.replace('\\', '/'), data) for name, data in files]
+    labels = _labels(contents)
+    gathering = Gathering(uploaded)
+    for label in labels:
+        if gathering.label(label) is None:
+            gathering.refuse('the class names', f'{shown(label)!r} cannot be a class name')
+    for name, data in contents:
+        path = PurePosixPath(name)
+        beside = (
+            path.name.lower() in CLASS_FILES
+            or path.stem.lower() in NOT_LABELS
+            or path.name.lower().startswith('readme')
+        )
+        if path.suffix.lower() != '.txt' or beside:
+            continue
+        try:
+            _read_one(name, decoded(data, name), labels, gathering)
+        except InvalidInput as error:
+            gathering.refuse(name, error.message)
+    return gathering.finished()
+
+
+def _read_one(name: str, text: str, labels: list[str], gathering: Gathering) -> None:
+    image = gathering.image(_image_of(name, gathering))
+    if image is None:
+        return
+    size = gathering.uploaded[image]
+    for line in text.splitlines():
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 5:
+            gathering.refuse(image, f'a line of {len(parts)} numbers; a box has 5')
+            continue
+        if not (
+            parts[0].isascii() and parts[0].isdigit() and len(parts[0]) < 6 and int(parts[0]) < len(labels)
+        ):
+            gathering.refuse(image, f'class {shown(parts[0])} is not among the {len(labels)} declared')
+            continue
+        x, y, width, height = (number(part) for part in parts[1:])
+        across = (_pixels(x - width / 2, size.width), _pixels(x + width / 2, size.width))
+        down = (_pixels(y - height / 2, size.height), _pixels(y + height / 2, size.height))
+        gathering.box(image, labels[int(parts[0])], (across[0], down[0], across[1], down[1]))
+
+
+def _pixels(share: float, side: int) -> float:
+    """A whole pixel where the share was written with six digits or more and meant one."""
+    value = share * side
+    return float(round(value)) if math.isfinite(value) and abs(value - round(value)) < 1e-6 * side else value
+
+
+def _image_of(name: str, gathering: Gathering) -> str:
+    """labels/train/a.txt means images/train/a, train/a or a: the folder that holds labels is no part of an image's name."""
+    parts = PurePosixPath(name).with_suffix('').parts
+    places = [place for place, folder in enumerate(parts[:-1]) if folder.lower() == 'labels']
+    beside = [str(PurePosixPath(*parts[:place], 'images', *parts[place + 1 :])) for place in places]
+    without = PurePosixPath(*parts[1:]) if places[:1] == [0] else PurePosixPath(*parts)
+    return next((other for other in beside if gathering.knows(other)), str(without))
+
+
+def _labels(contents: list[tuple[str, bytes]]) -> list[str]:
+    for name, data in contents:
+        if PurePosixPath(name).name.lower() in CLASS_FILES:
+            return [line.strip() for line in decoded(data, name).splitlines() if line.strip()]
+        if PurePosixPath(name).name.lower() in DATA_FILES:
+            return _labels_of_data_file(name, data)
+    raise InvalidInput(f'no class names: a YOLO set holds one of {", ".join((*CLASS_FILES, *DATA_FILES))}')
+
+
+def _labels_of_data_file(name: str, data: bytes) -> list[str]:
+    text = decoded(data, name)
+    if len(data) > DATA_BYTES:
+        raise InvalidInput(f'{shown(name, 200)} is longer than {DATA_BYTES:,} bytes')
+    try:
+        _refuse_traps(text, name)
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidInput(f'{shown(name, 200)} is not YAML') from error
+    names = document.get('names') if isinstance(document, dict) else None
+    if isinstance(names, dict):
+        names = [names.get(index) for index in range(len(names))]
+    if not isinstance(names, list) or not all(isinstance(label, str | int) for label in names):
+        raise InvalidInput(f'{shown(name, 200)} must list the class names under `names`')
+    return [str(label) for label in names]
+
+
+def _refuse_traps(text: str, name: str) -> None:
+    """Depth is looked for in the text itself: merely scanning deep YAML takes the reader minutes."""
+    depth = deepest = 0
+    for letter in text:
+        depth += (letter in '[{') - (letter in ']}')
+        deepest = max(deepest, depth)
+    if deepest > DATA_DEPTH or re.search(rf'^\s*([-?:]\s+){{{DATA_DEPTH}}}', text, re.MULTILINE):
+        raise InvalidInput(f'{shown(name, 200)} has lists within lists, which are not read')
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        raise InvalidInput(f'{shown(name, 200)} uses references, which are not read')
+
+
+def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
+    """(classes.txt, bytes) and (data.yaml, bytes) with the class names, for old programs and for new ones, then
+    (labels/NAME.txt, bytes) for each image; an empty file says that nothing is there.
+    """
+    yield 'classes.txt', ''.join(f'{label}\n' for label in annotations.labels).encode()
+    data = {'path': '.', 'train': 'images', 'val': 'images', 'names': dict(enumerate(annotations.labels))}
+    yield 'data.yaml', yaml.safe_dump(data, allow_unicode=True, sort_keys=False).encode()
+    numbers = {label: index for index, label in enumerate(annotations.labels)}
+    for image, name in file_names(annotations.images, '.txt'):
+        yield f'labels/{name}', _one(image, numbers).encode()
+
+
+def _one(image: AnnotatedImage, numbers: dict[str, int]) -> str:
+    width, height = image.size.width, image.size.height
+    lines = []
+    for box in image.boxes:
+        shares = (
+            (box.x0 + box.x1) / 2 / width,
+            (box.y0 + box.y1) / 2 / height,
+            (box.x1 - box.x0) / width,
+            (box.y1 - box.y0) / height,
+        )
+        lines.append(f'{numbers[box.label]} {" ".join(digits(share) for share in shares)}\n')
+    return ''.join(lines)

@@ -1,0 +1,196 @@
+"""Labels and the trash. Every id is looked for inside the project: another project's id does not exist here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from recognition import naming
+from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.models import Annotation, Image, Label, Project
+from recognition.models.image import ImageQuerySet
+from recognition.models.project import Task
+
+MOST_IMAGES = 20_000  # in one deed
+Item = TypeVar('Item')
+CHUNK = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
+
+ImageIds = Iterable[uuid.UUID | str]
+
+
+@transaction.atomic
+def label_images(project: Project, image_ids: ImageIds, label_name: str | None) -> dict[str, str | None]:
+    """Move images to a label (made when it is new), or take their label away.
+
+    Returns image id -> the name of the label it had before; `put_back` undoes the move with it.
+    """
+    if project.task == Task.DETECTION and label_name is not None:
+        raise Conflict('In a project that finds things, boxes have classes, not whole photos.')
+    keys = _keys(image_ids)
+    before = _labels_of(project, keys)
+    label = None if label_name is None else label_named(project, label_name)
+    for chunk in chunks(keys):
+        Image.objects.filter(project=project, id__in=chunk).update(label=label)
+    return before
+
+
+@transaction.atomic
+def put_back(project: Project, before: Mapping[str, str | None]) -> None:
+    """Undo a label_images."""
+    groups: dict[str | None, list[str]] = {}
+    for image_id, name in before.items():
+        groups.setdefault(name, []).append(image_id)
+    for name, image_ids in groups.items():
+        label_images(project, image_ids, name)
+
+
+def label_named(project: Project, name: str) -> Label:
+    """The label of that name, made when it is new, locked until the transaction ends (call it inside one)."""
+    label, _ = Label.objects.select_for_update().get_or_create(
+        project=project, name=naming.clean(name, field='label')
+    )
+    return label
+
+
+def create_label(project: Project, name: str) -> Label:
+    label, made = Label.objects.get_or_create(project=project, name=naming.clean(name, field='name'))
+    if not made:
+        raise Conflict(f'There is already a label “{label.name}”.', field='name')
+    return label
+
+
+@transaction.atomic
+def rename_label(project: Project, label_id: int | str, name: str) -> Label:
+    """Rename a label. Taking the name of another one merges the two: that one is returned and holds all images and boxes."""
+    label = locked(project, label_id)
+    new = naming.clean(name, field='name')
+    other = Label.objects.select_for_update().filter(project=project, name=new).exclude(pk=label.pk).first()
+    if other is None:
+        label.name = new
+        label.save(update_fields=['name'])
+        return label
+    Image.objects.filter(label=label).update(label=other)
+    next_version(label)
+    Annotation.objects.filter(label=label).update(label=other)
+    label.delete()
+    return other
+
+
+def next_version(label: Label) -> None:
+    """Whoever has the boxes of these images on her screen must load them again."""
+    Image.objects.filter(boxes__label=label).update(boxes_version=models.F('boxes_version') + 1)
+
+
+@transaction.atomic
+def delete_images(project: Project, image_ids: ImageIds) -> int:
+    """Put images into the trash; restore_images brings them back with their labels. Returns how many."""
+    keys = _keys(image_ids)
+    _labels_of(project, keys)
+    now = timezone.now()
+    return sum(
+        Image.objects.filter(project=project, id__in=chunk).update(deleted_at=now) for chunk in chunks(keys)
+    )
+
+
+@transaction.atomic
+def restore_images(project: Project, image_ids: ImageIds) -> int:
+    """Take images out of the trash. Images that are not in it stay as they are. Returns how many came back."""
+    keys = _keys(image_ids)
+    rows = Image.objects.filter(project=project)
+    if sum(rows.filter(id__in=chunk).count() for chunk in chunks(keys)) != len(keys):
+        raise NotFound('Some of these images do not exist.', field='ids')
+    return sum(
+        rows.filter(id__in=chunk, deleted_at__isnull=False).update(deleted_at=None) for chunk in chunks(keys)
+    )
+
+
+def counted(project: Project) -> models.QuerySet[Label]:
+    """The project's labels by name, with what is not in the trash: `present` images, and `drawn` boxes."""
+    # A project has labels on images or boxes, so of these two joins one is always empty.
+    present = models.Count('images', filter=models.Q(images__deleted_at=None), distinct=True)
+    drawn = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None), distinct=True)
+    return Label.objects.filter(project=project).annotate(present=present, drawn=drawn).order_by('name')
+
+
+def label(project: Project, label_id: int) -> Label:
+    """One label of the project, as `counted`."""
+    row = counted(project).filter(pk=label_id).first()
+    if row is None:
+        raise NotFound('There is no such label.')
+    return row
+
+
+def image(project: Project, image_id: uuid.UUID | str, *, deleted: bool = False) -> Image:
+    """One image of the project, present (or in the trash)."""
+    key = _keys([image_id])[0]
+    row = (
+        Image.objects.filter(project=project, id=key, deleted_at__isnull=not deleted)
+        .select_related('label')
+        .first()
+    )
+    if row is None:
+        raise NotFound('There is no such image.')
+    return row
+
+
+def filtered(
+    project: Project,
+    *,
+    label: str | None = None,
+    labelled: bool | None = None,
+    deleted: bool = False,
+) -> ImageQuerySet:
+    """The images of a project: of one label, with or without any label, or those in the trash.
+
+    In a project that finds things: with a box of the label; looked at, or not yet.
+    """
+    boxed = project.task == Task.DETECTION
+    rows = Image.objects.filter(project=project, deleted_at__isnull=not deleted).select_related('label')
+    if label is not None:
+        with_box = Annotation.objects.filter(image=models.OuterRef('pk'), label__name=label)
+        rows = rows.filter(models.Exists(with_box)) if boxed else rows.filter(label__name=label)
+    if labelled is not None:
+        rows = rows.filter(**{'boxed_at__isnull' if boxed else 'label__isnull': not labelled})
+    return rows
+
+
+def locked(project: Project, label_id: int | str) -> Label:
+    """One label of the project until the transaction ends (call it inside one). Error: NotFound."""
+    try:
+        return Label.objects.select_for_update().get(project=project, pk=int(label_id))
+    except (ValueError, OverflowError, Label.DoesNotExist):
+        raise NotFound('There is no such label.') from None
+
+
+def _keys(image_ids: ImageIds) -> list[uuid.UUID]:
+    """Unique ids in their order."""
+    keys: dict[uuid.UUID, None] = {}
+    for image_id in image_ids:
+        try:
+            keys[image_id if isinstance(image_id, uuid.UUID) else uuid.UUID(str(image_id))] = None
+        except ValueError:
+            raise NotFound('There is no such image.', field='ids') from None
+        if len(keys) > MOST_IMAGES:
+            raise InvalidInput(f'At most {MOST_IMAGES:,} images at once.', field='ids')
+    if not keys:
+        raise InvalidInput('Name at least one image.', field='ids')
+    return list(keys)
+
+
+def _labels_of(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for chunk in chunks(keys):
+        rows = Image.objects.present().filter(project=project, id__in=chunk)
+        found.update({str(key): name for key, name in rows.values_list('id', 'label__name')})
+    if len(found) != len(keys):
+        raise NotFound('Some of these images do not exist.', field='ids')
+    return found
+
+
+def chunks(items: list[Item]) -> Iterable[list[Item]]:
+    """So many at a time as one statement takes."""
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

@@ -1,0 +1,169 @@
+"""Projects: made, found, renamed, shared and put away."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from recognition import audit, naming
+from recognition.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from recognition.models import Membership, Project
+from recognition.models.project import ProjectQuerySet, Role, Task
+
+Person = AbstractBaseUser | AnonymousUser
+
+
+def visible(user: Person, project_id: uuid.UUID | str) -> Project:
+    """A project that this person may look at; for everyone else it does not exist (NotFound)."""
+    return _one(Project.objects.visible_to(user), project_id)
+
+
+def editable(user: Person, project_id: uuid.UUID | str) -> Project:
+    """A project that this person may change; NotAllowed for its viewers, NotFound for strangers."""
+    return _held(
+        user,
+        project_id,
+        Project.objects.editable_by(user),
+        'You may look at this project, but not change it.',
+    )
+
+
+def owned(user: Person, project_id: uuid.UUID | str) -> Project:
+    """A project that this person owns; NotAllowed for its other members, NotFound for strangers."""
+    return _held(
+        user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.'
+    )
+
+
+def present(project_id: uuid.UUID | str) -> Project:
+    """Any project, for whoever has a shell on this machine. Error: NotFound."""
+    return _one(Project.objects.filter(deleted_at=None), project_id)
+
+
+def _held(user: Person, project_id: uuid.UUID | str, rows: ProjectQuerySet, refusal: str) -> Project:
+    project = visible(user, project_id)
+    if not rows.filter(pk=project.pk).exists():
+        raise NotAllowed(refusal)
+    return project
+
+
+def _one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Project:
+    try:
+        key = project_id if isinstance(project_id, uuid.UUID) else uuid.UUID(str(project_id))
+        return rows.get(pk=key)
+    except (ValueError, Project.DoesNotExist):
+        raise NotFound('There is no such project.') from None
+
+
+@transaction.atomic
+def create_project(user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION) -> Project:
+    project = Project.objects.create(name=naming.clean(name, field='name'), task=_task(task))
+    Membership.objects.create(project=project, user_id=user.pk, role=Role.OWNER)
+    audit.record(user, 'create project', f'{project.id} {project.name}')
+    return project
+
+
+def rename_project(project: Project, name: str) -> Project:
+    project.name = naming.clean(name, field='name')
+    project.save(update_fields=['name'])
+    return project
+
+
+@transaction.atomic
+def change_project(project: Project, *, name: str | None = None, task: str | None = None) -> Project:
+    """Both or neither. Errors: InvalidInput, Conflict (see change_task)."""
+    if task is not None:
+        project = change_task(project, task)
+    return project if name is None else rename_project(project, name)
+
+
+@transaction.atomic
+def change_task(project: Project, task: str) -> Project:
+    """Let a project learn something else, as long as nothing depends on what it learns now. Errors: InvalidInput, Conflict."""
+    wanted = _task(task)
+    row = Project.objects.select_for_update().get(pk=project.pk)
+    if row.task == wanted:
+        return row
+    if row.jobs.exists() or row.models.exists():
+        raise Conflict('This project has been trained; make another project for another task.', field='task')
+    if row.images.filter(Q(label__isnull=False) | Q(boxed_at__isnull=False)).exists():
+        raise Conflict(
+            'Photos of this project are labelled; make another project for another task.', field='task'
+        )
+    row.task = wanted
+    row.save(update_fields=['task'])
+    return row
+
+
+def _task(task: str) -> Task:
+    if task not in Task.values:
+        raise InvalidInput(f'task must be one of {", ".join(Task.values)}', field='task')
+    return Task(task)
+
+
+def delete_project(project: Project, user: AbstractBaseUser | None = None) -> None:
+    """Put the project away: nobody sees it any more, and its published names stop answering. `restore_project` undoes it."""
+    if Project.objects.filter(pk=project.pk, deleted_at=None).update(deleted_at=timezone.now()):
+        audit.record(user, 'delete project', f'{project.id} {project.name}')
+
+
+def put_away(user: Person) -> ProjectQuerySet:
+    """The projects that this person may still take back, the last deleted first."""
+    return Project.objects.put_away_by(user).order_by('-deleted_at')
+
+
+def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Project:
+    """Take back a deleted project with everything in it; names that another project took meanwhile stay there. NotFound."""
+    project = _one(put_away(user), project_id)
+    if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
+        audit.record(user, 'restore project', f'{project.id} {project.name}')
+    return project
+
+
+def share(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
+    """Let a person in, or change what she may do. Errors: InvalidInput, NotFound, Conflict (the last owner)."""
+    if role not in Role.values:
+        raise InvalidInput(f'role must be one of {", ".join(Role.values)}', field='role')
+    person = _person(username)
+    with transaction.atomic():
+        membership = Membership.objects.filter(project=project, user=person).first()
+        if membership is None:
+            return Membership.objects.create(project=project, user=person, role=role)
+        if role != Role.OWNER:
+            _keep_an_owner(project, membership)
+        membership.role = Role(role)
+        membership.save(update_fields=['role'])
+    return membership
+
+
+@transaction.atomic
+def unshare(project: Project, username: str) -> None:
+    """Take a person out of the project. Errors: NotFound, Conflict (the last owner)."""
+    membership = Membership.objects.filter(
+        project=project, user__username=naming.clean(username, field='username')
+    ).first()
+    if membership is None:
+        raise NotFound('There is no such member.', field='username')
+    _keep_an_owner(project, membership)
+    membership.delete()
+
+
+def _person(username: str) -> User:
+    name = naming.clean(username, field='username', longest=150)
+    person = get_user_model().objects.filter(username=name, is_active=True).first()
+    if person is None:
+        raise NotFound('There is no person of that name.', field='username')
+    return person
+
+
+def _keep_an_owner(project: Project, membership: Membership) -> None:
+    """Locks the project's memberships, so that two owners cannot leave at once."""
+    owners = list(Membership.objects.select_for_update().filter(project=project, role=Role.OWNER))
+    if owners == [membership]:
+        raise Conflict('A project needs an owner.')

@@ -1,0 +1,58 @@
+"""Trainings found by those who may see them, and what a page follows of any job."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from recognition.datasets import projects
+from recognition.errors import NotFound
+from recognition.jobs import queue
+from recognition.models import Job, Project
+from recognition.models.job import ENDED, State
+
+
+def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+    rows = Job.objects.all().trainings().filter(project__in=Project.objects.visible_to(user))
+    job = rows.filter(pk=job_id).select_related('project').first()
+    if job is None:
+        raise NotFound('There is no such training.')
+    return job
+
+
+def editable(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+    """NotAllowed for viewers of its project."""
+    job = visible(user, job_id)
+    projects.editable(user, str(job.project_id))
+    return job
+
+
+def course(job: Job) -> dict[str, Any]:
+    """State, whether it has ended, fraction (0 to 1), and a sentence."""
+    told = job.progress or {}
+    return {
+        'job': str(job.pk),
+        'state': job.state,
+        'shown': job.get_state_display(),
+        'finished': job.state in ENDED,
+        'fraction': 1.0 if job.state == 'succeeded' else float(told.get('fraction', 0.0)),
+        'message': job.error_message or told.get('message', ''),
+        'stopping': job.cancel_requested and job.state not in ENDED,
+    }
+
+
+def lifecycle(job: Job) -> dict[str, Any]:
+    """What every job tells of its way from the queue to its end."""
+    return {
+        'state': job.state,
+        'finished': job.state in ENDED,
+        'place': queue.place_in_queue(job) if job.state == State.QUEUED else None,
+        'cancel_requested': job.cancel_requested,
+        'progress': job.progress or None,
+        'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,
+        'created_at': job.created_at.isoformat(),
+        'started_at': job.started_at and job.started_at.isoformat(),
+        'finished_at': job.finished_at and job.finished_at.isoformat(),
+    }

@@ -1,0 +1,61 @@
+"""What an installation needs before it serves: tables, static files, source models, and one person who may do everything."""
+
+from __future__ import annotations
+
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from recognition.errors import GraftError, NotReady
+from recognition.management import first_admin
+from recognition.zoo import catalog, downloads, signature_jobs
+
+
+def prepare() -> list[str]:
+    """Bring everything up to date; the lines to tell whoever started it. Nothing that is there already is changed."""
+    call_command('migrate', interactive=False, verbosity=0)
+    call_command('collectstatic', interactive=False, verbosity=0)
+    names = catalog.sync_starter()
+    lines = [
+        f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.'
+    ]
+    lines += downloads.unpack()
+    lines += sign_what_lacks_it()
+    administrator, password = first_admin.ensure_administrator()
+    if password is not None:
+        lines += [
+            f'Sign in as {administrator.get_username()} with the password {password} (it is shown only this once).'
+        ]
+    return lines
+
+
+def sign_what_lacks_it() -> list[str]:
+    """After a change of the reference model the zoo is signed anew, by jobs."""
+    try:
+        begun = signature_jobs.sign_all(None)
+    except NotReady as error:
+        return [error.message]
+    return (
+        [f'{len(begun.jobs)} source models are signed under the reference model by a worker.']
+        if begun.jobs
+        else []
+    )
+
+
+def ensure_tables() -> None:
+    """For commands that need no server: on SQLite the database and the starter zoo are made at the first of them.
+
+    Error: GraftError when the database cannot be reached, or is a server that nobody has migrated yet.
+    """
+    try:
+        executor = MigrationExecutor(connection)
+        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError as error:
+        raise GraftError(f'The database cannot be reached: {str(error).strip()}') from error
+    if not behind:
+        return
+    if connection.vendor != 'sqlite':
+        raise GraftError('The database lacks tables of this version: run manage.py migrate first.')
+    call_command('migrate', interactive=False, verbosity=0)
+    catalog.sync_starter()
+    downloads.unpack()

@@ -1,0 +1,42 @@
+"""The first person of an installation."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+
+from recognition import audit
+from recognition.models import Membership
+
+NAMES = ('admin', 'administrator', 'graft-admin')
+LOCAL = 'local'  # owns what is trained from a shell before there is an administrator; cannot sign in
+
+
+@transaction.atomic
+def ensure_administrator() -> tuple[AbstractUser, str | None]:
+    """An administrator, and her password when she was made just now: it is random and kept only as a hash.
+
+    There is no default password and no default account: with an administrator present nothing changes.
+    """
+    people = get_user_model()
+    present = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
+    if present is not None:
+        return present, None
+    taken = set(people.objects.filter(username__in=NAMES).values_list('username', flat=True))
+    name = next((name for name in NAMES if name not in taken), f'admin-{secrets.token_hex(3)}')
+    password = secrets.token_urlsafe(12)  # 96 bits
+    administrator = people.objects.create_superuser(name, password=password)
+    _hand_over(administrator)
+    audit.record(administrator, 'create administrator', name)
+    return administrator, password
+
+
+def _hand_over(administrator: AbstractUser) -> None:
+    """What the shell made before there was an administrator is hers too, so that she finds it in the browser."""
+    for membership in Membership.objects.filter(user__username=LOCAL):
+        Membership.objects.create(
+            project_id=membership.project_id, user_id=administrator.pk, role=membership.role
+        )

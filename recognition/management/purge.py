@@ -1,0 +1,109 @@
+"""What was deleted leaves for good: rows and bytes of photos, classes and projects that lay in the trash long enough.
+
+With them go the files of refused additions, whose day is over (a worker's sweep drops them too).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from recognition import audit, storage
+from recognition.models import DeletedLabel, Image, Project, Publication, TrainedModel
+from recognition.zoo import catalog, import_jobs
+
+
+@dataclass(frozen=True)
+class Purged:
+    projects: int
+    images: int
+    bytes: int  # of the photos; thumbnails and models come on top
+    additions: int = 0  # refused ones, with their files
+
+
+def purge(older_than: timedelta) -> Purged:
+    """Delete what was put into the trash before that time. Rows go first: what a crash leaves is bytes without a row,
+    never a row without its bytes."""
+    before = timezone.now() - older_than
+    DeletedLabel.objects.filter(deleted_at__lt=before).delete()
+    projects = images = size = 0
+    for project in Project.objects.filter(deleted_at__lt=before):
+        photos = list(project.images.all())
+        if _purge_project(project):
+            projects, images, size = (
+                projects + 1,
+                images + len(photos),
+                size + sum(photo.size for photo in photos),
+            )
+    alone = [image for image in Image.objects.filter(deleted_at__lt=before) if _purge_row(image)]
+    _drop_photos(alone)
+    return Purged(
+        projects, images + len(alone), size + sum(image.size for image in alone), import_jobs.forget()
+    )
+
+
+def _purge_row(image: Image) -> bool:
+    """False when it was restored meanwhile."""
+    return bool(Image.objects.filter(pk=image.pk, deleted_at=image.deleted_at).delete()[0])
+
+
+def _purge_project(project: Project) -> bool:
+    """False when it was restored meanwhile: the row is locked, so that nobody takes back what is half gone."""
+    with transaction.atomic():
+        if (
+            not Project.objects.select_for_update()
+            .filter(pk=project.pk, deleted_at=project.deleted_at)
+            .exists()
+        ):
+            return False
+        catalog.let_go(project)
+        audit.record(None, 'purge project', f'{project.pk} {project.name}')
+        files = _delete_rows(project)
+    _drop_files(files)
+    return True
+
+
+def erase(project: Project) -> None:
+    """A project that never came to be: its rows and its bytes."""
+    _drop_files(_delete_rows(project))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What lies in storage for rows that are gone."""
+
+    images: list[Image]
+    artifacts: list[str]
+    trainings: list[uuid.UUID]
+
+
+def _delete_rows(project: Project) -> _Files:
+    images = list(project.images.all())
+    artifacts = list(project.models.values_list('artifact', flat=True))
+    trainings = list(project.jobs.values_list('pk', flat=True))
+    with transaction.atomic():
+        Publication.objects.filter(project=project).delete()  # they protect the models they point at
+        TrainedModel.objects.filter(project=project).delete()
+        project.delete()
+    return _Files(images, artifacts, trainings)
+
+
+def _drop_files(files: _Files) -> None:
+    for name in files.artifacts:
+        storage.delete_artifact(name)
+    for job in files.trainings:
+        storage.drop_training_folder(job)
+        storage.drop_photos(job)
+    _drop_photos(files.images)
+
+
+def _drop_photos(images: Iterable[Image]) -> None:
+    for image in images:
+        storage.delete(image.key)
+        storage.delete(image.thumbnail_key)
+        storage.drop_cached('proposals', image.digest)  # what detectors saw on it

@@ -1,0 +1,115 @@
+"""Photos to look at: answered at once or, where that would take long, by a job whose address the answer has."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Q
+from django.utils import timezone
+
+from recognition import storage
+from recognition.errors import Conflict, NotFound, QueueFull
+from recognition.jobs import queue
+from recognition.jobs.status import lifecycle
+from recognition.models import Job, Project, TrainedModel
+from recognition.models.job import ANSWERING, State
+from recognition.serving import prediction
+
+Named = Sequence[tuple[str, bytes]]
+
+
+def detect(
+    model: TrainedModel,
+    images: Named,
+    user: AbstractBaseUser,
+    threshold: float | None = None,
+    wait: bool | None = None,
+) -> dict[str, Any] | Job:
+    """What is where on each image, as prediction.record tells it, or the job that will tell it.
+
+    A job where that is expected to take longer than DETECT_SECONDS; `wait` decides it whatever is expected.
+    Errors: as prediction.detect; QueueFull.
+    """
+    if _takes_long(model, len(images)) if wait is None else not wait:
+        return _begin(model, images, user, threshold)
+    detected = prediction.detect(model, [data for _, data in images], threshold)
+    return prediction.record(model, [name for name, _ in images], detected)
+
+
+def find(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+    """A job of this person's own, for as long as its answer is kept; else NotFound."""
+    rows = _kept().filter(pk=job_id, created_by_id=user.pk, project__in=Project.objects.visible_to(user))
+    job = rows.first()
+    if job is None:
+        raise NotFound('There is no such detection.')
+    return job
+
+
+def cancel(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+    """End a waiting one at once, a running one within seconds. Errors: as `find`; Conflict when it has ended."""
+    job = find(user, job_id)
+    if not queue.cancel_job(job):
+        raise Conflict(f'This {job.called} has ended already.')
+    return job
+
+
+def most_at_once(model: TrainedModel) -> int | None:
+    """How many photos of one request are answered without a job; None where that is not known, or where all are."""
+    seconds = prediction.expected_seconds(model)
+    if not seconds or settings.MAX_IMAGES_PER_PREDICTION * seconds <= settings.DETECT_SECONDS:
+        return None
+    return int(settings.DETECT_SECONDS // seconds)
+
+
+def forget() -> int:
+    """Delete the answers that were kept long enough, and what never came to be asked; how many."""
+    old = Job.objects.filter(kind=ANSWERING).exclude(pk__in=_kept().values('pk'))
+    forgotten = list(old)
+    for job in forgotten:
+        queue.drop_files(job)
+        job.delete()
+    return len(forgotten)
+
+
+def _kept() -> Any:
+    since = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS)
+    return Job.objects.filter(
+        Q(finished_at__gt=since) | Q(finished_at=None, created_at__gt=since), kind=ANSWERING
+    )
+
+
+def _takes_long(model: TrainedModel, images: int) -> bool:
+    return images * prediction.expected_seconds(model) > settings.DETECT_SECONDS
+
+
+def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold: float | None) -> Job:
+    photos = [data for _, data in images]
+    prediction.check_detection(model, photos, threshold)
+    waiting = Job.objects.filter(kind=ANSWERING, created_by_id=user.pk, state=State.QUEUED).count()
+    if waiting >= settings.ANSWERS_WAITING_PER_PERSON:
+        raise QueueFull(f'{waiting} of your detections are waiting already; come back when one has ended.')
+    spec = {'model': str(model.pk), 'threshold': threshold, 'names': [name for name, _ in images]}
+    # In a queue that no worker serves until its photos are there: a crash in between leaves a row, by which they are found.
+    job = Job.objects.create(
+        kind=ANSWERING, project_id=model.project_id, created_by_id=user.pk, spec=spec, queue=queue.NOWHERE
+    )
+    storage.keep_photos(job.pk, photos)
+    Job.objects.filter(pk=job.pk).update(queue=settings.ANSWERING_QUEUE)
+    job.refresh_from_db()
+    queue.enqueue(job)
+    return job
+
+
+def answer_status(job: Job) -> dict[str, Any]:
+    """Where photos to look at are. `result`: once it is there, what a detection answers that nobody had to come back for."""
+    return {
+        'id': str(job.pk),
+        'model': job.spec['model'],
+        **lifecycle(job),
+        'result': job.result or None,
+    }

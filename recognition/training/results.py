@@ -1,0 +1,74 @@
+"""What a training leaves: its sealed folder in storage, and one TrainedModel.
+
+A training has exactly one TrainedModel. The instant model makes it, provisional; the finished model replaces its content
+in one transaction and the old artifact is deleted. So its id, its version and a name that was published for it stay valid,
+and programs that used the instant model go on with the better one. A training that is cancelled or fails after its instant
+model leaves that one, still marked provisional.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from recognition import storage
+from recognition.models import Job, Project, TrainedModel
+from transfer.spec.errors import Cancelled
+from transfer.spec.report import SealedModel
+
+
+def keep_instant(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
+    """Store the instant model. Told again after a resume, it replaces the one of the earlier attempt."""
+    name = _store(job, sealed)
+    with transaction.atomic():
+        if not job.beat(attempt):
+            raise Cancelled
+        model = _record(job, name, sealed, provisional=True)
+    storage.delete_artifacts_of(str(job.pk), but=name)
+    return model
+
+
+def finish(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
+    """Store the finished model and end the job, both or neither; Cancelled when the job is no longer this attempt's."""
+    name = _store(job, sealed)
+    with transaction.atomic():
+        if not job.succeed(attempt):
+            raise Cancelled
+        model = _record(job, name, sealed, provisional=False)
+    storage.delete_artifacts_of(str(job.pk), but=name)
+    return model
+
+
+def _store(job: Job, sealed: SealedModel) -> str:
+    """Named by its digest: an artifact is never written over while somebody reads it."""
+    name = f'{job.pk}/{sealed.digest[:32]}'
+    storage.publish_artifact(Path(sealed.folder), name)
+    return name
+
+
+def _record(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) -> TrainedModel:
+    project_id = job.project_id
+    assert project_id is not None  # only trainings get here
+    Project.objects.select_for_update().get(pk=project_id)  # versions are given out one at a time
+    report = sealed.report
+    known: dict[str, Any] = {
+        'provisional': provisional,
+        'task': job.kind,
+        'artifact': artifact,
+        'digest': sealed.digest,
+        'labels': list(report.labels),
+        'source_name': report.source,
+        'images': report.images,
+        'accuracy': report.accuracy,
+        'accuracy_low': report.interval[0],
+        'accuracy_high': report.interval[1],
+        'report': report.to_json(),
+    }
+    last = TrainedModel.objects.filter(project_id=project_id).aggregate(last=Max('version'))['last'] or 0
+    model, _ = TrainedModel.objects.update_or_create(
+        job=job, defaults=known, create_defaults={**known, 'project_id': project_id, 'version': last + 1}
+    )
+    return model

@@ -1,0 +1,92 @@
+"""Start a training: check the options, freeze them on a job and queue it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from recognition import audit
+from recognition.errors import InvalidInput, NotReady, QueueFull
+from recognition.jobs.queue import HERE, enqueue
+from recognition.models import Job, Project
+from recognition.models.job import State
+from recognition.training.readiness import check_readiness
+from recognition.zoo import catalog
+from recognition.zoo.selection_params import learned
+from transfer.spec.errors import InvalidSpec
+from transfer.spec.train_spec import TrainSpec
+
+FIXED = (
+    'sources',
+    'reference',
+    'divergence',
+    'weights',
+    'forecast',
+    'task',
+)  # of a TrainSpec: given by the zoo and the project, not by who asks
+
+
+def start_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:
+    """Queue a training. `options` are fields of a TrainSpec, all of them optional.
+
+    Errors: NotReady (naming what is missing), InvalidInput (naming the option), QueueFull.
+    """
+    with transaction.atomic():
+        job = _create(project, user, options)
+        enqueue(job)
+    return job
+
+
+def create_local_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:
+    """A training that no worker takes, for recognition.management.local_training. Errors: as `start`."""
+    return _create(project, user, options, queue=HERE)
+
+
+def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], queue: str = '') -> Job:
+    state = check_readiness(project)
+    if not state.ready:
+        raise NotReady(' '.join(state.missing))
+    spec = _freeze(project, user, options)
+    waiting = Job.objects.all().trainings().filter(created_by_id=user.pk, state=State.QUEUED).count()
+    if waiting >= settings.JOBS_WAITING_PER_PERSON:
+        raise QueueFull(
+            f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.'
+        )
+    where = queue or {'cuda': 'gpu', 'cpu': 'cpu', 'auto': settings.TRAINING_QUEUE}[spec.device]
+    job = Job.objects.create(
+        project=project, kind=project.task, spec=spec.to_json(), queue=where, created_by_id=user.pk
+    )
+    audit.record(user, 'start training', f'{job.pk} of project {project.pk}')
+    return job
+
+
+def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
+    """The options with the source models that this person may use, checked: what the training will do is fixed now."""
+    for name in FIXED:
+        if name in options:
+            raise InvalidInput(f'{name} cannot be chosen', field=name)
+    fixed: dict[str, Any] = {
+        'task': str(project.task),
+        'divergence': settings.P2L_DIVERGENCE,
+        'sources': [],
+        'reference': None,
+    }
+    try:
+        spec = TrainSpec.from_json({**options, **fixed})
+    except InvalidSpec as error:
+        raise InvalidInput(error.message, field=error.field) from error
+    cards = catalog.cards(user, project)
+    if spec.source != 'auto' and spec.source not in {card.name for card in cards}:
+        raise InvalidInput(catalog.why_not(user, project, spec.source), field='source')
+    known = learned()
+    return replace(
+        spec,
+        sources=tuple(cards),
+        reference=catalog.reference(),
+        weights=known.weights,
+        forecast=known.forecast,
+    )

@@ -1,0 +1,264 @@
+"""The zoo: source models that a training may start from, who may see which, and how they come into use and out of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from recognition import audit, storage
+from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
+from recognition.models import Job, Project, SourceModel, TrainedModel
+from recognition.models.job import ADDING
+from recognition.models.project import Role
+from recognition.models.source_model import Origin, SourceModelQuerySet
+from transfer.spec.errors import UnusableSource
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.weights import StarterCard, file_digest, parameter_count, starter_cards
+
+Person = AbstractBaseUser | AnonymousUser
+
+REFERENCES = (
+    'efficientnet_lite0_imagenet',
+    'graft-generic',
+)  # where the settings name none: the first that is here
+SAME_SETS = {'imagenet': 'imagenet1k', 'ilsvrc2012': 'imagenet1k'}
+
+
+def sources(user: Person | None) -> SourceModelQuerySet:
+    """The rows in use that this person may see; without a person, those that everyone may."""
+    return SourceModel.objects.usable().visible_to(user)
+
+
+def cards(user: Person | None, project: Project | None = None) -> tuple[SourceCard, ...]:
+    """The sources that this person's trainings may start from, with their signatures under the present reference.
+
+    With a project: only those that all of its members may see, for they will read what was compared with what, and that have
+    learned from none of its photos, for they would be judged by what they know.
+    """
+    digest = reference_digest()
+    rows = sources(user) if project is None else sources(user).visible_to_all_of(project).strange_to(project)
+    return tuple(
+        _card(row, tuple(row.signatures.get(digest, ()))) for row in rows if Path(row.weights).is_file()
+    )
+
+
+def why_not(user: Person, project: Project, name: str) -> str:
+    """Why a training of this project cannot start from that source. Of one that this person may not see: that there is none."""
+    row = sources(user).filter(name=name).first()
+    if row is None or not Path(row.weights).is_file():
+        return f'there is no source model {name!r}'
+    if not SourceModel.objects.filter(pk=row.pk).strange_to(project).exists():
+        return f'{name} has learned from photos of this project: it would be judged by photos that it knows'
+    return f'not every member of this project may see {name}'
+
+
+def reference() -> SourceCard:
+    """The network whose features P2L compares. NotReady when the zoo lacks it."""
+    row = _reference_row()
+    if row is None or not Path(row.weights).is_file():
+        wanted = settings.P2L_REFERENCE or REFERENCES[-1]
+        raise NotReady(
+            f'The zoo lacks the reference model {wanted!r}: `manage.py zoo sync` registers the starter zoo, '
+            'or P2L_REFERENCE names another source.'
+        )
+    return _card(row, tuple(row.signatures.get(row.digest, ())))
+
+
+def reference_digest() -> str:
+    """Of the reference's weights: the key of the signatures that count now. '' when the zoo lacks it."""
+    row = _reference_row()
+    return '' if row is None else row.digest
+
+
+def reference_name() -> str:
+    row = _reference_row()
+    return '' if row is None else row.name
+
+
+def _reference_row() -> SourceModel | None:
+    """The source that the settings name; where they name none, the broadest of those that come with Graft and are here."""
+    if settings.P2L_REFERENCE:
+        return SourceModel.objects.filter(name=settings.P2L_REFERENCE).first()
+    ours = SourceModel.objects.filter(name__in=REFERENCES, origin=Origin.STARTER, removed_at=None)
+    rows = {row.name: row for row in ours if Path(row.weights).is_file()}
+    return next((rows[name] for name in REFERENCES if name in rows), None)
+
+
+def signatures_of(dataset: str) -> dict[str, list[float]]:
+    """What is known of a source that learned from this data set, because the reference learned from it too."""
+    row = _reference_row()
+    if row is None or row.digest not in row.signatures or not _same_set(dataset, row.dataset):
+        return {}
+    return {row.digest: row.signatures[row.digest]}
+
+
+def sign_same_set() -> None:
+    """Every source of the reference's own data set looks to it as that set does."""
+    row = _reference_row()
+    if row is None or row.digest not in row.signatures:
+        return
+    with transaction.atomic():
+        for other in SourceModel.objects.select_for_update().filter(removed_at=None):
+            if row.digest not in other.signatures and _same_set(other.dataset, row.dataset):
+                other.signatures |= {row.digest: row.signatures[row.digest]}
+                other.save(update_fields=['signatures'])
+
+
+def _same_set(one: str, other: str) -> bool:
+    """ImageNet goes by several names."""
+    plain = (re.sub(r'[\W_]', '', name.casefold()) for name in (one, other))
+    first, second = (SAME_SETS.get(name, name) for name in plain)
+    return first == second != ''
+
+
+def _card(row: SourceModel, signature: tuple[float, ...]) -> SourceCard:
+    return SourceCard(
+        name=row.name,
+        architecture=row.architecture,
+        weights=row.weights,
+        digest=row.digest,
+        classes=row.classes,
+        images=row.images,
+        side=row.side,
+        mean=tuple(row.mean),
+        std=tuple(row.std),
+        dataset=row.dataset,
+        signature=signature,
+        title=row.title,
+        parameters=row.parameters,
+    )
+
+
+def find(name: str) -> SourceModel:
+    row = SourceModel.objects.filter(name=name).first()
+    if row is None:
+        raise NotFound(f'There is no source model {name!r}.')
+    return row
+
+
+def sync_starter() -> tuple[str, ...]:
+    """Register the sources that ship with the repository, or bring their rows up to date; their names.
+
+    InvalidInput naming a card that cannot be used.
+    """
+    try:
+        found = starter_cards(Path(settings.STARTER_ZOO))
+    except UnusableSource as error:
+        raise InvalidInput(error.message) from error
+    for card in found:
+        _register_starter(card)
+    drop_removed()
+    return tuple(card.name for card in found)
+
+
+def _register_starter(card: StarterCard) -> None:
+    known = SourceModel.objects.filter(name=card.name).first()
+    signatures = {digest: list(numbers) for digest, numbers in card.signatures.items()}
+    values: dict[str, Any] = {
+        'title': card.title,
+        'architecture': card.architecture,
+        'parameters': parameter_count(card.weights),
+        'weights': str(card.weights),
+        'digest': file_digest(card.weights),
+        'size': card.weights.stat().st_size,
+        'side': card.side,
+        'mean': list(card.mean),
+        'std': list(card.std),
+        'dataset': card.dataset,
+        'domain': card.domain,
+        'images': card.images,
+        'class_names': list(card.class_names),
+        'classes': len(card.class_names),
+        'origin': Origin.STARTER,
+        'licence': card.licence,
+        'signatures': (known.signatures if known else {}) | signatures,
+    }
+    SourceModel.objects.update_or_create(
+        name=card.name, defaults=values, create_defaults={**values, 'approved_at': timezone.now()}
+    )
+
+
+def approve(name: str, user: AbstractBaseUser | None = None) -> None:
+    """Trainings may start from it from now on. Errors: NotFound, Conflict (it was removed)."""
+    row = find(name)
+    if row.removed_at is not None:
+        raise Conflict(f'{name} was removed: restore it first.')
+    approved = SourceModel.objects.filter(pk=row.pk, approved_at=None)
+    if approved.update(approved_at=timezone.now(), approved_by_id=None if user is None else user.pk):
+        audit.record(user, 'approve source', row.name)
+
+
+def retire(name: str, user: AbstractBaseUser | None = None) -> None:
+    """No training may start from it any more; models made from it keep it. Errors: NotFound, Conflict (the reference)."""
+    row = find(name)
+    if row.name == reference_name():
+        raise Conflict(f'{name} is the reference model of P2L: name another (P2L_REFERENCE) before it goes.')
+    in_use = SourceModel.objects.filter(pk=row.pk, retired_at=None)
+    if in_use.update(retired_at=timezone.now(), retired_by_id=None if user is None else user.pk):
+        audit.record(user, 'retire source', row.name)
+
+
+def restore(name: str, user: AbstractBaseUser | None = None) -> None:
+    """A retired or removed source may be used again, if it was approved. Errors: NotFound, Conflict (its owner withdrew it)."""
+    row = find(name)
+    if row.project is not None and row.removed_by_id is not None and _owns(row.removed_by_id, row.project):
+        raise Conflict(f'{name} was withdrawn by an owner of its project, who may offer it again.')
+    out = SourceModel.objects.filter(pk=row.pk).exclude(retired_at=None, removed_at=None)
+    if out.update(retired_at=None, retired_by=None, removed_at=None, removed_by=None):
+        audit.record(user, 'restore source', row.name)
+
+
+def _owns(user_id: int, project: Project) -> bool:
+    return project.memberships.filter(user_id=user_id, role=Role.OWNER).exists()
+
+
+def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
+    """Take a source out of the zoo; True when its row and files are gone already.
+
+    They are kept (False) as long as a model's record names it or a training is under way that may choose it, and always when
+    it ships with Graft. Errors: NotFound, Conflict (the reference).
+    """
+    retire(name, user)
+    row = find(name)
+    there = SourceModel.objects.filter(pk=row.pk, removed_at=None)
+    if there.update(removed_at=timezone.now(), removed_by_id=None if user is None else user.pk):
+        audit.record(user, 'remove source', row.name)
+    return row.name in drop_removed()
+
+
+def let_go(project: Project) -> None:
+    """What was learned from a project's photos leaves the zoo with them, unless an owner agreed that others may use it."""
+    for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=reference_name()):
+        remove(row.name)
+
+
+def naming(row: SourceModel) -> int:
+    """How many models' records name it."""
+    return TrainedModel.objects.filter(source_name=row.name).count()
+
+
+def drop_removed() -> tuple[str, ...]:
+    """Delete the removed sources that nothing names any more, with their files; their names."""
+    if Job.objects.unfinished().exclude(kind=ADDING).exists():
+        return ()
+    named = TrainedModel.objects.exclude(source_name='').values('source_name')
+    rows = SourceModel.objects.exclude(Q(removed_at=None) | Q(origin=Origin.STARTER) | Q(name__in=named))
+    return tuple(row.name for row in rows if _drop(row))
+
+
+def _drop(row: SourceModel) -> bool:
+    """False when somebody restored it in the meantime."""
+    if not SourceModel.objects.filter(pk=row.pk).exclude(removed_at=None).delete()[0]:
+        return False
+    Path(row.weights).unlink(missing_ok=True)
+    if row.image_archive:
+        storage.delete(row.image_archive)
+    return True

@@ -1,0 +1,184 @@
+"""Adding a source model from a file that was sent: it is kept, a job examines it, and it becomes a source or is refused.
+
+What was refused or stopped keeps its file for a day, so that what was said of it can be corrected without sending it again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from recognition import audit, naming
+from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.jobs import status
+from recognition.jobs.queue import NOWHERE, enqueue
+from recognition.models import Job, SourceModel
+from recognition.models.job import ADDING, JobQuerySet, State
+from recognition.zoo import registration
+from recognition.zoo.registration import Origins
+
+KEPT = timedelta(days=1)  # how long a file waits to be examined again
+DISCARDED = 'It was discarded while its file was being sent.'
+REFUSED = (State.FAILED, State.CANCELLED)
+SAID = (
+    'name',
+    'architecture',
+    'dataset',
+    'domain',
+    'images',
+    'class_names',
+    'licence',
+    'title',
+    'side',
+    'approved',
+)
+
+
+def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
+    """Keep a weights file that came by the browser, and let a worker examine it.
+
+    Errors, each with the field that it is about: InvalidInput and TooLarge (what can be told without reading the weights),
+    Conflict (the name).
+    """
+    shown, size = naming.shown(upload.name or ''), upload.size or 0
+    said = _checked(shown, size, said)
+    file = registration.place(said.name, Path(shown).suffix)
+    spec = {'file': file.name, 'shown': shown, 'size': size, **_frozen(said)}
+    # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the file is found.
+    job = Job.objects.create(kind=ADDING, spec=spec, queue=NOWHERE, created_by_id=user.pk)
+    try:
+        registration.keep_upload(upload, file)
+    except BaseException as error:
+        discarded = not job.delete()[0]
+        file.unlink(missing_ok=True)
+        if discarded:
+            raise Conflict(DISCARDED, field='file') from error
+        raise
+    if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=NOWHERE).update(
+        queue=settings.ANSWERING_QUEUE
+    ):
+        return _arrived_too_late(job, file)
+    job.refresh_from_db()
+    enqueue(job)
+    return job
+
+
+def _arrived_too_late(job: Job, file: Path) -> Job:
+    """Somebody stopped the addition while its file was still coming, and may have discarded it."""
+    stopped = Job.objects.filter(pk=job.pk).first()
+    if stopped is None:
+        file.unlink(missing_ok=True)
+        raise Conflict(DISCARDED, field='file')
+    return stopped
+
+
+def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
+    """Let a worker examine the file that is kept, with this said of it now.
+
+    Errors: as `begin`; InvalidInput also when the file is gone, Conflict also when the addition goes on.
+    """
+    said = _checked(job.spec['shown'], job.spec['size'], said)
+    file = kept_file(job)
+    if (
+        not file.exists() or file.stat().st_size != job.spec['size']
+    ):  # it may still be coming, or never have come in whole
+        raise InvalidInput(f'{job.spec["shown"]} is not kept in whole: choose it again.', field='file')
+    with transaction.atomic():
+        # The queue too: what was stopped before its file had arrived in whole is still in none.
+        told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.ANSWERING_QUEUE}
+        if not job.ask_anew('said otherwise', **told):
+            raise Conflict('It is being examined already, or was discarded.')
+        enqueue(job)
+
+
+def begin_instead(job: Job, upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
+    """The same with another file than the one that is kept, which is dropped. Errors: as `begin`."""
+    begun = begin(upload, said, user)
+    _drop(job)
+    return begun
+
+
+def discard(job: Job, user: AbstractBaseUser) -> None:
+    """Drop a refused or stopped addition with its file. Errors: Conflict (it goes on, or became a source)."""
+    if not _drop(job):
+        raise Conflict('It is being examined, or in the zoo already.')
+    audit.record(user, 'discard addition', job.spec['name'])
+
+
+def find(job_id: uuid.UUID) -> Job:
+    job = Job.objects.filter(kind=ADDING, pk=job_id).first()
+    if job is None:
+        raise NotFound('There is no such addition.')
+    return job
+
+
+def additions() -> JobQuerySet:
+    """Those under way, and those whose file waits to be examined again; the newest first."""
+    return Job.objects.filter(kind=ADDING).exclude(state=State.SUCCEEDED)
+
+
+def became(job: Job) -> SourceModel | None:
+    """The source that a file was made, as long as it is in the zoo."""
+    return (
+        SourceModel.objects.filter(pk=job.result.get('source')).first()
+        if job.state == State.SUCCEEDED
+        else None
+    )
+
+
+def progress(job: Job) -> dict[str, Any]:
+    """As jobs.course tells it; nobody knows beforehand how long a file takes, so there is no fraction."""
+    told = status.course(job) | {'fraction': None}
+    return told | {'message': 'It waits for a worker'} if job.state == State.QUEUED else told
+
+
+def said_of(job: Job) -> Origins:
+    said = {name: job.spec[name] for name in SAID}
+    return Origins(**{**said, 'class_names': tuple(said['class_names'])})
+
+
+def kept_file(job: Job) -> Path:
+    return registration.zoo_folder() / job.spec['file']
+
+
+def forget() -> int:
+    """Drop what nobody came back to, and what never arrived in whole; how many."""
+    before = timezone.now() - KEPT
+    old = Q(state__in=REFUSED, finished_at__lt=before) | Q(
+        state=State.QUEUED, queue=NOWHERE, created_at__lt=before
+    )
+    return sum(_drop(job) for job in Job.objects.filter(old, kind=ADDING))
+
+
+def _checked(shown: str, size: int, said: Origins) -> Origins:
+    """As source_files.checked; a name that is being added is taken too, so that a form sent twice adds one source."""
+    said = registration.checked(shown, size, said)
+    if Job.objects.unfinished().filter(kind=ADDING, spec__name=said.name).exists():
+        raise Conflict(f'A source called {said.name} is being added already.', field='name')
+    return said
+
+
+def _frozen(said: Origins) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(said).items() if name in SAID}
+
+
+def _drop(job: Job) -> bool:
+    """Row and file, the file first: what a crash leaves is a row without its file. False when it goes on, or is a source."""
+    with transaction.atomic():
+        droppable = Q(state__in=REFUSED) | Q(state=State.QUEUED, queue=NOWHERE)
+        held = Job.objects.select_for_update().filter(droppable, pk=job.pk).first()
+        if held is None:
+            return False
+        kept_file(held).unlink(missing_ok=True)
+        held.delete()
+    return True

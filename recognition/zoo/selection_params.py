@@ -1,0 +1,43 @@
+"""What this installation has learned of choosing sources: read by every training and by the administrators' page.
+
+`manage.py zoo evaluate` and `zoo fit` write it (recognition.zoo.benchmark_results); until then what ships with Graft counts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from transfer.spec.train_spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What trainings take over from recorded outcomes."""
+
+    weights: tuple[float, float]  # likeness : size
+    forecast: dict[str, float]  # a p2l.forecast.Forecaster; empty: nothing is foretold
+    origin: str  # a sentence
+
+
+def home() -> Path:
+    return Path(settings.DATA_DIR) / 'evidence'
+
+
+def latest_result() -> dict[str, Any] | None:
+    """The newest evaluation on this installation, as recognition.zoo.benchmark_results.conclude wrote it; None before the first."""
+    path = home() / 'result.json'
+    return dict(json.loads(path.read_text())) if path.is_file() else None
+
+
+def learned() -> Learned:
+    own = home() / 'learned.json'
+    path = own if own.is_file() else Path(settings.SHIPPED_LEARNING)
+    if not path.is_file():
+        return Learned(TrainSpec().weights, {}, 'no outcomes yet')
+    kept = json.loads(path.read_text())
+    return Learned((kept['weights'][0], kept['weights'][1]), kept['forecast'], kept['origin'])

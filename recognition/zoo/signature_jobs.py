@@ -1,0 +1,172 @@
+"""Signing source models: their images are kept, and jobs turn them into signatures under the present reference model."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from recognition import audit, storage
+from recognition.datasets import archives
+from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.errors import Conflict, GraftError, InvalidInput
+from recognition.jobs import status
+from recognition.jobs.queue import enqueue
+from recognition.models import Job, SourceModel
+from recognition.models.job import SIGNING
+from recognition.zoo import catalog
+
+MOST_IMAGES = 1000  # as in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What signing the whole zoo began."""
+
+    jobs: tuple[Job, ...]
+    without_images: tuple[str, ...]  # sources that cannot be signed: nobody has given their images
+
+
+def sign_from(
+    row: SourceModel, files: Iterable[IncomingFile | Verdict], user: AbstractBaseUser | None
+) -> Job:
+    """Keep these images as the source's own, and begin to sign it with them.
+
+    Errors: InvalidInput (there is no image among them), Conflict (it is being signed), NotReady (no reference model).
+    """
+    _check_free(row)
+    catalog.reference()
+    archive = _kept(files)
+    earlier = row.image_archive
+    with transaction.atomic():
+        SourceModel.objects.filter(pk=row.pk).update(image_archive=archive)
+        audit.record(user, 'give images of source', row.name)
+    if earlier:
+        storage.delete(earlier)
+    row.refresh_from_db()
+    return sign(row, user)
+
+
+def sign_here(row: SourceModel, images: Path | None, user: AbstractBaseUser | None = None) -> Job:
+    """From a shell: with a folder or a zip of this machine, or with the images that are kept. Errors: as `sign_from`."""
+    if images is None:
+        return sign(row, user)
+    if images.is_dir():
+        return sign_from(row, archives.read_folder(images), user)
+    if not images.is_file():
+        raise InvalidInput(f'There is no folder or zip {images}.', field='images')
+    with images.open('rb') as file:
+        return sign_from(row, archives.read_upload(images.name, file), user)
+
+
+def sign(row: SourceModel, user: AbstractBaseUser | None) -> Job:
+    """Begin to sign a source, under the present reference, with the images that are kept of it.
+
+    Errors: InvalidInput (there are none), Conflict (it is being signed), NotReady (no reference model).
+    """
+    _check_free(row)
+    if not can_be_signed(row):
+        raise InvalidInput(
+            f'Nobody has given the images of {row.name}: send a zip or a folder of them.', field='images'
+        )
+    spec = {'source': row.pk, 'name': row.name, 'reference': dataclasses.asdict(catalog.reference())}
+    with transaction.atomic():
+        made_by = None if user is None else user.pk
+        job = Job.objects.create(
+            kind=SIGNING, spec=spec, queue=settings.TRAINING_QUEUE, created_by_id=made_by
+        )
+        audit.record(user, 'sign source', row.name)
+        enqueue(job)
+    return job
+
+
+def sign_all(user: AbstractBaseUser | None) -> Begun:
+    """Begin to sign every source that has no signature under the present reference. Signatures under others stay.
+
+    Errors: NotReady (no reference model).
+    """
+    digest = catalog.reference().digest
+    catalog.sign_same_set()
+    rows = [row for row in SourceModel.objects.filter(removed_at=None) if digest not in row.signatures]
+    able = [row for row in rows if can_be_signed(row)]
+    begun = tuple(sign(row, user) for row in able if under_way(row) is None)
+    return Begun(begun, tuple(row.name for row in rows if row not in able))
+
+
+def can_be_signed(row: SourceModel) -> bool:
+    """Whether its images are here: an archive of them, or the photos of its project."""
+    return bool(row.image_archive) or (row.project is not None and row.project.deleted_at is None)
+
+
+def latest(row: SourceModel) -> Job | None:
+    """The last job that signed it, or tried to."""
+    return Job.objects.filter(kind=SIGNING, spec__source=row.pk).order_by('-created_at').first()
+
+
+def under_way(row: SourceModel) -> Job | None:
+    return Job.objects.unfinished().filter(kind=SIGNING, spec__source=row.pk).first()
+
+
+def progress(row: SourceModel) -> dict[str, Any] | None:
+    """Of the last signing, as jobs.course tells it; None when there was none."""
+    job = latest(row)
+    return None if job is None else status.course(job)
+
+
+def _check_free(row: SourceModel) -> None:
+    if row.removed_at is not None:
+        raise Conflict(f'{row.name} was removed: restore it first.')
+    if under_way(row) is not None:
+        raise Conflict(f'{row.name} is being signed already.')
+
+
+def _kept(files: Iterable[IncomingFile | Verdict]) -> str:
+    """Up to MOST_IMAGES of the files, spread evenly over all, in one zip of ours; its key in storage."""
+    images: list[IncomingFile] = []
+    refused = ''
+    for file in files:
+        if isinstance(file, IncomingFile):
+            if PurePosixPath(file.name).suffix.lower() in ('', *archives.IMAGES):
+                images.append(file)
+        elif file.outcome == 'rejected':
+            refused = refused or f' {file.name} {file.reason}.'
+    if not images:
+        raise InvalidInput(f'There is no image among the files.{refused}', field='images')
+    scratch = storage.scratch_folder()
+    try:
+        return storage.keep(f'zoo/{uuid.uuid4().hex}.zip', _packed(_evenly(images), scratch / 'images.zip'))
+    finally:
+        shutil.rmtree(scratch)
+
+
+def _evenly(images: list[IncomingFile]) -> list[IncomingFile]:
+    """So that every class keeps its share, in whichever order the folders come."""
+    ordered = sorted(images, key=lambda image: image.name)
+    count = min(len(ordered), MOST_IMAGES)
+    return [ordered[place * len(ordered) // count] for place in range(count)]
+
+
+def _packed(images: list[IncomingFile], path: Path) -> Path:
+    written = 0
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
+        for image in images:
+            try:
+                data = image.read()
+            except GraftError:
+                continue  # damaged in its archive; the others stand for it
+            if len(data) <= settings.MAX_IMAGE_BYTES:
+                suffix = PurePosixPath(image.name).suffix.lower()
+                archive.writestr(f'{written:05}{suffix if suffix in archives.IMAGES else ""}', data)
+                written += 1
+    if not written:
+        raise InvalidInput('None of the files can be read.', field='images')
+    return path

@@ -1,0 +1,77 @@
+"""How source models did in the trainings of this installation: recommended, chosen, and measured beside their runners-up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+from typing import Any
+
+from recognition.models import TrainedModel
+
+# Student's t, 97.5 %, for 1 to 30 degrees of freedom; beyond, the normal distribution's 1.96 is within 4 %.
+T_975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Accuracy of a source's probe less that of the best other source probed in the same training, 0 to 1."""
+
+    n: int  # trainings in which it was probed beside others
+    best: int  # of those: no other probe was better
+    mean: float
+    interval: tuple[float, float] | None  # 95 %, Student's t over trainings; None for a single one
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    recommended: int  # trainings in which P2L ranked it first
+    chosen: int  # models that were made from it
+    margin: Margin | None  # None: never probed beside another
+
+
+NOTHING = TrackRecord(0, 0, None)
+
+
+def track_records() -> dict[str, TrackRecord]:
+    """By source name, over the finished models that are still there. Of the reports only the parts needed are fetched."""
+    recommended: defaultdict[str, int] = defaultdict(int)
+    chosen: defaultdict[str, int] = defaultdict(int)
+    margins: defaultdict[str, list[float]] = defaultdict(list)
+    rows = TrainedModel.objects.filter(provisional=False).order_by()
+    for source, first, probes in rows.values_list(
+        'source_name', 'report__ranking__0__name', 'report__probes'
+    ).iterator():
+        chosen[source] += 1
+        if first:
+            recommended[first] += 1
+        for name, margin in _margins(probes or ()):
+            margins[name].append(margin)
+    names = {*recommended, *chosen, *margins}
+    return {name: TrackRecord(recommended[name], chosen[name], _summary(margins[name])) for name in names}
+
+
+def _margins(probes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Each probed source and how far it was ahead of the best other one."""
+    reached = {probe['name']: float(probe['accuracy']) for probe in probes}
+    if len(reached) < 2:
+        return
+    for name, accuracy in reached.items():
+        yield name, accuracy - max(other for rival, other in reached.items() if rival != name)
+
+
+def _summary(margins: list[float]) -> Margin | None:
+    if not margins:
+        return None
+    n, middle = len(margins), mean(margins)
+    interval = None
+    if n > 1:
+        half = (T_975[n - 2] if n - 2 < len(T_975) else 1.96) * stdev(margins) / sqrt(n)
+        interval = (middle - half, middle + half)
+    return Margin(n, sum(margin >= 0 for margin in margins), middle, interval)

@@ -1,0 +1,158 @@
+"""The pages of an addition in the admin: followed to the source, corrected where it was refused, stopped and discarded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from recognition.models import Job, SourceModel
+from recognition.zoo import import_jobs
+from tests.recognition.zoo.test_import_jobs import files_of, refuse, run, said, weights
+
+# The heart beats in a thread, which must see the job's row.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADD = reverse('admin:recognition_sourcemodel_add')
+LIST = reverse('admin:recognition_sourcemodel_changelist')
+
+
+def at(name: str, job: Job) -> str:
+    return reverse(f'admin:recognition_sourcemodel_{name}', args=[job.pk])
+
+
+def send(client, **fields) -> Job:
+    answer = client.post(ADD, {'file': weights(), 'images': 60, **fields})
+    job = Job.objects.get(kind='adding')
+    assert answer['Location'] == at('addition', job)
+    return job
+
+
+def test_it_follows_to_the_source(keeper):
+    job = send(keeper)
+    page = keeper.get(at('addition', job)).content.decode()
+    assert 'data-follow' in page and 'lenet5_digits.pth' in page
+    told = keeper.get(at('addition_progress', job)).json()
+    assert (told['state'], told['finished'], told['fraction']) == ('queued', False, None)
+    assert 'is being added' in keeper.get(LIST).content.decode()
+    run(job)
+    answer = keeper.get(at('addition', job), follow=True)
+    row = SourceModel.objects.get()
+    assert answer.redirect_chain[-1][0] == reverse('admin:recognition_sourcemodel_change', args=[row.pk])
+    assert '“lenet5_digits” is in the zoo.' in answer.content.decode()
+    assert 'is being added' not in keeper.get(LIST).content.decode()
+
+
+@pytest.mark.usefixtures('in_this_process')
+def test_a_refusal_stands_beside_its_field_with_what_was_said_and_is_corrected_without_the_file(
+    keeper, settings
+):
+    names = SimpleUploadedFile('names.json', b'["[one]", "two"]')
+    job = run(send(keeper, classes_file=names, title='Digits <b>', domain='numbers', side=32))
+    answer = keeper.get(at('addition', job))
+    form = answer.context['form']
+    assert answer.status_code == 200
+    assert form.errors == {'classes': ['2 class names were given, but the network has 3 classes.']}
+    assert (form['title'].value(), form['domain'].value(), form['images'].value(), form['side'].value()) == (
+        'Digits <b>', 'numbers', 60, 32,
+    )  # fmt: skip
+    assert (form['name'].value(), form['architecture'].value(), form['approved'].value()) == (
+        'lenet5_digits',
+        'lenet5',
+        False,
+    )
+    assert 'was refused' in keeper.get(LIST).content.decode()
+    told = {
+        name: form[name].value()
+        for name in ('title', 'domain', 'images', 'side', 'name', 'architecture', 'classes')
+    }
+    assert told['classes'] == '["[one]", "two"]'  # as lines it would be read as JSON
+    still = keeper.post(at('addition', job), {**told, 'images': 0})
+    assert still.status_code == 422 and 'images' in still.context['form'].errors
+    answer = keeper.post(at('addition', job), {**told, 'classes': 'one\ntwo\nthree'})
+    assert answer['Location'] == at('addition', job)
+    run(Job.objects.get())
+    row = SourceModel.objects.get()
+    assert (row.class_names, row.title, files_of(settings)) == (
+        ['one', 'two', 'three'],
+        'Digits <b>',
+        [Path(row.weights)],
+    )
+
+
+def test_what_a_file_is_called_is_shown_as_text(keeper):
+    job = refuse(send(keeper, file=weights(name='<i>lenet5.pth'), name='mine'))
+    for page in (keeper.get(at('addition', job)), keeper.post(at('addition', job), {}), keeper.get(LIST)):
+        assert '<i>lenet5' not in page.content.decode()
+    assert '&lt;i&gt;lenet5.pth is kept' in keeper.get(at('addition', job)).content.decode()
+
+
+@pytest.mark.usefixtures('in_this_process')
+def test_another_file_may_be_sent_instead(keeper, settings):
+    job = refuse(send(keeper, architecture='resnet18'))
+    answer = keeper.post(
+        at('addition', job), {'file': weights(4, 'lenet5_four.pth'), 'images': 60, 'name': 'four'}
+    )
+    other = Job.objects.get()
+    assert (other.pk != job.pk, answer['Location']) == (True, at('addition', other))
+    run(other)
+    assert files_of(settings) == [Path(SourceModel.objects.get(name='four', classes=4).weights)]
+
+
+def test_what_is_said_of_one_that_is_under_way_again_is_not_swallowed(keeper):
+    job = send(keeper)
+    answer = keeper.post(at('addition', job), {'images': 60, 'title': 'from another window'}, follow=True)
+    assert answer.redirect_chain == [(at('addition', job), 302)]
+    assert 'what you said now was not taken' in answer.content.decode()
+    job.refresh_from_db()
+    assert job.spec['title'] == ''
+
+
+@pytest.mark.parametrize(
+    'names', [['a', 'b b', 'c'], ['[a]', 'b', 'c'], ['a', 'b\u2028b', 'c'], [' a', 'b ', 'c']]
+)
+def test_class_names_survive_the_form_that_they_are_corrected_in(keeper, names):
+    file = SimpleUploadedFile('names.json', json.dumps(names).encode())
+    job = refuse(send(keeper, classes_file=file, architecture='resnet18'))
+    known = job.spec['class_names']
+    form = keeper.get(at('addition', job)).context['form']
+    assert form.cleaned_data['classes'] == tuple(known)
+
+
+def test_it_stops_and_discards(keeper, settings):
+    job = send(keeper)
+    page = keeper.post(at('stop_addition', job), follow=True).content.decode()
+    assert 'Stopped' in page and 'kept until' in page
+    assert 'was stopped' in keeper.get(LIST).content.decode()
+    page = keeper.post(at('discard_addition', job), follow=True).content.decode()
+    assert '“lenet5_digits.pth” is discarded.' in page
+    assert (files_of(settings), Job.objects.count()) == ([], 0)
+    assert keeper.get(at('addition', job)).status_code == 404
+
+
+def test_when_the_kept_file_is_gone_it_asks_for_it(keeper):
+    job = send(keeper)
+    keeper.post(at('stop_addition', job))
+    import_jobs.kept_file(job).unlink()
+    answer = keeper.get(at('addition', job))
+    assert 'not kept any more' in answer.content.decode()
+    assert answer.context['form'].fields['file'].required
+
+
+def test_only_who_may_add_may_see_or_touch_one(client, bob, alice):
+    job = import_jobs.begin(weights(), said(), alice)
+    bob.is_staff = True
+    bob.save(update_fields=['is_staff'])
+    bob.user_permissions.add(Permission.objects.get(codename='view_sourcemodel'))
+    client.force_login(bob)
+    assert 'is being added' not in client.get(LIST).content.decode()
+    for name in ('addition', 'addition_progress'):
+        assert client.get(at(name, job)).status_code == 403
+    for name in ('addition', 'stop_addition', 'discard_addition'):
+        assert client.post(at(name, job)).status_code == 403
+    for name in ('stop_addition', 'discard_addition'):
+        assert client.get(at(name, job)).status_code == 405

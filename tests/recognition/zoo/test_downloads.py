@@ -1,0 +1,119 @@
+"""`zoo pull`: published weights are fetched from a mirror that stands in for their publishers."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from recognition.errors import InvalidInput
+from recognition.management.progress_bar import DownloadLine, fetched_line
+from recognition.models import SourceModel
+from recognition.zoo import downloads, subprocess_call
+from tests.mirror import running
+from tests.recognition.zoo.test_catalog import files_of, save_lenet
+from transfer.spec.errors import UnusableSource
+from transfer.zoo.fetch import torchvision_weights
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def mirror():
+    with running() as server:
+        yield server
+
+
+def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(settings):
+    settings.TORCHVISION_URL = 'http://127.0.0.1:9/models'  # the discard port: refused
+    with pytest.raises(
+        InvalidInput, match=r'^127\.0\.0\.1:9 cannot be reached .*nothing was changed\.$'
+    ) as refusal:
+        downloads.pull('resnet18')
+    assert '\n' not in refusal.value.message
+    assert files_of(settings) == []
+    assert not SourceModel.objects.exists()
+
+
+def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(settings, mirror):
+    settings.TORCHVISION_URL = mirror.url
+    with pytest.raises(InvalidInput, match='did not give the weights'):
+        downloads.pull('resnet18')
+    assert files_of(settings) == []
+
+
+def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch):
+    settings.TORCHVISION_URL = mirror.url
+    mirror.files[urlsplit(torchvision_weights.published('squeezenet1_1', mirror.url).url).path] = bytes(
+        3 * 2**20
+    )
+    told = []
+    with pytest.raises(InvalidInput, match='is not the published file'):  # of course: these are zeros
+        downloads.pull('squeezenet1_1', heard=lambda fetched, total: told.append((fetched, total)))
+    assert told == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
+
+
+def test_on_a_terminal_that_is_a_line_and_in_a_pipe_nothing():
+    terminal, pipe = io.StringIO(), io.StringIO()
+    terminal.isatty = lambda: True
+    for stream in (terminal, pipe):
+        drawn = DownloadLine(stream, 'resnet50')
+        drawn(2**20, 98 * 2**20)
+        drawn(98 * 2**20, 98 * 2**20)
+        drawn.close()
+    assert pipe.getvalue() == ''
+    assert terminal.getvalue().endswith('] 100% resnet50: 98 of 98 MiB\n')
+    assert fetched_line('x', 2**21, 0) == 'x: 2 MiB'  # nobody said how much it is
+
+
+def test_it_knows_torchvisions_files():
+    found = torchvision_weights.published('resnet18', 'https://mirror.example/models/')
+    assert found.url.startswith('https://mirror.example/models/resnet18-')
+    assert found.digest in found.url
+    assert (len(found.class_names), found.source, found.side) == (1000, 'resnet18_imagenet', 224)
+    second = torchvision_weights.published('efficientnet_b1:imagenet1k_v2')
+    assert (second.source, second.side) == ('efficientnet_b1_imagenet1k_v2', 240)
+    with pytest.raises(UnusableSource, match=r'no weights of lenet5 that Graft can use$'):
+        torchvision_weights.published('lenet5')
+    with pytest.raises(
+        UnusableSource, match=r'no weights of vit_h_14 .* it has vit_h_14:IMAGENET1K_SWAG_LINEAR_V1$'
+    ):
+        torchvision_weights.published('vit_h_14')
+    with pytest.raises(UnusableSource, match='no weights of vgg16:IMAGENET1K_FEATURES'):
+        torchvision_weights.published('vgg16:IMAGENET1K_FEATURES')
+    asked = [line[0] for line in torchvision_weights.answer({'name': '', 'url': 'https://x'})['listed']]
+    assert len(asked) > 90 and {
+        'resnet50',
+        'resnet50:IMAGENET1K_V2',
+        'vit_h_14:IMAGENET1K_SWAG_LINEAR_V1',
+    } <= set(asked)
+
+
+def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirror, monkeypatch):
+    """The way of a whole pull, with a small network in the place of torchvision's: a process that tells where it lies."""
+    settings.TORCHVISION_URL = mirror.url
+    folder = Path(settings.ZOO_DIR) / '.downloads'
+    told = {
+        'source': 'lenet5_imagenet', 'architecture': 'lenet5', 'side': 32, 'mean': [0.1] * 3, 'std': [0.2] * 3,
+        'class_names': ['a', 'b', 'c'], 'dataset': 'ImageNet-1k', 'images': 7, 'title': 'T', 'licence': 'L' * 300,
+    }  # fmt: skip
+    real = subprocess_call.ask
+
+    def ask(module, request, **options):
+        if module != 'transfer.zoo.fetch.torchvision_weights':
+            return real(module, request, **options)
+        assert request['taken'] == []
+        return {**told, 'path': str(save_lenet(folder / 'lenet5_imagenet.pth'))}
+
+    monkeypatch.setattr(subprocess_call, 'ask', ask)
+    row = downloads.pull('lenet5')
+    assert (row.origin, row.mean, row.std, row.images, row.standing) == (
+        'torchvision',
+        [0.1] * 3,
+        [0.2] * 3,
+        7,
+        'usable',
+    )
+    assert files_of(settings) == [Path(row.weights).name]

@@ -1,0 +1,310 @@
+"""From labelled photos to a sealed model: the whole way, on small pictures and real files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.transfer.small_world import Ears, source, write_photos
+from transfer.data.manifests import Manifest
+from transfer.pipeline import train
+from transfer.selection.choose import looked_at
+from transfer.serving.classifier import Predictor
+from transfer.spec.errors import Cancelled, TrainingError, UnreadableImage, UnusableSource
+from transfer.spec.train_spec import TrainSpec
+from transfer.zoo.signatures.compute import sign
+
+CLOSE = {'a': (118, 100, 100), 'b': (100, 118, 100)}  # tints near enough that a linear head makes mistakes
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def spec(tmp_path):
+    card = source(tmp_path / 'zoo')
+    return TrainSpec(
+        sources=(card,),
+        reference=card,
+        precision='float32',
+        epochs=3,
+        plan='all',
+        folds=3,
+        crop=1.0,
+        jitter=0.0,
+    )
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return write_photos(tmp_path / 'photos', 15, CLOSE)
+
+
+def weights(folder: str) -> dict[str, torch.Tensor]:
+    return load_file(Path(folder) / 'weights.safetensors')
+
+
+def same_weights(a: str, b: str) -> bool:
+    first, second = weights(a), weights(b)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
+    manifest = write_photos(tmp_path / 'photos')
+    ears = Ears()
+    sealed = train(
+        manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', ears, tmp_path / 'cache'
+    )
+    found = Predictor(Path(sealed.folder)).classify(
+        [Path(image.path).read_bytes() for image in manifest.images]
+    )
+    assert (found.argmax(1) == [image.label for image in manifest.images]).mean() > 0.9
+    assert sealed.report.accuracy > 0.9
+    assert len(ears.instants) == 1
+
+
+def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):
+    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    again = json.loads(json.dumps(report.to_json()))
+    assert again['images'] == 30
+    assert again['interval'][0] <= again['accuracy'] <= again['interval'][1]
+    assert sum(map(sum, again['confusion'])) == 30
+    assert [row['label'] for row in again['per_class']] == ['a', 'b']
+    assert len(again['wrong']) == round(30 * (1 - again['accuracy']))
+    assert all(row['id'].startswith('row ') for row in again['wrong'])
+    assert again['winner'] in ('linear', 'finetuned')
+    assert 'images not seen in training' in again['why']
+    assert again['calibration']['temperature'] > 0
+    assert len(again['curve']) >= 1
+    assert again['plan']['rates']['head'] > 0
+    assert {'decode', 'reference', 'rank', 'instant', 'probe', 'finetune'} <= again['seconds'].keys()
+    assert again['ranking'][0]['name'] == again['probes'][0]['name'] == 'tiny'
+    assert again['data_digest'] == manifest.digest
+
+
+def test_the_same_data_and_spec_give_the_same_model(spec, manifest, tmp_path):
+    spec = dataclasses.replace(spec, rates={'head': 0.01})
+    first, second = (
+        train(manifest, spec, tmp_path / name, Ears(), tmp_path / f'cache-{name}') for name in ('one', 'two')
+    )
+    assert same_weights(first.folder, second.folder)
+    assert first.report.confusion == second.report.confusion
+    assert first.report.calibration == second.report.calibration
+    other = train(
+        manifest, dataclasses.replace(spec, seed=1), tmp_path / 'three', Ears(), tmp_path / 'cache-one'
+    )
+    assert not same_weights(first.folder, other.folder)
+
+
+@pytest.mark.parametrize('share', [0.3, 0.6, 0.8, 0.95])
+def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, share, monkeypatch):
+    monkeypatch.setattr(
+        'transfer.runtime.progress.EVERY', 0.0
+    )  # every word is heard, so that it can break off anywhere
+    monkeypatch.setattr('transfer.finetune.trainer.SAVE_EVERY', 0.0)
+    undisturbed = Ears()
+    whole = train(manifest, spec, tmp_path / 'whole', undisturbed, tmp_path / 'cache')
+    broken = Ears(raise_at=int(share * len(undisturbed.heard)))
+    with pytest.raises(InterruptedError):
+        train(manifest, spec, tmp_path / 'broken', broken, tmp_path / 'cache-2')
+    resumed = Ears()
+    end = train(manifest, spec, tmp_path / 'broken', resumed, tmp_path / 'cache-2')
+    assert same_weights(whole.folder, end.folder)
+    assert whole.report.confusion == end.report.confusion
+    assert len(resumed.heard) < len(undisturbed.heard)
+
+
+def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
+    ears = Ears()
+    train(manifest, spec, tmp_path / 'work', ears, tmp_path / 'cache')
+    fractions = [progress.fraction for progress in ears.heard]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] > 0.9
+    assert [progress.seconds_left for progress in ears.heard if progress.phase == 'finetune'][-1] is not None
+    assert any(progress.epoch == 3 and progress.accuracy is not None for progress in ears.heard)
+
+
+def test_cancelling_reaches_the_caller(spec, manifest, tmp_path):
+    with pytest.raises(Cancelled):
+        train(manifest, spec, tmp_path / 'work', Ears(raise_at=4, error=Cancelled), tmp_path / 'cache')
+
+
+def test_only_the_instant_model_when_no_more_is_asked(spec, manifest, tmp_path):
+    ears = Ears()
+    sealed = train(
+        manifest, dataclasses.replace(spec, instant_only=True), tmp_path / 'work', ears, tmp_path / 'cache'
+    )
+    assert sealed.report.winner == 'linear'
+    assert ears.instants == []
+    assert Predictor(Path(sealed.folder)).labels == ('a', 'b')
+
+
+def test_finetuning_that_does_harm_is_thrown_away(spec, tmp_path):
+    """At an absurd rate the network is ruined; the linear head stays, and the report says so."""
+    manifest = write_photos(tmp_path / 'photos', 15, {'a': (140, 100, 100), 'b': (100, 120, 100)})
+    ruinous = dataclasses.replace(spec, rates=dict.fromkeys(_groups(), 1.0))
+    report = train(manifest, ruinous, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert report.winner == 'linear'
+    assert report.why.endswith('so the linear head is kept.')
+    assert report.accuracy == report.probes[0]['accuracy']
+
+
+def _groups() -> tuple[str, ...]:
+    from transfer.zoo.networks.registry import architecture
+
+    return architecture('lenet5').group_names
+
+
+def test_memory_that_runs_out_halves_the_batch_and_says_so(spec, manifest, tmp_path, monkeypatch):
+    backward, failed = torch.Tensor.backward, []
+
+    def once(self: torch.Tensor, *args: object, **kwargs: object) -> None:
+        if not failed:
+            failed.append(True)
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
+        backward(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, 'backward', once)
+    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert failed
+    assert any('halved' in note for note in report.notes)
+
+
+def test_a_source_that_cannot_be_used_is_left_out_and_named(spec, manifest, tmp_path):
+    broken = dataclasses.replace(source(tmp_path / 'zoo', 'broken', seed=9), images=10**9)
+    Path(broken.weights).write_bytes(b'damaged')
+    both = dataclasses.replace(spec, sources=(broken, *spec.sources), plan='linear')
+    report = train(manifest, both, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert report.source == 'tiny'
+    assert any('broken was left out' in note for note in report.notes)
+    with pytest.raises(UnusableSource, match='broken'):
+        train(
+            manifest, dataclasses.replace(both, source='broken'), tmp_path / 'w2', Ears(), tmp_path / 'cache'
+        )
+
+
+def test_the_user_may_choose_the_source(spec, manifest, tmp_path):
+    other = source(tmp_path / 'zoo', 'other', seed=3)
+    asked = dataclasses.replace(spec, sources=(*spec.sources, other), source='other', plan='linear')
+    report = train(manifest, asked, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert report.source == 'other'
+    assert {row['name'] for row in report.ranking} == {'tiny', 'other'}
+    assert report.plan['source_why'] == 'other was asked for.'
+
+
+def test_of_networks_that_nothing_tells_apart_a_cpu_takes_the_lighter_one(spec, tmp_path):
+    manifest = write_photos(tmp_path / 'photos')
+    light = dataclasses.replace(
+        source(tmp_path / 'zoo', 'light'), images=50_000, dataset='same', parameters=60_000
+    )
+    heavy = source(tmp_path / 'zoo', 'heavy', 'mobilenet_v3_small')
+    heavy = dataclasses.replace(heavy, images=50_000, dataset='same', parameters=1_500_000)
+    both = dataclasses.replace(spec, sources=(light, heavy), plan='linear')
+    report = train(manifest, both, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert [row['name'] for row in report.ranking] == ['heavy', 'light']
+    assert [row['accuracy'] for row in report.probes] == [1, 1]
+    assert report.source == 'light'
+    assert report.plan['source_why'].startswith(
+        'light is the lighter network, and its linear model (100.0% out-of-fold) differs'
+    )
+
+
+def test_a_class_of_one_image_is_left_out_of_the_model(spec, manifest, tmp_path):
+    lone = dataclasses.replace(manifest.images[0], label=2, digest='lone')
+    wider = Manifest((*manifest.labels, 'lonely'), (*manifest.images, lone))
+    report = train(
+        wider, dataclasses.replace(spec, plan='linear'), tmp_path / 'work', Ears(), tmp_path / 'cache'
+    ).report
+    assert report.labels == ('a', 'b')
+    assert any('"lonely"' in note for note in report.notes)
+
+
+def test_two_images_a_class_make_a_model(spec, tmp_path):
+    manifest = write_photos(tmp_path / 'photos', 2)
+    report = train(
+        manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', Ears(), tmp_path / 'cache'
+    ).report
+    assert report.images == 6
+    assert np.isfinite(report.accuracy)
+
+
+def test_what_cannot_be_trained_is_said_in_a_sentence(spec, manifest, tmp_path):
+    one = Manifest(('a', 'b'), tuple(image for image in manifest.images if image.label == 0))
+    with pytest.raises(TrainingError, match='two classes'):
+        train(one, spec, tmp_path / 'work', Ears(), tmp_path / 'cache')
+    with pytest.raises(TrainingError, match='no source model'):
+        train(manifest, dataclasses.replace(spec, sources=()), tmp_path / 'work', Ears(), tmp_path / 'cache')
+    Path(manifest.images[3].path).write_bytes(b'no photo')
+    with pytest.raises(UnreadableImage, match=Path(manifest.images[3].path).name):
+        train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache')
+
+
+def test_without_a_reference_the_sources_are_ranked_by_size(spec, manifest, tmp_path):
+    bare = dataclasses.replace(spec, reference=None, plan='linear')
+    report = train(manifest, bare, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert any('by size alone' in note for note in report.notes)
+
+
+def test_a_worker_that_lacks_the_reference_ranks_by_size_too(spec, manifest, tmp_path):
+    elsewhere = dataclasses.replace(spec.reference, weights=str(tmp_path / 'nowhere.safetensors'))
+    signed = tuple(dataclasses.replace(card, signature=(1.0,) * 84) for card in spec.sources)
+    bare = dataclasses.replace(spec, reference=elsewhere, sources=signed, plan='linear')
+    report = train(manifest, bare, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert report.source == 'tiny'
+    (note,) = [note for note in report.notes if 'reference' in note]
+    assert 'cannot be used here' in note
+    assert 'by size alone' in note
+
+
+def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, manifest, tmp_path):
+    card = source(tmp_path / 'zoo', 'mobile', 'mobilenet_v3_small', 32)
+    fast = dataclasses.replace(spec, sources=(card,), reference=card, plan='last', epochs=1)
+    report = train(manifest, fast, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    assert report.plan['cached_layers'][0] == 'stage1'
+    assert report.plan['rates']['stage1'] == 0
+    assert report.plan['folds'] == 3
+
+
+def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest, tmp_path):
+    quick = dataclasses.replace(spec, instant_only=True)
+    signature = train(manifest, quick, tmp_path / 'work', Ears(), tmp_path / 'cache').report.signature
+    assert signature['reference'] == spec.reference.digest
+    signed = sign(spec.reference, [Path(image.path) for image in manifest.images])
+    np.testing.assert_allclose(signature['mean'], signed.mean, atol=1e-4)
+
+
+@pytest.mark.parametrize('divergence', ['js', 'emd'])
+def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, divergence):
+    cards = [
+        dataclasses.replace(card, signature=(1.0 + place,) * 84)
+        for place, card in enumerate(spec.sources * 2)
+    ]
+    spec = dataclasses.replace(
+        spec, sources=tuple(cards), divergence=divergence, weights=(1.0, 0.0), instant_only=True
+    )
+    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    found = [item['divergence'] for item in report.ranking]
+    assert found[0] <= found[1] + 1e-9
+    # flat signatures are the same distribution, but lie at different distances
+    assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')
+
+
+def test_the_reference_looks_at_two_hundred_photos_at_most_and_at_every_class():
+    labels = np.repeat([2, 0, 1], [900, 90, 10])
+    rows = looked_at(labels)
+    assert len(rows) == 200
+    assert rows.tolist() == sorted(set(rows))
+    assert np.bincount(labels[rows]).tolist() == pytest.approx([18, 2, 180], abs=1)
+    assert looked_at(np.array([1, 0, 1])).tolist() == [0, 1, 2]

@@ -1,0 +1,425 @@
+"""From boxes to a sealed detector: learned, measured on other photos, resumed to the same result, and served without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+torch = pytest.importorskip('torch')
+
+from tests.transfer import drawn_scenes
+from tests.transfer.small_world import Ears
+from transfer.data.decode import decode
+from transfer.data.detection_splits import split, trainable
+from transfer.data.manifests import DetectionManifest, LabelledBox
+from transfer.detection.backbone_export import fast_taken
+from transfer.detection.crops import cut_out
+from transfer.detection.fast_rcnn import svd
+from transfer.detection.fast_rcnn.model import FastRcnn
+from transfer.detection.registry import as_often
+from transfer.pipeline import train
+from transfer.runtime import checkpoints
+from transfer.serving.artifacts import read_meta
+from transfer.serving.detector import Detector
+from transfer.spec.errors import CorruptArtifact, InvalidSpec, TrainingError, UnreadableImage
+from transfer.spec.fast_rcnn import FastRcnnSpec
+from transfer.spec.faster_rcnn import FasterRcnnSpec
+from transfer.spec.rcnn import RcnnSpec
+from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.zoo.loading import load
+from transfer.zoo.networks import registry
+from transfer.zoo.weights import file_digest
+
+FAST = FastRcnnSpec(
+    short_side=96,
+    long_side=160,
+    rois_per_image=32,
+    reduce=16,
+    hidden=(32,),
+    pool=3,
+    frozen_stages=0,
+    head_steps=10,
+    epochs=12,
+    rate=0.002,
+    warm_up=5,
+)
+FASTER = FasterRcnnSpec(
+    short_side=96,
+    long_side=160,
+    anchors=(16, 32),
+    reduce=16,
+    pool=3,
+    hidden=32,
+    frozen_stages=0,
+    epochs=3,
+    rate=0.002,
+)
+RCNN = RcnnSpec(cpu_proposals=60, steps=6, batch=16)
+
+
+@pytest.fixture(scope='module')
+def room(tmp_path_factory):
+    """A folder with twelve scenes and a cache that the tests of this module share."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp('detecting')
+    return folder, drawn_scenes.write_scenes(folder / 'scenes'), drawn_scenes.source(folder / 'sources')
+
+
+def spec_for(room, detector: str, **changes) -> TrainSpec:
+    return TrainSpec(
+        sources=(room[2],),
+        task='detection',
+        detector=detector,
+        fast_rcnn=FAST,
+        faster_rcnn=FASTER,
+        rcnn=RCNN,
+        **changes,
+    )
+
+
+def learn(room, detector: str, name: str, ears: Ears | None = None, **changes):
+    folder, manifest, _ = room
+    return train(
+        manifest, spec_for(room, detector, **changes), folder / name, ears or Ears(), folder / 'cache'
+    )
+
+
+@pytest.fixture(scope='module')
+def fast(room):
+    return learn(room, 'fast-rcnn', 'fast')
+
+
+@pytest.fixture(scope='module')
+def faster(room):
+    return learn(room, 'faster-rcnn', 'faster')
+
+
+@pytest.fixture(scope='module')
+def rcnn(room):
+    return learn(room, 'rcnn', 'rcnn')
+
+
+def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
+    known = fast.report.detection
+    assert (known['learned'], known['measured']) == (8, 4)
+    assert known['proposals']['half'] == 1.0
+    assert known['ap11'] > 0.3
+    assert fast.report.accuracy == known['ap11']
+    assert fast.report.interval[0] <= fast.report.accuracy <= fast.report.interval[1]
+    assert json.loads(json.dumps(fast.report.to_json()))['winner'] == 'fast-rcnn'
+
+
+def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
+    assert faster.report.sealing['name'] == 'torch' and 'torch serves it' in faster.report.sealing['why_not']
+    assert (faster.report.winner, faster.report.detection['proposals']) == ('faster-rcnn', {})
+    found, photo = Detector(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    assert (photo.width, photo.height) == drawn_scenes.SIZE
+    assert ((found.boxes >= 0) & (found.boxes <= 120)).all() and set(found.labels.tolist()) <= {0, 1}
+
+
+def test_the_report_says_for_each_class_how_many_there_were(fast, room):
+    measured = split(room[1], 0.3, 0)[1]
+    counts = [sum(box.label == label for image in measured.images for box in image.boxes) for label in (0, 1)]
+    assert [(row['label'], row['n']) for row in fast.report.detection['classes']] == list(
+        zip(drawn_scenes.LABELS, counts, strict=True)
+    )
+    curve = fast.report.detection['classes'][0]['curve']
+    assert all(0 <= recall <= 1 and 0 <= precision <= 1 for recall, precision, _ in curve)
+
+
+def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, fast, rcnn):
+    image = next(image for image in split(room[1], 0.3, 0)[1].images if image.boxes)
+    code = (
+        'import json, sys; from pathlib import Path; from transfer.serving.detector import Detector;'
+        'photo = Path(sys.argv[1]).read_bytes();'
+        'answers = [Detector(Path(folder)).detect(photo)[0].boxes[0].tolist() for folder in sys.argv[2:]];'
+        'assert "torch" not in sys.modules; print(json.dumps(answers))'
+    )
+    told = subprocess.run(
+        [sys.executable, '-c', code, image.path, fast.folder, rcnn.folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr[-2000:]
+    here = [Detector(Path(sealed.folder)).detect(Path(image.path).read_bytes())[0] for sealed in (fast, rcnn)]
+    assert json.loads(told.stdout) == [found.boxes[0].tolist() for found in here]
+    for sealed in (fast, rcnn):
+        assert sealed.report.sealing['name'] == 'openvino'
+        assert sealed.report.sealing['largest_difference'] < 0.01
+
+
+@pytest.mark.parametrize('which', ['fast', 'rcnn'])
+def test_torch_rebuilds_the_detector_from_its_artifact(which, room, request, tmp_path):
+    folder = Path(request.getfixturevalue(which).folder)
+    photo = Path(room[1].images[0].path).read_bytes()
+    by_graph, _ = Detector(folder).detect(photo)
+    by_torch, _ = Detector(as_torch(folder, tmp_path / 'bare')).detect(photo)
+    shared = min(len(by_graph), len(by_torch))
+    np.testing.assert_allclose(by_torch.scores[:shared], by_graph.scores[:shared], atol=0.01)
+
+
+def as_torch(folder: Path, copy: Path) -> Path:
+    """The artifact as it is where no graph could be made."""
+    copy.mkdir()
+    (copy / 'weights.safetensors').write_bytes((folder / 'weights.safetensors').read_bytes())
+    meta = json.loads((folder / 'meta.json').read_text())
+    meta |= {
+        'engine': {'name': 'torch'},
+        'files': {'weights.safetensors': meta['files']['weights.safetensors']},
+    }
+    (copy / 'meta.json').write_text(json.dumps(meta))
+    return copy
+
+
+def test_a_damaged_graph_is_named(fast, tmp_path):
+    copy = tmp_path / 'damaged'
+    copy.mkdir()
+    for path in Path(fast.folder).iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / 'heads.bin').write_bytes(b'nothing')
+    with pytest.raises(CorruptArtifact, match=r'heads\.bin'):
+        Detector(copy)
+
+
+def test_a_photo_that_is_none_is_refused(fast):
+    with pytest.raises(UnreadableImage):
+        Detector(Path(fast.folder)).detect(b'no photo')
+
+
+class Stopped(Exception):
+    """Stands for a kill: nothing of the training expects it."""
+
+
+@pytest.mark.parametrize('detector', ['fast-rcnn', 'rcnn', 'faster-rcnn'])
+@pytest.mark.parametrize('phase', ['finetune', 'refit'])
+def test_an_interrupted_training_ends_as_an_undisturbed_one(phase, detector, room, request, monkeypatch):
+    monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
+    whole = request.getfixturevalue(detector.replace('-rcnn', ''))
+    counting = Ears()
+    monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
+    name = f'stopped-{detector}-{phase}'
+    with pytest.raises(Stopped):
+        learn(room, detector, name, StopsIn(phase, after=4))
+    resumed = learn(room, detector, name, counting)
+    assert (
+        Path(resumed.folder, 'weights.safetensors').read_bytes()
+        == Path(whole.folder, 'weights.safetensors').read_bytes()
+    )
+    for told in ('ap11', 'refit_curve'):
+        assert resumed.report.detection[told] == whole.report.detection[told]
+    assert resumed.report.curve == whole.report.curve and len(whole.report.curve) > 1
+    assert [heard.fraction for heard in counting.heard] == sorted(heard.fraction for heard in counting.heard)
+
+
+def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_takes_its_place(
+    room, monkeypatch
+):
+    monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
+    ears = Ears()
+    last = learn(room, 'fast-rcnn', 'refitted', ears)
+    [first] = ears.instants
+    assert [read_meta(Path(sealed.folder)).provisional for sealed in (first, last)] == [True, False]
+    assert [sealed.report.detection['served'] for sealed in (first, last)] == [8, 12]
+    for told in ('learned', 'measured', 'ap11', 'at_score', 'classes', 'worst'):
+        assert first.report.detection[told] == last.report.detection[told]
+    assert read_meta(Path(last.folder)).detection['at_score'] == first.report.detection['at_score']
+    assert (
+        Path(first.folder, 'weights.safetensors').read_bytes()
+        != Path(last.folder, 'weights.safetensors').read_bytes()
+    )
+    passes = {
+        phase: max(heard.epoch for heard in ears.heard if heard.phase == phase)
+        for phase in ('finetune', 'refit')
+    }
+    assert passes['finetune'] == passes['refit']
+    assert [point['epoch'] for point in first.report.curve] == list(range(1, passes['finetune'] + 1))
+    assert first.report.curve[-1]['loss'] < first.report.curve[0]['loss']
+    assert last.report.curve == first.report.curve and len(last.report.detection['refit_curve']) == len(
+        last.report.curve
+    )
+    assert (
+        0
+        < last.report.detection['answer_seconds']
+        == read_meta(Path(last.folder)).detection['answer_seconds']
+        < 5
+    )
+    found, _ = Detector(Path(last.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    assert len(found)
+
+
+def test_without_the_refit_the_measured_detector_is_the_one_that_is_served(room, fast):
+    ears = Ears()
+    plain = learn(room, 'fast-rcnn', 'plain', ears, refit=False)
+    assert ears.instants == [] and plain.report.detection['served'] == 8
+    assert plain.report.detection['ap11'] == fast.report.detection['ap11']
+    assert not {heard.phase for heard in ears.heard} & {'provisional', 'refit'}
+
+
+def test_the_refit_looks_at_each_photo_as_often():
+    spec = TrainSpec()
+    fast = as_often('fast-rcnn', spec, 70, 100).fast_rcnn
+    assert (fast.epochs, fast.head_steps) == (16, round(600 / 0.7))
+    assert as_often('fast-rcnn', spec, 14, 20).fast_rcnn.epochs == 43  # 300 steps of two of 14 photos
+    assert as_often('faster-rcnn', spec, 70, 100).faster_rcnn.epochs == 15
+    assert as_often('rcnn', spec, 70, 100).rcnn.steps == round(200 / 0.7)
+
+
+class StopsIn(Ears):
+    def __init__(self, phase: str, after: int) -> None:
+        super().__init__()
+        self.phase, self.left = phase, after
+
+    def progress(self, progress) -> None:
+        super().progress(progress)
+        self.left -= progress.phase == self.phase
+        if self.left == 0:
+            raise Stopped
+
+
+def test_a_detector_that_is_not_there_is_refused(room):
+    with pytest.raises(InvalidSpec, match='detector'):
+        TrainSpec.from_json({'detector': 'yolo'})
+    with pytest.raises(InvalidSpec, match=r'fast_rcnn\.short_side'):
+        TrainSpec.from_json({'fast_rcnn': {'short_side': 5}})
+    with pytest.raises(InvalidSpec, match='must be between'):
+        TrainSpec.from_json({'rcnn': {'svm_c': float('nan')}})
+
+
+def test_options_of_a_detector_survive_json():
+    spec = TrainSpec(fast_rcnn=FAST, rcnn=RCNN, detector='rcnn', task='detection')
+    assert TrainSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_split_has_each_class_on_both_sides_and_does_not_hang_on_the_order():
+    manifest = DetectionManifest(
+        ('common', 'rare'),
+        tuple(
+            dataclasses.replace(EMPTY, digest=f'{n:02}', boxes=(box(0),) if n > 1 else (box(1),))
+            for n in range(20)
+        ),
+    )
+    for seed in range(5):
+        learned, measured = split(manifest, 0.3, seed)
+        assert len(learned.images) + len(measured.images) == 20
+        for part in (learned, measured):
+            assert {found.label for image in part.images for found in image.boxes} == {0, 1}
+        turned = DetectionManifest(manifest.labels, manifest.images[::-1])
+        assert {image.digest for image in split(turned, 0.3, seed)[1].images} == {
+            image.digest for image in measured.images
+        }
+
+
+def test_copies_of_a_photo_stay_on_one_side():
+    images = tuple(dataclasses.replace(EMPTY, digest=f'{n % 6}', boxes=(box(0),)) for n in range(12))
+    learned, measured = split(DetectionManifest(('thing',), images), 0.3, 1)
+    assert not {image.digest for image in learned.images} & {image.digest for image in measured.images}
+
+
+def test_a_class_on_one_photo_is_left_out_and_too_few_photos_are_refused():
+    images = [dataclasses.replace(EMPTY, digest=f'{n}', boxes=(box(1),)) for n in range(5)]
+    images[0] = dataclasses.replace(images[0], boxes=(box(0), box(1)))
+    kept, notes = trainable(DetectionManifest(('once', 'often'), tuple(images)))
+    assert kept.labels == ('often',)
+    assert [found.label for image in kept.images for found in image.boxes] == [0] * 5
+    assert 'once' in notes[0]
+    with pytest.raises(TrainingError, match='at least 4'):
+        trainable(DetectionManifest(('often',), (images[1], images[2])))
+
+
+EMPTY = drawn_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')
+
+
+def box(label: int) -> LabelledBox:
+    return LabelledBox(10, 10, 40, 40, label)
+
+
+@pytest.mark.parametrize('which', ['fast', 'faster', 'rcnn'])
+def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which, room, request, tmp_path):
+    sealed = request.getfixturevalue(which)
+    folder, (_, manifest, card) = Path(sealed.folder), room
+    assert sealed.report.detection['as_source'] == ''
+    assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
+    path = folder / 'source.safetensors'
+    network = registry.architecture(
+        'squeezenet1_1+linear'
+    )  # SqueezeNet's new head is not the one of its family
+    model = load(
+        dataclasses.replace(card, architecture=network.name, weights=str(path), digest='', classes=3)
+    )
+    crops = cut_out(
+        manifest, [np.zeros((0, 4))] * len(manifest.images), tmp_path / 'crops', 0, lambda done: None
+    )
+    pixels = (
+        torch.from_numpy(np.stack([decode(image.path, card.side) for image in crops.images])).permute(
+            0, 3, 1, 2
+        )
+        / 255
+    )
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.mean, card.std))
+    with torch.inference_mode():
+        said = model((pixels - mean) / std).argmax(1).numpy()
+    assert (said == [image.label for image in crops.images]).mean() > 0.9
+    learned, begun = model.state_dict(), load_file(card.weights)
+    assert any((learned[name] != begun[name]).any() for name in begun if name.startswith('features'))
+    again = train(
+        crops,
+        TrainSpec(sources=(as_card(path, card),), instant_only=True),
+        tmp_path / 'again',
+        Ears(),
+        tmp_path,
+    )
+    assert again.report.accuracy > 0.9
+
+
+def as_card(path: Path, card: SourceCard) -> SourceCard:
+    return dataclasses.replace(
+        card,
+        architecture='squeezenet1_1+linear',
+        weights=str(path),
+        digest=file_digest(path),
+        classes=3,
+        name='detector',
+    )
+
+
+def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(room):
+    folder, manifest, card = room
+    spec = dataclasses.replace(spec_for(room, 'fast-rcnn'), reference=card)
+    report = train(manifest, spec, folder / 'signed', Ears(), folder / 'cache').report
+    assert report.signature['reference'] == card.digest
+    assert len(report.signature['mean']) == registry.architecture(card.architecture).feature_size
+
+
+def two_thin_layers(layer, keep):
+    return torch.nn.Sequential(
+        torch.nn.Linear(layer.in_features, keep, bias=False), torch.nn.Linear(keep, layer.out_features)
+    )
+
+
+def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_those_cut_by_svd_are_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        svd, 'compressed', two_thin_layers
+    )  # the shape alone counts, and AlexNet's decomposition takes a minute
+    card = drawn_scenes.source(tmp_path, 'alex', 'alexnet', 224)
+    network, source = registry.architecture('alexnet'), load(card)
+    model = FastRcnn(network, source, 2, dataclasses.replace(FAST, pool=6))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    whole = fast_taken(card, model).state_dict()
+    first, second = 'features.0.weight', 'classifier.1.weight'
+    begun = load_file(card.weights)
+    torch.testing.assert_close(whole[first], begun[first] + 1)
+    torch.testing.assert_close(whole[second], begun[second] + 1)
+    model.dense = svd.compress(model.dense, (2, 2))
+    torch.testing.assert_close(fast_taken(card, model).state_dict()[second], begun[second])

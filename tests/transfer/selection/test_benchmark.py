@@ -1,0 +1,200 @@
+"""Every source finetuned on every target: the cells, going on where a run was broken off, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from tests.transfer.small_world import TINTS, source, write_photos
+from transfer.data.manifests import LabelledImage, Manifest
+from transfer.selection.benchmark.matrix import fill_matrix
+from transfer.selection.benchmark.targets import part, read_targets, split
+from transfer.spec.errors import TrainingError
+from transfer.worker import tasks
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def write_target(folder, per_class=9, tints=TINTS):
+    """Photos in class folders."""
+    manifest = write_photos(folder.parent.parent / 'aside', per_class, tints)
+    for image in manifest.images:
+        home = folder / manifest.labels[image.label]
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.move(image.path, home / image.name)
+    return folder
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    """A request for one target and two tiny sources."""
+    write_target(tmp_path / 'targets' / 'tints')
+    cards = [source(tmp_path / 'zoo', name, seed=seed) for seed, name in enumerate(('one', 'two'))]
+    return {
+        'targets': str(tmp_path / 'targets'),
+        'out': str(tmp_path / 'out'),
+        'cache': str(tmp_path / 'cache'),
+        'sources': [dataclasses.asdict(card) for card in cards],
+        'reference': dataclasses.asdict(cards[0]),
+        'setup': {'per_class': 4, 'seeds': 1, 'side': 0, 'plan': 'several', 'scale': 1.0, 'device': 'cpu'},
+    }
+
+
+def cells(tmp_path):
+    return {
+        path.name: json.loads(path.read_text())
+        for path in sorted((tmp_path / 'out' / 'cells').glob('*.json'))
+    }
+
+
+def test_a_cell_tells_the_accuracy_on_held_out_photos_and_what_was_known_before(request_of, tmp_path):
+    told = list(fill_matrix(request_of))
+    assert [step['through'] for step in told] == [1, 2]
+    found = cells(tmp_path)
+    assert list(found) == ['tints--one--0.json', 'tints--two--0.json']
+    cell = found['tints--one--0.json']
+    assert (cell['images'], cell['held'], cell['classes']) == (12, 15, 3)
+    assert cell['accuracy'] == cell['right'].count('1') / 15
+    assert len(cell['probe_right']) == 12
+    assert 0 <= cell['knn'] <= 1
+    assert cell['leep'] < 0
+    assert set(cell['seconds']) == {
+        'load',
+        'held',
+        'features',
+        'probe',
+        'logme',
+        'knn',
+        'leep',
+        'count',
+        'finetune',
+        'judge',
+    }
+    assert cell['macs'] > 0
+
+
+def test_what_the_reference_sees_is_kept_for_each_target_and_seed(request_of, tmp_path):
+    list(fill_matrix(request_of))
+    look = json.loads((tmp_path / 'out' / 'looks' / 'tints--0.json').read_text())
+    assert look['class_images'] == [4, 4, 4]
+    np.testing.assert_allclose(np.mean(look['class_means'], 0), look['mean'], atol=1e-5)
+
+
+def test_a_run_that_was_broken_off_goes_on_where_it_was(request_of, tmp_path):
+    steps = fill_matrix(request_of)
+    next(steps)
+    steps.close()
+    first = cells(tmp_path)
+    assert len(first) == 1
+    told = list(fill_matrix(request_of))
+    assert told[0]['seconds_left'] is None
+    assert cells(tmp_path) | first == cells(tmp_path)
+    assert len(cells(tmp_path)) == 2
+
+
+def test_the_same_cell_comes_out_the_same(request_of, tmp_path):
+    list(fill_matrix(request_of))
+    again = list(fill_matrix(request_of | {'out': str(tmp_path / 'again')}))
+    path = tmp_path / 'again' / 'cells' / again[0]['cell']
+    first, second = cells(tmp_path)[path.name], json.loads(path.read_text())
+    assert {**first, 'seconds': 0} == {**second, 'seconds': 0}
+
+
+def test_more_seeds_may_be_added_but_nothing_else_changed(request_of, tmp_path):
+    list(fill_matrix(request_of))
+    request_of['setup']['seeds'] = 2
+    assert len(list(fill_matrix(request_of))) == 4
+    request_of['setup'] |= {'seeds': 1, 'first_seed': 5}
+    assert [told['cell'] for told in fill_matrix(request_of)] == ['tints--one--5.json', 'tints--two--5.json']
+    request_of['setup']['per_class'] = 3
+    with pytest.raises(TrainingError, match='another setup'):
+        list(fill_matrix(request_of))
+
+
+def test_a_source_that_changed_under_its_name_is_refused(request_of):
+    list(fill_matrix(request_of))
+    request_of['sources'][1]['images'] = 5
+    with pytest.raises(TrainingError, match='source two has changed'):
+        list(fill_matrix(request_of))
+
+
+def test_a_cell_that_somebody_else_is_at_is_left_to_them(request_of, tmp_path):
+    locks = tmp_path / 'out' / 'cells' / 'locks'
+    locks.mkdir(parents=True)
+    with (locks / hashlib.sha256(b'tints--one--0.json').hexdigest()[:16]).open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        list(fill_matrix(request_of | {'most': 1}))
+        assert list(cells(tmp_path)) == ['tints--two--0.json']
+    told = list(fill_matrix(request_of))  # whoever held it died: the cell is made after all
+    assert [step['seconds_left'] is None for step in told] == [False, True]
+    assert len(cells(tmp_path)) == 2
+
+
+def test_a_worker_fills_one_cell_and_rings_for_the_next_as_long_as_the_evaluation_goes_on(
+    request_of, tmp_path, monkeypatch
+):
+    sent = []
+    monkeypatch.setattr(
+        'recognition.celery.app.send_task', lambda name, arguments, queue: sent.append((name, arguments))
+    )
+    file = tmp_path / 'out' / 'request.json'
+    file.parent.mkdir()
+    file.write_text(json.dumps(request_of))
+    tasks.evaluate(str(file))
+    assert len(cells(tmp_path)) == 1
+    assert sent == [('graft.evaluate', (str(file),))]
+    file.unlink()
+    tasks.evaluate(str(file))
+    assert len(cells(tmp_path)) == 1
+
+
+def test_copies_of_a_photo_are_left_out_and_one_in_two_classes_altogether(tmp_path):
+    folder = write_target(tmp_path / 'targets' / 'tints')
+    shutil.copy(folder / 'red' / '2-0.jpg', folder / 'red' / 'copy.jpg')
+    shutil.copy(folder / 'blue' / '0-0.jpg', folder / 'green' / 'copy.jpg')
+    (found,) = read_targets(tmp_path / 'targets')
+    labels = [image.label for image in found.manifest.images]
+    assert [labels.count(label) for label in range(3)] == [8, 9, 9]
+
+
+@pytest.mark.parametrize(('per_class', 'words'), [(2, 'a class needs 6'), (0, 'holds no folder')])
+def test_a_folder_that_is_no_target_is_named(tmp_path, per_class, words):
+    (tmp_path / 'targets').mkdir()
+    if per_class:
+        write_target(tmp_path / 'targets' / 'tints', per_class)
+    with pytest.raises(TrainingError, match=words):
+        read_targets(tmp_path / 'targets')
+
+
+def test_one_class_is_no_target(tmp_path):
+    write_target(tmp_path / 'targets' / 'tints', tints={'red': (150, 90, 90)})
+    with pytest.raises(TrainingError, match='two or more classes'):
+        read_targets(tmp_path / 'targets')
+
+
+def test_a_split_draws_so_many_of_each_class_and_leaves_a_third_to_judge_by():
+    images = [
+        LabelledImage('', label, f'{label} {index}', '')
+        for label, count in enumerate((30, 9))
+        for index in range(count)
+    ]
+    manifest = Manifest(('a', 'b'), tuple(images))
+    found = split(manifest, 10, seed=0)
+    learned = part(manifest, found.learned)
+    assert [sum(image.label == label for image in learned.images) for label in (0, 1)] == [10, 6]
+    assert sorted([*found.learned, *found.held]) == list(range(39))
+    assert split(manifest, 10, seed=1).learned.tolist() != found.learned.tolist()
+    assert split(manifest, 10, seed=0).learned.tolist() == found.learned.tolist()

@@ -1,0 +1,152 @@
+"""A sealed folder is whole, says what it is, and is refused when it is not what it says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import sealed
+from transfer.serving import artifacts
+from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact
+
+
+@pytest.fixture(scope='module')
+def original(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('models') / 'colours'
+    return folder, sealed.seal(folder)
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    copy = tmp_path / 'copy'
+    shutil.copytree(original[0], copy)
+    return copy
+
+
+def test_the_folder_holds_weights_graph_onnx_and_meta_and_nothing_was_left_beside_it(original):
+    folder, _ = original
+    assert {path.name for path in folder.iterdir()} == {
+        'meta.json',
+        'weights.safetensors',
+        'graph.xml',
+        'graph.bin',
+        'model.onnx',
+    }
+    assert [path.name for path in folder.parent.iterdir()] == ['colours']
+
+
+def test_meta_tells_labels_preprocessing_temperature_source_seed_and_versions(original):
+    folder, model = original
+    meta = artifacts.read_meta(folder)
+    assert meta.labels == sealed.LABELS
+    assert meta.preprocessing == artifacts.Preprocessing.of(sealed.CARD)
+    assert meta.temperature == 1.5
+    assert (meta.source['name'], meta.why, meta.seed) == ('none', 'the only one', 7)
+    assert set(meta.versions) == {'python', 'torch', 'torchvision', 'openvino', 'numpy'}
+    assert meta.digest == model.digest
+    assert meta.report['sealing'] == model.report.sealing == meta.engine
+
+
+def test_the_report_that_comes_back_says_how_far_the_graph_is_from_torch(original):
+    _, model = original
+    assert model.report.sealing['name'] == 'openvino'
+    assert model.report.sealing['agreement'] >= 0.99
+    assert 0 <= model.report.sealing['largest_difference'] < 0.05
+
+
+def test_signatures_stay_out_of_meta(tmp_path):
+    from dataclasses import replace
+
+    from transfer.spec.train_spec import TrainSpec
+
+    card = replace(sealed.CARD, signature=(0.25, 0.75))
+    sealed.seal(tmp_path / 'model', source=card, spec=TrainSpec(sources=(card,), reference=card))
+    meta = json.loads((tmp_path / 'model' / 'meta.json').read_text())
+    cards = [meta['source'], meta['spec']['reference'], *meta['spec']['sources']]
+    assert [card for card in cards if 'signature' in card] == []
+
+
+def test_sealing_again_replaces_what_an_earlier_attempt_left(tmp_path):
+    folder = tmp_path / 'models' / 'one'
+    folder.mkdir(parents=True)
+    (folder / 'half written').write_text('x')
+    sealed.seal(folder)
+    artifacts.verify(folder, artifacts.read_meta(folder))
+    assert not (folder / 'half written').exists()
+    assert [path.name for path in folder.parent.iterdir()] == ['one']
+
+
+def test_a_failed_sealing_leaves_nothing(tmp_path):
+    with pytest.raises(AttributeError):
+        sealed.seal(tmp_path / 'models' / 'one', model='not a network')
+    assert list((tmp_path / 'models').iterdir()) == []
+
+
+def test_a_whole_folder_passes_verification(folder):
+    meta = artifacts.read_meta(folder)
+    artifacts.verify(folder, meta)
+    assert set(meta.files) == {path.name for path in folder.iterdir()} - {'meta.json'}
+
+
+@pytest.mark.parametrize('name', ['weights.safetensors', 'graph.bin', 'graph.xml', 'model.onnx'])
+def test_a_truncated_file_is_corrupt_and_named(folder, name):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(CorruptArtifact, match=name):
+        artifacts.verify(folder, artifacts.read_meta(folder))
+
+
+def test_a_missing_file_is_corrupt_and_named(folder):
+    (folder / 'graph.bin').unlink()
+    with pytest.raises(CorruptArtifact, match=r'graph\.bin .* is missing'):
+        artifacts.verify(folder, artifacts.read_meta(folder))
+
+
+def test_a_truncated_meta_is_corrupt(folder):
+    path = folder / 'meta.json'
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(CorruptArtifact, match=r'meta\.json'):
+        artifacts.read_meta(folder)
+
+
+@pytest.mark.parametrize('content', [b'[]', b'{}', b'null', b'\xff\xfe', b'{"format": 1}'])
+def test_a_meta_that_is_not_one_is_corrupt(folder, content):
+    (folder / 'meta.json').write_bytes(content)
+    with pytest.raises(CorruptArtifact):
+        artifacts.read_meta(folder)
+
+
+def test_a_folder_that_is_not_there_is_corrupt(tmp_path):
+    with pytest.raises(CorruptArtifact):
+        artifacts.read_meta(tmp_path / 'nothing')
+
+
+@pytest.mark.parametrize('version', [0, 2, '1', None])
+def test_another_format_is_incompatible_and_not_corrupt(folder, version):
+    change(folder, format=version)
+    with pytest.raises(IncompatibleArtifact):
+        artifacts.read_meta(folder)
+
+
+def test_meta_cannot_name_files_outside_its_folder(folder):
+    digest = artifacts.file_digest(folder / 'weights.safetensors')
+    change(folder, files={'weights.safetensors': digest, '../../etc/passwd': digest})
+    with pytest.raises(CorruptArtifact):
+        artifacts.read_meta(folder)
+
+
+def test_an_artifact_is_read_without_torch(folder):
+    code = (
+        'import sys; from pathlib import Path; from transfer import artifacts;'
+        'folder = Path(sys.argv[1]); artifacts.verify(folder, artifacts.read_meta(folder)); sys.exit("torch" in sys.modules)'
+    )
+    assert subprocess.run([sys.executable, '-c', code, str(folder)]).returncode == 0
+
+
+def change(folder, **values):
+    path = folder / 'meta.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

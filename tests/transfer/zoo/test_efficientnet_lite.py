@@ -1,0 +1,93 @@
+"""EfficientNet-Lite0 gives what TensorFlow's gives, from the weights of a package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from transfer.data.decode import decode
+from transfer.spec.errors import UnusableSource
+from transfer.zoo.fetch import package
+from transfer.zoo.loading import load
+from transfer.zoo.networks.efficientnet_lite import EfficientNetLite0, widened
+from transfer.zoo.signatures.compute import image_files
+
+INSTRUMENTS = {
+    'accordion': 'accordion',
+    'banjo': 'banjo',
+    'drums': 'drum',
+    'harp': 'harp',
+    'saxophone': 'sax',
+    'violin': 'violin',
+}
+
+
+@pytest.fixture
+def network():
+    """A network with weights as they are published: strided kernels of the usual width, and names of their own."""
+    torch.manual_seed(0)
+    model = EfficientNetLite0(4).eval()
+    state = {}
+    for name, value in model.state_dict().items():
+        layer = model.get_submodule(name.rpartition('.')[0])
+        strided = isinstance(layer, torch.nn.Conv2d) and layer.stride[0] > 1
+        state[f'_{len(state)}'] = value[:, :, 2:, 2:].clone() if strided else value
+    model.load_state_dict(widened(state))
+    return model, list(state.values())
+
+
+@pytest.mark.parametrize(
+    ('place', 'before'), [((0, 0), 0), ((2, 'layers', 1, 0), 0), ((4, 'layers', 1, 0), 1)]
+)
+def test_a_strided_convolution_pads_at_the_right_and_bottom_as_tensorflow_does(network, place, before):
+    model, _ = network
+    layer = model.features.get_submodule('.'.join(map(str, place)))
+    kernel = layer.weight[:, :, 2:, 2:]
+    images = torch.randn(2, layer.in_channels, 16, 16)
+    padded = functional.pad(images, (before, before + 1, before, before + 1))
+    wanted = functional.conv2d(padded, kernel, stride=2, groups=layer.groups)
+    assert not layer.weight[:, :, :2].any() and not layer.weight[:, :, :, :2].any()
+    torch.testing.assert_close(layer(images), wanted)
+
+
+def test_a_state_of_another_network_is_no_published_one(network):
+    _, state = network
+    with pytest.raises(ValueError, match='tensors instead of'):
+        widened(dict(enumerate(state[1:])))
+    state[0] = torch.zeros(32, 3, 9, 9)
+    with pytest.raises(ValueError, match='has the shape'):
+        widened(dict(enumerate(state)))
+
+
+def test_what_no_package_brings_is_refused(tmp_path):
+    with pytest.raises(UnusableSource, match="no package brings a source called 'resnet50'"):
+        package.answer({'name': 'resnet50', 'folder': str(tmp_path)})
+
+
+def test_a_package_with_another_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(package, 'DIGEST', '0' * 64)
+    with pytest.raises(UnusableSource, match='does not hold the file that was tried'):
+        package.answer({'name': package.SOURCE, 'folder': str(tmp_path)})
+
+
+def test_without_the_package_the_refusal_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(package, 'PACKAGE', 'no_such_package')
+    with pytest.raises(UnusableSource, match='no_such_package is not installed'):
+        package.answer({'name': package.SOURCE, 'folder': str(tmp_path)})
+
+
+@pytest.mark.shared
+def test_the_packages_network_knows_instruments_by_name(tmp_path, shared):
+    told, card = package.answer({'name': package.SOURCE, 'folder': str(tmp_path)}), package.card(tmp_path)
+    model = load(card)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (card.mean, card.std))
+    for folder, name in INSTRUMENTS.items():
+        paths = image_files(shared / 'classification' / 'instrument' / folder)[:8]
+        pixels = (
+            torch.from_numpy(np.stack([decode(path, card.side) for path in paths])).permute(0, 3, 1, 2) / 255
+        )
+        with torch.inference_mode():
+            said = [told['class_names'][place] for place in model((pixels - mean) / std).argmax(1)]
+        assert said.count(name) >= 6, (folder, said)

@@ -1,0 +1,54 @@
+"""What a network's last batch norm tells of the images it learned from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from p2l.scores import kl_divergence
+from p2l.signatures import signature
+from transfer.zoo.networks.registry import architecture
+from transfer.zoo.signatures.from_batchnorm import mean_feature_of_own_set
+
+
+def remembering(name: str, photos: torch.Tensor) -> nn.Module:
+    """A network with random weights whose norms remember exactly these photos."""
+    torch.manual_seed(0)
+    model = architecture(name).build(3).train()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # the plain mean of all that is seen
+            nn.init.normal_(layer.bias)
+            nn.init.uniform_(layer.weight, -2, 2)
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0
+    with torch.no_grad():
+        model(photos)
+    return model
+
+
+@pytest.mark.parametrize(
+    'name', ['efficientnet_lite0', 'mobilenet_v2', 'densenet121', 'shufflenet_v2_x0_5', 'mnasnet0_5']
+)
+def test_it_is_the_mean_feature_of_those_images(name):
+    photos = torch.rand(24, 3, 64, 64) * torch.rand(24, 3, 1, 1)
+    model, network = remembering(name, photos), architecture(name)
+    with torch.no_grad():
+        seen = (
+            network.features(model, photos).mean(0).numpy()
+        )  # in training mode: with the statistics of these photos
+    told = mean_feature_of_own_set(network, model)
+    assert told.shape == (network.feature_size,)
+    assert told.min() >= 0
+    assert told.sum() == pytest.approx(seen.sum(), rel=0.05)
+    assert kl_divergence(signature(seen), signature(told)) < 0.01
+    assert np.corrcoef(seen, told)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize('name', ['resnet18', 'vgg11', 'mobilenet_v3_small', 'squeezenet1_1', 'lenet5'])
+def test_a_network_that_ends_otherwise_tells_nothing(name):
+    network = architecture(name)
+    with pytest.raises(ValueError, match=f'{name} does not end in a batch norm and a ReLU'):
+        mean_feature_of_own_set(network, network.build(3))

@@ -1,0 +1,61 @@
+"""What is said of a trained model: every figure from images that the model scoring them had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from transfer.features.calibration import calibrate
+from transfer.features.metrics import confusion, per_class, softmax, wilson, wrong_images
+from transfer.selection.context import Workshop
+from transfer.spec.report import TrainReport
+from transfer.spec.train_spec import SourceCard
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A finished method on one source, and its out-of-fold scores."""
+
+    card: SourceCard
+    logits: np.ndarray  # out-of-fold (n, classes)
+    winner: str  # linear or finetuned
+    why: str
+    ranking: list[dict[str, Any]] = field(default_factory=list)
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    outlook: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+
+def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
+    """Accuracy with its interval, classes, mistakes and calibration, from the out-of-fold scores."""
+    calibration = calibrate(verdict.logits, shop.labels)
+    probabilities = softmax(verdict.logits, calibration['temperature'])
+    predicted = verdict.logits.argmax(1)
+    table = confusion(predicted, shop.labels, shop.classes)
+    right = int((predicted == shop.labels).sum())
+    return TrainReport(
+        accuracy=right / len(shop.labels),
+        interval=wilson(right, len(shop.labels)),
+        images=len(shop.labels),
+        labels=shop.manifest.labels,
+        winner=verdict.winner,
+        why=verdict.why,
+        source=verdict.card.name,
+        ranking=verdict.ranking,
+        probes=verdict.probes,
+        outlook=verdict.outlook,
+        plan=verdict.plan,
+        per_class=per_class(table, shop.manifest.labels),
+        confusion=table.tolist(),
+        wrong=wrong_images(shop.manifest.images, shop.manifest.labels, probabilities),
+        calibration=calibration,
+        curve=verdict.curve,
+        seconds={name: round(seconds, 3) for name, seconds in shop.course.seconds.items()},
+        notes=tuple(shop.notes),
+        data_digest=shop.manifest.digest,
+        seed=shop.spec.seed,
+        signature=shop.signature,
+    )

@@ -1,0 +1,140 @@
+"""What is said of a detector: every figure from images that it did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from transfer.data.manifests import BoxedImage, DetectionManifest
+from transfer.detection import evaluation as evaluation
+from transfer.features.metrics import wilson
+from transfer.regions.postprocess import Detections, Truth
+from transfer.regions.proposals import Recall
+
+POINTS = 60  # of a curve that a page draws
+SHOWN = 20  # boxes of an image in the list of the worst
+
+
+def figures(
+    measured: DetectionManifest, found: Sequence[Detections], recall: Recall, at_score: float
+) -> dict[str, Any]:
+    """TrainReport.detection, all plain JSON.
+
+    ap11: VOC 2007; ap: all points (VOC 2010 on); both at IoU 0.5. coco: ap over IoU 0.5 to 0.95, ap50, ap75. Intervals: 95 %,
+    images drawn again with replacement. `mistakes` is about the n best detections of a class of n objects (Hoiem et al. 2012).
+    `worst` shows detections of at least `at_score`.
+    """
+    truths, classes = [truth_of(image) for image in measured.images], len(measured.labels)
+    kinds = evaluation.curves(truths, found, classes)
+    return {
+        'ap11': evaluation.mean_ap(kinds) or 0.0,
+        'ap': _mean([evaluation.all_point(kind) for kind in kinds if kind.objects]),
+        'interval': interval_of(truths, kinds),
+        'coco': evaluation.coco(truths, found, classes),
+        'objects': sum(kind.objects for kind in kinds),
+        'classes': [_class(measured.labels[kind.label], truths, kind) for kind in kinds],
+        'mistakes': asdict(evaluation.mistakes(truths, found, classes)),
+        'proposals': asdict(recall),
+        'at_score': at_score,
+        'worst': [
+            _worst(measured, found, at_score, *row)
+            for row in evaluation.worst_images(truths, found, at_score)
+        ],
+    }
+
+
+def best_score(measured: DetectionManifest, found: Sequence[Detections]) -> float:
+    """The score from which on detections are shown: where precision and recall of all classes together are best (F1)."""
+    truths = [truth_of(image) for image in measured.images]
+    kinds = evaluation.curves(truths, found, len(measured.labels))
+    scores = np.concatenate([np.zeros(0), *(kind.scores for kind in kinds)])
+    right = np.concatenate([np.zeros(0, bool), *(kind.right for kind in kinds)])
+    if not right.any():
+        return 0.5
+    order = np.argsort(-scores, kind='stable')
+    hits, said = np.cumsum(right[order]), np.arange(1, len(order) + 1)
+    quality = 2 * hits / (said + sum(kind.objects for kind in kinds))
+    place = int(quality.argmax())
+    # Half way to the next one: the last that is shown should not hang on its last digit.
+    after = scores[order][place + 1] if place + 1 < len(order) else scores[order][place]
+    return float((scores[order][place] + after) / 2)
+
+
+def truth_of(image: BoxedImage) -> Truth:
+    return Truth(
+        np.array([(box.x0, box.y0, box.x1, box.y1) for box in image.boxes], float).reshape(-1, 4),
+        np.array([box.label for box in image.boxes], int),
+        np.array([box.difficult for box in image.boxes], bool),
+    )
+
+
+def interval_of(truths: Sequence[Truth], kinds: Sequence[evaluation.Curve]) -> list[float]:
+    """95 % of the VOC 2007 mean AP. Where no drawing of the images errs (or none is right) they cannot tell how far off the
+    figure may be: then it is that of so many objects, all found or none (Wilson)."""
+    low, high = evaluation.interval(truths, kinds)
+    if low < high:
+        return [low, high]
+    objects = sum(kind.objects for kind in kinds)
+    return list(wilson(round(low * objects), objects))
+
+
+def _class(name: str, truths: Sequence[Truth], kind: evaluation.Curve) -> dict[str, Any]:
+    measured = bool(kind.objects)
+    return {
+        'label': name,
+        'n': kind.objects,
+        'ap11': evaluation.eleven_point(kind) if measured else None,
+        'ap': evaluation.all_point(kind) if measured else None,
+        'interval': interval_of(truths, [kind]) if measured else None,
+        'curve': _curve(kind) if measured else [],
+    }
+
+
+def _curve(kind: evaluation.Curve) -> list[list[float]]:
+    """[recall, precision, score] where something was found, at no more than 60 places, and at the end of the curve."""
+    if not len(kind.scores):
+        return []
+    found = np.flatnonzero(kind.right)
+    few = (
+        found[np.unique(np.linspace(0, len(found) - 1, POINTS).round().astype(int))] if len(found) else found
+    )
+    places = np.unique([*few, len(kind.scores) - 1])
+    rows = np.stack([kind.recall()[places], kind.precision()[places], kind.scores[places]], 1)
+    return [[round(float(value), 4) for value in row] for row in rows]
+
+
+def _worst(
+    measured: DetectionManifest,
+    found: Sequence[Detections],
+    at_score: float,
+    place: int,
+    missed: int,
+    false: int,
+) -> dict[str, Any]:
+    image, detections = measured.images[place], found[place]
+    shown = np.flatnonzero(detections.scores >= at_score)[:SHOWN]
+    return {
+        'id': image.id,
+        'name': image.name,
+        'width': image.width,
+        'height': image.height,
+        'missed': missed,
+        'false': false,
+        'truth': [_box(measured.labels[box.label], (box.x0, box.y0, box.x1, box.y1)) for box in image.boxes],
+        'found': [
+            _box(measured.labels[detections.labels[index]], detections.boxes[index])
+            | {'score': float(detections.scores[index])}
+            for index in shown
+        ],
+    }
+
+
+def _box(label: str, corners: Sequence[float] | np.ndarray) -> dict[str, Any]:
+    return {'label': label, 'box': [round(float(value), 2) for value in corners]}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0

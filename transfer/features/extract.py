@@ -1,0 +1,117 @@
+"""One forward pass of a network over the images, and what it gave kept by image: photos added later cost only themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from transfer.data.cache import Pixels
+from transfer.features.network import Machine, Network
+from transfer.runtime.device import FORWARD_BATCH, autocast, choose_precision, in_batches, normalise, planes
+
+TIMED = 0.1  # seconds of a pass that is timed for the choice of a precision, about; at least one image
+KEPT = 50_000  # images of one network whose features stay on disk: 200 MB at 1,000 numbers
+
+
+def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
+    """What the network's head sees of each image, float32 (n, d), in the order of the pixels.
+
+    Kept under (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
+    """
+    card = network.card
+    model = _placed(network, machine)
+    precision = forward_precision(network, pixels, machine)
+    key = f'{card.digest or card.name} {card.mean} {card.std} {pixels.side} {pixels.policy} {precision} {machine.device.type}'
+    path = machine.cache / 'features' / f'{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz'
+    known = _read(path)
+    first = {digest: index for index, digest in reversed(list(enumerate(pixels.digests)))}
+    missing = [index for digest, index in first.items() if digest not in known]
+    if missing:
+        fresh = _pass(network, model, pixels.array, sorted(missing), precision, machine)
+        known |= {pixels.digests[index]: fresh[place] for place, index in enumerate(sorted(missing))}
+        _write(path, known)
+    return np.stack([known[digest] for digest in pixels.digests])
+
+
+def extract_anew(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
+    """As `extract`, but computed now and kept nowhere: for whoever measures what it costs."""
+    model = _placed(network, machine)
+    precision = forward_precision(network, pixels, machine)
+    return _pass(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
+
+
+def _placed(network: Network, machine: Machine) -> nn.Module:
+    return network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
+
+
+@torch.inference_mode()
+def _pass(
+    network: Network, model: nn.Module, array: np.ndarray, rows: list[int], precision: str, machine: Machine
+) -> np.ndarray:
+    found: list[np.ndarray] = []
+
+    def work(start: int, stop: int) -> None:
+        found.append(_embed(network, model, array[rows[start:stop]], precision, machine.device))
+        machine.beat(stop / len(rows))
+
+    in_batches(len(rows), FORWARD_BATCH[machine.device.type], work, machine.note)
+    return np.concatenate(found)
+
+
+@torch.inference_mode()
+def _embed(
+    network: Network, model: nn.Module, array: np.ndarray, precision: str, device: torch.device
+) -> np.ndarray:
+    images = normalise(planes(torch.from_numpy(array), device), network.card.mean, network.card.std)
+    with autocast(device, precision):
+        return network.architecture.embed(model, images).float().cpu().numpy()
+
+
+def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str:
+    """The precision of passes without gradients through this network, by timing one of a batch as large as theirs: with eight
+    images on a CPU bfloat16 hardly gains, with sixteen it takes two thirds (MobileNet v3)."""
+    model = _placed(network, machine)
+
+    def embed(images: int, precision: str) -> None:
+        _embed(network, model, pixels.array[:images], precision, machine.device)
+
+    @cache
+    def affordable() -> int:
+        embed(1, 'float32')
+        start = time.perf_counter()
+        embed(1, 'float32')
+        return max(1, min(int(TIMED / (time.perf_counter() - start)), FORWARD_BATCH[machine.device.type]))
+
+    key = f'features {network.architecture.name} {pixels.side}'
+    memory = machine.cache / 'precision.json'
+    return choose_precision(
+        machine.precision, key, machine.device, lambda wanted: embed(affordable(), wanted), memory, rounds=1
+    )
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        return dict(zip(file['digests'].tolist(), file['features'], strict=True))
+
+
+def _write(path: Path, known: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = list(known.items())[-KEPT:]
+    aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
+    with aside.open('wb') as file:
+        np.savez(
+            file,
+            digests=np.array([digest for digest, _ in kept]),
+            features=np.stack([row for _, row in kept]),
+        )
+    os.replace(aside, path)

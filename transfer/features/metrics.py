@@ -1,0 +1,92 @@
+"""What a classifier is worth: accuracy, precision and recall with their uncertainty. Numpy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transfer.data.manifests import LabelledImage
+
+Z95 = 1.959964  # two-sided 95 % of the normal distribution
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a proportion (Wilson 1927): honest near 0 and 1 and for small n, where p +- 2 s.e. is not."""
+    if n == 0:
+        return (0.0, 1.0)
+    share, spread = right / n, Z95**2 / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
+    return (max(0.0, middle - half), min(1.0, middle + half))
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities along the last axis of (..., classes) logits divided by the temperature."""
+    scaled = logits / temperature
+    powers = np.exp(scaled - scaled.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
+
+
+def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    """Mean negative log likelihood of (n, classes) logits, in nats."""
+    scaled = logits / temperature
+    top = scaled.max(-1)
+    evidence = top + np.log(np.exp(scaled - top[:, None]).sum(-1))
+    return float((evidence - scaled[np.arange(len(labels)), labels]).mean())
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return float((logits.argmax(-1) == labels).mean())
+
+
+def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Counts (classes, classes): rows are the truth, columns the prediction."""
+    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def per_class(table: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Precision and recall of every class with n and 95 % intervals, from a confusion table."""
+    rows = []
+    for index, name in enumerate(names):
+        right, n, said = int(table[index, index]), int(table[index].sum()), int(table[:, index].sum())
+        rows.append(
+            {
+                'label': name,
+                'n': n,
+                'recall': right / n if n else None,
+                'recall_interval': wilson(right, n),
+                'predicted': said,
+                'precision': right / said if said else None,
+                'precision_interval': wilson(right, said),
+            }
+        )
+    return rows
+
+
+def wrong_images(
+    images: Sequence[LabelledImage], names: Sequence[str], probabilities: np.ndarray
+) -> list[dict[str, Any]]:
+    """The images the model got wrong while it had not seen them, surest mistake first."""
+    predicted, score = probabilities.argmax(1), probabilities.max(1)
+    rows = [
+        {
+            'id': image.id,
+            'name': image.name,
+            'digest': image.digest,
+            'truth': names[image.label],
+            'prediction': names[predicted[index]],
+            'score': float(score[index]),
+        }
+        for index, image in enumerate(images)
+        if predicted[index] != image.label
+    ]
+    return sorted(rows, key=lambda row: (-row['score'], row['name']))
+
+
+def paired_gain(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    """On the same images: how many only `a` gets right, how many only `b` does (McNemar's two counts); logits (n, classes)."""
+    a_right, b_right = a.argmax(1) == labels, b.argmax(1) == labels
+    return int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())

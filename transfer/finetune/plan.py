@@ -1,0 +1,137 @@
+"""Which layer groups learn, and how fast: the four quadrants of data size and similarity, and rates that fall inward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transfer.finetune.schedule import epochs_for
+from transfer.spec.errors import InvalidSpec
+from transfer.spec.train_spec import TrainSpec
+
+PLANS = ('linear', 'last', 'several', 'all')
+ENOUGH = 20  # images a class: with fewer, more than a linear head is not estimated better but worse
+PLENTY = 200  # images a class: from there on the first layers are worth their cost too (with 30 they gained nothing)
+FEW = 5  # images a class: with fewer, nothing but a linear head can even be judged
+SIMILAR = 0.93  # share of the way from chance to perfection that frozen features go; at 0.87 all layers still gained 3 %
+HEAD_RATE = 3e-4  # AdamW; the head starts from the linear model, so it is tuned, not learned
+BODY_RATE = 3e-4  # of the group behind the head
+FALL = 0.7  # each group further in learns at this share of the rate of the one behind it
+# Share of the body's parameters, counted from its end by whole stages, that a plan lets learn: `last` takes one stage.
+DEPTHS = {'last': 0.01, 'several': 0.9, 'all': 1.0}
+# About how many optimiser steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91
+# with 60; with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
+STEPS = {'last': 80, 'several': 150, 'all': 150}
+# Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G, ViT-B/16 at 224 11 G.
+LIGHT = 0.15e9  # a heavier network takes fewer steps (SPARING): 250 photos on ResNet-18 are three minutes of two cores even so
+SPARING = 0.4
+HEAVY = 2e9  # from there on only the last stage learns, on cached activations: more would be an hour
+
+
+@dataclass(frozen=True)
+class Group:
+    """A layer group of a network, from input to output; the last is the head."""
+
+    name: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a finetuning does, and why."""
+
+    name: str
+    quadrant: str
+    why: str
+    rates: dict[str, float]  # every group, from input to output; 0: frozen
+    epochs: int
+
+    @property
+    def first(self) -> str:
+        """The first group that learns: everything ahead of it is a fixed function."""
+        return next((group for group, rate in self.rates.items() if rate > 0), list(self.rates)[-1])
+
+
+def choose_plan(
+    spec: TrainSpec, groups: Sequence[Group], images: int, classes: int, accuracy: float, macs: float = 0.0
+) -> Plan:
+    """The plan for a set of that size. `accuracy` is the linear head's, out-of-fold: how similar source and target are is
+    measured where it matters, as the share of the task that frozen features already solve.
+    `macs`: multiply-adds of one image where they decide how long it takes (on a CPU); 0: they do not.
+
+    InvalidSpec for an unknown plan or a rate for a group that the network does not have.
+    """
+    quadrant, name, why = _quadrant(images / classes, (accuracy - 1 / classes) / (1 - 1 / classes))
+    if spec.plan != 'auto':
+        if spec.plan not in PLANS:
+            raise InvalidSpec(
+                f'spec.plan must be auto, {", ".join(PLANS[:-1])} or {PLANS[-1]}, not {spec.plan!r}'
+            )
+        name, why = spec.plan, f'The plan "{spec.plan}" was asked for.'
+    elif macs > HEAVY and name in ('several', 'all'):
+        name, why = 'last', f'{why} This network is too heavy for that on a CPU: only its last stage learns.'
+    rates = _override(rates_for(name, groups), spec.rates)
+    steps = STEPS.get(name, 0) * (SPARING if macs > LIGHT and name != 'last' else 1)
+    epochs = spec.epochs or epochs_for(images, spec.batch, steps)
+    return Plan(name, quadrant, why, rates, epochs if any(rates.values()) else 0)
+
+
+def rates_for(name: str, groups: Sequence[Group]) -> dict[str, float]:
+    """The rate of every group under a plan, falling from the head inward; 0 where the plan freezes."""
+    body = [group for group in groups if group.name.startswith('stage')]
+    whole = sum(group.parameters for group in body)
+    rates, held, rate = {group.name: 0.0 for group in groups}, 0, BODY_RATE
+    if name == 'linear':
+        return rates
+    for group in reversed(groups):
+        if group is groups[-1]:
+            rates[group.name] = HEAD_RATE
+            continue
+        if held >= DEPTHS[name] * whole:
+            break
+        rates[group.name] = rate
+        rate *= FALL
+        held += group.parameters if group in body else 0
+    return rates
+
+
+def _quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
+    """(quadrant, plan, why) by the four quadrants of CS231n: how much data, and how similar it is."""
+    much, similar = per_class >= ENOUGH, skill >= SIMILAR
+    facts = f"{per_class:.0f} images a class, and the source's frozen features already go {max(0.0, skill):.0%} of the way"
+    if similar and not much:
+        return 'little data, similar', 'linear', f'{facts}: too few to learn more than a linear head.'
+    if similar:
+        return 'much data, similar', 'last', f'{facts}: only the last layers are tuned.'
+    if per_class < FEW:
+        return (
+            'little data, different',
+            'linear',
+            f'{facts}: too few to learn or to judge more than a linear head.',
+        )
+    if not much:
+        return (
+            'little data, different',
+            'several',
+            f'{facts}: few images and a distant source, so the later layers learn.',
+        )
+    if per_class < PLENTY:
+        return (
+            'much data, different',
+            'several',
+            f'{facts}: the source is distant, so all but the first layers learn.',
+        )
+    return (
+        'much data, different',
+        'all',
+        f'{facts}: the source is distant, so all layers learn, the inner ones slower.',
+    )
+
+
+def _override(rates: dict[str, float], wanted: dict[str, float]) -> dict[str, float]:
+    for group, rate in wanted.items():
+        if group not in rates:
+            raise InvalidSpec(f'spec.rates names {group!r}; the layer groups are {", ".join(rates)}')
+        if not 0 <= rate <= 1:
+            raise InvalidSpec(f'spec.rates[{group!r}] must be between 0 and 1, not {rate}')
+    return rates | wanted

@@ -1,0 +1,264 @@
+"""Finetune every source on every target: `python -m transfer.selection.benchmark.matrix` reads a JSON request, writes a JSON line a cell.
+
+Request: targets (a folder), out (a folder), cache (a folder), sources (SourceCards), reference (a SourceCard or null), setup
+(per_class, seeds, first_seed, side, plan, scale, device, epochs); most (cells to make) and threads may be left out. Each finished
+cell is a file of OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one
+folder share the work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from p2l.signatures import mean_feature, rounded
+from transfer.data.cache import open_pixels
+from transfer.features.extract import extract_anew
+from transfer.features.network import Machine, Network
+from transfer.runtime.device import choose_device
+from transfer.selection.benchmark.cell import Setup, run_cell
+from transfer.selection.benchmark.targets import Target, part, read_targets, split
+from transfer.selection.choose import looked_at
+from transfer.spec.errors import TrainingError
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.loading import load
+from transfer.zoo.networks.registry import architecture
+from transfer.zoo.signatures.class_means import read_look
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell to be filled."""
+
+    target: Target
+    card: SourceCard
+    seed: int
+    cells: Path
+
+    @property
+    def path(self) -> Path:
+        return self.cells / f'{self.target.name}--{self.card.name}--{self.seed}.json'
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What every cell is made with."""
+
+    setup: Setup
+    reference: SourceCard | None
+    machine: Machine
+    out: Path
+
+
+def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Fill the cells that the folder lacks, at most `most` of them (0: all); tells of each one.
+
+    What another process is at is left to it, and looked after at the end, in case it died. TrainingError: a target or a source
+    cannot be used.
+    """
+    setup, out = Setup(**request['setup']), Path(request['out'])
+    targets = read_targets(Path(request['targets']))
+    sources = [_at_side(SourceCard(**card), setup.side) for card in request['sources']]
+    reference = SourceCard(**request['reference']) if request['reference'] else None
+    _begin(out, targets, sources, reference, setup)
+    machine = Machine(
+        choose_device(setup.device), 'auto', Path(request['cache']), lambda sentence: None, lambda done: None
+    )
+    shop = Shop(setup, reference, machine, out)
+    cells = out / 'cells'
+    seeds = range(setup.first_seed, setup.first_seed + setup.seeds)
+    places = [Place(target, card, seed, cells) for seed in seeds for target in targets for card in sources]
+    speed, most, waiting = _Speed(len(places)), int(request.get('most', 0)) or len(places), []
+    for place in places:
+        found = _fill(place, shop, wait=False) if speed.made < most else None
+        if found is None:
+            waiting.append(place)
+        else:
+            yield speed.told(place.path.name, made=found)
+    for place in waiting if speed.made < most else []:
+        yield speed.told(place.path.name, made=bool(_fill(place, shop, wait=True)))
+
+
+def _fill(place: Place, shop: Shop, wait: bool) -> bool | None:
+    """True: made now; False: it was there; None: somebody else is at it."""
+    if place.path.exists():
+        return False
+    with _claimed(place.path, wait) as mine:
+        if not mine:
+            return None
+        if place.path.exists():
+            return False
+        rows = split(place.target.manifest, shop.setup.per_class, place.seed)
+        if shop.reference is not None:
+            _look(place.target, rows.learned, shop.reference, place.seed, shop.machine, shop.out)
+        write_aside(
+            place.path, run_cell(place.target, rows, place.card, place.seed, shop.setup, shop.machine)
+        )
+        return True
+
+
+def write_aside(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f'.{path.stem}.{uuid.uuid4().hex}.part')
+    aside.write_text(json.dumps(values, indent=1) + '\n')
+    os.replace(aside, path)
+
+
+def _at_side(card: SourceCard, side: int) -> SourceCard:
+    network = architecture(card.architecture)
+    return (
+        card
+        if not side or network.fixed_side
+        else dataclasses.replace(card, side=max(side, network.min_side))
+    )
+
+
+def _begin(
+    out: Path,
+    targets: tuple[Target, ...],
+    sources: list[SourceCard],
+    reference: SourceCard | None,
+    setup: Setup,
+) -> None:
+    """Write down what is compared, or check that the folder was begun with the same: cells of two setups are not comparable."""
+    wanted = {
+        'setup': dataclasses.asdict(setup) | {'seeds': 0, 'first_seed': 0},  # other seeds may be added later
+        'reference': reference.digest if reference else '',
+    }
+    path = out / 'setup.json'
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if known:
+        known['setup'] = {'epochs': 0, 'spares': False, 'first_seed': 0} | known[
+            'setup'
+        ]  # older ones had no choice
+    if known and {key: known[key] for key in wanted} != wanted:
+        raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
+    digest = reference.digest if reference else ''
+    cards = {card.name: _described(card) for card in sources}
+    facts = {
+        target.name: {'digest': target.manifest.digest, 'labels': list(target.manifest.labels)}
+        for target in targets
+    }
+    for name, old, new in [
+        ('source', known.get('sources', {}), cards),
+        ('target', known.get('targets', {}), facts),
+    ]:
+        if changed := [key for key in new if key in old and old[key] != new[key]]:
+            raise TrainingError(
+                f'The {name} {changed[0]} has changed since the evaluation in {out} began; give another folder.'
+            )
+    looks = {name: _look_of(card, digest) for name, card in zip(cards, sources, strict=True)}
+    merged = {
+        'looks': known.get('looks', {}) | looks,
+        'sources': known.get('sources', {}) | cards,
+        'targets': known.get('targets', {}) | facts,
+    }
+    write_aside(path, wanted | merged)
+
+
+def _described(card: SourceCard) -> dict[str, Any]:
+    names = ('name', 'title', 'architecture', 'digest', 'dataset', 'images', 'classes', 'side')
+    return {name: getattr(card, name) for name in names} | {'signature': list(card.signature)}
+
+
+def _look_of(card: SourceCard, reference: str) -> dict[str, Any] | None:
+    """The source's own images class by class, where they are known."""
+    look = read_look(card, reference)
+    return {'means': [rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
+
+
+def _look(
+    target: Target, rows: np.ndarray, reference: SourceCard, seed: int, machine: Machine, out: Path
+) -> None:
+    """The target's mean feature under the reference, whole and by class: what every divergence is computed from."""
+    path = out / 'looks' / f'{target.name}--{seed}.json'
+    if path.exists():
+        return
+    every = np.array([target.manifest.images[row].label for row in rows])
+    learned = part(target.manifest, rows[looked_at(every)])
+    network = Network(reference, architecture(reference.architecture), load(reference))
+    pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.beat)
+    extract_anew(network, pixels, machine)  # warms up, and chooses the precision
+    now = time.process_time if machine.device.type == 'cpu' else time.perf_counter
+    start = now()
+    features = np.maximum(extract_anew(network, pixels, machine), 0)
+    seconds = now() - start
+    labels = np.array([image.label for image in learned.images])
+    means = [mean_feature(features[labels == label]) for label in range(len(learned.labels))]
+    values = {
+        'target': target.name,
+        'seed': seed,
+        'seconds': round(seconds, 3),
+        'mean': rounded(mean_feature(features)),
+        'class_means': [rounded(mean) for mean in means],
+        'class_images': np.bincount(labels).tolist(),
+    }
+    write_aside(path, values)
+
+
+@contextmanager
+def _claimed(path: Path, wait: bool) -> Iterator[bool]:
+    """Whether this process is the one that fills the cell. The system releases the lock at its holder's death."""
+    folder = path.parent / 'locks'
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / hashlib.sha256(path.name.encode()).hexdigest()[:16]).open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+class _Speed:
+    """How many cells are through, and how long the others will take at the speed of this run."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.through, self.made, self.start = count, 0, 0, time.monotonic()
+
+    def told(self, name: str, made: bool) -> dict[str, Any]:
+        self.through += 1
+        self.made += made
+        seconds = (time.monotonic() - self.start) / max(1, self.made) * (self.count - self.through)
+        return {
+            'cell': name,
+            'through': self.through,
+            'of': self.count,
+            'seconds_left': round(seconds) if made else None,
+        }
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    threads = int(request.get('threads', 0)) or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(
+            threads
+        ):  # NumPy's own: on a busy machine they spin, and the spinning counts as the rule's cost
+            for line in fill_matrix(request):
+                sys.stdout.write(json.dumps(line) + '\n')
+                sys.stdout.flush()
+        answer: dict[str, Any] = {'finished': True}
+    except TrainingError as error:
+        answer = {'refused': error.message}
+    sys.stdout.write(json.dumps(answer) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,84 @@
+"""The targets of an evaluation: class folders of photos, split into what is learned from and what is held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transfer.data.manifests import LabelledImage, Manifest
+from transfer.spec.errors import TrainingError
+from transfer.zoo.signatures.compute import image_files
+
+LEARNED_SHARE = 2 / 3  # at most, of a class: a small class keeps a third to be judged by
+LEAST_IMAGES = 6  # of a class
+
+
+@dataclass(frozen=True)
+class Target:
+    """One labelled set, whole."""
+
+    name: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a target's manifest, int, in ascending order."""
+
+    learned: np.ndarray
+    held: np.ndarray
+
+
+def read_targets(folder: Path) -> tuple[Target, ...]:
+    """Every folder of class folders in `folder`, by name. TrainingError naming the folder that is no target."""
+    found = (
+        sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
+        if folder.is_dir()
+        else []
+    )
+    if not found:
+        raise TrainingError(f'{folder} holds no folder of class folders.')
+    return tuple(Target(path.name, _manifest(path)) for path in found)
+
+
+def _manifest(folder: Path) -> Manifest:
+    """Copies of an image are left out, and an image that stands in two classes altogether: neither could be judged."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
+    if len(classes) < 2:
+        raise TrainingError(
+            f'{folder} is no target: it needs a folder of images for each of two or more classes.'
+        )
+    homes: dict[str, set[int]] = defaultdict(set)
+    images: dict[str, LabelledImage] = {}
+    for label, path in enumerate(classes):
+        for file in image_files(path):
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            homes[digest].add(label)
+            images.setdefault(digest, LabelledImage(str(file), label, digest, file.name))
+    kept = tuple(image for digest, image in images.items() if len(homes[digest]) == 1)
+    for label, path in enumerate(classes):
+        count = sum(1 for image in kept if image.label == label)
+        if count < LEAST_IMAGES:
+            raise TrainingError(f'{path} holds {count} different images; a class needs {LEAST_IMAGES}.')
+    return Manifest(tuple(path.name for path in classes), kept)
+
+
+def split(manifest: Manifest, per_class: int, seed: int) -> Split:
+    """So many images of each class to learn from (at most LEARNED_SHARE of it), drawn by the seed; all others are held out."""
+    chance = np.random.default_rng(seed)
+    labels = np.array([image.label for image in manifest.images])
+    learned: list[int] = []
+    for label in range(len(manifest.labels)):
+        rows = chance.permutation(np.flatnonzero(labels == label))
+        learned += rows[: min(per_class, int(len(rows) * LEARNED_SHARE))].tolist()
+    mask = np.zeros(len(labels), dtype=bool)
+    mask[learned] = True
+    return Split(np.flatnonzero(mask), np.flatnonzero(~mask))
+
+
+def part(manifest: Manifest, rows: np.ndarray) -> Manifest:
+    return Manifest(manifest.labels, tuple(manifest.images[row] for row in rows))

@@ -1,0 +1,199 @@
+"""Which source a training starts from: P2L ranks all, a linear head is cross-validated on the first few, the best is taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from p2l.ranking import DECIMALS, Candidate, Ranked, first_within_noise, rank, shortlist
+from transfer.features.metrics import accuracy, wilson
+from transfer.finetune.flops import multiply_adds
+from transfer.selection.context import Learned, Workshop
+from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.signatures.class_means import read_look
+
+LOOKED_AT = (
+    200  # images: their mean feature is off by 7 % of a feature's own deviation, data sets differ by far more
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The source taken, with the evidence."""
+
+    card: SourceCard
+    learned: Learned
+    why: str
+    ranking: list[dict[str, Any]]
+    probes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What decides between sources that a probe cannot tell apart: the first of these numbers, the next where it is equal."""
+
+    because: tuple[str, ...]  # of each, the end of a sentence that begins with a source
+    worth: Callable[[Learned], tuple[float, ...]]
+
+
+def rank_sources(shop: Workshop) -> list[Ranked]:
+    """All candidates by P2L, best first: one forward pass of the reference. Without a reference, by size alone.
+
+    TrainingError when there is no candidate, or not the one that was asked for.
+    """
+    names = [card.name for card in shop.spec.sources]
+    if not names:
+        raise TrainingError('There is no source model to start from: sync the zoo or import one.')
+    if shop.spec.source not in ('auto', *names):
+        raise TrainingError(f'The source model {shop.spec.source!r} is not among those that may be used.')
+    rows = looked_at(shop.labels)
+    features = _reference_features(shop, rows)
+    with shop.course.phase('rank', 'Comparing your images with those of the sources'):
+        candidates = [
+            _candidate(shop, card, 0 if features is None else features.shape[1]) for card in shop.spec.sources
+        ]
+        features = np.ones((len(rows), 1)) if features is None else features
+        spec = shop.spec
+        return rank(
+            features,
+            candidates,
+            spec.weights,
+            spec.seed,
+            divergence=spec.divergence,
+            labels=shop.labels[rows],
+        )
+
+
+def looked_at(labels: np.ndarray) -> np.ndarray:
+    """The rows of the images that the reference looks at, ascending: at most LOOKED_AT, every class with its share."""
+    by_class = np.argsort(labels, kind='stable')
+    places = np.linspace(0, len(labels) - 1, min(LOOKED_AT, len(labels))).round().astype(int)
+    return np.sort(by_class[places])
+
+
+def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray | None:
+    """P2L's features of these images; None without a reference, or where its file cannot be used."""
+    reference = shop.spec.reference
+    if reference is None:
+        shop.note('There is no reference model, so the sources were ranked by size alone.')
+        return None
+    with shop.course.phase('decode', f'Reading {len(shop.labels)} images'):
+        shop.pixels(reference.side)
+    with shop.course.phase('reference', 'Looking at your images with the reference model'):
+        try:
+            return np.maximum(shop.features(reference, rows)[2], 0)  # P2L's feature: Architecture.features
+        except UnusableSource as error:
+            shop.note(
+                f'The reference model cannot be used here ({error.message}), so the sources were ranked by size alone.'
+            )
+            return None
+
+
+def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:
+    if card.signature and width and len(card.signature) != width:
+        shop.note(f'The signature of {card.name} is of another reference model and was left out.')
+    signature = card.signature if len(card.signature) == width else None
+    reference = shop.spec.reference.digest if shop.spec.reference else ''
+    look = read_look(card, reference) if shop.spec.divergence == 'emd' else None
+    return Candidate(card.name, card.images, signature, card.dataset, card.parameters, look)
+
+
+def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
+    """The linear head on the source that was asked for, or on the first of the ranking that can be used."""
+    if shop.spec.source != 'auto':
+        return shop.learn(_card(shop, shop.spec.source))
+    for item in ranked:
+        if learned := _try(shop, item.name):
+            return learned
+    raise UnusableSource('None of the source models can be used: ' + ' '.join(shop.notes))
+
+
+def choose(
+    shop: Workshop, ranked: Sequence[Ranked], first: Learned, preference: Preference | None = None
+) -> Chosen:
+    """Probe the shortlist and take the best, or simply the source that was asked for. `preference` decides between sources whose
+    probes differ by no more than noise. Without one the P2L score does, and on a CPU, of networks with equal scores, the lighter
+    one is taken: it learns for its whole schedule there (transfer.finetune.plan.LIGHT), and answers sooner.
+    """
+    table = [dataclasses.asdict(item) for item in ranked]
+    if shop.spec.source != 'auto':
+        card = first.network.card
+        return Chosen(card, first, f'{_title(card)} was asked for.', table, [_probe_row(shop, first, 0.0)])
+    probed: list[Learned] = []
+    rows = []
+    with shop.course.phase('probe', 'Trying a linear model on the best-ranked sources'):
+        for item in shortlist(ranked, shop.spec.shortlist):
+            start = time.monotonic()
+            if learned := _try(shop, item.name):
+                probed.append(learned)
+                rows.append(_probe_row(shop, learned, time.monotonic() - start))
+    if not probed:
+        probed, rows = [first], [_probe_row(shop, first, 0.0)]
+    learned, why = pick(shop.labels, probed, preference or _usual(shop, ranked))
+    shop.let_go_of_all_but(learned.network.card)
+    return Chosen(learned.network.card, learned, why, table, rows)
+
+
+def _usual(shop: Workshop, ranked: Sequence[Ranked]) -> Preference:
+    scores = {item.name: item.score for item in ranked}
+
+    def worth(item: Learned) -> tuple[float, ...]:
+        macs = multiply_adds(item.network) if shop.device.type == 'cpu' else 0.0
+        return scores[item.network.card.name], -macs
+
+    return Preference(('is ranked higher by P2L', 'is the lighter network'), worth)
+
+
+def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) -> tuple[Learned, str]:
+    """The best probe; but a source that is preferred goes before it when the two differ by no more than noise."""
+    best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
+    hits = [each.probe.logits.argmax(1) == labels for each in probed]
+    worths = [preference.worth(each) for each in probed]
+    place = first_within_noise(hits, worths)
+    item = probed[place]
+    share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
+    if item is best:
+        return (
+            item,
+            f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.',
+        )
+    other = accuracy(best.probe.logits, labels)
+    pairs = zip(preference.because, worths[place], worths[probed.index(best)], strict=True)
+    because = next(reason for reason, mine, its in pairs if round(mine, DECIMALS) != round(its, DECIMALS))
+    return item, (
+        f'{title} {because}, and its linear model ({share:.1%} out-of-fold) differs from the best one '
+        f'({_title(best.network.card)}, {other:.1%}) by no more than chance.'
+    )
+
+
+def _try(shop: Workshop, name: str) -> Learned | None:
+    try:
+        return shop.learn(_card(shop, name))
+    except UnusableSource as error:
+        shop.note(f'The source {name} was left out: {error.message}.')
+        return None
+
+
+def _card(shop: Workshop, name: str) -> SourceCard:
+    return next(card for card in shop.spec.sources if card.name == name)
+
+
+def _title(card: SourceCard) -> str:
+    return f'{card.title} ({card.name})' if card.title else card.name
+
+
+def _probe_row(shop: Workshop, learned: Learned, seconds: float) -> dict[str, Any]:
+    right = int((learned.probe.logits.argmax(1) == shop.labels).sum())
+    return {
+        'name': learned.network.card.name,
+        'accuracy': right / len(shop.labels),
+        'interval': wilson(right, len(shop.labels)),
+        'penalty': learned.probe.penalty,
+        'seconds': round(seconds, 3),
+    }

@@ -1,0 +1,93 @@
+"""What every step of one training works with: its images, its machine, its candidates, and who hears of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from p2l.signatures import rounded
+from transfer.data.cache import Pixels, open_pixels
+from transfer.data.manifests import Manifest
+from transfer.data.splits import assign_folds
+from transfer.features.extract import extract
+from transfer.features.linear_probe import Probe, fit
+from transfer.features.network import Machine, Network
+from transfer.runtime.progress import Course
+from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.zoo.loading import load
+from transfer.zoo.networks.registry import architecture
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A linear head on one source's frozen features, with its out-of-fold scores."""
+
+    network: Network
+    pixels: Pixels
+    features: np.ndarray  # float32 (n, d)
+    probe: Probe
+
+
+@dataclass
+class Workshop:
+    """One training's tools. What was decoded or learned once is not done again."""
+
+    manifest: Manifest
+    spec: TrainSpec
+    device: torch.device
+    cache: Path
+    course: Course
+    notes: list[str] = field(default_factory=list)
+    signature: dict[str, Any] = field(
+        default_factory=dict
+    )  # TrainReport.signature, once the reference has looked
+    _learned: dict[str, Learned] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.labels = np.array([image.label for image in self.manifest.images])
+        self.classes = len(self.manifest.labels)
+        self.machine = Machine(self.device, self.spec.precision, self.cache, self.note, self.course.beat)
+
+    def note(self, sentence: str) -> None:
+        """A sentence for the report; said twice, it is kept once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def pixels(self, side: int) -> Pixels:
+        return open_pixels(self.manifest, side, self.cache / 'pixels', self.course.beat)
+
+    def features(
+        self, card: SourceCard, rows: np.ndarray | None = None
+    ) -> tuple[Network, Pixels, np.ndarray]:
+        """A source, the images (or these rows of them) as it sees them, and what its head sees.
+
+        UnusableSource, UnreadableImage.
+        """
+        network = Network(card, architecture(card.architecture), load(card))
+        pixels = self.pixels(card.side)
+        pixels = pixels if rows is None else pixels.rows(rows)
+        features = extract(network, pixels, self.machine)
+        if self.spec.reference is not None and card.digest == self.spec.reference.digest:
+            # Of P2L's feature, the positive part: should this model become a source, it is signed already.
+            mean = np.maximum(features, 0).mean(0, dtype=np.float64)
+            self.signature = {'reference': card.digest, 'mean': rounded(mean)}
+        return network, pixels, features
+
+    def learn(self, card: SourceCard) -> Learned:
+        """The linear head on that source. UnusableSource, UnreadableImage."""
+        if card.name not in self._learned:
+            network, pixels, features = self.features(card)
+            folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)
+            self._learned[card.name] = Learned(
+                network, pixels, features, fit(features, self.labels, self.classes, folds)
+            )
+            self.course.beat(1.0)
+        return self._learned[card.name]
+
+    def let_go_of_all_but(self, card: SourceCard) -> None:
+        """The networks that were only probed: five large ones would be gigabytes."""
+        self._learned = {card.name: self._learned[card.name]}

@@ -1,0 +1,173 @@
+"""A sealed model: one folder that carries its weights, its graph, its labels, its own preprocessing and what is known of it.
+
+    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and why, training
+                         spec, data digest, seed, library versions, engine, report
+    weights.safetensors  the network's state, as the registry's architecture of that name takes it
+    graph.xml graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
+    model.onnx           the same graph for other programs (absent for a provisional model)
+
+Of a detector the graphs are others (see transfer.detection.export), and `source.safetensors` holds what it would be as a source
+model (transfer.detection.backbone_export).
+
+Nothing here imports torch but `seal`, so that a serving process can read an artifact without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact
+from transfer.spec.train_spec import SourceCard, TrainSpec
+
+if TYPE_CHECKING:
+    pass
+
+FORMAT = 1
+META = 'meta.json'
+WEIGHTS = 'weights.safetensors'
+GRAPH = 'graph.xml'
+ONNX = 'model.onnx'
+SOURCE = 'source.safetensors'  # of a detector
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to an image before the network sees it, in training and in serving alike."""
+
+    side: int  # pixels of the square input
+    mean: tuple[float, ...]  # of RGB in 0..1; subtracted inside the sealed graph
+    std: tuple[float, ...]
+    resize: str = 'squash'  # the whole image squashed to the square; 'centre': the largest centred square
+
+    @staticmethod
+    def of(card: SourceCard) -> Preprocessing:
+        return Preprocessing(card.side, tuple(card.mean), tuple(card.std))
+
+
+@dataclass(frozen=True)
+class Meta:
+    """meta.json. `digest` is the SHA-256 of its bytes; as it names every file's digest, it stands for the whole folder."""
+
+    labels: tuple[str, ...]
+    architecture: str
+    preprocessing: Preprocessing
+    temperature: float
+    engine: dict[str, Any]  # name, precision, largest difference to torch, top-1 agreement, why not
+    source: dict[str, Any] = field(default_factory=dict)
+    why: str = ''
+    provisional: bool = False
+    spec: dict[str, Any] = field(default_factory=dict)
+    data_digest: str = ''
+    seed: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    detection: dict[str, Any] = field(
+        default_factory=dict
+    )  # of a detector: its kind, its options, how it is fed; else empty
+    files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
+    digest: str = ''
+
+
+@contextlib.contextmanager
+def written_aside(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder`, renamed there when the body has filled it, and gone when the body fails."""
+    aside = folder.with_name(f'.{folder.name}.{uuid.uuid4().hex}')
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        _put_in_place(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_meta(folder: Path, meta: Meta) -> str:
+    """Write meta.json over the files that lie in the folder; returns the artifact's digest."""
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != META}
+    values = {'format': FORMAT, **dataclasses.asdict(dataclasses.replace(meta, files=files))}
+    del values['digest']
+    data = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    (folder / META).write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_meta(folder: Path) -> Meta:
+    """What the artifact says of itself. CorruptArtifact: missing or damaged. IncompatibleArtifact: of another format."""
+    try:
+        data = (folder / META).read_bytes()
+    except OSError as error:
+        raise CorruptArtifact(f'the model in {folder.name} has no {META}') from error
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise CorruptArtifact(f'{META} of {folder.name} is damaged') from error
+    if not isinstance(values, dict) or 'format' not in values:
+        raise CorruptArtifact(f'{META} of {folder.name} is damaged')
+    if values.pop('format') != FORMAT:
+        raise IncompatibleArtifact(
+            f'the model in {folder.name} is of another format than this version reads ({FORMAT})'
+        )
+    return _meta(values, hashlib.sha256(data).hexdigest(), folder)
+
+
+def verify(folder: Path, meta: Meta) -> None:
+    """Compare every file with the digest in meta.json; CorruptArtifact names the first that differs."""
+    for name, expected in meta.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise CorruptArtifact(f'{name} of the model in {folder.name} is missing')
+        if file_digest(path) != expected:
+            raise CorruptArtifact(f'{name} of the model in {folder.name} is damaged')
+
+
+def file_digest(path: Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def _meta(values: Mapping[str, Any], digest: str, folder: Path) -> Meta:
+    try:
+        preprocessing = Preprocessing(
+            **{**values['preprocessing'], **_tuples(values['preprocessing'], 'mean', 'std')}
+        )
+        meta = Meta(
+            **{**values, 'preprocessing': preprocessing, 'labels': tuple(values['labels']), 'digest': digest}
+        )
+    except (KeyError, TypeError) as error:
+        raise CorruptArtifact(f'{META} of {folder.name} lacks what a model needs') from error
+    if any(Path(name).name != name for name in meta.files) or WEIGHTS not in meta.files:
+        raise CorruptArtifact(f'{META} of {folder.name} names files that a model does not have')
+    return meta
+
+
+def _tuples(values: Mapping[str, Any], *names: str) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(values[name]) for name in names}
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
+    """A folder cannot be renamed over a full one: an earlier attempt's is moved out of the way first."""
+    old = folder.with_name(f'{aside.name}.old')
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def slim_spec(spec: TrainSpec) -> dict[str, Any]:
+    """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be most of the file."""
+    values = spec.to_json()
+    values['sources'] = [without_signature(card) for card in spec.sources]
+    values['reference'] = without_signature(spec.reference) if spec.reference else None
+    return values
+
+
+def without_signature(card: SourceCard) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(card).items() if name != 'signature'}

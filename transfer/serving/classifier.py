@@ -1,0 +1,90 @@
+"""A sealed model answers: bytes of photos in, calibrated probabilities out. On a CPU without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from transfer.data.decode import decode
+from transfer.serving.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
+from transfer.serving.batching import GreedyBatches
+from transfer.serving.openvino_engine import OpenVinoEngine, softmax
+from transfer.spec.errors import CorruptArtifact
+
+if TYPE_CHECKING:
+    pass
+
+LANES = min(2, os.cpu_count() or 1)  # batches of one model computed side by side, each on one thread
+# A network that takes less than this many milliseconds an image gets one lane: what surrounds it is the narrow place then,
+# and a second lane cost a tenth of CPU time a request (MobileNet v3 small) and memory for nothing.
+QUICK = 5.0
+# What a loaded model holds beside its weights, in multiples of them and in bytes (measured: docs/performance.md).
+PACKED, OVERHEAD = 2.0, 48 * 2**20
+
+
+class Engine(Protocol):
+    lanes: int
+    largest: int  # images worth computing together
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (n, side, side, 3) -> float32 (n, classes), from any thread."""
+        ...
+
+
+class Predictor:
+    """One model, loaded. Safe to call from many threads: what waits is computed in one batch."""
+
+    def __init__(
+        self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int | None = None
+    ) -> None:
+        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifact, IncompatibleArtifact."""
+        self.meta: Meta = read_meta(folder)
+        if digest and self.meta.digest != digest:
+            raise CorruptArtifact(f'the model in {folder.name} is not the one that was trained')
+        verify(folder, self.meta)
+        self.labels = self.meta.labels
+        self.size = int(OVERHEAD + PACKED * (folder / WEIGHTS).stat().st_size)  # bytes of memory, about
+        engine = _engine(folder, self.meta, device, lanes or _lanes(self.meta))
+        self._batches = GreedyBatches(engine.logits, lanes=engine.lanes, largest=engine.largest)
+
+    def decode(self, image: bytes) -> np.ndarray:
+        """The square that this model sees: uint8 (side, side, 3). UnreadableImage."""
+        return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
+
+    def classify(self, images: Sequence[bytes]) -> np.ndarray:
+        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors: UnreadableImage, Overloaded."""
+        return self.classify_pixels(np.stack([self.decode(image) for image in images]))
+
+    def classify_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error: Overloaded."""
+        return softmax(self._batches.submit(pixels), self.meta.temperature)
+
+
+def _lanes(meta: Meta) -> int:
+    milliseconds = [
+        check['milliseconds']
+        for check in meta.engine.get('checks', [])
+        if check['precision'] == meta.engine.get('precision')
+    ]
+    return 1 if milliseconds and milliseconds[0] < QUICK else LANES
+
+
+def _engine(folder: Path, meta: Meta, device: str, lanes: int) -> Engine:
+    if device == 'cpu' and meta.engine.get('name') == 'openvino':
+        try:
+            return OpenVinoEngine(folder / GRAPH, meta.engine['precision'], lanes)
+        except (
+            RuntimeError
+        ) as error:  # the files are those that were sealed, yet this runtime cannot read them
+            raise CorruptArtifact(
+                f'the graph of {folder.name} cannot be loaded: {str(error)[:200]}'
+            ) from error
+    from transfer.serving.torch_classifier import (
+        TorchEngine,  # only here: torch costs 0.7 GB, which the graph spares
+    )
+
+    return TorchEngine(folder, meta, device)

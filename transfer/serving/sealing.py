@@ -1,0 +1,66 @@
+"""Seal a trained classifier into an artifact folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from transfer.serving import export
+from transfer.serving.artifacts import (
+    Meta,
+    Preprocessing,
+    slim_spec,
+    without_signature,
+    write_meta,
+    written_aside,
+)
+from transfer.spec.report import SealedModel, TrainReport
+from transfer.spec.train_spec import SourceCard, TrainSpec
+
+
+def seal(
+    folder: Path,
+    model: nn.Module,
+    *,
+    labels: Sequence[str],
+    preprocessing: Preprocessing,
+    temperature: float,
+    source: SourceCard,
+    why: str,
+    spec: TrainSpec,
+    report: TrainReport,
+    sample: np.ndarray,
+    provisional: bool = False,
+) -> SealedModel:
+    """Write a whole artifact beside `folder`, then rename it there, replacing what an earlier attempt left.
+
+    `model` is `architecture(source.architecture).build(...)` after `replace_head(..., len(labels))`, whichever head won: it takes
+    normalised float (n, 3, side, side) and gives logits (n, classes); normalisation is added here, inside the graph.
+    `sample` is uint8 (n, side, side, 3): real images (about 32) on which the graph is checked against torch.
+    `provisional` marks the instant model; its folder goes without the ONNX file, which nobody will download.
+    The returned report is the given one with `sealing` filled in. A conversion that fails is recorded there, never raised.
+    """
+    with written_aside(folder) as aside:
+        engine = export.export(model, preprocessing, temperature, sample, aside, keep_onnx=not provisional)
+        report = dataclasses.replace(report, sealing=engine)
+        meta = Meta(
+            labels=tuple(labels),
+            architecture=source.architecture,
+            preprocessing=preprocessing,
+            temperature=float(temperature),
+            engine=engine,
+            source=without_signature(source),
+            why=why,
+            provisional=provisional,
+            spec=slim_spec(spec),
+            data_digest=report.data_digest,
+            seed=spec.seed,
+            versions=export.versions(),
+            report=report.to_json(),
+        )
+        digest = write_meta(aside, meta)
+    return SealedModel(str(folder), digest, report)

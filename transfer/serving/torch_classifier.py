@@ -1,0 +1,49 @@
+"""Torch runs a sealed model: on a GPU, and on a CPU where its graph could not be converted."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from transfer.serving.artifacts import WEIGHTS, Meta
+from transfer.serving.export import Served
+from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact, UnusableSource
+from transfer.zoo.networks.registry import architecture
+
+
+class TorchEngine:
+    """The network rebuilt from the registry with the artifact's weights, one batch at a time."""
+
+    lanes = 1
+    largest = 32  # a GPU takes many images in the time of one
+
+    def __init__(self, folder: Path, meta: Meta, device: str) -> None:
+        try:
+            known = architecture(meta.architecture)
+        except UnusableSource as error:
+            raise IncompatibleArtifact(
+                f'the model in {folder.name} needs the architecture {meta.architecture!r}'
+            ) from error
+        network = known.build(len(meta.labels))
+        known.replace_head(network, len(meta.labels))
+        try:
+            network.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+        except RuntimeError as error:
+            raise CorruptArtifact(f'the weights of {folder.name} do not fit {meta.architecture}') from error
+        self._device = torch.device(device)
+        # Half the memory traffic on a GPU, and tensor cores; a CPU computes as the check at sealing did.
+        self._type = torch.float16 if self._device.type == 'cuda' else torch.float32
+        network = Served(network, meta.preprocessing).eval().to(self._device)
+        self._network = network.to(memory_format=torch.channels_last)
+        self._lock = threading.Lock()
+
+    @torch.inference_mode()
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (n, side, side, 3) -> float32 (n, classes)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images))
+        with self._lock, torch.autocast(self._device.type, self._type, enabled=self._device.type == 'cuda'):
+            return self._network(pixels.to(self._device)).float().cpu().numpy()

@@ -1,0 +1,117 @@
+"""A broker that needs no server: a folder with one file a message (`spool://`, a kombu transport for one machine).
+
+A message is written aside, flushed and renamed, so a reader never sees half of one; the name begins with the time, so
+the oldest goes first. Whoever unlinks the file has the message: of two readers one succeeds, and nothing is left to
+sweep when either dies. So a message is delivered at most once. That is enough here because a message only wakes a
+worker: the job's row is the truth, and what a dead worker took with it is sent again from the row within seconds
+(recognition/jobs/queue.py). Claims that outlive their owner, with their sweeper, would buy nothing on top.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+import uuid
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from django.conf import settings
+from kombu.transport import base, virtual
+from kombu.utils.json import dumps, loads
+
+logger = logging.getLogger(__name__)
+
+ASIDE = '.aside'  # the ending of a message that is still being written
+FORGOTTEN = 3600  # seconds after which such a file's writer is dead
+
+
+class Channel(virtual.Channel):
+    @property
+    def root(self) -> Path:
+        return Path(self.connection.client.transport_options.get('folder') or settings.SPOOL_DIR)
+
+    def _folder(self, queue: str) -> Path:
+        """The queue's folder. A queue's name may hold what a file's name must not, so those bytes are spelt out."""
+        return self.root / re.sub(r'[^\w.@-]|^\.', lambda match: f'%{ord(match[0]):02x}', queue)
+
+    def _messages(self, queue: str) -> list[str]:
+        try:
+            return sorted(path.name for path in self._folder(queue).iterdir() if path.suffix != ASIDE)
+        except FileNotFoundError:
+            return []
+
+    def _new_queue(self, queue: str, **_: Any) -> None:
+        folder = self._folder(queue)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob(f'*{ASIDE}'):
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # another process swept it, or its writer came to its end
+                if time.time() - path.stat().st_mtime > FORGOTTEN:
+                    path.unlink()
+
+    def _has_queue(self, queue: str, **_: Any) -> bool:
+        return self._folder(queue).is_dir()
+
+    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+        folder = self._folder(queue)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f'{time.time_ns():020d}-{uuid.uuid4().hex}'
+        aside = path.with_name(path.name + ASIDE)
+        with aside.open('w') as file:
+            file.write(dumps(message))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+        for name in self._messages(queue):
+            path = self._folder(queue) / name
+            try:
+                content = path.read_text()
+                path.unlink()
+            except FileNotFoundError:  # another reader was faster
+                continue
+            try:
+                return dict(loads(content))
+            except ValueError:
+                logger.error('%s in the queue %s is no message; it was removed', name, queue)
+        raise Empty
+
+    def _size(self, queue: str) -> int:
+        return len(self._messages(queue))
+
+    def _purge(self, queue: str) -> int:
+        return sum(1 for name in self._messages(queue) if self._remove(queue, name))
+
+    def _remove(self, queue: str, name: str) -> bool:
+        try:
+            (self._folder(queue) / name).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _delete(self, queue: str, *args: Any, **_: Any) -> None:
+        self._purge(queue)
+
+
+class Transport(virtual.Transport):
+    Channel = Channel
+    driver_type = driver_name = 'spool'
+    connection_errors = (*virtual.Transport.connection_errors, OSError)  # type: ignore[assignment]  # a full or missing disk is a broker that is away
+    polling_interval = (
+        0.2  # seconds; listing an empty folder so often costs well below one per cent of a core
+    )
+    # No fan-out: Celery then leaves out its remote control, which nothing here uses (cancelling goes through the row).
+    implements = base.Transport.implements.extend(exchange_type=frozenset(['direct']))
+
+    @property
+    def default_connection_params(self) -> dict[str, Any]:
+        return {}  # no host, no port
+
+    def driver_version(self) -> str:
+        return '1'

