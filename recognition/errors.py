@@ -16,46 +16,46 @@ class GraftError(Exception):
         self.field = field
 
 
-class InvalidInput(GraftError):
+class InvalidInputError(GraftError):
     code = 'invalid'
     status = 422
 
 
-class InvalidImage(GraftError):
+class InvalidImageError(GraftError):
     """One file is not an image that can be used; the message names the reason, not the file."""
 
     code = 'invalid_image'
     status = 422
 
 
-class TooLarge(GraftError):
+class TooLargeError(GraftError):
     code = 'too_large'
     status = 413
 
 
-class NotFound(GraftError):
+class NotFoundError(GraftError):
     code = 'not_found'
     status = 404
 
 
-class NotAllowed(GraftError):
+class NotAllowedError(GraftError):
     code = 'not_allowed'
     status = 403
 
 
-class NotReady(GraftError):
+class NotReadyError(GraftError):
     """The project cannot be trained yet; the message says what is missing."""
 
     code = 'not_ready'
     status = 409
 
 
-class Conflict(GraftError):
+class ConflictError(GraftError):
     code = 'conflict'
     status = 409
 
 
-class Overloaded(GraftError):
+class ModelOverloadedError(GraftError):
     """More requests wait than the server takes on; the same request may be sent again."""
 
     code = 'overloaded'
@@ -63,7 +63,7 @@ class Overloaded(GraftError):
     retryable = True
 
 
-class QueueFull(GraftError):
+class QueueFullError(GraftError):
     """This person has as many trainings waiting as one may have."""
 
     code = 'queue_full'
@@ -71,7 +71,7 @@ class QueueFull(GraftError):
     retryable = True
 
 
-class ModelUnavailable(GraftError):
+class ModelUnavailableError(GraftError):
     """The model's artifact is missing or corrupt: nothing the caller did."""
 
     code = 'model_unavailable'

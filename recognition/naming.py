@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 
 # Control, format-breaking and unassigned characters: PostgreSQL refuses NUL, no encoder takes a lone surrogate,
 # and a bidirectional override makes a name read as another one.
@@ -13,16 +13,16 @@ BIDIRECTIONAL = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
 
 
 def clean(value: object, *, field: str, longest: int = 120) -> str:
-    """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else InvalidInput."""
+    """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else InvalidInputError."""
     if not isinstance(value, str):
-        raise InvalidInput(f'{field} must be text', field=field)
+        raise InvalidInputError(f'{field} must be text', field=field)
     name = unicodedata.normalize('NFC', value).strip()
     if any(unicodedata.category(letter) in HIDDEN or letter in BIDIRECTIONAL for letter in name):
-        raise InvalidInput(f'{field} has characters that cannot be shown', field=field)
+        raise InvalidInputError(f'{field} has characters that cannot be shown', field=field)
     if not name:
-        raise InvalidInput(f'{field} must not be empty', field=field)
+        raise InvalidInputError(f'{field} must not be empty', field=field)
     if len(name) > longest:
-        raise InvalidInput(f'{field} is longer than {longest} characters', field=field)
+        raise InvalidInputError(f'{field} is longer than {longest} characters', field=field)
     return name
 
 

@@ -82,9 +82,9 @@ def draw_photo(
 def in_this_process(monkeypatch):
     """A weights file is examined, or unpacked, as ever, but without a process of its own, which needs seconds to load torch: for
     tests of what comes of it."""
-    from recognition.errors import InvalidInput
+    from recognition.errors import InvalidInputError
     from recognition.zoo import subprocess_call
-    from transfer.spec.errors import UnusableSource
+    from transfer.spec.errors import UnusableSourceError
     from transfer.zoo.fetch import inspect_weights, package
 
     def ask(module, request, *, seconds, heard=None, meanwhile=lambda: None, networked=False):
@@ -92,13 +92,13 @@ def in_this_process(monkeypatch):
         if module == 'transfer.zoo.fetch.package':
             try:
                 return package.answer(request)
-            except UnusableSource as error:
-                raise InvalidInput(error.message) from error
+            except UnusableSourceError as error:
+                raise InvalidInputError(error.message) from error
         assert module == 'transfer.zoo.fetch.inspect_weights'
         told = inspect_weights.answer(request, lambda stage: heard({'stage': stage}))
         meanwhile()
         if 'refused' in told:
-            raise InvalidInput(told['refused'], field=told.get('field', ''))
+            raise InvalidInputError(told['refused'], field=told.get('field', ''))
         return told
 
     monkeypatch.setattr(subprocess_call, 'ask', ask)

@@ -38,7 +38,7 @@ def train(
 
     `workdir` holds the checkpoints: called again with the same one, the training goes on where it was and ends the same.
     `cache` holds what later trainings may use again (pixels, features) and may be emptied at any time.
-    Errors: TrainingError and its kinds, each with a sentence for the user; Cancelled, from the report.
+    Errors: TrainingError and its kinds, each with a sentence for the user; JobCancelledError, from the report.
     """
     if isinstance(manifest, DetectionManifest):
         return detection_train.train(manifest, spec, workdir, report, cache)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from recognition.admin.read_only import Looking, keeper
 from recognition.datasets import archives
 from recognition.datasets.upload_results import IncomingFile, Verdict
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.jobs import queue
 from recognition.models import SourceModel
 from recognition.zoo import signature_jobs
@@ -106,8 +106,8 @@ class SigningPages(Looking):
 
 
 def _sent(request: HttpRequest) -> Iterator[IncomingFile | Verdict]:
-    """The zip, or the files of the folder. InvalidInput when neither was sent."""
+    """The zip, or the files of the folder. InvalidInputError when neither was sent."""
     files = [*request.FILES.getlist('archive'), *request.FILES.getlist('folder')]
     if not files:
-        raise InvalidInput('Choose a zip or a folder of its images.', field='archive')
+        raise InvalidInputError('Choose a zip or a folder of its images.', field='archive')
     return archives.read_files([(file.name or '', file) for file in files])

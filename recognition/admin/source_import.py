@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recognition.admin import formatting
 from recognition.admin.forms import KeptSourceForm, SourceForm
 from recognition.admin.read_only import Looking, keeper
-from recognition.errors import GraftError, NotFound
+from recognition.errors import GraftError, NotFoundError
 from recognition.jobs import queue
 from recognition.models import Job
 from recognition.models.job import ENDED, State
@@ -91,7 +91,7 @@ class AddingPages(Looking):
             raise PermissionDenied
         try:
             return import_jobs.find(job_id)
-        except NotFound as error:
+        except NotFoundError as error:
             raise Http404(error.message) from error
 
     def under_way(self, request: HttpRequest, job: Job) -> HttpResponse:

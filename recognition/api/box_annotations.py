@@ -21,7 +21,7 @@ from recognition.api.images import FORM_BYTES, OUTCOMES
 from recognition.datasets import annotation_export, annotation_import, box_annotations, labels, projects
 from recognition.datasets.annotation_import import Imported
 from recognition.datasets.formats.records import Box
-from recognition.errors import InvalidInput, TooLarge
+from recognition.errors import InvalidInputError, TooLargeError
 from recognition.serving import prelabels
 
 NO_DETECTOR = {
@@ -90,10 +90,10 @@ class Import(Endpoint):
         """
         project = projects.editable(self.person(), project_id)
         if parsing.length(request) > settings.MAX_ARCHIVE_BYTES + FORM_BYTES:
-            raise TooLarge(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
+            raise TooLargeError(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
         files = [(file.name or 'unnamed', file) for file in request.FILES.getlist('files')]
         if not files:
-            raise InvalidInput('There is no file in the field “files”.', field='files')
+            raise InvalidInputError('There is no file in the field “files”.', field='files')
         form = request.POST
         imported = annotation_import.import_files(
             project,

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from recognition.api.errors import BadQuery, first_complaint
-from recognition.errors import NotFound
+from recognition.api.errors import InvalidQueryError, first_complaint
+from recognition.errors import NotFoundError
 
 PAGING = ('limit', 'cursor')
 
@@ -50,13 +50,13 @@ class Endpoint(APIView):
         given = {name: value for name, value in self.request.query_params.items() if name not in PAGING}
         if schema is None:
             if given:
-                raise BadQuery(f'{next(iter(given))}: is not known here', field=next(iter(given)))
+                raise InvalidQueryError(f'{next(iter(given))}: is not known here', field=next(iter(given)))
             return {}
         try:
             return _checked(schema, given)
         except ValidationError as error:
             field, message = first_complaint(error.detail)
-            raise BadQuery(message, field=field) from error
+            raise InvalidQueryError(message, field=field) from error
 
     def person(self) -> AbstractBaseUser:
         """Who asks (HasScope lets nobody else through)."""
@@ -72,7 +72,7 @@ class Nowhere(Endpoint):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        raise NotFound('There is no such address.')
+        raise NotFoundError('There is no such address.')
 
 
 def _checked(schema: type[Serializer[Any]], values: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ CODES: dict[type[exceptions.APIException], str] = {
 RETRY_AFTER = 5  # seconds, for refusals that may be gone the next time
 
 
-class BadQuery(GraftError):
+class InvalidQueryError(GraftError):
     """A parameter of the address is unknown or makes no sense."""
 
     code = 'bad_query'

@@ -32,7 +32,7 @@ from recognition.api.schemas import (
 )
 from recognition.datasets import archives, labels, projects, uploads
 from recognition.datasets.upload_results import Outcome, Verdict
-from recognition.errors import InvalidInput, TooLarge
+from recognition.errors import InvalidInputError, TooLargeError
 
 OUTCOMES = get_args(Outcome)
 FORM_BYTES = 64 * 2**20  # what a request may hold besides one archive of the largest size
@@ -56,10 +56,10 @@ class Images(Endpoint):
         """Every file gets a verdict. 201 when something was added, 200 when all was there, 422 when nothing could be taken."""
         project = projects.editable(self.person(), project_id)
         if parsing.length(request) > settings.MAX_ARCHIVE_BYTES + FORM_BYTES:
-            raise TooLarge(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
+            raise TooLargeError(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
         files = [(file.name or 'unnamed', file) for file in request.FILES.getlist('files')]
         if not files:
-            raise InvalidInput('There is no file in the field “files”.', field='files')
+            raise InvalidInputError('There is no file in the field “files”.', field='files')
         form = request.POST
         incoming = archives.read_files(
             files, paths=form.getlist('paths'), wrapper=form.get('wrapper'), label=form.get('label')

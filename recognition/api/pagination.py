@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from recognition.api.errors import BadQuery
+from recognition.api.errors import InvalidQueryError
 
 
 class Pages(CursorPagination):
@@ -29,9 +29,9 @@ class Pages(CursorPagination):
         try:
             cursor = super().decode_cursor(request)
         except NotFound:
-            raise BadQuery('cursor: this is no cursor of ours', field='cursor') from None
+            raise InvalidQueryError('cursor: this is no cursor of ours', field='cursor') from None
         if cursor is not None and '\0' in str(cursor.position or ''):
-            raise BadQuery('cursor: this is no cursor of ours', field='cursor')
+            raise InvalidQueryError('cursor: this is no cursor of ours', field='cursor')
         return cursor
 
 

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 
-from recognition.errors import TooLarge
+from recognition.errors import TooLargeError
 
 
 class BoundedJson(JSONParser):
@@ -45,7 +45,7 @@ class RawBytes(RawImage):
 def bound(parser_context: Mapping[str, Any] | None, most: int) -> None:
     request = (parser_context or {}).get('request')
     if request is not None and length(request) > most:
-        raise TooLarge(f'The request is larger than {most // 2**20} MB.')
+        raise TooLargeError(f'The request is larger than {most // 2**20} MB.')
 
 
 def length(request: Request) -> int:

@@ -15,7 +15,7 @@ from rest_framework.serializers import Serializer
 
 from recognition.api import parsing
 from recognition.api.endpoint import Endpoint
-from recognition.errors import InvalidInput, TooLarge
+from recognition.errors import InvalidInputError, TooLargeError
 from recognition.naming import shown
 
 DATA_ADDRESS = re.compile(r'data:[\w/+.-]*;base64,')
@@ -62,7 +62,7 @@ class TakesImages(Endpoint):
     def _files(self) -> Named:
         files = [file for name in ('image', 'images') for file in self.request.FILES.getlist(name)]
         if not files:
-            raise InvalidInput('There is no file in the field “image”.', field='image')
+            raise InvalidInputError('There is no file in the field “image”.', field='image')
         return [(shown(file.name or ''), _read(file, index)) for index, file in enumerate(_few(files))]
 
     def _wanted(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class TakesImages(Endpoint):
 def _few(items: list[Any]) -> list[Any]:
     """Counted before anything is decoded."""
     if len(items) > settings.MAX_IMAGES_PER_PREDICTION:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'Send at most {settings.MAX_IMAGES_PER_PREDICTION} images at once.', field='images'
         )
     return items
@@ -87,7 +87,7 @@ def _few(items: list[Any]) -> list[Any]:
 
 def _read(file: Any, index: int) -> bytes:
     if file.size > settings.MAX_IMAGE_BYTES:
-        raise TooLarge(
+        raise TooLargeError(
             f'images[{index}] is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB', field=f'images[{index}]'
         )
     return bytes(file.read())
@@ -98,4 +98,4 @@ def _decoded(text: str, index: int) -> bytes:
         start = DATA_ADDRESS.match(text)
         return base64.b64decode(text[start.end() :] if start else text, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidInput(f'images[{index}] is not base64', field=f'images[{index}]') from None
+        raise InvalidInputError(f'images[{index}] is not base64', field=f'images[{index}]') from None

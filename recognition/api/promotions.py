@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api.endpoint import Endpoint
-from recognition.errors import NotFound
+from recognition.errors import NotFoundError
 from recognition.models import SourceModel
 from recognition.models.source_model import Standing
 from recognition.serving import trained_models
@@ -53,7 +53,7 @@ class OfferedModel(Endpoint):
         """404 unless it is offered."""
         row = promotion.offered(trained_models.visible(self.person(), trained_models.identified(reference)))
         if row is None:
-            raise NotFound('This model is not offered as a source.')
+            raise NotFoundError('This model is not offered as a source.')
         return Response(OfferOut(row).data)
 
     @extend_schema(operation_id='offer_model', request=OfferIn, responses=OfferOut)

@@ -15,7 +15,7 @@ from recognition import storage
 from recognition.datasets import archives, box_annotations
 from recognition.datasets.formats import coco, csv_table, voc, yolo
 from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, Size, relative_name
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.models import Image, Label, Project
 
 Format = Literal['voc', 'coco', 'yolo', 'csv']
@@ -54,7 +54,7 @@ class Written:
 def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> Written:
     """Write all annotations of what is not in the trash, and the photos (also those that nobody has looked at yet).
 
-    Errors: InvalidInput (an unknown format).
+    Errors: InvalidInputError (an unknown format).
     """
     prepared = _prepare(project, format, photos)
     for _ in _steps(prepared, target):
@@ -65,7 +65,7 @@ def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool 
 def zip_pieces(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
     """The same zip piece by piece, so that a set of any size begins to arrive at once and fills no disk.
 
-    Errors, before the first piece: InvalidInput.
+    Errors, before the first piece: InvalidInputError.
     """
     sink = _Sink()
     prepared = _prepare(project, format, photos)
@@ -99,7 +99,7 @@ class _Prepared:
 
 def _prepare(project: Project, format: str, photos: bool) -> _Prepared:
     if format not in FORMATS:
-        raise InvalidInput(f'format must be one of {", ".join(FORMATS)}', field='format')
+        raise InvalidInputError(f'format must be one of {", ".join(FORMATS)}', field='format')
     names = names_of(project)
     keys = dict(Image.objects.filter(project=project, deleted_at=None).values_list('id', 'key'))
     files = (

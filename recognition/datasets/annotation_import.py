@@ -26,7 +26,7 @@ from recognition.datasets.formats.records import (
     Size,
 )
 from recognition.datasets.upload_results import IncomingFile, Verdict
-from recognition.errors import Conflict, GraftError, InvalidInput, TooLarge
+from recognition.errors import ConflictError, GraftError, InvalidInputError, TooLargeError
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
 
@@ -65,11 +65,11 @@ def import_files(
 
     format: one of box_export.FORMATS; '' finds it. overwrite: also on images whose boxes somebody saved before.
     Names of images in annotations are looked for among the photos of this upload, or, when it has none, of the project.
-    Errors: Conflict (a project of another task), InvalidInput, TooLarge; with photos in the upload, what is wrong with the
+    Errors: ConflictError (a project of another task), InvalidInputError, TooLargeError; with photos in the upload, what is wrong with the
     annotation files is listed instead, and the photos are in.
     """
     if paths and len(paths) != len(files):
-        raise InvalidInput(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
+        raise InvalidInputError(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
     named = [(path, file) for path, (_, file) in zip(paths, files, strict=True)] if paths else list(files)
     pictures = [(name, file) for name, file in named if not archives.is_document(name)]
     photos = archives.read_files(pictures, paths=[name for name, _ in pictures] if paths else (), wrapper='')
@@ -99,9 +99,11 @@ def take(
     overwrite: bool = False,
 ) -> Imported:
     if project.task != Task.DETECTION:
-        raise Conflict('Boxes belong to a project that finds things in photos.')
+        raise ConflictError('Boxes belong to a project that finds things in photos.')
     if format and format not in annotation_export.FORMATS:
-        raise InvalidInput(f'format must be one of {", ".join(annotation_export.FORMATS)}', field='format')
+        raise InvalidInputError(
+            f'format must be one of {", ".join(annotation_export.FORMATS)}', field='format'
+        )
     verdicts = tuple(
         uploads.add_images(project, user, (item for item in photos if not _is_told_elsewhere(item)))
     )
@@ -124,7 +126,7 @@ def _bounded(documents: Iterable[tuple[str, bytes]]) -> Documents:
     for name, data in documents:
         size += len(data)
         if size > DOCUMENTS_BYTES:
-            raise TooLarge(
+            raise TooLargeError(
                 f'The annotation files have more than {DOCUMENTS_BYTES // 2**20} MB together.', field='files'
             )
         held.append((name, data))
@@ -142,7 +144,7 @@ def _read(format: str, documents: Documents, project: Project, present: Mapping[
     kind = format or _kind(documents)
     if not kind:
         if documents and not present:
-            raise InvalidInput(
+            raise InvalidInputError(
                 'These files are no annotations: VOC XML, COCO JSON, YOLO text with class names, or CSV.',
                 field='files',
             )
@@ -158,7 +160,7 @@ def _sizes(project: Project, ids: Mapping[str, str]) -> dict[str, Size]:
 
 
 def _kind(documents: Documents) -> str:
-    """The format that a set of files speaks. InvalidInput when it speaks two."""
+    """The format that a set of files speaks. InvalidInputError when it speaks two."""
     suffixes = Counter(PurePosixPath(name).suffix.lower() for name, _ in documents)
     names = {PurePosixPath(name).name.lower() for name, _ in documents}
     kinds = [
@@ -172,7 +174,7 @@ def _kind(documents: Documents) -> str:
         if found
     ]
     if len(kinds) > 1:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'These files hold annotations of several kinds ({", ".join(kinds)}); say which with format.',
             field='format',
         )
@@ -196,7 +198,7 @@ def _parse(kind: str, documents: Documents, sizes: Mapping[str, Size]) -> Annota
             [(name, data) for name, data in documents if name.lower().endswith('.csv')],
         )
     if not chosen:
-        raise InvalidInput(f'There is no {kind.upper()} file among these.', field='files')
+        raise InvalidInputError(f'There is no {kind.upper()} file among these.', field='files')
     return _joined([read(data, sizes, name) for name, data in chosen])
 
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from recognition import naming
 from recognition.datasets.formats.records import DOCUMENT_BYTES
 from recognition.datasets.upload_results import IncomingFile, Verdict
-from recognition.errors import GraftError, InvalidImage, InvalidInput, TooLarge
+from recognition.errors import GraftError, InvalidImageError, InvalidInputError, TooLargeError
 
 IMAGES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
 # Pictures of kinds that are not taken are named as such; any other suffix is no picture and skipped.
@@ -70,7 +70,7 @@ DEEPEST = 30  # folders in a path
 
 
 def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
-    """An image file gives itself, a zip its entries. Errors, at once: TooLarge for an archive beyond the limits."""
+    """An image file gives itself, a zip its entries. Errors, at once: TooLargeError for an archive beyond the limits."""
     file.seek(0)
     packed = file.read(4) in (b'PK\x03\x04', b'PK\x05\x06')
     suffix = PurePosixPath(name).suffix.lower()
@@ -97,10 +97,10 @@ def read_files(
 
     wrapper: the folder of `paths` that holds everything; a browser that sends a drop in parts knows it (wrapper_of the
     whole drop), else it is found from these paths. label: what files get whose folder names none.
-    Errors, before any file is read: InvalidInput, TooLarge.
+    Errors, before any file is read: InvalidInputError, TooLargeError.
     """
     if paths and len(paths) != len(files):
-        raise InvalidInput(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
+        raise InvalidInputError(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
     around = wrapper_of(paths) if wrapper is None else wrapper.strip('/')
     streams: list[Iterator[IncomingFile | Verdict]] = []
     for index, (name, file) in enumerate(files):
@@ -219,7 +219,7 @@ def may_hold_image(path: str) -> bool:
 
 
 def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
-    """The annotation files among the files of a request, and in its zips. Errors: TooLarge, InvalidInput (a damaged entry)."""
+    """The annotation files among the files of a request, and in its zips. Errors: TooLargeError, InvalidInputError (a damaged entry)."""
     for name, file in files:
         if is_document(name):
             file.seek(0)
@@ -237,8 +237,8 @@ def _zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]
         if is_document(inner) and not (_link(entry) or _unfit(inner) or _sealed(entry)):
             try:
                 yield inner, _Entry(archive, entry, DOCUMENT_BYTES)()
-            except InvalidImage as error:
-                raise InvalidInput(f'{naming.shown(inner)} {error.message}', field='files') from error
+            except InvalidImageError as error:
+                raise InvalidInputError(f'{naming.shown(inner)} {error.message}', field='files') from error
 
 
 def _content(file: IO[bytes]) -> bytes:
@@ -259,18 +259,18 @@ class _BoundedReads:
 
     def read(self, size: int = -1) -> bytes:
         if size > self._most:
-            raise TooLarge(f'The archive lists more than {settings.MAX_ARCHIVE_ENTRIES:,} files.')
+            raise TooLargeError(f'The archive lists more than {settings.MAX_ARCHIVE_ENTRIES:,} files.')
         return self._file.read(self._most if size < 0 else size)
 
 
 def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
-    """Errors, before any entry is read: TooLarge."""
+    """Errors, before any entry is read: TooLargeError."""
     archive = _opened(name, file)
     return iter([archive]) if isinstance(archive, Verdict) else _entries(archive)
 
 
 def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | Verdict:
-    """Errors: TooLarge."""
+    """Errors: TooLargeError."""
     try:
         size = _size(file)
         bounded: Any = _BoundedReads(file, max(settings.MAX_ARCHIVE_ENTRIES * DIRECTORY_BYTES, 2 * PIECE))
@@ -286,14 +286,14 @@ def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | Verdict:
 def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> None:
     shown = naming.shown(name)
     if packed > settings.MAX_ARCHIVE_BYTES:
-        raise TooLarge(f'{shown} is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
+        raise TooLargeError(f'{shown} is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
     if len(entries) > settings.MAX_ARCHIVE_ENTRIES:
-        raise TooLarge(f'{shown} holds more than {settings.MAX_ARCHIVE_ENTRIES:,} files.')
+        raise TooLargeError(f'{shown} holds more than {settings.MAX_ARCHIVE_ENTRIES:,} files.')
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > settings.MAX_ARCHIVE_BYTES:
-        raise TooLarge(f'{shown} unpacks to more than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
+        raise TooLargeError(f'{shown} unpacks to more than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
     if unpacked > SMALL and unpacked > LARGEST_RATIO * packed:
-        raise TooLarge(f'{shown} unpacks to {unpacked // max(packed, 1)} times its size.')
+        raise TooLargeError(f'{shown} unpacks to {unpacked // max(packed, 1)} times its size.')
 
 
 def _entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | Verdict]:
@@ -350,4 +350,4 @@ class _Entry:
                 pieces = iter(lambda: stream.read(PIECE), b'')
                 return b''.join(itertools.islice(pieces, self.most // PIECE + 1))
         except Exception as error:  # a damaged entry: BadZipFile, zlib.error, EOFError, struct.error ...
-            raise InvalidImage('is damaged in the archive') from error
+            raise InvalidImageError('is damaged in the archive') from error

@@ -20,7 +20,7 @@ from django.utils import timezone
 from recognition import naming
 from recognition.datasets import labels as dataset_labels
 from recognition.datasets.formats.records import BOXES_PER_IMAGE, SMALLEST_SIDE, Box
-from recognition.errors import Conflict, InvalidInput
+from recognition.errors import ConflictError, InvalidInputError
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
 
@@ -54,7 +54,7 @@ class Progress:
 
 
 def boxes_of(project: Project, image_id: uuid.UUID | str) -> BoxSet:
-    """Error: NotFound."""
+    """Error: NotFoundError."""
     return _box_set(dataset_labels.image(project, image_id))
 
 
@@ -72,13 +72,13 @@ def set_boxes(
     No boxes and `nothing`: a person says that there is nothing. No boxes without it: nobody has said anything yet.
     Boxes are cut to the image and kept to a thousandth of a pixel. The same request sent twice (its first answer was lost)
     is no conflict.
-    Errors: NotFound, InvalidInput naming the image and the box, Conflict when somebody else changed the boxes meanwhile.
+    Errors: NotFoundError, InvalidInputError naming the image and the box, ConflictError when somebody else changed the boxes meanwhile.
     """
     image = dataset_labels.image(project, image_id)
     _refuse_other_tasks(project)
     wanted = checked(image, boxes)
     if nothing and wanted:
-        raise InvalidInput(f'“{image.name}” cannot have boxes and have nothing on it.', field='nothing')
+        raise InvalidInputError(f'“{image.name}” cannot have boxes and have nothing on it.', field='nothing')
     with transaction.atomic():
         if not _take_turn(image, version, bool(wanted) or nothing, user):
             return _as_sent_before(project, image_id, wanted, nothing)
@@ -87,9 +87,9 @@ def set_boxes(
 
 
 def checked(image: Image, boxes: Sequence[Box]) -> list[Box]:
-    """The boxes cut to their image. InvalidInput names the image and the box that is none."""
+    """The boxes cut to their image. InvalidInputError names the image and the box that is none."""
     if len(boxes) > BOXES_PER_IMAGE:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'“{image.name}” has {len(boxes):,} boxes; at most {BOXES_PER_IMAGE:,} are kept.', field='boxes'
         )
     return [_on_image(image, box, f'boxes[{index}]') for index, box in enumerate(boxes)]
@@ -98,12 +98,12 @@ def checked(image: Image, boxes: Sequence[Box]) -> list[Box]:
 def _on_image(image: Image, box: Box, field: str) -> Box:
     corners = (box.x0, box.y0, box.x1, box.y1)
     if not all(math.isfinite(corner) for corner in corners):
-        raise InvalidInput(f'“{image.name}”: a corner of a box is not a number.', field=field)
+        raise InvalidInputError(f'“{image.name}”: a corner of a box is not a number.', field=field)
     x0, x1 = (round(min(max(corner, 0.0), float(image.width)), DECIMALS) for corner in corners[::2])
     y0, y1 = (round(min(max(corner, 0.0), float(image.height)), DECIMALS) for corner in corners[1::2])
     if x1 - x0 < SMALLEST_SIDE or y1 - y0 < SMALLEST_SIDE:
         said = ', '.join(f'{corner:g}' for corner in corners)
-        raise InvalidInput(f'“{image.name}”: the box {said} covers no pixel of the image.', field=field)
+        raise InvalidInputError(f'“{image.name}”: the box {said} covers no pixel of the image.', field=field)
     return Box(naming.clean(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
 
 
@@ -126,7 +126,7 @@ def _as_sent_before(
     same_state = (present.state != 'unlabelled') == (bool(wanted) or nothing)
     if same_state and Counter(present.boxes) == Counter(wanted):
         return present
-    raise Conflict(
+    raise ConflictError(
         f'The boxes of “{present.image.name}” were changed meanwhile (version {present.version}); load them again.',
         field='version',
     )
@@ -224,6 +224,6 @@ def drawn_box(row: Annotation) -> Box:
 
 def _refuse_other_tasks(project: Project) -> None:
     if project.task != Task.DETECTION:
-        raise Conflict(
+        raise ConflictError(
             'This project tells what a whole photo shows; boxes belong to a project that finds things in photos.'
         )

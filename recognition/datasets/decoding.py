@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from PIL import Image as Picture
 
-from recognition.errors import InvalidImage, TooLarge
+from recognition.errors import InvalidImageError, TooLargeError
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')  # of animated ones the first frame
 SHORTEST_SIDE = 8  # pixels; below that there is nothing to recognise
@@ -66,7 +66,7 @@ class Upright:
 
 
 def inspect(data: bytes) -> Facts:
-    """Check an image by its header alone. Errors: TooLarge (bytes), InvalidImage (everything else)."""
+    """Check an image by its header alone. Errors: TooLargeError (bytes), InvalidImageError (everything else)."""
     with _opened(data) as (_, facts):
         return facts
 
@@ -75,7 +75,7 @@ def decode_upright(data: bytes, side: int | None = None) -> Upright:
     """Decode to an upright RGB image; transparency lies over white.
 
     side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides stay >= `side` pixels (6 times
-    faster on photos of a phone). Errors: TooLarge, InvalidImage; no other.
+    faster on photos of a phone). Errors: TooLargeError, InvalidImageError; no other.
     """
     with _opened(data) as (picture, facts):
         if side is not None:
@@ -89,24 +89,24 @@ def decode_upright(data: bytes, side: int | None = None) -> Upright:
                 profile = _profile(picture)
                 upright.info.clear()  # encoders would write comments and the like from here
             except Exception as error:  # decoders meet hostile bytes with errors of every class
-                raise InvalidImage(f'is damaged or cut short ({facts.format})') from error
+                raise InvalidImageError(f'is damaged or cut short ({facts.format})') from error
         return Upright(upright, facts, profile)
 
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[tuple[Picture.Image, Facts]]:
     if not data:
-        raise InvalidImage('is empty')
+        raise InvalidImageError('is empty')
     if len(data) > settings.MAX_IMAGE_BYTES:
-        raise TooLarge(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
+        raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
     try:
         picture = Picture.open(io.BytesIO(data), formats=FORMATS)
     except Picture.DecompressionBombError as error:
-        raise InvalidImage(_too_many_pixels()) from error
+        raise InvalidImageError(_too_many_pixels()) from error
     except Picture.UnidentifiedImageError as error:
-        raise InvalidImage(f'is not a JPEG, PNG, WebP, GIF or BMP image{_rather(data)}') from error
+        raise InvalidImageError(f'is not a JPEG, PNG, WebP, GIF or BMP image{_rather(data)}') from error
     except Exception as error:  # a damaged header: struct.error, ValueError, OverflowError, zlib.error ...
-        raise InvalidImage('has a damaged header') from error
+        raise InvalidImageError('has a damaged header') from error
     with picture:
         yield picture, _facts(picture)
 
@@ -114,14 +114,14 @@ def _opened(data: bytes) -> Iterator[tuple[Picture.Image, Facts]]:
 def _facts(picture: Picture.Image) -> Facts:
     width, height = picture.size
     if width * height > settings.MAX_IMAGE_PIXELS:
-        raise InvalidImage(_too_many_pixels(width, height))
+        raise InvalidImageError(_too_many_pixels(width, height))
     short, long = sorted((width, height))
     if short < SHORTEST_SIDE:
-        raise InvalidImage(
+        raise InvalidImageError(
             f'is {width} x {height} pixels: the shorter side must have at least {SHORTEST_SIDE}'
         )
     if long > LONGEST_SIDE or long > LONGEST_SHAPE * short:
-        raise InvalidImage(f'is {width} x {height} pixels: too long and thin to be recognised')
+        raise InvalidImageError(f'is {width} x {height} pixels: too long and thin to be recognised')
     orientation = _orientation(picture)
     if orientation >= 5:
         width, height = height, width

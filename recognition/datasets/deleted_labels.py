@@ -12,7 +12,7 @@ from django.db import models, transaction
 from django.utils.dateparse import parse_datetime
 
 from recognition.datasets import labels
-from recognition.errors import NotFound
+from recognition.errors import NotFoundError
 from recognition.models import Annotation, DeletedLabel, Image, Label, Project
 
 
@@ -20,7 +20,7 @@ from recognition.models import Annotation, DeletedLabel, Image, Label, Project
 def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser | None = None) -> DeletedLabel:
     """Put a class into the trash; its images stay, unlabelled, and its boxes go with it.
 
-    An image that had no other boxes counts as not looked at, not as showing nothing. Error: NotFound.
+    An image that had no other boxes counts as not looked at, not as showing nothing. Error: NotFoundError.
     """
     label = labels.locked(project, label_id)
     alone = Image.objects.filter(boxes__label=label).exclude(
@@ -59,11 +59,11 @@ def restore_label(project: Project, deleted_id: int) -> Label:
     """Bring a class back, with its name, on the images that got no other label meanwhile, and with its boxes.
 
     Where there is a class of its name again, that one takes them in. Images that left for good are passed over, and boxes that
-    were drawn again are not doubled. Error: NotFound.
+    were drawn again are not doubled. Error: NotFoundError.
     """
     deleted = DeletedLabel.objects.select_for_update().filter(project=project, pk=deleted_id).first()
     if deleted is None:
-        raise NotFound('There is no such deleted class.')
+        raise NotFoundError('There is no such deleted class.')
     label = labels.label_named(project, deleted.name)
     for chunk in labels.chunks(deleted.photos):
         _images(deleted, chunk).filter(label=None).update(label=label)

@@ -10,7 +10,7 @@ LARGEST_PROFILE = 64 * 2**10  # bytes
 ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
-class Malformed(ValueError):
+class MalformedJpegError(ValueError):
     """The segments do not follow each other as in a JPEG file; the picture may still be decodable."""
 
 
@@ -18,7 +18,7 @@ def stripped(data: bytes) -> bytes:
     """The first picture of a JPEG file without EXIF (GPS), XMP, comments, previews and whatever follows its end.
 
     JFIF, Adobe's colour transform and a colour profile of reasonable size stay, for they change how it looks.
-    Errors: Malformed.
+    Errors: MalformedJpegError.
     """
     parts = [b'\xff\xd8']
     profile = 0
@@ -42,7 +42,7 @@ def stripped(data: bytes) -> bytes:
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Each segment with its marker; a scan comes with its compressed pixels. Ends at the end of the first picture."""
     if data[:2] != b'\xff\xd8':
-        raise Malformed('no start of image')
+        raise MalformedJpegError('no start of image')
     at = 2
     while True:
         marker, at = _marker(data, at)
@@ -53,7 +53,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         length = int.from_bytes(data[at : at + 2], 'big')
         end = at + length
         if length < 2 or end > len(data):
-            raise Malformed('a segment is longer than the file')
+            raise MalformedJpegError('a segment is longer than the file')
         if marker == SCAN:
             end = _end_of_scan(data, end)
         yield marker, b'\xff' + bytes([marker]) + data[at:end]
@@ -62,11 +62,11 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _marker(data: bytes, at: int) -> tuple[int, int]:
     if at >= len(data) or data[at] != 0xFF:
-        raise Malformed('a marker was expected')
+        raise MalformedJpegError('a marker was expected')
     while at < len(data) and data[at] == 0xFF:  # any number of fill bytes
         at += 1
     if at >= len(data) or data[at] == 0:
-        raise Malformed('a marker was expected')
+        raise MalformedJpegError('a marker was expected')
     return data[at], at + 1
 
 
@@ -75,7 +75,7 @@ def _end_of_scan(data: bytes, at: int) -> int:
     while True:
         at = data.find(b'\xff', at)
         if at < 0 or at + 1 >= len(data):
-            raise Malformed('the end of the image is missing')
+            raise MalformedJpegError('the end of the image is missing')
         follows = data[at + 1]
         if follows == 0xFF:
             at += 1

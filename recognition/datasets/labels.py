@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from recognition import naming
-from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.image import ImageQuerySet
 from recognition.models.project import Task
@@ -29,7 +29,7 @@ def label_images(project: Project, image_ids: ImageIds, label_name: str | None) 
     Returns image id -> the name of the label it had before; `put_back` undoes the move with it.
     """
     if project.task == Task.DETECTION and label_name is not None:
-        raise Conflict('In a project that finds things, boxes have classes, not whole photos.')
+        raise ConflictError('In a project that finds things, boxes have classes, not whole photos.')
     keys = _keys(image_ids)
     before = _labels_of(project, keys)
     label = None if label_name is None else label_named(project, label_name)
@@ -59,7 +59,7 @@ def label_named(project: Project, name: str) -> Label:
 def create_label(project: Project, name: str) -> Label:
     label, made = Label.objects.get_or_create(project=project, name=naming.clean(name, field='name'))
     if not made:
-        raise Conflict(f'There is already a label “{label.name}”.', field='name')
+        raise ConflictError(f'There is already a label “{label.name}”.', field='name')
     return label
 
 
@@ -102,7 +102,7 @@ def restore_images(project: Project, image_ids: ImageIds) -> int:
     keys = _keys(image_ids)
     rows = Image.objects.filter(project=project)
     if sum(rows.filter(id__in=chunk).count() for chunk in chunks(keys)) != len(keys):
-        raise NotFound('Some of these images do not exist.', field='ids')
+        raise NotFoundError('Some of these images do not exist.', field='ids')
     return sum(
         rows.filter(id__in=chunk, deleted_at__isnull=False).update(deleted_at=None) for chunk in chunks(keys)
     )
@@ -120,7 +120,7 @@ def label(project: Project, label_id: int) -> Label:
     """One label of the project, as `counted`."""
     row = counted(project).filter(pk=label_id).first()
     if row is None:
-        raise NotFound('There is no such label.')
+        raise NotFoundError('There is no such label.')
     return row
 
 
@@ -133,7 +133,7 @@ def image(project: Project, image_id: uuid.UUID | str, *, deleted: bool = False)
         .first()
     )
     if row is None:
-        raise NotFound('There is no such image.')
+        raise NotFoundError('There is no such image.')
     return row
 
 
@@ -159,11 +159,11 @@ def filtered(
 
 
 def locked(project: Project, label_id: int | str) -> Label:
-    """One label of the project until the transaction ends (call it inside one). Error: NotFound."""
+    """One label of the project until the transaction ends (call it inside one). Error: NotFoundError."""
     try:
         return Label.objects.select_for_update().get(project=project, pk=int(label_id))
     except (ValueError, OverflowError, Label.DoesNotExist):
-        raise NotFound('There is no such label.') from None
+        raise NotFoundError('There is no such label.') from None
 
 
 def _keys(image_ids: ImageIds) -> list[uuid.UUID]:
@@ -173,11 +173,11 @@ def _keys(image_ids: ImageIds) -> list[uuid.UUID]:
         try:
             keys[image_id if isinstance(image_id, uuid.UUID) else uuid.UUID(str(image_id))] = None
         except ValueError:
-            raise NotFound('There is no such image.', field='ids') from None
+            raise NotFoundError('There is no such image.', field='ids') from None
         if len(keys) > MOST_IMAGES:
-            raise InvalidInput(f'At most {MOST_IMAGES:,} images at once.', field='ids')
+            raise InvalidInputError(f'At most {MOST_IMAGES:,} images at once.', field='ids')
     if not keys:
-        raise InvalidInput('Name at least one image.', field='ids')
+        raise InvalidInputError('Name at least one image.', field='ids')
     return list(keys)
 
 
@@ -187,7 +187,7 @@ def _labels_of(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]
         rows = Image.objects.present().filter(project=project, id__in=chunk)
         found.update({str(key): name for key, name in rows.values_list('id', 'label__name')})
     if len(found) != len(keys):
-        raise NotFound('Some of these images do not exist.', field='ids')
+        raise NotFoundError('Some of these images do not exist.', field='ids')
     return found
 
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from recognition import audit, naming
-from recognition.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from recognition.models import Membership, Project
 from recognition.models.project import ProjectQuerySet, Role, Task
 
@@ -20,12 +20,12 @@ Person = AbstractBaseUser | AnonymousUser
 
 
 def visible(user: Person, project_id: uuid.UUID | str) -> Project:
-    """A project that this person may look at; for everyone else it does not exist (NotFound)."""
+    """A project that this person may look at; for everyone else it does not exist (NotFoundError)."""
     return _one(Project.objects.visible_to(user), project_id)
 
 
 def editable(user: Person, project_id: uuid.UUID | str) -> Project:
-    """A project that this person may change; NotAllowed for its viewers, NotFound for strangers."""
+    """A project that this person may change; NotAllowedError for its viewers, NotFoundError for strangers."""
     return _held(
         user,
         project_id,
@@ -35,21 +35,21 @@ def editable(user: Person, project_id: uuid.UUID | str) -> Project:
 
 
 def owned(user: Person, project_id: uuid.UUID | str) -> Project:
-    """A project that this person owns; NotAllowed for its other members, NotFound for strangers."""
+    """A project that this person owns; NotAllowedError for its other members, NotFoundError for strangers."""
     return _held(
         user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.'
     )
 
 
 def present(project_id: uuid.UUID | str) -> Project:
-    """Any project, for whoever has a shell on this machine. Error: NotFound."""
+    """Any project, for whoever has a shell on this machine. Error: NotFoundError."""
     return _one(Project.objects.filter(deleted_at=None), project_id)
 
 
 def _held(user: Person, project_id: uuid.UUID | str, rows: ProjectQuerySet, refusal: str) -> Project:
     project = visible(user, project_id)
     if not rows.filter(pk=project.pk).exists():
-        raise NotAllowed(refusal)
+        raise NotAllowedError(refusal)
     return project
 
 
@@ -58,7 +58,7 @@ def _one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Project
         key = project_id if isinstance(project_id, uuid.UUID) else uuid.UUID(str(project_id))
         return rows.get(pk=key)
     except (ValueError, Project.DoesNotExist):
-        raise NotFound('There is no such project.') from None
+        raise NotFoundError('There is no such project.') from None
 
 
 @transaction.atomic
@@ -77,7 +77,7 @@ def rename_project(project: Project, name: str) -> Project:
 
 @transaction.atomic
 def change_project(project: Project, *, name: str | None = None, task: str | None = None) -> Project:
-    """Both or neither. Errors: InvalidInput, Conflict (see change_task)."""
+    """Both or neither. Errors: InvalidInputError, ConflictError (see change_task)."""
     if task is not None:
         project = change_task(project, task)
     return project if name is None else rename_project(project, name)
@@ -85,15 +85,17 @@ def change_project(project: Project, *, name: str | None = None, task: str | Non
 
 @transaction.atomic
 def change_task(project: Project, task: str) -> Project:
-    """Let a project learn something else, as long as nothing depends on what it learns now. Errors: InvalidInput, Conflict."""
+    """Let a project learn something else, as long as nothing depends on what it learns now. Errors: InvalidInputError, ConflictError."""
     wanted = _task(task)
     row = Project.objects.select_for_update().get(pk=project.pk)
     if row.task == wanted:
         return row
     if row.jobs.exists() or row.models.exists():
-        raise Conflict('This project has been trained; make another project for another task.', field='task')
+        raise ConflictError(
+            'This project has been trained; make another project for another task.', field='task'
+        )
     if row.images.filter(Q(label__isnull=False) | Q(boxed_at__isnull=False)).exists():
-        raise Conflict(
+        raise ConflictError(
             'Photos of this project are labelled; make another project for another task.', field='task'
         )
     row.task = wanted
@@ -103,7 +105,7 @@ def change_task(project: Project, task: str) -> Project:
 
 def _task(task: str) -> Task:
     if task not in Task.values:
-        raise InvalidInput(f'task must be one of {", ".join(Task.values)}', field='task')
+        raise InvalidInputError(f'task must be one of {", ".join(Task.values)}', field='task')
     return Task(task)
 
 
@@ -119,7 +121,7 @@ def put_away(user: Person) -> ProjectQuerySet:
 
 
 def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Project:
-    """Take back a deleted project with everything in it; names that another project took meanwhile stay there. NotFound."""
+    """Take back a deleted project with everything in it; names that another project took meanwhile stay there. NotFoundError."""
     project = _one(put_away(user), project_id)
     if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
         audit.record(user, 'restore project', f'{project.id} {project.name}')
@@ -127,9 +129,9 @@ def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Proj
 
 
 def share(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
-    """Let a person in, or change what she may do. Errors: InvalidInput, NotFound, Conflict (the last owner)."""
+    """Let a person in, or change what she may do. Errors: InvalidInputError, NotFoundError, ConflictError (the last owner)."""
     if role not in Role.values:
-        raise InvalidInput(f'role must be one of {", ".join(Role.values)}', field='role')
+        raise InvalidInputError(f'role must be one of {", ".join(Role.values)}', field='role')
     person = _person(username)
     with transaction.atomic():
         membership = Membership.objects.filter(project=project, user=person).first()
@@ -144,12 +146,12 @@ def share(project: Project, username: str, role: str = Role.EDITOR) -> Membershi
 
 @transaction.atomic
 def unshare(project: Project, username: str) -> None:
-    """Take a person out of the project. Errors: NotFound, Conflict (the last owner)."""
+    """Take a person out of the project. Errors: NotFoundError, ConflictError (the last owner)."""
     membership = Membership.objects.filter(
         project=project, user__username=naming.clean(username, field='username')
     ).first()
     if membership is None:
-        raise NotFound('There is no such member.', field='username')
+        raise NotFoundError('There is no such member.', field='username')
     _keep_an_owner(project, membership)
     membership.delete()
 
@@ -158,7 +160,7 @@ def _person(username: str) -> User:
     name = naming.clean(username, field='username', longest=150)
     person = get_user_model().objects.filter(username=name, is_active=True).first()
     if person is None:
-        raise NotFound('There is no person of that name.', field='username')
+        raise NotFoundError('There is no person of that name.', field='username')
     return person
 
 
@@ -166,4 +168,4 @@ def _keep_an_owner(project: Project, membership: Membership) -> None:
     """Locks the project's memberships, so that two owners cannot leave at once."""
     owners = list(Membership.objects.select_for_update().filter(project=project, role=Role.OWNER))
     if owners == [membership]:
-        raise Conflict('A project needs an owner.')
+        raise ConflictError('A project needs an owner.')

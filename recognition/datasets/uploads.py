@@ -19,7 +19,7 @@ from recognition.datasets import jpeg
 from recognition.datasets import labels as dataset_labels
 from recognition.datasets.decoding import Facts, Upright, decode_upright, inspect
 from recognition.datasets.upload_results import IncomingFile, Verdict
-from recognition.errors import GraftError, TooLarge
+from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image, Label, Project
 from recognition.models.project import Task
 
@@ -92,7 +92,7 @@ def _read(file: IncomingFile) -> _Candidate | Verdict:
     try:
         label = None if file.label is None else naming.clean(file.label, field='label')
         if file.size > settings.MAX_IMAGE_BYTES:
-            raise TooLarge(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
+            raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
         data = file.read()
     except GraftError as error:
         return Verdict(name, 'rejected', error.message)
@@ -151,7 +151,7 @@ def _prepare(data: bytes) -> tuple[Facts, bytes, str, bytes]:
         upright = decode_upright(data, THUMBNAIL_SIDE)
         try:
             return facts, jpeg.stripped(data), 'jpg', _thumbnail(upright)
-        except jpeg.Malformed:
+        except jpeg.MalformedJpegError:
             pass  # it can be decoded all the same: write it anew below
     upright = decode_upright(data)
     if facts.format in LOSSLESS and facts.width * facts.height <= LOSSLESS_PIXELS:

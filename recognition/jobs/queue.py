@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 
 from recognition import audit, storage
 from recognition.celery import TRAIN, app
-from recognition.errors import Conflict
+from recognition.errors import ConflictError
 from recognition.jobs import processes
 from recognition.models import Job
 from recognition.models.job import ANSWERING, DIED, State
@@ -82,10 +82,10 @@ def place_in_queue(job: Job) -> int:
 def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
     """End a queued job at once; a running one ends within seconds, when its worker sees the request.
 
-    Errors: Conflict when it has ended already.
+    Errors: ConflictError when it has ended already.
     """
     if not cancel_job(job):
-        raise Conflict(f'This {job.called} has ended already.')
+        raise ConflictError(f'This {job.called} has ended already.')
     audit.record(user, f'cancel {job.called}', str(job.pk))
     return job
 

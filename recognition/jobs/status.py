@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from recognition.datasets import projects
-from recognition.errors import NotFound
+from recognition.errors import NotFoundError
 from recognition.jobs import queue
 from recognition.models import Job, Project
 from recognition.models.job import ENDED, State
@@ -18,12 +18,12 @@ def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     rows = Job.objects.all().trainings().filter(project__in=Project.objects.visible_to(user))
     job = rows.filter(pk=job_id).select_related('project').first()
     if job is None:
-        raise NotFound('There is no such training.')
+        raise NotFoundError('There is no such training.')
     return job
 
 
 def editable(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
-    """NotAllowed for viewers of its project."""
+    """NotAllowedError for viewers of its project."""
     job = visible(user, job_id)
     projects.editable(user, str(job.project_id))
     return job

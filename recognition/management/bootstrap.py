@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from recognition.errors import GraftError, NotReady
+from recognition.errors import GraftError, NotReadyError
 from recognition.management import first_admin
 from recognition.zoo import catalog, downloads, signature_jobs
 
@@ -33,7 +33,7 @@ def sign_what_lacks_it() -> list[str]:
     """After a change of the reference model the zoo is signed anew, by jobs."""
     try:
         begun = signature_jobs.sign_all(None)
-    except NotReady as error:
+    except NotReadyError as error:
         return [error.message]
     return (
         [f'{len(begun.jobs)} source models are signed under the reference model by a worker.']

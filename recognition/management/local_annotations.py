@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recognition.datasets import annotation_export, annotation_import, projects
 from recognition.datasets.annotation_import import Imported
-from recognition.errors import InvalidInput, NotFound
+from recognition.errors import InvalidInputError, NotFoundError
 from recognition.management import local_training
 from recognition.models import Project
 from recognition.models.project import Task
@@ -19,10 +19,10 @@ def import_path(
 ) -> tuple[Project, Imported]:
     """A folder, a zip or an annotation file into a project; without an id into a new one, which is gone again on an error.
 
-    Errors: NotFound, and those of box_import.import_files.
+    Errors: NotFoundError, and those of box_import.import_files.
     """
     if not path.exists():
-        raise NotFound(f'There is no folder or file {path}.')
+        raise NotFoundError(f'There is no folder or file {path}.')
     if project_id:
         project = projects.present(project_id)
         return project, _import(project, path, format, overwrite)
@@ -31,7 +31,7 @@ def import_path(
     ) as project:
         imported = _import(project, path, format, overwrite)
         if not project.images.exists():
-            raise InvalidInput(f'{path} holds no image that can be used.')
+            raise InvalidInputError(f'{path} holds no image that can be used.')
         return project, imported
 
 
@@ -47,7 +47,7 @@ def _import(project: Project, path: Path, format: str, overwrite: bool) -> Impor
 
 
 def export_to(project_id: str, file: Path, format: str, *, photos: bool = True) -> annotation_export.Written:
-    """Written aside and renamed: a file that exists is whole. Errors: NotFound, OSError."""
+    """Written aside and renamed: a file that exists is whole. Errors: NotFoundError, OSError."""
     project = projects.present(project_id)
     aside = file.with_name(f'.{file.name}.{uuid.uuid4().hex}')
     try:

@@ -16,7 +16,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from recognition.datasets import annotation_import, archives, projects, uploads
 from recognition.datasets.upload_results import IncomingFile, Verdict
-from recognition.errors import Conflict, GraftError, InvalidInput, NotFound, TooLarge
+from recognition.errors import ConflictError, GraftError, InvalidInputError, NotFoundError, TooLargeError
 from recognition.jobs import queue
 from recognition.management import first_admin, purge
 from recognition.models import Job, Project, Publication, TrainedModel
@@ -61,7 +61,7 @@ def train(
 def run_job(job: Job, watch: Callable[[Progress], None] | None = None) -> Job:
     """Run a queued job in this process as a worker would; the job row holds the result."""
     if not queue.claim(job):
-        raise Conflict('A worker has taken this training already.')
+        raise ConflictError('A worker has taken this training already.')
     execute.run(job, watch=watch)
     job.refresh_from_db()
     return job
@@ -81,12 +81,12 @@ def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, the name
     under which one is published, or the name of a project, whose newest model answers.
 
-    Errors: NotFound, and InvalidImage or TooLarge naming the file.
+    Errors: NotFoundError, and InvalidImageError or TooLargeError naming the file.
     """
     model = _model(reference)
     for path in paths:
         if not path.is_file():
-            raise NotFound(f'There is no file {path}.')
+            raise NotFoundError(f'There is no file {path}.')
     answers = []
     for path in paths:  # one at a time: an error then names its file
         if model.task == Task.DETECTION:
@@ -114,9 +114,9 @@ def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
     if path.is_dir():
         return _add_images(project, user, path, archives.read_folder(path))
     if not path.is_file():
-        raise NotFound(f'There is no folder or zip {path}.')
+        raise NotFoundError(f'There is no folder or zip {path}.')
     if path.suffix.lower() != '.zip':
-        raise InvalidInput(f'{path} is neither a folder nor a zip.')
+        raise InvalidInputError(f'{path} is neither a folder nor a zip.')
     with path.open('rb') as file:
         return _add_images(project, user, path, archives.read_upload(path.name, file))
 
@@ -127,7 +127,7 @@ def _add_images(
     verdicts = uploads.add_images(project, user, files)
     if not any(verdict.outcome == 'created' for verdict in verdicts):
         first = next((f' {verdict.name} {verdict.reason}.' for verdict in verdicts if verdict.reason), '')
-        raise InvalidInput(f'{path} holds no image that can be used.{first}')
+        raise InvalidInputError(f'{path} holds no image that can be used.{first}')
     return verdicts
 
 
@@ -141,7 +141,7 @@ def _model(reference: str) -> TrainedModel:
     of_project = TrainedModel.objects.filter(project__name=reference, project__deleted_at=None)
     newest = of_project.order_by('provisional', '-created_at').first()
     if newest is None:
-        raise NotFound(
+        raise NotFoundError(
             f'There is no model {reference!r}: neither an id, nor a published name, nor a project with a model.'
         )
     return newest
@@ -150,7 +150,7 @@ def _model(reference: str) -> TrainedModel:
 def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
     """What was refused of the annotations is told beside what was of the photos."""
     if not path.exists():
-        raise NotFound(f'There is no folder or zip {path}.')
+        raise NotFoundError(f'There is no folder or zip {path}.')
     if path.is_dir():
         imported = annotation_import.import_folder(project, user, path)
     else:
@@ -177,7 +177,7 @@ def _naming(path: Path) -> Iterator[None]:
     """A file within the limit; refusals name it."""
     try:
         if path.stat().st_size > settings.MAX_IMAGE_BYTES:
-            raise TooLarge(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
+            raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
         yield
     except GraftError as error:
         raise type(error)(f'{path}: {error.message.removeprefix("images[0] ")}') from error

@@ -17,7 +17,7 @@ from types import FrameType
 
 from django.conf import settings
 
-from recognition.errors import Conflict, GraftError, InvalidInput
+from recognition.errors import ConflictError, GraftError, InvalidInputError
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +79,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=512)
     except OverflowError as error:
-        raise InvalidInput(f'{port} is no port.') from error
+        raise InvalidInputError(f'{port} is no port.') from error
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        raise Conflict(
+        raise ConflictError(
             f'Port {port} of {host} cannot be used ({why}); choose another, as in PORT=8001.'
         ) from error
 

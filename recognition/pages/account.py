@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.models import ApiKey
 from recognition.pages.decorators import deed, page, person
 from recognition.pages.forms import KeyForm
@@ -24,7 +24,7 @@ def issue_key(request: HttpRequest) -> HttpResponse:
     """The new key stands in this one answer; it is kept nowhere, so it cannot be shown again."""
     form = KeyForm(request.POST)
     if not form.is_valid():
-        raise InvalidInput('Say what the key is for (up to 80 characters).')
+        raise InvalidInputError('Say what the key is for (up to 80 characters).')
     key, plain = api_keys.issue(person(request), form.cleaned_data['name'], form.cleaned_data['scope'])
     response = _keys_page(request, KeyForm(), {'new_key': key, 'plain': plain})
     response['Cache-Control'] = 'no-store'

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from recognition.datasets import deleted_labels, labels, projects
-from recognition.errors import NotFound
+from recognition.errors import NotFoundError
 from recognition.models import Label, Project
 from recognition.models.project import Role
 from recognition.pages import listings
@@ -42,7 +42,7 @@ def show(request: HttpRequest, project_id: uuid.UUID, label_id: int | None = Non
 def _label(project: Project, label_id: int) -> Label:
     label = project.labels.filter(pk=label_id).first()
     if label is None:
-        raise NotFound('There is no such class.')
+        raise NotFoundError('There is no such class.')
     return label
 
 

@@ -15,7 +15,7 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from recognition.errors import GraftError, NotAllowed, NotFound
+from recognition.errors import GraftError, NotAllowedError, NotFoundError
 
 Rest = ParamSpec('Rest')
 View = Callable[Concatenate[HttpRequest, Rest], HttpResponse]
@@ -69,8 +69,8 @@ def person(request: HttpRequest) -> AbstractBaseUser:
 
 def _as_http(error: GraftError) -> Exception | None:
     """The framework's exception for what is not there or not allowed; None when the error speaks about a field."""
-    if isinstance(error, NotFound) and not error.field:
+    if isinstance(error, NotFoundError) and not error.field:
         return Http404(error.message)
-    if isinstance(error, NotAllowed):
+    if isinstance(error, NotAllowedError):
         return PermissionDenied(error.message)
     return None

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from recognition.datasets import box_annotations, labels, projects
-from recognition.errors import NotFound
+from recognition.errors import NotFoundError
 from recognition.models.project import Role, Task
 from recognition.pages import listings
 from recognition.pages.decorators import page, person
@@ -25,7 +25,7 @@ def show(request: HttpRequest, project_id: uuid.UUID, image_id: uuid.UUID | None
     if image_id is not None:
         labels.image(project, image_id)
     if project.task != Task.DETECTION:
-        raise NotFound('Whole photos have a class; there are no boxes to draw.')
+        raise NotFoundError('Whole photos have a class; there are no boxes to draw.')
     states = box_annotations.states(project)
     if not states:
         messages.info(request, 'Add photos first; then draw boxes on them.')

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.text import slugify
 
 from recognition.datasets import deleted_labels, health, projects
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role, Task
 from recognition.pages import detector_plots, listings
@@ -137,7 +137,7 @@ def share(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     form = MemberForm(request.POST)
     if not form.is_valid():
-        raise InvalidInput('Give the name of a person and what she may do.')
+        raise InvalidInputError('Give the name of a person and what she may do.')
     projects.share(project, form.cleaned_data['username'], form.cleaned_data['role'])
     messages.success(request, f'{form.cleaned_data["username"]} is in.')
     return redirect('members', project.pk)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from recognition.datasets import projects
-from recognition.errors import NotFound
+from recognition.errors import NotFoundError
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.project import Role, Task
 from recognition.pages import charts, detector_plots, listings, report_tables
@@ -119,6 +119,6 @@ def _publication(request: HttpRequest, publication_id: int) -> Publication:
     visible = Publication.objects.filter(project__in=Project.objects.visible_to(request.user))
     publication = visible.select_related('project', 'model').filter(pk=publication_id).first()
     if publication is None:
-        raise NotFound('There is no such published model.')
+        raise NotFoundError('There is no such published model.')
     projects.editable(request.user, publication.project_id)
     return publication

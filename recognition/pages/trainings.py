@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from recognition.datasets import projects
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.jobs import queue, status
 from recognition.models.project import Role
 from recognition.pages import listings
@@ -27,7 +27,7 @@ def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         request.POST, sources=[(card.name, card.name) for card in catalog.cards(person(request), project)]
     )
     if not form.is_valid():
-        raise InvalidInput(_first_error(form))
+        raise InvalidInputError(_first_error(form))
     start_training(project, person(request), form.options())
     return redirect('project', project.pk)
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from recognition import audit, naming
-from recognition.errors import InvalidInput, NotFound
+from recognition.errors import InvalidInputError, NotFoundError
 from recognition.models import ApiKey
 
 PREFIX = 'graft_'
@@ -29,9 +29,9 @@ VALID_KEY = f"""SELECT api_key.*, person.username AS person_name
 
 
 def issue(user: AbstractBaseUser, name: str, scope: str) -> tuple[ApiKey, str]:
-    """A new key and its plain text, which is not kept. Errors: InvalidInput."""
+    """A new key and its plain text, which is not kept. Errors: InvalidInputError."""
     if scope not in SCOPES:
-        raise InvalidInput(f'scope must be one of {", ".join(SCOPES)}', field='scope')
+        raise InvalidInputError(f'scope must be one of {", ".join(SCOPES)}', field='scope')
     plain = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         user_id=user.pk,
@@ -63,10 +63,10 @@ def revoke(key: ApiKey) -> None:
 
 
 def of(user: AbstractBaseUser, key_id: int) -> ApiKey:
-    """One of the person's own keys; NotFound for anyone else's."""
+    """One of the person's own keys; NotFoundError for anyone else's."""
     key = ApiKey.objects.filter(user_id=user.pk, pk=key_id).first()
     if key is None:
-        raise NotFound('There is no such key.')
+        raise NotFoundError('There is no such key.')
     return key
 
 

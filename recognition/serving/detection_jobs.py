@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from recognition import storage
-from recognition.errors import Conflict, NotFound, QueueFull
+from recognition.errors import ConflictError, NotFoundError, QueueFullError
 from recognition.jobs import queue
 from recognition.jobs.status import lifecycle
 from recognition.models import Job, Project, TrainedModel
@@ -33,7 +33,7 @@ def detect(
     """What is where on each image, as prediction.record tells it, or the job that will tell it.
 
     A job where that is expected to take longer than DETECT_SECONDS; `wait` decides it whatever is expected.
-    Errors: as prediction.detect; QueueFull.
+    Errors: as prediction.detect; QueueFullError.
     """
     if _takes_long(model, len(images)) if wait is None else not wait:
         return _begin(model, images, user, threshold)
@@ -42,19 +42,19 @@ def detect(
 
 
 def find(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
-    """A job of this person's own, for as long as its answer is kept; else NotFound."""
+    """A job of this person's own, for as long as its answer is kept; else NotFoundError."""
     rows = _kept().filter(pk=job_id, created_by_id=user.pk, project__in=Project.objects.visible_to(user))
     job = rows.first()
     if job is None:
-        raise NotFound('There is no such detection.')
+        raise NotFoundError('There is no such detection.')
     return job
 
 
 def cancel(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
-    """End a waiting one at once, a running one within seconds. Errors: as `find`; Conflict when it has ended."""
+    """End a waiting one at once, a running one within seconds. Errors: as `find`; ConflictError when it has ended."""
     job = find(user, job_id)
     if not queue.cancel_job(job):
-        raise Conflict(f'This {job.called} has ended already.')
+        raise ConflictError(f'This {job.called} has ended already.')
     return job
 
 
@@ -92,7 +92,9 @@ def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold
     prediction.check_detection(model, photos, threshold)
     waiting = Job.objects.filter(kind=ANSWERING, created_by_id=user.pk, state=State.QUEUED).count()
     if waiting >= settings.ANSWERS_WAITING_PER_PERSON:
-        raise QueueFull(f'{waiting} of your detections are waiting already; come back when one has ended.')
+        raise QueueFullError(
+            f'{waiting} of your detections are waiting already; come back when one has ended.'
+        )
     spec = {'model': str(model.pk), 'threshold': threshold, 'names': [name for name, _ in images]}
     # In a queue that no worker serves until its photos are there: a crash in between leaves a row, by which they are found.
     job = Job.objects.create(

@@ -14,12 +14,18 @@ from django.conf import settings
 
 from recognition import storage
 from recognition.datasets import decoding
-from recognition.errors import InvalidImage, InvalidInput, ModelUnavailable, Overloaded, TooLarge
+from recognition.errors import (
+    InvalidImageError,
+    InvalidInputError,
+    ModelOverloadedError,
+    ModelUnavailableError,
+    TooLargeError,
+)
 from recognition.models import TrainedModel
 from recognition.models.project import Task
 from transfer.serving.artifacts import read_meta
 from transfer.spec import errors as spec_errors
-from transfer.spec.errors import ArtifactError, UnreadableImage
+from transfer.spec.errors import ArtifactError, UnreadableImageError
 
 if TYPE_CHECKING:
     from transfer.regions.postprocess import Detections
@@ -78,8 +84,8 @@ def detect(
 ) -> Detected:
     """What is where on each image, in their order. `told` hears how many are done; what it raises stops the rest.
 
-    Errors: InvalidInput (how many, threshold, a model of another task), InvalidImage and TooLarge (field `images[2]`),
-    ModelUnavailable, Overloaded.
+    Errors: InvalidInputError (how many, threshold, a model of another task), InvalidImageError and TooLargeError (field `images[2]`),
+    ModelUnavailableError, ModelOverloadedError.
     """
     _check(images, None, threshold or 0.0)
     detector = _detector(model)
@@ -154,34 +160,36 @@ def classify(
 ) -> list[Classification]:
     """Each image's classes with a score of at least `threshold`, at most `top` of them, in the order of the images.
 
-    Errors: InvalidInput (how many, top, threshold), InvalidImage and TooLarge (field `images[2]`), ModelUnavailable, Overloaded.
+    Errors: InvalidInputError (how many, top, threshold), InvalidImageError and TooLargeError (field `images[2]`), ModelUnavailableError, ModelOverloadedError.
     """
     _check(images, top, threshold)
     predictor = _classifier(model)
     pixels = np.stack([_decode(predictor, image, f'images[{index}]') for index, image in enumerate(images)])
     try:
         rows = predictor.classify_pixels(pixels)
-    except spec_errors.Overloaded as error:
-        raise Overloaded('Too many images are waiting for this model; try again in a moment.') from error
+    except spec_errors.OverloadedError as error:
+        raise ModelOverloadedError(
+            'Too many images are waiting for this model; try again in a moment.'
+        ) from error
     return [_ranked(predictor.labels, row, top, threshold) for row in rows]
 
 
 def warm(model: TrainedModel) -> None:
-    """Load the model, so that the first request finds it. Error: ModelUnavailable."""
+    """Load the model, so that the first request finds it. Error: ModelUnavailableError."""
     _loaded(model)
 
 
 def _check(images: Sequence[bytes], top: int | None, threshold: float) -> None:
     if not images:
-        raise InvalidInput('Send at least one image.', field='images')
+        raise InvalidInputError('Send at least one image.', field='images')
     if len(images) > settings.MAX_IMAGES_PER_PREDICTION:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'Send at most {settings.MAX_IMAGES_PER_PREDICTION} images at once.', field='images'
         )
     if top is not None and top < 1:
-        raise InvalidInput('top must be at least 1.', field='top')
+        raise InvalidInputError('top must be at least 1.', field='top')
     if not 0 <= threshold <= 1:
-        raise InvalidInput('threshold must be between 0 and 1.', field='threshold')
+        raise InvalidInputError('threshold must be between 0 and 1.', field='threshold')
 
 
 def _decode(predictor: Predictor, image: bytes, field: str) -> np.ndarray:
@@ -196,8 +204,10 @@ def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> Dete
         decoding.inspect(image)
         try:
             found, photo = detector.detect(image)
-        except spec_errors.Overloaded as error:
-            raise Overloaded('Too many images are waiting for this model; try again in a moment.') from error
+        except spec_errors.OverloadedError as error:
+            raise ModelOverloadedError(
+                'Too many images are waiting for this model; try again in a moment.'
+            ) from error
     return Detection(photo.width, photo.height, tuple(_told(detector.labels, found, lowest)))
 
 
@@ -213,9 +223,9 @@ def _named(field: str) -> Iterator[None]:
     """Refusals of one image name it."""
     try:
         yield
-    except UnreadableImage as error:
-        raise InvalidImage(f'{field} is damaged or cut short', field=field) from error
-    except (InvalidImage, InvalidInput, TooLarge) as error:
+    except UnreadableImageError as error:
+        raise InvalidImageError(f'{field} is damaged or cut short', field=field) from error
+    except (InvalidImageError, InvalidInputError, TooLargeError) as error:
         raise type(error)(f'{field} {error.message}', field=field) from error
 
 
@@ -228,13 +238,15 @@ def _ranked(labels: Sequence[str], row: np.ndarray, top: int | None, threshold: 
 
 def _classifier(model: TrainedModel) -> Predictor:
     if model.task == Task.DETECTION:
-        raise InvalidInput('This model finds things in photos: ask it to detect, not to classify.')
+        raise InvalidInputError('This model finds things in photos: ask it to detect, not to classify.')
     return cast('Predictor', _loaded(model))
 
 
 def _check_detects(model: TrainedModel) -> None:
     if model.task != Task.DETECTION:
-        raise InvalidInput('This model tells what a whole photo shows: ask it to classify, not to detect.')
+        raise InvalidInputError(
+            'This model tells what a whole photo shows: ask it to classify, not to detect.'
+        )
 
 
 def _detector(model: TrainedModel) -> Detector:
@@ -249,7 +261,7 @@ def _loaded(model: TrainedModel) -> Loaded:
         seen = model.digest
         model.refresh_from_db(fields=['artifact', 'digest', 'labels', 'provisional'])
         if model.digest == seen:
-            raise ModelUnavailable(f'The model {model} cannot be loaded: {error}') from error
+            raise ModelUnavailableError(f'The model {model} cannot be loaded: {error}') from error
     # Its training ended between our reading of the row and of the files: the finished model took the place of the instant one.
     return _load(model)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recognition import storage
 from recognition.datasets import box_annotations, labels
-from recognition.errors import NotReady
+from recognition.errors import NotReadyError
 from recognition.models import Image, Label, Project, TrainedModel
 from recognition.models.project import Task
 from recognition.serving import prediction
@@ -38,12 +38,12 @@ def model_of(project: Project) -> TrainedModel | None:
 def proposals(project: Project, image_id: uuid.UUID | str) -> Proposals:
     """About a second the first time, on a CPU; then from the cache. Boxes of classes that are gone are left out.
 
-    Errors: NotFound, NotReady (no detector yet), ModelUnavailable, Overloaded.
+    Errors: NotFoundError, NotReadyError (no detector yet), ModelUnavailableError, ModelOverloadedError.
     """
     image = labels.image(project, image_id)
     model = model_of(project)
     if model is None:
-        raise NotReady(
+        raise NotReadyError(
             'There is no detector yet: label some photos and train one, then it proposes boxes on the others.'
         )
     threshold, everything = _seen(model, image)

@@ -11,7 +11,7 @@ from django.core.validators import validate_slug
 from django.db import IntegrityError, transaction
 
 from recognition import audit
-from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.models import Project, Publication, PublicationEvent, TrainedModel
 from recognition.models.project import Task
 from recognition.training.reports import model_summary
@@ -24,7 +24,7 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
     """Let a name of the model's project answer with this model from now on; a name nobody has is made.
 
     A provisional model may be published too: the finished model of its training takes its place by itself.
-    Errors: InvalidInput (the name's letters), Conflict (another project has it, or it moved meanwhile).
+    Errors: InvalidInputError (the name's letters), ConflictError (another project has it, or it moved meanwhile).
     """
     name = _clean(name)
     with transaction.atomic():
@@ -35,7 +35,7 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
             unpublish(publication, user)  # its project was put away, so nobody calls it
             publication = _new(model, name)
         elif publication.project_id != model.project_id:
-            raise Conflict(
+            raise ConflictError(
                 TAKEN, field='name'
             )  # not whose: that another's project exists is not ours to tell
         else:
@@ -45,11 +45,11 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
 
 
 def rollback(publication: Publication, user: AbstractBaseUser) -> Publication:
-    """Answer with the model that was published before the present one. Conflict when there is none."""
+    """Answer with the model that was published before the present one. ConflictError when there is none."""
     with transaction.atomic():
         earlier = previous(publication)
         if earlier is None:
-            raise Conflict('There is no earlier model to go back to.')
+            raise ConflictError('There is no earlier model to go back to.')
         _point(publication, earlier)
         _record(publication, earlier, 'rollback', user)
     return publication
@@ -62,13 +62,13 @@ def unpublish(publication: Publication, user: AbstractBaseUser) -> None:
 
 
 def find(name: str, user: AbstractBaseUser) -> Publication:
-    """The publication of that name, if this person may see its project; NotFound otherwise."""
+    """The publication of that name, if this person may see its project; NotFoundError otherwise."""
     rows = Publication.objects.select_related('model', 'project').filter(
         project__in=Project.objects.visible_to(user)
     )
     publication = rows.filter(name=name).first()
     if publication is None:
-        raise NotFound('There is no published model of that name.')
+        raise NotFoundError('There is no published model of that name.')
     return publication
 
 
@@ -88,13 +88,13 @@ def _clean(name: object) -> str:
     try:
         validate_slug(text)
     except ValidationError:
-        raise InvalidInput(
+        raise InvalidInputError(
             'A name has letters, digits, hyphens and underscores only.', field='name'
         ) from None
     if _is_id(text):
-        raise InvalidInput('A name must not look like the id of a model.', field='name')
+        raise InvalidInputError('A name must not look like the id of a model.', field='name')
     if len(text) > LONGEST_NAME:
-        raise InvalidInput(f'A name has at most {LONGEST_NAME} letters.', field='name')
+        raise InvalidInputError(f'A name has at most {LONGEST_NAME} letters.', field='name')
     return text
 
 
@@ -112,14 +112,14 @@ def _new(model: TrainedModel, name: str) -> Publication:
         with transaction.atomic():
             return Publication.objects.create(project=model.project, name=name, model=model)
     except IntegrityError:  # somebody else took it between our look and our writing
-        raise Conflict(TAKEN, field='name') from None
+        raise ConflictError(TAKEN, field='name') from None
 
 
 def _point(publication: Publication, model: TrainedModel) -> None:
     """Compare-and-set: of two who move a name at once, the second is told."""
     rows = Publication.objects.filter(pk=publication.pk, model_id=publication.model_id)
     if rows.update(model=model) != 1:
-        raise Conflict('The name was moved to another model meanwhile; look again.', field='name')
+        raise ConflictError('The name was moved to another model meanwhile; look again.', field='name')
     publication.model = model
 
 

@@ -11,7 +11,7 @@ from django.db.models import ProtectedError
 
 from recognition import audit, storage
 from recognition.datasets import projects
-from recognition.errors import Conflict, NotFound
+from recognition.errors import ConflictError, NotFoundError
 from recognition.models import Membership, Project, Publication, TrainedModel
 from recognition.models.job import ENDED
 from recognition.serving import publishing
@@ -29,15 +29,15 @@ BY_NAME = f"""{SEEN_MODELS} JOIN {Publication._meta.db_table} publication ON pub
 
 
 def called(user: AbstractBaseUser, reference: str) -> TrainedModel:
-    """The model of that id, or the one that is published under that name, if this person may see it; else NotFound."""
+    """The model of that id, or the one that is published under that name, if this person may see it; else NotFoundError."""
     try:
         return visible(user, uuid.UUID(reference))
     except ValueError:
         pass  # not an id: a name
     try:
         return publishing.find(reference, user).model
-    except NotFound:
-        raise NotFound('There is no such model.') from None
+    except NotFoundError:
+        raise NotFoundError('There is no such model.') from None
 
 
 def answering(user: AbstractBaseUser, reference: str) -> TrainedModel:
@@ -50,35 +50,35 @@ def answering(user: AbstractBaseUser, reference: str) -> TrainedModel:
         key = TrainedModel._meta.pk.get_db_prep_value(wanted, connection)
         model = next(iter(TrainedModel.objects.raw(BY_ID, [key, user.pk])), None)
     if model is None:
-        raise NotFound('There is no such model.')
+        raise NotFoundError('There is no such model.')
     return model
 
 
 def identified(reference: str) -> uuid.UUID:
-    """The id in an address that also takes names; NotFound for a name."""
+    """The id in an address that also takes names; NotFoundError for a name."""
     try:
         return uuid.UUID(reference)
     except ValueError:
-        raise NotFound('There is no such model.') from None
+        raise NotFoundError('There is no such model.') from None
 
 
 def visible(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     rows = TrainedModel.objects.filter(project__in=Project.objects.visible_to(user))
     model = rows.select_related('project', 'job').filter(pk=model_id).first()
     if model is None:
-        raise NotFound('There is no such model.')
+        raise NotFoundError('There is no such model.')
     return model
 
 
 def editable(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
-    """NotAllowed for viewers of its project."""
+    """NotAllowedError for viewers of its project."""
     model = visible(user, model_id)
     projects.editable(user, model.project_id)
     return model
 
 
 def owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
-    """NotAllowed for members of its project who do not own it."""
+    """NotAllowedError for members of its project who do not own it."""
     model = visible(user, model_id)
     projects.owned(user, model.project_id)
     return model
@@ -86,14 +86,14 @@ def owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
 
 @transaction.atomic
 def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
-    """Delete a model and its artifact. Conflict while it is published, or while its training goes on."""
+    """Delete a model and its artifact. ConflictError while it is published, or while its training goes on."""
     if model.job is not None and model.job.state not in ENDED:
-        raise Conflict('Its training is still running: cancel that first.')
+        raise ConflictError('Its training is still running: cancel that first.')
     try:
         model.delete()
     except ProtectedError:
         names = ', '.join(model.publications.values_list('name', flat=True))
-        raise Conflict(
+        raise ConflictError(
             f'It is published as {names}: publish another model there, or take the name back, first.'
         ) from None
     audit.record(user, 'delete model', f'{model.pk} version {model.version} of project {model.project_id}')

@@ -16,7 +16,7 @@ from django.db.models import Max
 
 from recognition import storage
 from recognition.models import Job, Project, TrainedModel
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import SealedModel
 
 
@@ -25,18 +25,18 @@ def keep_instant(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
     name = _store(job, sealed)
     with transaction.atomic():
         if not job.beat(attempt):
-            raise Cancelled
+            raise JobCancelledError
         model = _record(job, name, sealed, provisional=True)
     storage.delete_artifacts_of(str(job.pk), but=name)
     return model
 
 
 def finish(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
-    """Store the finished model and end the job, both or neither; Cancelled when the job is no longer this attempt's."""
+    """Store the finished model and end the job, both or neither; JobCancelledError when the job is no longer this attempt's."""
     name = _store(job, sealed)
     with transaction.atomic():
         if not job.succeed(attempt):
-            raise Cancelled
+            raise JobCancelledError
         model = _record(job, name, sealed, provisional=False)
     storage.delete_artifacts_of(str(job.pk), but=name)
     return model

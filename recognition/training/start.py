@@ -10,14 +10,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from recognition import audit
-from recognition.errors import InvalidInput, NotReady, QueueFull
+from recognition.errors import InvalidInputError, NotReadyError, QueueFullError
 from recognition.jobs.queue import HERE, enqueue
 from recognition.models import Job, Project
 from recognition.models.job import State
 from recognition.training.readiness import check_readiness
 from recognition.zoo import catalog
 from recognition.zoo.selection_params import learned
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
 FIXED = (
@@ -33,7 +33,7 @@ FIXED = (
 def start_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:
     """Queue a training. `options` are fields of a TrainSpec, all of them optional.
 
-    Errors: NotReady (naming what is missing), InvalidInput (naming the option), QueueFull.
+    Errors: NotReadyError (naming what is missing), InvalidInputError (naming the option), QueueFullError.
     """
     with transaction.atomic():
         job = _create(project, user, options)
@@ -49,11 +49,11 @@ def create_local_training(project: Project, user: AbstractBaseUser, options: dic
 def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], queue: str = '') -> Job:
     state = check_readiness(project)
     if not state.ready:
-        raise NotReady(' '.join(state.missing))
+        raise NotReadyError(' '.join(state.missing))
     spec = _freeze(project, user, options)
     waiting = Job.objects.all().trainings().filter(created_by_id=user.pk, state=State.QUEUED).count()
     if waiting >= settings.JOBS_WAITING_PER_PERSON:
-        raise QueueFull(
+        raise QueueFullError(
             f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.'
         )
     where = queue or {'cuda': 'gpu', 'cpu': 'cpu', 'auto': settings.TRAINING_QUEUE}[spec.device]
@@ -68,7 +68,7 @@ def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -
     """The options with the source models that this person may use, checked: what the training will do is fixed now."""
     for name in FIXED:
         if name in options:
-            raise InvalidInput(f'{name} cannot be chosen', field=name)
+            raise InvalidInputError(f'{name} cannot be chosen', field=name)
     fixed: dict[str, Any] = {
         'task': str(project.task),
         'divergence': settings.P2L_DIVERGENCE,
@@ -77,11 +77,11 @@ def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -
     }
     try:
         spec = TrainSpec.from_json({**options, **fixed})
-    except InvalidSpec as error:
-        raise InvalidInput(error.message, field=error.field) from error
+    except InvalidSpecError as error:
+        raise InvalidInputError(error.message, field=error.field) from error
     cards = catalog.cards(user, project)
     if spec.source != 'auto' and spec.source not in {card.name for card in cards}:
-        raise InvalidInput(catalog.why_not(user, project, spec.source), field='source')
+        raise InvalidInputError(catalog.why_not(user, project, spec.source), field='source')
     known = learned()
     return replace(
         spec,

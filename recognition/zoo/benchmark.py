@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from django.conf import settings
 
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.zoo import catalog
 from recognition.zoo.subprocess_call import BARE
 from transfer.spec.train_spec import SourceCard
@@ -64,7 +64,7 @@ class Step:
 def fill(wanted: Wanted) -> Iterator[Step]:
     """Fill the matrix of an evaluation cell by cell. What the folder holds already is not done again.
 
-    Errors: InvalidInput (the targets, a source, the folder of another evaluation); NotReady without a reference model.
+    Errors: InvalidInputError (the targets, a source, the folder of another evaluation); NotReadyError without a reference model.
     """
     request = json.dumps(_request(wanted))
     with ExitStack() as stack:
@@ -101,11 +101,11 @@ def _steps(child: subprocess.Popen[str]) -> Iterator[Step]:
     for line in child.stdout or ():
         told = json.loads(line)
         if 'refused' in told:
-            raise InvalidInput(told['refused'])
+            raise InvalidInputError(told['refused'])
         if 'finished' in told:
             return
         yield Step(**told)
-    raise InvalidInput(
+    raise InvalidInputError(
         f'The evaluation broke off with {child.wait()}; the same command goes on where it was.'
     )
 
@@ -132,9 +132,9 @@ def _child(request: str, stdout: int) -> subprocess.Popen[str]:
 def _request(wanted: Wanted) -> dict[str, Any]:
     for name, least in LEAST.items():
         if getattr(wanted, name) < least:
-            raise InvalidInput(f'{name} must be at least {least}.', field=name)
+            raise InvalidInputError(f'{name} must be at least {least}.', field=name)
     if not wanted.targets.is_dir():
-        raise InvalidInput(f'There is no folder {wanted.targets}.', field='targets')
+        raise InvalidInputError(f'There is no folder {wanted.targets}.', field='targets')
     of_setup = ('per_class', 'seeds', 'first_seed', 'side', 'plan', 'epochs', 'device')
     setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in of_setup}
     return {
@@ -152,9 +152,9 @@ def _sources(names: tuple[str, ...]) -> tuple[SourceCard, ...]:
     cards = {card.name: card for card in catalog.cards(None)}
     for name in names:
         if name not in cards:
-            raise InvalidInput(f'There is no usable source model {name!r}.', field='sources')
+            raise InvalidInputError(f'There is no usable source model {name!r}.', field='sources')
     if not cards:
-        raise InvalidInput(
+        raise InvalidInputError(
             'The zoo is empty; `manage.py zoo sync` registers the starter zoo.', field='sources'
         )
     return tuple(cards[name] for name in names) if names else tuple(cards.values())

@@ -20,7 +20,7 @@ from p2l import forecast
 from p2l.benchmark import baselines, fit_weights, metrics, records
 from p2l.scores import WEIGHTS
 from recognition import audit
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.zoo.selection_params import home, learned
 
 OURS = 'shortlist'  # in the name of the rule that trainings follow
@@ -42,7 +42,7 @@ class Fitted:
 def conclude(folder: Path) -> dict[str, Any]:
     """Compare the rules on what the folder records so far, and keep the result there and for the administrators' page.
 
-    InvalidInput when the folder holds too little to compare anything.
+    InvalidInputError when the folder holds too little to compare anything.
     """
     evidence = _read(folder)
     compared = baselines.compare(evidence)
@@ -68,7 +68,7 @@ def conclude(folder: Path) -> dict[str, Any]:
 def fit(folder: Path, keep: Path | None = None) -> Fitted:
     """Fit weights and forecaster to a recorded evaluation and keep them for every later training (or in the file `keep`).
 
-    The weights in use stay unless the regret, each target judged by the weights of the others, falls. InvalidInput when too
+    The weights in use stay unless the regret, each target judged by the weights of the others, falls. InvalidInputError when too
     little is recorded.
     """
     evidence = _read(folder)
@@ -77,7 +77,7 @@ def fit(folder: Path, keep: Path | None = None) -> Fitted:
     try:
         foretold = forecast.learn(baselines.outcomes(evidence, found.weights)).to_json()
     except ValueError as error:
-        raise InvalidInput(str(error), field='folder') from error
+        raise InvalidInputError(str(error), field='folder') from error
     names = ', '.join(evidence.table.targets)
     origin = f'{int(foretold["rows"])} finetunings on {len(evidence.table.targets)} targets ({names})'
     values = {'weights': list(found.weights), 'forecast': foretold, 'origin': origin}
@@ -92,7 +92,7 @@ def _read(folder: Path) -> records.Evidence:
     try:
         return records.read(folder)
     except ValueError as error:
-        raise InvalidInput(str(error), field='folder') from error
+        raise InvalidInputError(str(error), field='folder') from error
 
 
 def _fit(evidence: records.Evidence, used: tuple[float, float]) -> fit_weights.Fit:

@@ -14,12 +14,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from recognition import audit, storage
-from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError, NotReadyError
 from recognition.models import Job, Project, SourceModel, TrainedModel
 from recognition.models.job import ADDING
 from recognition.models.project import Role
 from recognition.models.source_model import Origin, SourceModelQuerySet
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.weights import StarterCard, file_digest, parameter_count, starter_cards
 
@@ -61,11 +61,11 @@ def why_not(user: Person, project: Project, name: str) -> str:
 
 
 def reference() -> SourceCard:
-    """The network whose features P2L compares. NotReady when the zoo lacks it."""
+    """The network whose features P2L compares. NotReadyError when the zoo lacks it."""
     row = _reference_row()
     if row is None or not Path(row.weights).is_file():
         wanted = settings.P2L_REFERENCE or REFERENCES[-1]
-        raise NotReady(
+        raise NotReadyError(
             f'The zoo lacks the reference model {wanted!r}: `manage.py zoo sync` registers the starter zoo, '
             'or P2L_REFERENCE names another source.'
         )
@@ -140,19 +140,19 @@ def _card(row: SourceModel, signature: tuple[float, ...]) -> SourceCard:
 def find(name: str) -> SourceModel:
     row = SourceModel.objects.filter(name=name).first()
     if row is None:
-        raise NotFound(f'There is no source model {name!r}.')
+        raise NotFoundError(f'There is no source model {name!r}.')
     return row
 
 
 def sync_starter() -> tuple[str, ...]:
     """Register the sources that ship with the repository, or bring their rows up to date; their names.
 
-    InvalidInput naming a card that cannot be used.
+    InvalidInputError naming a card that cannot be used.
     """
     try:
         found = starter_cards(Path(settings.STARTER_ZOO))
-    except UnusableSource as error:
-        raise InvalidInput(error.message) from error
+    except UnusableSourceError as error:
+        raise InvalidInputError(error.message) from error
     for card in found:
         _register_starter(card)
     drop_removed()
@@ -187,30 +187,32 @@ def _register_starter(card: StarterCard) -> None:
 
 
 def approve(name: str, user: AbstractBaseUser | None = None) -> None:
-    """Trainings may start from it from now on. Errors: NotFound, Conflict (it was removed)."""
+    """Trainings may start from it from now on. Errors: NotFoundError, ConflictError (it was removed)."""
     row = find(name)
     if row.removed_at is not None:
-        raise Conflict(f'{name} was removed: restore it first.')
+        raise ConflictError(f'{name} was removed: restore it first.')
     approved = SourceModel.objects.filter(pk=row.pk, approved_at=None)
     if approved.update(approved_at=timezone.now(), approved_by_id=None if user is None else user.pk):
         audit.record(user, 'approve source', row.name)
 
 
 def retire(name: str, user: AbstractBaseUser | None = None) -> None:
-    """No training may start from it any more; models made from it keep it. Errors: NotFound, Conflict (the reference)."""
+    """No training may start from it any more; models made from it keep it. Errors: NotFoundError, ConflictError (the reference)."""
     row = find(name)
     if row.name == reference_name():
-        raise Conflict(f'{name} is the reference model of P2L: name another (P2L_REFERENCE) before it goes.')
+        raise ConflictError(
+            f'{name} is the reference model of P2L: name another (P2L_REFERENCE) before it goes.'
+        )
     in_use = SourceModel.objects.filter(pk=row.pk, retired_at=None)
     if in_use.update(retired_at=timezone.now(), retired_by_id=None if user is None else user.pk):
         audit.record(user, 'retire source', row.name)
 
 
 def restore(name: str, user: AbstractBaseUser | None = None) -> None:
-    """A retired or removed source may be used again, if it was approved. Errors: NotFound, Conflict (its owner withdrew it)."""
+    """A retired or removed source may be used again, if it was approved. Errors: NotFoundError, ConflictError (its owner withdrew it)."""
     row = find(name)
     if row.project is not None and row.removed_by_id is not None and _owns(row.removed_by_id, row.project):
-        raise Conflict(f'{name} was withdrawn by an owner of its project, who may offer it again.')
+        raise ConflictError(f'{name} was withdrawn by an owner of its project, who may offer it again.')
     out = SourceModel.objects.filter(pk=row.pk).exclude(retired_at=None, removed_at=None)
     if out.update(retired_at=None, retired_by=None, removed_at=None, removed_by=None):
         audit.record(user, 'restore source', row.name)
@@ -224,7 +226,7 @@ def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
     """Take a source out of the zoo; True when its row and files are gone already.
 
     They are kept (False) as long as a model's record names it or a training is under way that may choose it, and always when
-    it ships with Graft. Errors: NotFound, Conflict (the reference).
+    it ships with Graft. Errors: NotFoundError, ConflictError (the reference).
     """
     retire(name, user)
     row = find(name)

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from recognition.errors import Conflict, GraftError, InvalidInput
+from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin
 from recognition.zoo import registration, subprocess_call
@@ -43,7 +43,7 @@ def pull(
 
     images: of the set it was trained on, where the publisher does not say. `heard` gets the bytes that are here, and in all (0:
     nobody says). What broke off goes on with the next call.
-    Errors: InvalidInput in one line when they cannot be had or are not what was published; Conflict.
+    Errors: InvalidInputError in one line when they cannot be had or are not what was published; ConflictError.
     """
     is_timm = name.startswith(TIMM_PREFIX)
     home = settings.HUGGINGFACE_URL if is_timm else settings.TORCHVISION_URL
@@ -82,7 +82,7 @@ def _unpacked(name: str, row: SourceModel | None) -> str:
                 _add(found, Origin.STARTER, 0, None)
             else:
                 _put_back(row, Path(found['path']), found['signature'])
-    except Conflict:
+    except ConflictError:
         return f'The source model {name} is in the zoo.'  # another process was quicker
     except (GraftError, OSError) as error:
         return f'The source model {name} was left out: {error}'
@@ -91,7 +91,7 @@ def _unpacked(name: str, row: SourceModel | None) -> str:
 
 def _put_back(row: SourceModel, path: Path, signature: list[float]) -> None:
     if file_digest(path) != row.digest:
-        raise InvalidInput('the package holds another file than the one that models were made from.')
+        raise InvalidInputError('the package holds another file than the one that models were made from.')
     file = Path(row.weights)
     if not file.is_file():
         file = registration.place(row.name, path.suffix)
@@ -150,7 +150,7 @@ def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseU
         row = registration.import_source(path, said, user)
     except GraftError as error:
         if error.field == 'images':
-            raise InvalidInput(
+            raise InvalidInputError(
                 f'{path.name} is here, but on how many images it was trained is not known: say --images.'
             ) from error
         path.unlink(missing_ok=True)  # it will be no better the next time
@@ -179,6 +179,6 @@ def _reach(url: str) -> None:
         return  # it answered, if only that it shows no listing
     except (OSError, ValueError) as error:
         host = urllib.parse.urlsplit(url).netloc or url
-        raise InvalidInput(
+        raise InvalidInputError(
             f'{host} cannot be reached ({getattr(error, "reason", error)}); nothing was changed.'
         ) from error

@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from recognition import audit, naming
-from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.jobs import status
 from recognition.jobs.queue import NOWHERE, enqueue
 from recognition.models import Job, SourceModel
@@ -47,8 +47,8 @@ SAID = (
 def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
     """Keep a weights file that came by the browser, and let a worker examine it.
 
-    Errors, each with the field that it is about: InvalidInput and TooLarge (what can be told without reading the weights),
-    Conflict (the name).
+    Errors, each with the field that it is about: InvalidInputError and TooLargeError (what can be told without reading the weights),
+    ConflictError (the name).
     """
     shown, size = naming.shown(upload.name or ''), upload.size or 0
     said = _checked(shown, size, said)
@@ -62,7 +62,7 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
         discarded = not job.delete()[0]
         file.unlink(missing_ok=True)
         if discarded:
-            raise Conflict(DISCARDED, field='file') from error
+            raise ConflictError(DISCARDED, field='file') from error
         raise
     if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=NOWHERE).update(
         queue=settings.ANSWERING_QUEUE
@@ -78,26 +78,26 @@ def _arrived_too_late(job: Job, file: Path) -> Job:
     stopped = Job.objects.filter(pk=job.pk).first()
     if stopped is None:
         file.unlink(missing_ok=True)
-        raise Conflict(DISCARDED, field='file')
+        raise ConflictError(DISCARDED, field='file')
     return stopped
 
 
 def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
     """Let a worker examine the file that is kept, with this said of it now.
 
-    Errors: as `begin`; InvalidInput also when the file is gone, Conflict also when the addition goes on.
+    Errors: as `begin`; InvalidInputError also when the file is gone, ConflictError also when the addition goes on.
     """
     said = _checked(job.spec['shown'], job.spec['size'], said)
     file = kept_file(job)
     if (
         not file.exists() or file.stat().st_size != job.spec['size']
     ):  # it may still be coming, or never have come in whole
-        raise InvalidInput(f'{job.spec["shown"]} is not kept in whole: choose it again.', field='file')
+        raise InvalidInputError(f'{job.spec["shown"]} is not kept in whole: choose it again.', field='file')
     with transaction.atomic():
         # The queue too: what was stopped before its file had arrived in whole is still in none.
         told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.ANSWERING_QUEUE}
         if not job.ask_anew('said otherwise', **told):
-            raise Conflict('It is being examined already, or was discarded.')
+            raise ConflictError('It is being examined already, or was discarded.')
         enqueue(job)
 
 
@@ -109,16 +109,16 @@ def begin_instead(job: Job, upload: UploadedFile, said: Origins, user: AbstractB
 
 
 def discard(job: Job, user: AbstractBaseUser) -> None:
-    """Drop a refused or stopped addition with its file. Errors: Conflict (it goes on, or became a source)."""
+    """Drop a refused or stopped addition with its file. Errors: ConflictError (it goes on, or became a source)."""
     if not _drop(job):
-        raise Conflict('It is being examined, or in the zoo already.')
+        raise ConflictError('It is being examined, or in the zoo already.')
     audit.record(user, 'discard addition', job.spec['name'])
 
 
 def find(job_id: uuid.UUID) -> Job:
     job = Job.objects.filter(kind=ADDING, pk=job_id).first()
     if job is None:
-        raise NotFound('There is no such addition.')
+        raise NotFoundError('There is no such addition.')
     return job
 
 
@@ -164,7 +164,7 @@ def _checked(shown: str, size: int, said: Origins) -> Origins:
     """As source_files.checked; a name that is being added is taken too, so that a form sent twice adds one source."""
     said = registration.checked(shown, size, said)
     if Job.objects.unfinished().filter(kind=ADDING, spec__name=said.name).exists():
-        raise Conflict(f'A source called {said.name} is being added already.', field='name')
+        raise ConflictError(f'A source called {said.name} is being added already.', field='name')
     return said
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from recognition import audit, storage
-from recognition.errors import Conflict, InvalidInput, ModelUnavailable, NotFound
+from recognition.errors import ConflictError, InvalidInputError, ModelUnavailableError, NotFoundError
 from recognition.models import SourceModel, TrainedModel
 from recognition.models.job import ENDED
 from recognition.models.project import Task
@@ -45,8 +45,8 @@ def offered(model: TrainedModel) -> SourceModel | None:
 def offer(model: TrainedModel, said: Offer, user: AbstractBaseUser) -> SourceModel:
     """Offer a finished model as a source; offered again, only the consent to share is changed.
 
-    Of a detector its body is offered, under a linear head (transfer.detection.backbone_export). Errors: Conflict (not finished; the name
-    is taken), InvalidInput (a detector without such a part; a name's letters), ModelUnavailable (its artifact is damaged).
+    Of a detector its body is offered, under a linear head (transfer.detection.backbone_export). Errors: ConflictError (not finished; the name
+    is taken), InvalidInputError (a detector without such a part; a name's letters), ModelUnavailableError (its artifact is damaged).
     """
     _check_finished(model)
     row = SourceModel.objects.filter(model=model).first()
@@ -65,10 +65,10 @@ def offer(model: TrainedModel, said: Offer, user: AbstractBaseUser) -> SourceMod
 
 
 def withdraw(model: TrainedModel, user: AbstractBaseUser) -> None:
-    """Take it out of the zoo; models made from it keep it. Errors: NotFound (it is not offered), Conflict (the reference)."""
+    """Take it out of the zoo; models made from it keep it. Errors: NotFoundError (it is not offered), ConflictError (the reference)."""
     row = offered(model)
     if row is None:
-        raise NotFound('This model is not offered as a source.')
+        raise NotFoundError('This model is not offered as a source.')
     _agree(row, False, user)
     catalog.remove(row.name, user)
 
@@ -84,9 +84,9 @@ def _is_finished(model: TrainedModel) -> bool:
 
 def _check_finished(model: TrainedModel) -> None:
     if not _is_finished(model):
-        raise Conflict('It is not finished: wait for the end of its training.')
+        raise ConflictError('It is not finished: wait for the end of its training.')
     if lacks := _lacks(model):
-        raise InvalidInput(lacks)
+        raise InvalidInputError(lacks)
 
 
 def _is_detector(model: TrainedModel) -> bool:
@@ -125,7 +125,7 @@ def _sealed(model: TrainedModel) -> Meta:
         meta = artifacts.read_meta(folder)
         artifacts.verify(folder, meta)
     except ArtifactError as error:
-        raise ModelUnavailable(f'The model cannot be offered: {error.message}.') from error
+        raise ModelUnavailableError(f'The model cannot be offered: {error.message}.') from error
     return meta
 
 

@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from recognition import audit, naming
-from recognition.errors import Conflict, InvalidInput, TooLarge
+from recognition.errors import ConflictError, InvalidInputError, TooLargeError
 from recognition.models import SourceModel, TrainedModel
 from recognition.models.source_model import Origin
 from recognition.zoo import catalog, subprocess_call
@@ -79,10 +79,10 @@ class Origins:
 def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = None) -> SourceModel:
     """Copy a weights file of this machine into the zoo and register it, once it was found sound: a shell waits for it.
 
-    Errors: InvalidInput and TooLarge (the file, or what was said of it), Conflict (name or content known). Nothing is kept then.
+    Errors: InvalidInputError and TooLargeError (the file, or what was said of it), ConflictError (name or content known). Nothing is kept then.
     """
     if not path.is_file():
-        raise InvalidInput(f'There is no file {path}.', field='file')
+        raise InvalidInputError(f'There is no file {path}.', field='file')
     if not said.class_names:
         said = dataclasses.replace(said, class_names=_names_beside(path))
     said = checked(path.name, path.stat().st_size, said)
@@ -129,20 +129,20 @@ def examined(
     """The row of a file that was found sound, not registered yet. `shown` is what its owner calls the file; `heard` and
     `meanwhile` are apart.ask's, the first with the stages of transfer.zoo.fetch.inspect_weights.
 
-    Errors: InvalidInput (the file is not sound, or not what was said), Conflict (it is in the zoo already).
+    Errors: InvalidInputError (the file is not sound, or not what was said), ConflictError (it is in the zoo already).
     """
     digest = file_digest(file)
     if twin := SourceModel.objects.filter(digest=digest).first():
-        raise Conflict(f'{shown} is in the zoo already, as {twin.name}.', field='file')
+        raise ConflictError(f'{shown} is in the zoo already, as {twin.name}.', field='file')
     found = _examine(file, shown, said, heard, meanwhile)
     if said.class_names and len(said.class_names) != found['classes']:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'{len(said.class_names)} class names were given, but the network has {found["classes"]} classes.',
             field='classes',
         )
     images = said.images or found['signed_with']
     if images < 1:
-        raise InvalidInput('Say on how many images it was trained (images).', field='images')
+        raise InvalidInputError('Say on how many images it was trained (images).', field='images')
     return SourceModel(
         name=said.name,
         title=said.title,
@@ -176,7 +176,7 @@ def _signatures(digest: str, said: Origins, found: dict[str, Any]) -> dict[str, 
 
 
 def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool) -> SourceModel:
-    """Errors: Conflict when the name was taken in the meantime."""
+    """Errors: ConflictError when the name was taken in the meantime."""
     row.added_by_id = None if user is None else user.pk
     if approved:
         row.approved_at, row.approved_by_id = timezone.now(), row.added_by_id
@@ -185,7 +185,7 @@ def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool)
             row.save(force_insert=True)
             audit.record(user, 'add source', f'{row.name} ({row.digest[:12]})')
     except IntegrityError as error:
-        raise Conflict(f'There is a source called {row.name} already.', field='name') from error
+        raise ConflictError(f'There is a source called {row.name} already.', field='name') from error
     return row
 
 
@@ -193,9 +193,9 @@ def checked(file_name: str, size: int, said: Origins) -> Origins:
     """What was said of a file about to be read, with name and architecture filled in."""
     suffix = Path(file_name).suffix
     if suffix not in SUFFIXES:
-        raise InvalidInput(f'{file_name} is none of {", ".join(SUFFIXES)}.', field='file')
+        raise InvalidInputError(f'{file_name} is none of {", ".join(SUFFIXES)}.', field='file')
     if size > LARGEST:
-        raise TooLarge(f'{file_name} is larger than {LARGEST >> 30} GiB.', field='file')
+        raise TooLargeError(f'{file_name} is larger than {LARGEST >> 30} GiB.', field='file')
     stem = file_name.removesuffix(suffix)
     return dataclasses.replace(
         said,
@@ -213,16 +213,16 @@ def _text(value: str, field: str, longest: int) -> str:
 
 
 def free_name(wanted: str) -> str:
-    """A name that a source may be given. Errors: InvalidInput, Conflict."""
+    """A name that a source may be given. Errors: InvalidInputError, ConflictError."""
     name = naming.clean(wanted, field='name')
     if not NAME.fullmatch(name):
-        raise InvalidInput(f'The name {name!r} may hold letters, digits, - and _ only.', field='name')
+        raise InvalidInputError(f'The name {name!r} may hold letters, digits, - and _ only.', field='name')
     if name.startswith(STARTER_PREFIX):
-        raise InvalidInput(
+        raise InvalidInputError(
             f'Names that begin with {STARTER_PREFIX} are kept for sources that ship with Graft.', field='name'
         )
     if SourceModel.objects.filter(name=name).exists():
-        raise Conflict(f'There is a source called {name} already.', field='name')
+        raise ConflictError(f'There is a source called {name} already.', field='name')
     return name
 
 
@@ -230,7 +230,7 @@ def _architecture(file_name: str, said: str) -> str:
     if said.removesuffix(LINEAR_HEAD) in ARCHITECTURE_NAMES or said.startswith(TIMM_PREFIX):
         return said
     if said:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'There is no architecture {said!r}; `manage.py zoo list --architectures` names them.',
             field='architecture',
         )
@@ -245,21 +245,21 @@ def _names_beside(path: Path) -> tuple[str, ...]:
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """A list of names in output order: JSON, or one name a line. InvalidInput naming the file, else."""
+    """A list of names in output order: JSON, or one name a line. InvalidInputError naming the file, else."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InvalidInput(f'{path.name} cannot be read: {error.strerror}.', field='classes') from error
+        raise InvalidInputError(f'{path.name} cannot be read: {error.strerror}.', field='classes') from error
     return class_names_in(data, path.name)
 
 
 def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
     """The class names in a file's content, or in what was typed: a JSON list, or one name a line.
 
-    InvalidInput saying what is wrong with `name`.
+    InvalidInputError saying what is wrong with `name`.
     """
     if len(data) > LARGEST_NAMES:
-        raise InvalidInput(f'{name} is larger than {LARGEST_NAMES >> 20} MiB.', field='classes')
+        raise InvalidInputError(f'{name} is larger than {LARGEST_NAMES >> 20} MiB.', field='classes')
     try:
         text = data.decode('utf-8-sig').strip()
         names = (
@@ -268,11 +268,11 @@ def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
             else [line for line in map(str.strip, text.splitlines()) if line]
         )
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'{name} can be read neither as JSON nor as lines of text.', field='classes'
         ) from error
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
-        raise InvalidInput(f'{name} must hold a list of class names.', field='classes')
+        raise InvalidInputError(f'{name} must hold a list of class names.', field='classes')
     return tuple(naming.shown(entry) for entry in names)
 
 
@@ -289,7 +289,7 @@ def _examine(
     seconds, reference = SECONDS_TO_EXAMINE, ''
     if said.images_from is not None:
         if not said.images_from.is_dir():
-            raise InvalidInput(f'There is no folder {said.images_from}.', field='images_from')
+            raise InvalidInputError(f'There is no folder {said.images_from}.', field='images_from')
         card = catalog.reference()
         request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(card)}
         seconds, reference = SECONDS_TO_SIGN, card.digest
@@ -309,7 +309,7 @@ def _called(name: str, shown: str) -> Iterator[None]:
     """A refusal names the file as its owner does, not as it lies here, and is about it where it says nothing else."""
     try:
         yield
-    except InvalidInput as error:
+    except InvalidInputError as error:
         message = error.message.replace(name, shown)
         sentence = message if message.startswith(shown) else message[:1].upper() + message[1:]
-        raise InvalidInput(f'{sentence.rstrip(".")}.', field=error.field or 'file') from error
+        raise InvalidInputError(f'{sentence.rstrip(".")}.', field=error.field or 'file') from error

@@ -18,7 +18,7 @@ from django.db import transaction
 from recognition import audit, storage
 from recognition.datasets import archives
 from recognition.datasets.upload_results import IncomingFile, Verdict
-from recognition.errors import Conflict, GraftError, InvalidInput
+from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.jobs import status
 from recognition.jobs.queue import enqueue
 from recognition.models import Job, SourceModel
@@ -41,7 +41,7 @@ def sign_from(
 ) -> Job:
     """Keep these images as the source's own, and begin to sign it with them.
 
-    Errors: InvalidInput (there is no image among them), Conflict (it is being signed), NotReady (no reference model).
+    Errors: InvalidInputError (there is no image among them), ConflictError (it is being signed), NotReadyError (no reference model).
     """
     _check_free(row)
     catalog.reference()
@@ -63,7 +63,7 @@ def sign_here(row: SourceModel, images: Path | None, user: AbstractBaseUser | No
     if images.is_dir():
         return sign_from(row, archives.read_folder(images), user)
     if not images.is_file():
-        raise InvalidInput(f'There is no folder or zip {images}.', field='images')
+        raise InvalidInputError(f'There is no folder or zip {images}.', field='images')
     with images.open('rb') as file:
         return sign_from(row, archives.read_upload(images.name, file), user)
 
@@ -71,11 +71,11 @@ def sign_here(row: SourceModel, images: Path | None, user: AbstractBaseUser | No
 def sign(row: SourceModel, user: AbstractBaseUser | None) -> Job:
     """Begin to sign a source, under the present reference, with the images that are kept of it.
 
-    Errors: InvalidInput (there are none), Conflict (it is being signed), NotReady (no reference model).
+    Errors: InvalidInputError (there are none), ConflictError (it is being signed), NotReadyError (no reference model).
     """
     _check_free(row)
     if not can_be_signed(row):
-        raise InvalidInput(
+        raise InvalidInputError(
             f'Nobody has given the images of {row.name}: send a zip or a folder of them.', field='images'
         )
     spec = {'source': row.pk, 'name': row.name, 'reference': dataclasses.asdict(catalog.reference())}
@@ -92,7 +92,7 @@ def sign(row: SourceModel, user: AbstractBaseUser | None) -> Job:
 def sign_all(user: AbstractBaseUser | None) -> Begun:
     """Begin to sign every source that has no signature under the present reference. Signatures under others stay.
 
-    Errors: NotReady (no reference model).
+    Errors: NotReadyError (no reference model).
     """
     digest = catalog.reference().digest
     catalog.sign_same_set()
@@ -124,9 +124,9 @@ def progress(row: SourceModel) -> dict[str, Any] | None:
 
 def _check_free(row: SourceModel) -> None:
     if row.removed_at is not None:
-        raise Conflict(f'{row.name} was removed: restore it first.')
+        raise ConflictError(f'{row.name} was removed: restore it first.')
     if under_way(row) is not None:
-        raise Conflict(f'{row.name} is being signed already.')
+        raise ConflictError(f'{row.name} is being signed already.')
 
 
 def _kept(files: Iterable[IncomingFile | Verdict]) -> str:
@@ -140,7 +140,7 @@ def _kept(files: Iterable[IncomingFile | Verdict]) -> str:
         elif file.outcome == 'rejected':
             refused = refused or f' {file.name} {file.reason}.'
     if not images:
-        raise InvalidInput(f'There is no image among the files.{refused}', field='images')
+        raise InvalidInputError(f'There is no image among the files.{refused}', field='images')
     scratch = storage.scratch_folder()
     try:
         return storage.keep(f'zoo/{uuid.uuid4().hex}.zip', _packed(_evenly(images), scratch / 'images.zip'))
@@ -168,5 +168,5 @@ def _packed(images: list[IncomingFile], path: Path) -> Path:
                 archive.writestr(f'{written:05}{suffix if suffix in archives.IMAGES else ""}', data)
                 written += 1
     if not written:
-        raise InvalidInput('None of the files can be read.', field='images')
+        raise InvalidInputError('None of the files can be read.', field='images')
     return path

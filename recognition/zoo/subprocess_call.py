@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 
 # The child gets neither SECRET_KEY nor any password of ours.
 BARE = {'OMP_WAIT_POLICY': 'PASSIVE', 'PATH': '/usr/local/bin:/usr/bin:/bin'}
@@ -39,7 +39,7 @@ def ask(
     write lines {"told": ...}: `heard` gets them as they come. `meanwhile` is called twice a second. What either raises ends the
     child.
 
-    A networked child inherits the environment, where proxies are named. InvalidInput with the child's own reason when it
+    A networked child inherits the environment, where proxies are named. InvalidInputError with the child's own reason when it
     refuses, and when it dies or takes longer than `seconds`.
     """
     with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as complaints:
@@ -56,10 +56,12 @@ def ask(
         if child.returncode:
             complaints.seek(0)
             last_word = (complaints.read().strip().splitlines() or ['no word'])[-1]
-            raise InvalidInput(f'The process that read it ended with {child.returncode}: {last_word[:200]}')
+            raise InvalidInputError(
+                f'The process that read it ended with {child.returncode}: {last_word[:200]}'
+            )
     answer = _answer(last)
     if 'refused' in answer:
-        raise InvalidInput(answer['refused'], field=answer.get('field', ''))
+        raise InvalidInputError(answer['refused'], field=answer.get('field', ''))
     return answer
 
 
@@ -68,7 +70,7 @@ def _answer(line: str) -> dict[str, Any]:
         answer = json.loads(line)
         if isinstance(answer, dict) and 'told' not in answer:
             return answer
-    raise InvalidInput('The process that read it ended without an answer.')
+    raise InvalidInputError('The process that read it ended without an answer.')
 
 
 def _listen(
@@ -104,7 +106,7 @@ def _next(lines: Lines, until: float, seconds: float, meanwhile: Callable[[], No
         with contextlib.suppress(queue.Empty):
             return lines.get(timeout=min(LOOK_EVERY, left))
         meanwhile()
-    raise InvalidInput(f'It took longer than {seconds:.0f} seconds and was given up.')
+    raise InvalidInputError(f'It took longer than {seconds:.0f} seconds and was given up.')
 
 
 def _talk(child: subprocess.Popen[str], request: str, lines: Lines) -> None:

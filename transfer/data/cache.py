@@ -44,7 +44,7 @@ def open_pixels(
 ) -> Pixels:
     """The manifest's images in its order, decoded now unless an earlier training did so with the same images.
 
-    `beat` hears the share that is done. Raises UnreadableImage naming the file.
+    `beat` hears the share that is done. Raises UnreadableImageError naming the file.
     """
     digests = tuple(image.digest for image in manifest.images)
     path = folder / f'{_key(digests, side, policy)}.npy'

@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from transfer.spec.errors import UnreadableImage
+from transfer.spec.errors import UnreadableImageError
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')
 MAX_PIXELS = 100_000_000  # of the header: a bomb is refused before it is decoded
@@ -31,7 +31,7 @@ def decode(source: bytes | str | Path, side: int, policy: str = 'squash') -> np.
     """The photo, upright, as uint8 RGB (side, side, 3).
 
     `squash` resizes the whole picture to the square; `centre` keeps its centred square of 0.875 of the short side.
-    Raises UnreadableImage, naming the file where there is one.
+    Raises UnreadableImageError, naming the file where there is one.
     """
     if policy not in POLICIES:
         raise ValueError(f'resize policy {policy!r} is not one of {POLICIES}')
@@ -41,7 +41,7 @@ def decode(source: bytes | str | Path, side: int, policy: str = 'squash') -> np.
         image = _open(data, side, policy)
         return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=_box(image, policy)))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f'{name} cannot be read as an image: {error}') from error
+        raise UnreadableImageError(f'{name} cannot be read as an image: {error}') from error
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Upright:
 def decode_whole(source: bytes | str | Path, least: int = 0) -> Upright:
     """The whole photo for a detector; a JPEG may come reduced, with neither side under `least` pixels (0: never reduced).
 
-    Raises UnreadableImage, naming the file where there is one.
+    Raises UnreadableImageError, naming the file where there is one.
     """
     name = 'the image' if isinstance(source, bytes) else Path(source).name
     try:
@@ -68,7 +68,7 @@ def decode_whole(source: bytes | str | Path, least: int = 0) -> Upright:
         image = _open(data, math.ceil(least / SPARE) if least else MAX_PIXELS, 'squash')
         return Upright(np.array(image), width, height)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f'{name} cannot be read as an image: {error}') from error
+        raise UnreadableImageError(f'{name} cannot be read as an image: {error}') from error
 
 
 def _open(data: bytes, side: int, policy: str) -> Image.Image:

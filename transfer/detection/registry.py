@@ -25,7 +25,7 @@ from transfer.detection.rcnn import train as rcnn_training
 from transfer.regions.postprocess import as_shares
 from transfer.serving.artifacts import Preprocessing
 from transfer.serving.detector import FoundBy
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 from transfer.spec.report import Report
 from transfer.spec.train_spec import SourceCard, TrainSpec
 
@@ -57,10 +57,10 @@ class Trained:
 
 
 def kind_of(spec: TrainSpec) -> str:
-    """The detector that is meant. InvalidSpec for one that is not there yet."""
+    """The detector that is meant. InvalidSpecError for one that is not there yet."""
     kind = DEFAULT if spec.detector == 'auto' else spec.detector
     if kind not in WAYS:
-        raise InvalidSpec(f'detector must be one of {", ".join(WAYS)}', 'detector')
+        raise InvalidSpecError(f'detector must be one of {", ".join(WAYS)}', 'detector')
     return kind
 
 
@@ -96,7 +96,7 @@ def as_often(kind: str, spec: TrainSpec, images: int, more: int) -> TrainSpec:
 
 
 def learn(kind: str, lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
-    """TrainingError when no image has a box; Cancelled from the report."""
+    """TrainingError when no image has a box; JobCancelledError from the report."""
     return WAYS[kind](lesson, spec, report)
 
 

@@ -40,7 +40,7 @@ from transfer.serving.artifacts import (
 )
 from transfer.serving.detector import finder, seconds_of
 from transfer.serving.export import versions
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.spec.report import Progress, Report, SealedModel, TrainReport
 from transfer.spec.train_spec import SourceCard, TrainSpec
 from transfer.zoo.networks.backbone import convolutional_body
@@ -200,7 +200,7 @@ def _unfit(card: SourceCard) -> str:
     try:
         network = architecture(card.architecture)
         convolutional_body(network, network.skeleton(2))
-    except UnusableSource as error:
+    except UnusableSourceError as error:
         return error.message
     return ''
 

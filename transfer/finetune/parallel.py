@@ -21,7 +21,7 @@ Beat = Callable[[float, dict[str, Any]], None]  # share that is done, facts
 WAIT = 0.1  # seconds between two looks at what the runs tell
 
 
-class Halted(Exception):
+class HaltedError(Exception):
     """Another run failed, or nobody wants the result any more."""
 
 
@@ -39,7 +39,7 @@ def abreast(runs: Sequence[Callable[[Beat], Result]], lanes: int, beat: Beat) ->
     def teller(place: int) -> Beat:
         def tell(done: float, facts: dict[str, Any]) -> None:
             if halt.is_set():
-                raise Halted
+                raise HaltedError
             told.put((place, done, facts))
 
         return tell

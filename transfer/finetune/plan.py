@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transfer.finetune.schedule import epochs_for
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
 PLANS = ('linear', 'last', 'several', 'all')
@@ -59,12 +59,12 @@ def choose_plan(
     measured where it matters, as the share of the task that frozen features already solve.
     `macs`: multiply-adds of one image where they decide how long it takes (on a CPU); 0: they do not.
 
-    InvalidSpec for an unknown plan or a rate for a group that the network does not have.
+    InvalidSpecError for an unknown plan or a rate for a group that the network does not have.
     """
     quadrant, name, why = _quadrant(images / classes, (accuracy - 1 / classes) / (1 - 1 / classes))
     if spec.plan != 'auto':
         if spec.plan not in PLANS:
-            raise InvalidSpec(
+            raise InvalidSpecError(
                 f'spec.plan must be auto, {", ".join(PLANS[:-1])} or {PLANS[-1]}, not {spec.plan!r}'
             )
         name, why = spec.plan, f'The plan "{spec.plan}" was asked for.'
@@ -131,7 +131,7 @@ def _quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
 def _override(rates: dict[str, float], wanted: dict[str, float]) -> dict[str, float]:
     for group, rate in wanted.items():
         if group not in rates:
-            raise InvalidSpec(f'spec.rates names {group!r}; the layer groups are {", ".join(rates)}')
+            raise InvalidSpecError(f'spec.rates names {group!r}; the layer groups are {", ".join(rates)}')
         if not 0 <= rate <= 1:
-            raise InvalidSpec(f'spec.rates[{group!r}] must be between 0 and 1, not {rate}')
+            raise InvalidSpecError(f'spec.rates[{group!r}] must be between 0 and 1, not {rate}')
     return rates | wanted

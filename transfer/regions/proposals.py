@@ -71,7 +71,7 @@ def propose_all(
     """Proposals of every image, in order. Each is computed once and kept under its digest in `cache`.
 
     Searching leaves Python's lock alone, so threads share the cores (0: as many as there are). `done` hears how many are
-    ready; what it raises (Cancelled) stops the rest.
+    ready; what it raises (JobCancelledError) stops the rest.
     """
     folder = cache / 'proposals' / _key(method, limit)
     folder.mkdir(parents=True, exist_ok=True)

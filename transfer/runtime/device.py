@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 
 GAIN = 1.25  # times as fast bfloat16 must be to be chosen: nearer than that the clock decides by chance
 ROUNDS = 2
@@ -25,9 +25,9 @@ FORWARD_BATCH = {'cpu': 16, 'cuda': 128}
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA where there is one. InvalidSpec when CUDA is asked for and there is none."""
+    """`auto` takes CUDA where there is one. InvalidSpecError when CUDA is asked for and there is none."""
     if wanted == 'cuda' and not torch.cuda.is_available():
-        raise InvalidSpec('This worker has no CUDA device; train with device=auto or cpu.')
+        raise InvalidSpecError('This worker has no CUDA device; train with device=auto or cpu.')
     return torch.device('cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu')
 
 

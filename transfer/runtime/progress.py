@@ -23,7 +23,7 @@ EVERY = 0.5  # seconds between two reports: a report is also the question whethe
 
 
 class Course:
-    """The way through the phases. `beat` may be called as often as one likes; it raises Cancelled when the report does."""
+    """The way through the phases. `beat` may be called as often as one likes; it raises JobCancelledError when the report does."""
 
     def __init__(self, report: Report, shares: dict[str, float] | None = None) -> None:
         self.seconds: dict[str, float] = {}

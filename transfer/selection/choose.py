@@ -14,7 +14,7 @@ from p2l.ranking import DECIMALS, Candidate, Ranked, first_within_noise, rank, s
 from transfer.features.metrics import accuracy, wilson
 from transfer.finetune.flops import multiply_adds
 from transfer.selection.context import Learned, Workshop
-from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.signatures.class_means import read_look
 
@@ -88,7 +88,7 @@ def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray | None:
     with shop.course.phase('reference', 'Looking at your images with the reference model'):
         try:
             return np.maximum(shop.features(reference, rows)[2], 0)  # P2L's feature: Architecture.features
-        except UnusableSource as error:
+        except UnusableSourceError as error:
             shop.note(
                 f'The reference model cannot be used here ({error.message}), so the sources were ranked by size alone.'
             )
@@ -111,7 +111,7 @@ def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
     for item in ranked:
         if learned := _try(shop, item.name):
             return learned
-    raise UnusableSource('None of the source models can be used: ' + ' '.join(shop.notes))
+    raise UnusableSourceError('None of the source models can be used: ' + ' '.join(shop.notes))
 
 
 def choose(
@@ -175,7 +175,7 @@ def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) 
 def _try(shop: Workshop, name: str) -> Learned | None:
     try:
         return shop.learn(_card(shop, name))
-    except UnusableSource as error:
+    except UnusableSourceError as error:
         shop.note(f'The source {name} was left out: {error.message}.')
         return None
 

@@ -65,7 +65,7 @@ class Workshop:
     ) -> tuple[Network, Pixels, np.ndarray]:
         """A source, the images (or these rows of them) as it sees them, and what its head sees.
 
-        UnusableSource, UnreadableImage.
+        UnusableSourceError, UnreadableImageError.
         """
         network = Network(card, architecture(card.architecture), load(card))
         pixels = self.pixels(card.side)
@@ -78,7 +78,7 @@ class Workshop:
         return network, pixels, features
 
     def learn(self, card: SourceCard) -> Learned:
-        """The linear head on that source. UnusableSource, UnreadableImage."""
+        """The linear head on that source. UnusableSourceError, UnreadableImageError."""
         if card.name not in self._learned:
             network, pixels, features = self.features(card)
             folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact
+from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
 from transfer.spec.train_spec import SourceCard, TrainSpec
 
 if TYPE_CHECKING:
@@ -100,32 +100,32 @@ def write_meta(folder: Path, meta: Meta) -> str:
 
 
 def read_meta(folder: Path) -> Meta:
-    """What the artifact says of itself. CorruptArtifact: missing or damaged. IncompatibleArtifact: of another format."""
+    """What the artifact says of itself. CorruptArtifactError: missing or damaged. IncompatibleArtifactError: of another format."""
     try:
         data = (folder / META).read_bytes()
     except OSError as error:
-        raise CorruptArtifact(f'the model in {folder.name} has no {META}') from error
+        raise CorruptArtifactError(f'the model in {folder.name} has no {META}') from error
     try:
         values = json.loads(data)
     except ValueError as error:
-        raise CorruptArtifact(f'{META} of {folder.name} is damaged') from error
+        raise CorruptArtifactError(f'{META} of {folder.name} is damaged') from error
     if not isinstance(values, dict) or 'format' not in values:
-        raise CorruptArtifact(f'{META} of {folder.name} is damaged')
+        raise CorruptArtifactError(f'{META} of {folder.name} is damaged')
     if values.pop('format') != FORMAT:
-        raise IncompatibleArtifact(
+        raise IncompatibleArtifactError(
             f'the model in {folder.name} is of another format than this version reads ({FORMAT})'
         )
     return _meta(values, hashlib.sha256(data).hexdigest(), folder)
 
 
 def verify(folder: Path, meta: Meta) -> None:
-    """Compare every file with the digest in meta.json; CorruptArtifact names the first that differs."""
+    """Compare every file with the digest in meta.json; CorruptArtifactError names the first that differs."""
     for name, expected in meta.files.items():
         path = folder / name
         if not path.is_file():
-            raise CorruptArtifact(f'{name} of the model in {folder.name} is missing')
+            raise CorruptArtifactError(f'{name} of the model in {folder.name} is missing')
         if file_digest(path) != expected:
-            raise CorruptArtifact(f'{name} of the model in {folder.name} is damaged')
+            raise CorruptArtifactError(f'{name} of the model in {folder.name} is damaged')
 
 
 def file_digest(path: Path) -> str:
@@ -142,9 +142,9 @@ def _meta(values: Mapping[str, Any], digest: str, folder: Path) -> Meta:
             **{**values, 'preprocessing': preprocessing, 'labels': tuple(values['labels']), 'digest': digest}
         )
     except (KeyError, TypeError) as error:
-        raise CorruptArtifact(f'{META} of {folder.name} lacks what a model needs') from error
+        raise CorruptArtifactError(f'{META} of {folder.name} lacks what a model needs') from error
     if any(Path(name).name != name for name in meta.files) or WEIGHTS not in meta.files:
-        raise CorruptArtifact(f'{META} of {folder.name} names files that a model does not have')
+        raise CorruptArtifactError(f'{META} of {folder.name} names files that a model does not have')
     return meta
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from transfer.spec.errors import Overloaded
+from transfer.spec.errors import OverloadedError
 
 
 class _Ticket:
@@ -42,14 +42,14 @@ class GreedyBatches:
         self._lock = threading.Lock()
 
     def submit(self, images: np.ndarray) -> np.ndarray:
-        """Images (n, ...) -> compute's rows for them (n, ...). Raises Overloaded, or what `compute` raised for the batch."""
+        """Images (n, ...) -> compute's rows for them (n, ...). Raises OverloadedError, or what `compute` raised for the batch."""
         ticket = _Ticket(images)
         with self._lock:
             if self._free:
                 self._free -= 1
                 ticket.batch = [ticket]
             elif self._queued + len(images) > self._most:
-                raise Overloaded(f'{self._queued} images are waiting')
+                raise OverloadedError(f'{self._queued} images are waiting')
             else:
                 self._queue.append(ticket)
                 self._queued += len(images)

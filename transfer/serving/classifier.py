@@ -13,7 +13,7 @@ from transfer.data.decode import decode
 from transfer.serving.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
 from transfer.serving.batching import GreedyBatches
 from transfer.serving.openvino_engine import OpenVinoEngine, softmax
-from transfer.spec.errors import CorruptArtifact
+from transfer.spec.errors import CorruptArtifactError
 
 if TYPE_CHECKING:
     pass
@@ -41,10 +41,10 @@ class Predictor:
     def __init__(
         self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int | None = None
     ) -> None:
-        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifact, IncompatibleArtifact."""
+        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifactError, IncompatibleArtifactError."""
         self.meta: Meta = read_meta(folder)
         if digest and self.meta.digest != digest:
-            raise CorruptArtifact(f'the model in {folder.name} is not the one that was trained')
+            raise CorruptArtifactError(f'the model in {folder.name} is not the one that was trained')
         verify(folder, self.meta)
         self.labels = self.meta.labels
         self.size = int(OVERHEAD + PACKED * (folder / WEIGHTS).stat().st_size)  # bytes of memory, about
@@ -52,15 +52,15 @@ class Predictor:
         self._batches = GreedyBatches(engine.logits, lanes=engine.lanes, largest=engine.largest)
 
     def decode(self, image: bytes) -> np.ndarray:
-        """The square that this model sees: uint8 (side, side, 3). UnreadableImage."""
+        """The square that this model sees: uint8 (side, side, 3). UnreadableImageError."""
         return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
 
     def classify(self, images: Sequence[bytes]) -> np.ndarray:
-        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors: UnreadableImage, Overloaded."""
+        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors: UnreadableImageError, OverloadedError."""
         return self.classify_pixels(np.stack([self.decode(image) for image in images]))
 
     def classify_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error: Overloaded."""
+        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error: OverloadedError."""
         return softmax(self._batches.submit(pixels), self.meta.temperature)
 
 
@@ -80,7 +80,7 @@ def _engine(folder: Path, meta: Meta, device: str, lanes: int) -> Engine:
         except (
             RuntimeError
         ) as error:  # the files are those that were sealed, yet this runtime cannot read them
-            raise CorruptArtifact(
+            raise CorruptArtifactError(
                 f'the graph of {folder.name} cannot be loaded: {str(error)[:200]}'
             ) from error
     from transfer.serving.torch_classifier import (

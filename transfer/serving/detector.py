@@ -24,7 +24,7 @@ from transfer.regions.roi_pooling import pool_regions
 from transfer.regions.warp import warped
 from transfer.serving.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
 from transfer.serving.openvino_engine import Graph
-from transfer.spec.errors import CorruptArtifact, Overloaded
+from transfer.spec.errors import CorruptArtifactError, OverloadedError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
@@ -43,10 +43,10 @@ class Detector:
     """One model, loaded. Safe to call from many threads: `lanes` photos are looked at side by side, the rest wait."""
 
     def __init__(self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int = 1) -> None:
-        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifact, IncompatibleArtifact."""
+        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifactError, IncompatibleArtifactError."""
         self.meta: Meta = read_meta(folder)
         if digest and self.meta.digest != digest:
-            raise CorruptArtifact(f'the model in {folder.name} is not the one that was trained')
+            raise CorruptArtifactError(f'the model in {folder.name} is not the one that was trained')
         verify(folder, self.meta)
         self.labels = self.meta.labels
         self.size = int(OVERHEAD + PACKED * (folder / WEIGHTS).stat().st_size)
@@ -75,9 +75,9 @@ class Detector:
         return float(self.meta.detection['at_score'])
 
     def detect(self, image: bytes) -> tuple[Detections, Upright]:
-        """What is on a photo, best first, in its own upright pixels. Errors: UnreadableImage, Overloaded."""
+        """What is on a photo, best first, in its own upright pixels. Errors: UnreadableImageError, OverloadedError."""
         if not self._room.acquire(blocking=False):
-            raise Overloaded(f'{WAITING} images are waiting')
+            raise OverloadedError(f'{WAITING} images are waiting')
         try:
             with self._lanes:
                 photo = decode_whole(image, self.meta.detection['least_side'])
@@ -127,7 +127,9 @@ def finder(folder: Path, meta: Meta, device: str) -> FoundBy:
     try:
         return _by_graphs(folder, meta)
     except RuntimeError as error:  # the files are those that were sealed, yet this runtime cannot read them
-        raise CorruptArtifact(f'the graph of {folder.name} cannot be loaded: {str(error)[:200]}') from error
+        raise CorruptArtifactError(
+            f'the graph of {folder.name} cannot be loaded: {str(error)[:200]}'
+        ) from error
 
 
 def _by_graphs(folder: Path, meta: Meta) -> FoundBy:

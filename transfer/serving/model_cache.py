@@ -16,7 +16,7 @@ Loaded = Union[Predictor, 'Detector']
 
 
 def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
-    """What the artifact holds: a classifier or a detector. Errors: CorruptArtifact, IncompatibleArtifact."""
+    """What the artifact holds: a classifier or a detector. Errors: CorruptArtifactError, IncompatibleArtifactError."""
     if not read_meta(folder).detection:
         return Predictor(folder, digest=digest, device=device)
     from transfer.serving.detector import Detector  # only here: compiled proposals take a second to load

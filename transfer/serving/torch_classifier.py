@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from transfer.serving.artifacts import WEIGHTS, Meta
 from transfer.serving.export import Served
-from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact, UnusableSource
+from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnusableSourceError
 from transfer.zoo.networks.registry import architecture
 
 
@@ -24,8 +24,8 @@ class TorchEngine:
     def __init__(self, folder: Path, meta: Meta, device: str) -> None:
         try:
             known = architecture(meta.architecture)
-        except UnusableSource as error:
-            raise IncompatibleArtifact(
+        except UnusableSourceError as error:
+            raise IncompatibleArtifactError(
                 f'the model in {folder.name} needs the architecture {meta.architecture!r}'
             ) from error
         network = known.build(len(meta.labels))
@@ -33,7 +33,9 @@ class TorchEngine:
         try:
             network.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except RuntimeError as error:
-            raise CorruptArtifact(f'the weights of {folder.name} do not fit {meta.architecture}') from error
+            raise CorruptArtifactError(
+                f'the weights of {folder.name} do not fit {meta.architecture}'
+            ) from error
         self._device = torch.device(device)
         # Half the memory traffic on a GPU, and tensor cores; a CPU computes as the check at sealing did.
         self._type = torch.float16 if self._device.type == 'cuda' else torch.float32

@@ -20,7 +20,7 @@ from transfer.regions.warp import warped
 from transfer.serving.artifacts import WEIGHTS, Meta
 from transfer.serving.detector import FoundBy, fast_spec, faster_spec, rcnn_spec, settled, usable
 from transfer.serving.export import Served
-from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact, UnusableSource
+from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.registry import architecture
@@ -30,8 +30,8 @@ def torch_finder(folder: Path, meta: Meta, device: str) -> FoundBy:
     """The detector rebuilt from the registry with the artifact's weights, one photo at a time."""
     try:
         network = architecture(meta.architecture)
-    except UnusableSource as error:
-        raise IncompatibleArtifact(
+    except UnusableSourceError as error:
+        raise IncompatibleArtifactError(
             f'the model in {folder.name} needs the architecture {meta.architecture!r}'
         ) from error
     find = {'rcnn': _rcnn, 'fast-rcnn': _fast, 'faster-rcnn': _faster}[meta.detection['kind']](
@@ -95,4 +95,4 @@ def _fill(model: nn.Module, folder: Path, meta: Meta) -> None:
     try:
         model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     except RuntimeError as error:
-        raise CorruptArtifact(f'the weights of {folder.name} do not fit {meta.architecture}') from error
+        raise CorruptArtifactError(f'the weights of {folder.name} do not fit {meta.architecture}') from error

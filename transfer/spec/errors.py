@@ -14,7 +14,7 @@ class TrainingError(Exception):
         self.message = message
 
 
-class InvalidSpec(TrainingError):
+class InvalidSpecError(TrainingError):
     """`field` names the option, so that whoever asked can be pointed at it."""
 
     code = 'invalid_spec'
@@ -24,11 +24,11 @@ class InvalidSpec(TrainingError):
         self.field = field
 
 
-class UnreadableImage(TrainingError):
+class UnreadableImageError(TrainingError):
     code = 'unreadable_image'
 
 
-class UnusableSource(TrainingError):
+class UnusableSourceError(TrainingError):
     """A source model's weights are missing, damaged or do not fit its architecture."""
 
     code = 'unusable_source'
@@ -40,20 +40,20 @@ class ArtifactError(TrainingError):
     code = 'artifact_error'
 
 
-class CorruptArtifact(ArtifactError):
+class CorruptArtifactError(ArtifactError):
     code = 'corrupt_artifact'
 
 
-class IncompatibleArtifact(ArtifactError):
+class IncompatibleArtifactError(ArtifactError):
     code = 'incompatible_artifact'
 
 
-class Overloaded(TrainingError):
+class OverloadedError(TrainingError):
     """More images wait for a model than may; the same request may be sent again."""
 
     code = 'overloaded'
     retryable = True
 
 
-class Cancelled(Exception):
+class JobCancelledError(Exception):
     """Raised by `report` when the job was cancelled or taken from this worker; nobody catches it but the doorway."""

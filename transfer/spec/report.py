@@ -74,7 +74,7 @@ class SealedModel:
 
 
 class Report(Protocol):
-    """The one thing passed down that speaks up. Both methods raise Cancelled when the job is no longer wanted."""
+    """The one thing passed down that speaks up. Both methods raise JobCancelledError when the job is no longer wanted."""
 
     def progress(self, progress: Progress) -> None: ...
 

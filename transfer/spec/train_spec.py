@@ -8,7 +8,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
@@ -137,13 +137,13 @@ ANY_NUMBER = (0.0, 1e6)
 def _check_choices(spec: TrainSpec) -> None:
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
-            raise InvalidSpec(f'{name} must be one of {", ".join(allowed)}', name)
+            raise InvalidSpecError(f'{name} must be one of {", ".join(allowed)}', name)
     for name, (lowest, highest) in LIMITS.items():
         if not lowest <= getattr(spec, name) <= highest:  # NaN is refused too
-            raise InvalidSpec(f'{name} must be between {lowest} and {highest}', name)
+            raise InvalidSpecError(f'{name} must be between {lowest} and {highest}', name)
     for group, rate in spec.rates.items():
         if not 0 <= rate <= 10:
-            raise InvalidSpec(f'the learning rate of {group} must be between 0 and 10', 'rates')
+            raise InvalidSpecError(f'the learning rate of {group} must be between 0 and 10', 'rates')
 
     for part in ('rcnn', 'fast_rcnn', 'faster_rcnn'):
         _check_detector(part, getattr(spec, part))
@@ -154,16 +154,18 @@ def _check_detector(part: str, options: Any) -> None:
         lowest, highest = DETECTOR_LIMITS.get(name, ANY_NUMBER)
         numbers = value if isinstance(value, tuple) else (value,)
         if not all(lowest <= number <= highest for number in numbers):
-            raise InvalidSpec(f'{part}.{name} must be between {lowest:g} and {highest:g}', f'{part}.{name}')
+            raise InvalidSpecError(
+                f'{part}.{name} must be between {lowest:g} and {highest:g}', f'{part}.{name}'
+            )
 
 
 def _build(kind: type[Any], values: object, where: str) -> Any:
     """A frozen dataclass from JSON, refusing unknown keys and wrong types."""
     if not isinstance(values, dict):
-        raise InvalidSpec(f'{where} must be an object')
+        raise InvalidSpecError(f'{where} must be an object')
     hints = typing.get_type_hints(kind)
     if unknown := sorted(set(values) - set(hints)):
-        raise InvalidSpec(f'{where} has no field {unknown[0]!r}', str(unknown[0]))
+        raise InvalidSpecError(f'{where} has no field {unknown[0]!r}', str(unknown[0]))
     return kind(**{name: _convert(hints[name], value, f'{where}.{name}') for name, value in values.items()})
 
 
@@ -181,6 +183,6 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise InvalidSpec(
+    raise InvalidSpecError(
         f'{where} must be {getattr(kind, "__name__", kind)}, not {value!r}', where.removeprefix('spec.')
     )

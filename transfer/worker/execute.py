@@ -21,7 +21,7 @@ from recognition.models.job import ADDING, ANSWERING, SIGNING
 from recognition.models.project import Task
 from recognition.training import results
 from transfer.data.manifests import DetectionManifest, Manifest
-from transfer.spec.errors import Cancelled, TrainingError
+from transfer.spec.errors import JobCancelledError, TrainingError
 from transfer.spec.report import Progress, Report, SealedModel
 from transfer.spec.train_spec import TrainSpec
 from transfer.worker import heartbeat
@@ -34,7 +34,7 @@ Train = Callable[[Manifest | DetectionManifest, TrainSpec, Path, Report, Path], 
 PREDECESSOR = 30.0  # seconds that an attempt waits for the one before it, told to leave, to do so
 
 
-class StillHeld(Exception):
+class FolderLockedError(Exception):
     """The attempt before this one still runs on this machine."""
 
 
@@ -68,10 +68,10 @@ def run(
             manifest, spec = _manifest(job), TrainSpec.from_json(job.spec)
             sealed = (train or _pipeline())(manifest, spec, folder, report, storage.cache_folder('training'))
             results.finish(job, attempt, sealed)
-    except Cancelled:
+    except JobCancelledError:
         if Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
             job.stop(attempt)  # otherwise the job was taken from this process, and is not its to end
-    except StillHeld:
+    except FolderLockedError:
         job.refresh_from_db()
         job.take_back('the attempt before has not left')
     except (TrainingError, GraftError) as error:
@@ -120,9 +120,9 @@ def alone_in(folder: Path, report: heartbeat.JobReport) -> Iterator[Path]:
         until = time.monotonic() + PREDECESSOR
         while not _locked(file.fileno()):
             if report.lost:
-                raise Cancelled
+                raise JobCancelledError
             if time.monotonic() > until:
-                raise StillHeld
+                raise FolderLockedError
             time.sleep(0.1)
         yield folder
 

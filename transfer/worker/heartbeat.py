@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from recognition.models import Job
 from recognition.models.project import Task
 from recognition.training import results
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import Progress, SealedModel
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class JobReport:
             self.phase, self.wrote_at = progress.phase, self.spoke_at
             self.beat(progress=dataclasses.asdict(progress), curve=self.curve)
         if self.lost:
-            raise Cancelled
+            raise JobCancelledError
 
     def instant(self, model: SealedModel) -> None:
         self.spoke_at = time.monotonic()

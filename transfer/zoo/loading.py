@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.registry import architecture
@@ -31,43 +31,43 @@ OLD_DENSENET = re.compile(r'(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)')
 def load(card: SourceCard) -> nn.Module:
     """The network of a card with its weights, in single precision and eval mode, on the CPU.
 
-    UnusableSource, with the reason, when the file is missing, changed, damaged or not of that architecture.
+    UnusableSourceError, with the reason, when the file is missing, changed, damaged or not of that architecture.
     """
     path = Path(card.weights)
     if not path.is_file():
-        raise UnusableSource(f'the weights of {card.name} are missing ({path.name})')
+        raise UnusableSourceError(f'the weights of {card.name} are missing ({path.name})')
     if card.digest and file_digest(path) != card.digest:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'the weights of {card.name} have changed since they were registered ({path.name})'
         )
     network = architecture(card.architecture)
     state = read_state(path)
     rows = class_count(state, network)
     if rows != card.classes:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'{card.name} is registered with {card.classes} classes, but its last layer has {rows}'
         )
     return fill(network, state)
 
 
 def fill(network: Architecture, state: State) -> nn.Module:
-    """A network of that architecture with that state; UnusableSource unless every tensor fits."""
+    """A network of that architecture with that state; UnusableSourceError unless every tensor fits."""
     if problem := misfit(network, state):
-        raise UnusableSource(f'these weights are not of {network.name}: {problem}')
+        raise UnusableSourceError(f'these weights are not of {network.name}: {problem}')
     model = network.build(class_count(state, network))
     model.load_state_dict(state)  # copies into single precision whatever the file's
     return model.eval()
 
 
 def read_state(path: Path) -> State:
-    """Names and tensors of a .safetensors file or a plain state_dict. UnusableSource for anything else."""
+    """Names and tensors of a .safetensors file or a plain state_dict. UnusableSourceError for anything else."""
     values = _read_safetensors(path) if path.suffix == '.safetensors' else _read_state_dict(path)
     state = {_modern(name): value for name, value in values.items() if not name.startswith(AUXILIARY)}
     for name, value in state.items():
         if value.is_complex() or value.is_quantized or value.is_sparse or value.is_meta:
-            raise UnusableSource(f'{path.name} holds numbers of an unusual kind in {name}')
+            raise UnusableSourceError(f'{path.name} holds numbers of an unusual kind in {name}')
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise UnusableSource(f'{path.name} holds NaN or infinite numbers in {name}')
+            raise UnusableSourceError(f'{path.name} holds NaN or infinite numbers in {name}')
     return state
 
 
@@ -76,18 +76,18 @@ def _read_safetensors(path: Path) -> State:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise UnusableSource(f'{path.name} cannot be read: {error}') from error
+        raise UnusableSourceError(f'{path.name} cannot be read: {error}') from error
 
 
 def _read_state_dict(path: Path) -> State:
     try:
         values = torch.load(path, map_location='cpu', weights_only=True)
     except UnpicklingError as error:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'{path.name} is not a plain state_dict: it holds code or other objects, or is damaged'
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'{path.name} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}'
         ) from error
     if isinstance(values, dict) and isinstance(values.get('state_dict'), dict):
@@ -97,7 +97,7 @@ def _read_state_dict(path: Path) -> State:
         or not values
         or not all(isinstance(value, Tensor) for value in values.values())
     ):
-        raise UnusableSource(f'{path.name} is not a plain state_dict: names and tensors, nothing else')
+        raise UnusableSourceError(f'{path.name} is not a plain state_dict: names and tensors, nothing else')
     return {str(name).removeprefix('module.'): value for name, value in values.items()}
 
 
@@ -107,10 +107,10 @@ def _modern(name: str) -> str:
 
 
 def class_count(state: State, network: Architecture) -> int:
-    """How many classes the last layer of these weights has. UnusableSource when that layer is not there."""
+    """How many classes the last layer of these weights has. UnusableSourceError when that layer is not there."""
     key = f'{network.outline.head_path}.weight'
     if key not in state or not state[key].dim():
-        raise UnusableSource(f'these weights are not of {network.name}: there is no {key}')
+        raise UnusableSourceError(f'these weights are not of {network.name}: there is no {key}')
     return int(state[key].shape[0])
 
 

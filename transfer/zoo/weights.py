@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 
 STARTER = Path(__file__).parent / 'starter'
 LINEAR_HEAD = '+linear'  # of an architecture's name: with the head that finetuning gives it
@@ -132,7 +132,7 @@ def file_digest(path: Path) -> str:
 
 
 def starter_cards(folder: Path = STARTER) -> tuple[StarterCard, ...]:
-    """The cards in a folder, by name. UnusableSource naming the card that cannot be read or whose weights are missing."""
+    """The cards in a folder, by name. UnusableSourceError naming the card that cannot be read or whose weights are missing."""
     return tuple(_read_card(path) for path in sorted(folder.glob('*.json')))
 
 
@@ -156,29 +156,29 @@ def _read_card(path: Path) -> StarterCard:
             signatures={digest: tuple(numbers) for digest, numbers in values.get('signatures', {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableSource(f'the card {path.name} cannot be read: {error!r}') from error
+        raise UnusableSourceError(f'the card {path.name} cannot be read: {error!r}') from error
     if not weights.is_file():
-        raise UnusableSource(f'the card {path.name} has no weights beside it')
+        raise UnusableSourceError(f'the card {path.name} has no weights beside it')
     return card
 
 
 def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Tensor names and shapes from the header alone. UnusableSource when the file is cut short or is no such file."""
+    """Tensor names and shapes from the header alone. UnusableSourceError when the file is cut short or is no such file."""
     size = path.stat().st_size
     with path.open('rb') as file:
         start = file.read(8)
         length = struct.unpack('<Q', start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER, size - 8):
-            raise UnusableSource(f'{path.name} is not a safetensors file')
+            raise UnusableSourceError(f'{path.name} is not a safetensors file')
         header = _parse_header(file.read(length), path.name)
     header.pop('__metadata__', None)
     try:
         end = max((entry['data_offsets'][1] for entry in header.values()), default=0)
         shapes = {name: tuple(int(extent) for extent in entry['shape']) for name, entry in header.items()}
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise UnusableSource(f'{path.name} has a damaged header') from error
+        raise UnusableSourceError(f'{path.name} has a damaged header') from error
     if 8 + length + end != size:
-        raise UnusableSource(f'{path.name} is cut short: {size} bytes of {8 + length + end}')
+        raise UnusableSourceError(f'{path.name} is cut short: {size} bytes of {8 + length + end}')
     return shapes
 
 
@@ -193,7 +193,7 @@ def _parse_header(data: bytes, name: str) -> dict[str, Any]:
     try:
         header = json.loads(data)
     except ValueError as error:
-        raise UnusableSource(f'{name} is not a safetensors file') from error
+        raise UnusableSourceError(f'{name} is not a safetensors file') from error
     if not isinstance(header, dict):
-        raise UnusableSource(f'{name} is not a safetensors file')
+        raise UnusableSourceError(f'{name} is not a safetensors file')
     return header

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from recognition.datasets.formats.records import Annotations, Gathering, Size, decoded, number
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.naming import shown
 
 
 def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the COCO file') -> Annotations:
-    """InvalidInput when the file as a whole is none; what is wrong with single images and boxes is listed."""
+    """InvalidInputError when the file as a whole is none; what is wrong with single images and boxes is listed."""
     document = parse(data, where)
     gathering = Gathering(uploaded)
     categories = {_key(row.get('id')): row.get('name') for row in _rows(document, 'categories', where)}
@@ -42,11 +42,11 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
     try:
         document = json.loads(decoded(data, where))
     except RecursionError as error:
-        raise InvalidInput(f'{shown(where, 200)} is nested too deeply') from error
+        raise InvalidInputError(f'{shown(where, 200)} is nested too deeply') from error
     except ValueError as error:
-        raise InvalidInput(f'{shown(where, 200)} is not JSON') from error
+        raise InvalidInputError(f'{shown(where, 200)} is not JSON') from error
     if not isinstance(document, dict):
-        raise InvalidInput(
+        raise InvalidInputError(
             f'{shown(where, 200)} must be a JSON object with images, annotations and categories'
         )
     return document
@@ -65,7 +65,7 @@ def _read_box(row: dict[str, Any], image: str, label: str, gathering: Gathering)
 def _rows(document: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
     rows = document.get(name, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InvalidInput(f'{shown(where, 200)}: {name} must be a list of objects')
+        raise InvalidInputError(f'{shown(where, 200)}: {name} must be a list of objects')
     return rows
 
 

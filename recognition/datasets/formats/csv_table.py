@@ -10,19 +10,21 @@ import io
 from collections.abc import Iterator, Mapping
 
 from recognition.datasets.formats.records import Annotations, Gathering, Size, decoded, digits, number
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 
 COLUMNS = ('image', 'label', 'x0', 'y0', 'x1', 'y1', 'difficult')
 RISKY = ('=', '+', '-', '@', '\t', '\r', '\n', "'")  # the apostrophe too, so that reading back is exact
 
 
 def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the table') -> Annotations:
-    """InvalidInput unless the first row names the columns; what is wrong with single rows is listed."""
+    """InvalidInputError unless the first row names the columns; what is wrong with single rows is listed."""
     rows = csv.DictReader(io.StringIO(decoded(data, where), newline=''))
     gathering = Gathering(uploaded)
     try:
         if not set(COLUMNS[:6]) <= set(rows.fieldnames or ()):
-            raise InvalidInput(f'{where} must begin with a row that names its columns: {", ".join(COLUMNS)}')
+            raise InvalidInputError(
+                f'{where} must begin with a row that names its columns: {", ".join(COLUMNS)}'
+            )
         for row in rows:
             image = gathering.image(unguarded(row['image'] or ''))
             if image is None or not any(row[column] for column in COLUMNS[1:6]):
@@ -30,7 +32,7 @@ def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the table') ->
             x0, y0, x1, y1 = (number(row[column]) for column in COLUMNS[2:6])
             gathering.box(image, unguarded(row['label'] or ''), (x0, y0, x1, y1), row.get('difficult') == '1')
     except csv.Error as error:
-        raise InvalidInput(f'{where} is not a table of comma-separated values: {error}') from error
+        raise InvalidInputError(f'{where} is not a table of comma-separated values: {error}') from error
     return gathering.finished()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from recognition.errors import InvalidInput, TooLarge
+from recognition.errors import InvalidInputError, TooLargeError
 from recognition.naming import clean, shown
 
 DOCUMENT_BYTES = 128 * 1024 * 1024  # of one annotation file
@@ -94,7 +94,7 @@ class Gathering:
         """The class name, noted; None when it cannot be one."""
         try:
             name = clean(text, field='label')
-        except InvalidInput:
+        except InvalidInputError:
             return None
         self.labels.setdefault(name)
         return name
@@ -155,7 +155,7 @@ class Gathering:
         """Add one box, cut to the image; a box that is none is refused."""
         self.box_count += 1
         if self.box_count > BOXES:
-            raise TooLarge(f'more than {BOXES:,} boxes in one import')
+            raise TooLargeError(f'more than {BOXES:,} boxes in one import')
         known, size = self.label(label), self.uploaded[image]
         if known is None:
             return self.refuse(image, f'{shown(label, 200)!r} cannot be a class name')
@@ -214,18 +214,18 @@ def file_names(images: tuple[AnnotatedImage, ...], suffix: str) -> Iterator[tupl
 
 def bounded(data: bytes, where: str) -> bytes:
     if len(data) > DOCUMENT_BYTES:
-        raise TooLarge(
+        raise TooLargeError(
             f'{shown(where, 200)} has {len(data):,} bytes; an annotation file may have {DOCUMENT_BYTES:,}'
         )
     return data
 
 
 def decoded(data: bytes, where: str) -> str:
-    """Text of a bounded file; InvalidInput naming it unless it is UTF-8."""
+    """Text of a bounded file; InvalidInputError naming it unless it is UTF-8."""
     try:
         return bounded(data, where).decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        raise InvalidInput(f'{shown(where, 200)} is not UTF-8 text') from error
+        raise InvalidInputError(f'{shown(where, 200)} is not UTF-8 text') from error
 
 
 def number(value: object) -> float:

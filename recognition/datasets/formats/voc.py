@@ -19,7 +19,7 @@ from recognition.datasets.formats.records import (
     file_names,
     number,
 )
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.naming import shown
 
 SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -31,23 +31,23 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> An
     for name, data in files:
         try:
             _read_one(name, parse(data, name), gathering)
-        except InvalidInput as error:
+        except InvalidInputError as error:
             gathering.refuse(name, error.message)
     return gathering.finished()
 
 
 def parse(data: bytes, where: str) -> Element:
-    """The root of an annotation; InvalidInput for anything but plain XML: no document type, no entities."""
+    """The root of an annotation; InvalidInputError for anything but plain XML: no document type, no entities."""
     try:
         root = fromstring(bounded(data, where), forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException as error:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'{shown(where, 200)} declares a document type or entities, which are not read'
         ) from error
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
-        raise InvalidInput(f'{shown(where, 200)} is not XML') from error
+        raise InvalidInputError(f'{shown(where, 200)} is not XML') from error
     if root.tag != 'annotation':
-        raise InvalidInput(f'{shown(where, 200)} is not a Pascal VOC annotation')
+        raise InvalidInputError(f'{shown(where, 200)} is not a Pascal VOC annotation')
     return root
 
 

@@ -19,7 +19,7 @@ from recognition.datasets.formats.records import (
     file_names,
     number,
 )
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.naming import shown
 
 CLASS_FILES = ('classes.txt', 'obj.names')
@@ -32,7 +32,7 @@ NOT_LABELS = {'readme', 'train', 'val', 'valid', 'test', 'license'}  # text file
 def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> Annotations:
     """Text files (name, bytes) with the class names among them, as classes.txt, obj.names or data.yaml.
 
-    InvalidInput without class names; what is wrong with single files and lines is listed. YOLO has no mark for difficult objects.
+    InvalidInputError without class names; what is wrong with single files and lines is listed. YOLO has no mark for difficult objects.
     """
     contents = [(name.replace('\\', '/'), data) for name, data in files]
     labels = _labels(contents)
@@ -51,7 +51,7 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> An
             continue
         try:
             _read_one(name, decoded(data, name), labels, gathering)
-        except InvalidInput as error:
+        except InvalidInputError as error:
             gathering.refuse(name, error.message)
     return gathering.finished()
 
@@ -100,23 +100,25 @@ def _labels(contents: list[tuple[str, bytes]]) -> list[str]:
             return [line.strip() for line in decoded(data, name).splitlines() if line.strip()]
         if PurePosixPath(name).name.lower() in DATA_FILES:
             return _labels_of_data_file(name, data)
-    raise InvalidInput(f'no class names: a YOLO set holds one of {", ".join((*CLASS_FILES, *DATA_FILES))}')
+    raise InvalidInputError(
+        f'no class names: a YOLO set holds one of {", ".join((*CLASS_FILES, *DATA_FILES))}'
+    )
 
 
 def _labels_of_data_file(name: str, data: bytes) -> list[str]:
     text = decoded(data, name)
     if len(data) > DATA_BYTES:
-        raise InvalidInput(f'{shown(name, 200)} is longer than {DATA_BYTES:,} bytes')
+        raise InvalidInputError(f'{shown(name, 200)} is longer than {DATA_BYTES:,} bytes')
     try:
         _refuse_traps(text, name)
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidInput(f'{shown(name, 200)} is not YAML') from error
+        raise InvalidInputError(f'{shown(name, 200)} is not YAML') from error
     names = document.get('names') if isinstance(document, dict) else None
     if isinstance(names, dict):
         names = [names.get(index) for index in range(len(names))]
     if not isinstance(names, list) or not all(isinstance(label, str | int) for label in names):
-        raise InvalidInput(f'{shown(name, 200)} must list the class names under `names`')
+        raise InvalidInputError(f'{shown(name, 200)} must list the class names under `names`')
     return [str(label) for label in names]
 
 
@@ -127,9 +129,9 @@ def _refuse_traps(text: str, name: str) -> None:
         depth += (letter in '[{') - (letter in ']}')
         deepest = max(deepest, depth)
     if deepest > DATA_DEPTH or re.search(rf'^\s*([-?:]\s+){{{DATA_DEPTH}}}', text, re.MULTILINE):
-        raise InvalidInput(f'{shown(name, 200)} has lists within lists, which are not read')
+        raise InvalidInputError(f'{shown(name, 200)} has lists within lists, which are not read')
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise InvalidInput(f'{shown(name, 200)} uses references, which are not read')
+        raise InvalidInputError(f'{shown(name, 200)} uses references, which are not read')
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:

@@ -12,7 +12,7 @@ from recognition.datasets import annotation_export, annotation_import, box_annot
 from recognition.datasets.box_annotations import Box
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
-from recognition.errors import Conflict, GraftError, InvalidInput
+from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.management import local_annotations
 from recognition.models import AuditEvent, Image, Project
 from tests.conftest import draw_photo
@@ -190,12 +190,12 @@ def test_without_photos_a_bad_annotation_file_is_refused(cells):
         {'notes.txt': b'hello'},
         {'a.xml': b'', 'classes.txt': b'red'},
     ):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             imported(cells, packed(entries))
 
 
 def test_a_project_of_whole_photos_takes_no_boxes(project):
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         imported(project, packed({'a.jpg': draw_photo(1)}))
     assert not Image.objects.exists()
 

@@ -9,7 +9,7 @@ import pytest
 from recognition.datasets.archives import label_of, read_files, read_folder, read_upload, wrapper_of
 from recognition.datasets.upload_results import IncomingFile, Verdict
 from recognition.datasets.uploads import add_images
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from tests.conftest import draw_photo
 from tests.recognition.zips import packed
 
@@ -143,7 +143,7 @@ def test_a_label_for_the_request_goes_to_files_whose_folder_names_none():
 
 
 def test_paths_and_files_must_go_together():
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         read_files([('a', io.BytesIO(PHOTO))], paths=['a', 'b'])
 
 

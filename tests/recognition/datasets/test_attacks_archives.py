@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from recognition.datasets.archives import read_files, read_upload
 from recognition.datasets.upload_results import IncomingFile, Verdict
 from recognition.datasets.uploads import add_images
-from recognition.errors import GraftError, TooLarge
+from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image
 from tests.conftest import draw_photo
 from tests.recognition.zips import packed, patched
@@ -88,7 +88,7 @@ def test_an_archive_that_unpacks_to_too_much_is_too_large():
     archive = packed({f'{n}.bmp': bytes(8 * MEBIBYTE) for n in range(10)})
     assert len(archive.getvalue()) < MEBIBYTE
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         read_upload('bomb.zip', archive)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
 
@@ -106,7 +106,7 @@ def test_overlapping_entries_count_each_time(settings):
         data[at + 20 : at + 28] = record
         data[at + 42 : at + 46] = struct.pack('<I', kernel.header_offset)
         at += 46
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         read_upload('overlap.zip', io.BytesIO(bytes(data)))
 
 
@@ -131,7 +131,7 @@ def test_an_entry_larger_than_an_image_may_be_is_refused_unread(project, setting
 
 def test_too_many_entries_are_too_large(settings):
     settings.MAX_ARCHIVE_ENTRIES = 50
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         read_upload('many.zip', packed({f'{n}.jpg': b'' for n in range(51)}))
 
 
@@ -143,7 +143,7 @@ def test_a_directory_of_a_million_entries_is_not_even_read():
     archive = io.BytesIO(start + directory + end)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         read_upload('million.zip', archive)
     assert time.perf_counter() - started < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
@@ -151,7 +151,7 @@ def test_a_directory_of_a_million_entries_is_not_even_read():
 
 def test_an_archive_larger_than_allowed_is_too_large(settings):
     settings.MAX_ARCHIVE_BYTES = 1000
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         read_upload('x.zip', packed({'a.jpg': PHOTO * 20}, zipfile.ZIP_STORED))
 
 
@@ -169,7 +169,7 @@ def test_archives_inside_archives_are_refused(project):
 def test_a_bomb_among_good_files_is_found_before_any_file_is_read(settings):
     settings.MAX_ARCHIVE_ENTRIES = 2
     bomb = packed({f'{n}.jpg': b'' for n in range(3)})
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         read_files([('good.jpg', io.BytesIO(PHOTO)), ('bomb.zip', bomb)])
 
 

@@ -9,7 +9,7 @@ import pytest
 from recognition.datasets import box_annotations, deleted_labels, labels, manifests, projects
 from recognition.datasets import health as dataset_health
 from recognition.datasets.box_annotations import Box
-from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.models import Annotation, Image, Label
 from recognition.training.readiness import check_readiness
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
@@ -45,7 +45,7 @@ def test_an_image_is_unlabelled_or_has_boxes_or_shows_nothing(cells):
 
 
 def test_an_image_cannot_have_boxes_and_show_nothing(cells):
-    with pytest.raises(InvalidInput, match=r'0\.jpg'):
+    with pytest.raises(InvalidInputError, match=r'0\.jpg'):
         save(cells, [CELL], nothing=True)
 
 
@@ -66,23 +66,23 @@ def test_a_box_is_cut_to_the_image(cells):
     ],
 )
 def test_a_box_that_is_none_is_refused_with_the_image_and_its_place_named(cells, corners):
-    with pytest.raises(InvalidInput, match=r'0\.jpg') as refusal:
+    with pytest.raises(InvalidInputError, match=r'0\.jpg') as refusal:
         save(cells, [CELL, Box('red', *corners)])
     assert refusal.value.field == 'boxes[1]'
     assert (Annotation.objects.count(), photo(cells).boxes_version, Label.objects.count()) == (0, 0, 0)
 
 
 def test_too_many_boxes_and_names_that_are_none_are_refused(cells):
-    with pytest.raises(InvalidInput, match='at most'):
+    with pytest.raises(InvalidInputError, match='at most'):
         save(cells, [CELL] * (box_annotations.BOXES_PER_IMAGE + 1))
-    with pytest.raises(InvalidInput) as refusal:
+    with pytest.raises(InvalidInputError) as refusal:
         save(cells, [Box('', 0, 0, 9, 9)])
     assert refusal.value.field == 'boxes[0].label'
 
 
 def test_whoever_saves_on_an_old_version_is_told_so_and_changes_nothing(cells):
     save(cells, [CELL])
-    with pytest.raises(Conflict, match='version 1') as refusal:
+    with pytest.raises(ConflictError, match='version 1') as refusal:
         save(cells, [Box('white', 1, 1, 9, 9)])
     assert refusal.value.field == 'version'
     assert box_annotations.boxes_of(cells, photo(cells).pk).boxes == (CELL,)
@@ -91,7 +91,7 @@ def test_whoever_saves_on_an_old_version_is_told_so_and_changes_nothing(cells):
 def test_the_same_boxes_sent_again_after_a_lost_answer_are_no_conflict(cells):
     first = save(cells, [CELL, CELL])
     assert save(cells, [CELL, CELL]) == first
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         save(cells, [CELL])
 
 
@@ -108,9 +108,9 @@ def test_boxes_belong_to_projects_that_find_things(project, cells):
     from tests.recognition.boxes import add_photos
 
     add_photos(project, None, 1)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         save(project, [CELL])
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         box_annotations.set_boxes(project, photo(cells).pk, [CELL], version=0)
 
 
@@ -121,7 +121,7 @@ def test_photos_of_such_a_project_have_no_class_of_their_own(cells, alice):
 
     add_images(cells, alice, [IncomingFile('train/7.jpg', lambda: draw_photo(7), 1000, 'train')])
     assert not Label.objects.exists() and not Image.objects.labelled().exists()
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         labels.label_images(cells, [photo(cells).pk], 'red')
 
 
@@ -149,7 +149,7 @@ def test_a_deleted_class_comes_back_with_its_boxes_on_photos_that_are_still_ther
     ]
     assert [known.version for known in after] == [3, 3]  # whoever has them on her screen loads them again
     assert not deleted_labels.put_away(cells).exists()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         deleted_labels.restore_label(cells, deleted.pk)
 
 
@@ -233,7 +233,7 @@ def test_an_unlabelled_project_is_told_to_draw(cells):
 def test_the_task_may_change_while_nothing_depends_on_it(cells, project):
     assert projects.change_task(project, 'detection').task == 'detection'
     draw(cells, 0)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         projects.change_task(cells, 'classification')
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         projects.change_task(cells, 'poetry')

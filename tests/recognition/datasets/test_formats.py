@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recognition.datasets.formats import coco, csv_table, records, voc, yolo
 from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, Size
-from recognition.errors import GraftError, InvalidInput, TooLarge
+from recognition.errors import GraftError, InvalidInputError, TooLargeError
 
 UPLOADED = {
     'cat.jpg': Size(640, 480),
@@ -144,7 +144,7 @@ BILLION = (
 )
 def test_xml_that_is_no_plain_annotation_is_refused_at_once(text):
     started = time.process_time()  # the processor's, for tests share it
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         voc.parse(text.encode(), 'evil.xml')
     assert time.process_time() - started < 1
     found = voc.read([('evil.xml', text.encode()), ('good.xml', xml(thing(1, 1, 10, 10)))], UPLOADED)
@@ -249,7 +249,7 @@ def test_a_class_name_that_is_none_is_refused(name):
 )
 def test_json_that_is_no_coco_is_refused_at_once(data):
     started = time.process_time()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         coco.read(data, UPLOADED)
     assert time.process_time() - started < 1
 
@@ -304,13 +304,13 @@ def test_too_many_boxes_on_one_image_are_cut_off_and_counted():
 def test_a_million_boxes_in_one_import_are_too_many():
     lines = b'0 0.5 0.5 0.5 0.5\n' * 250_001
     files = [('classes.txt', b'cat'), ('cat.txt', lines), ('empty.txt', lines)]
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         yolo.read(files, UPLOADED)
 
 
 def test_a_huge_document_is_refused_before_it_is_parsed(monkeypatch):
     monkeypatch.setattr(records, 'DOCUMENT_BYTES', 100)
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         coco.read(b' ' * 101, UPLOADED)
     with pytest.raises(GraftError):
         voc.parse(b' ' * 101, 'a.xml')
@@ -363,13 +363,13 @@ def test_yolo_classes_come_from_any_of_its_files():
 )
 def test_a_yolo_data_file_that_is_no_plain_list_of_names_is_refused_at_once(data):
     started = time.process_time()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         yolo.read([('data.yaml', data)], UPLOADED)
     assert time.process_time() - started < 1
 
 
 def test_yolo_without_class_names_is_refused():
-    with pytest.raises(InvalidInput, match='class names'):
+    with pytest.raises(InvalidInputError, match='class names'):
         yolo.read([('cat.txt', b'')], UPLOADED)
 
 
@@ -385,7 +385,7 @@ def test_a_class_that_looks_like_a_formula_is_quoted_and_guarded_and_comes_back(
 
 @pytest.mark.parametrize('data', [b'', b'a,b\n1,2', b'image,label,x0,y0,x1,y1\n"' + b'x' * 200_000])
 def test_a_table_that_is_none_is_refused(data):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         csv_table.read(data, UPLOADED)
 
 

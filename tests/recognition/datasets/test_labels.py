@@ -8,7 +8,7 @@ import pytest
 
 from recognition.datasets import deleted_labels, labels
 from recognition.datasets.projects import create_project
-from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.models import Image, Label
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +53,7 @@ def test_moving_is_undone_with_what_it_returned(project):
 def test_an_image_of_another_project_does_not_exist_here_and_nothing_happens(project, others, deed):
     mine, theirs = put(project, 2, 'rose'), others[1]
     for ids in ([theirs], [mine, theirs], [mine, str(uuid.uuid4())], ['no id'], [mine, '../' + mine]):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             deed(project, ids)
     assert (label_of(mine), label_of(theirs)) == ('rose', 'theirs')
     assert Image.objects.present().count() == 2 and not Label.objects.filter(name='x').exists()
@@ -61,23 +61,23 @@ def test_an_image_of_another_project_does_not_exist_here_and_nothing_happens(pro
 
 def test_a_label_of_another_project_does_not_exist_here(project, others):
     theirs = others[2]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         labels.rename_label(project, theirs.pk, 'mine')
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         deleted_labels.delete_label(project, theirs.pk)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         labels.label(project, theirs.pk)
     assert Label.objects.get(pk=theirs.pk).name == 'theirs'
 
 
 @pytest.mark.parametrize('ids', [[], [str(uuid.uuid4())] * 0])
 def test_no_image_is_refused(project, ids):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         labels.label_images(project, ids, 'rose')
 
 
 def test_far_too_many_images_are_refused(project):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         labels.delete_images(project, (uuid.uuid4() for _ in range(labels.MOST_IMAGES + 1)))
 
 
@@ -92,13 +92,13 @@ def test_thousands_of_images_move_at_once(project):
 
 def test_a_label_is_made_once(project):
     assert labels.create_label(project, '  rose ').name == 'rose'
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         labels.create_label(project, 'rose')
 
 
 @pytest.mark.parametrize('name', ['', '   ', 'x' * 121, 'a\0b', 'a\nb', '\ud800', 'evil\u202egpj', None, 5])
 def test_a_name_that_cannot_be_shown_is_refused(project, name):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         labels.create_label(project, name)
 
 
@@ -146,7 +146,7 @@ def test_images_go_to_the_trash_and_come_back_with_their_labels(project):
     one, two = put(project, 1, 'rose'), put(project, 2)
     assert labels.delete_images(project, [one, two]) == 2
     assert not Image.objects.present().exists()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         labels.image(project, one)
     assert labels.image(project, one, deleted=True).name == '1.jpg'
     assert labels.restore_images(project, [one]) == 1
@@ -157,9 +157,9 @@ def test_images_go_to_the_trash_and_come_back_with_their_labels(project):
 def test_an_image_in_the_trash_is_neither_labelled_nor_deleted_again(project):
     one = put(project, 1)
     labels.delete_images(project, [one])
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         labels.label_images(project, [one], 'rose')
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         labels.delete_images(project, [one])
 
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from recognition.datasets import projects
-from recognition.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from recognition.models import AuditEvent, Membership, Project
 
 pytestmark = pytest.mark.django_db
@@ -22,16 +22,16 @@ def test_who_makes_a_project_owns_it(alice):
 
 @pytest.mark.parametrize('name', ['', ' ', 'x' * 121, 'a\0', None, ['x']])
 def test_a_bad_name_is_refused(alice, name):
-    with pytest.raises(InvalidInput) as refusal:
+    with pytest.raises(InvalidInputError) as refusal:
         projects.create_project(alice, name)
     assert refusal.value.field == 'name' and not Project.objects.exists()
 
 
 @pytest.mark.parametrize('find', [projects.visible, projects.editable, projects.owned])
 def test_for_a_stranger_it_does_not_exist_in_the_same_words_as_one_that_never_did(project, charlie, find):
-    with pytest.raises(NotFound) as hidden:
+    with pytest.raises(NotFoundError) as hidden:
         find(charlie, project.pk)
-    with pytest.raises(NotFound) as absent:
+    with pytest.raises(NotFoundError) as absent:
         find(charlie, uuid.uuid4())
     assert (hidden.value.message, hidden.value.field) == (absent.value.message, absent.value.field)
 
@@ -44,13 +44,13 @@ def test_what_each_member_may_do(project, alice, bob, charlie):
             if may:
                 assert find(person, project.pk) == project
             else:
-                with pytest.raises(NotAllowed):
+                with pytest.raises(NotAllowedError):
                     find(person, project.pk)
 
 
 @pytest.mark.parametrize('key', ['', 'x', '../..', '0', "1' OR 1=1"])
 def test_what_is_no_id_is_not_found(alice, key):
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         projects.visible(alice, key)
 
 
@@ -58,7 +58,7 @@ def test_a_deleted_project_is_gone_for_everyone(project, alice, bob):
     projects.delete_project(project, alice)
     projects.delete_project(project, alice)
     for person in (alice, bob):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             projects.visible(person, project.pk)
     assert AuditEvent.objects.filter(deed='delete project').count() == 1
 
@@ -67,10 +67,10 @@ def test_only_its_owner_takes_a_deleted_project_back(project, alice, bob, charli
     projects.delete_project(project, alice)
     for person in (bob, charlie):
         assert list(projects.put_away(person)) == []
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             projects.restore_project(person, project.pk)
     projects.restore_project(alice, project.pk)
-    with pytest.raises(NotFound):  # it is not in the trash any more
+    with pytest.raises(NotFoundError):  # it is not in the trash any more
         projects.restore_project(alice, project.pk)
     assert projects.visible(bob, project.pk) == project
     assert AuditEvent.objects.filter(deed='restore project').count() == 1
@@ -83,34 +83,34 @@ def test_sharing_twice_changes_the_role(project, charlie):
 
 
 def test_sharing_with_nobody_or_as_nothing_is_refused(project):
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         projects.share(project, 'dora')
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         projects.share(project, 'bob', 'emperor')
 
 
 def test_a_project_keeps_an_owner(project, alice, bob):
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         projects.unshare(project, 'alice')
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         projects.share(project, 'alice', 'viewer')
     projects.share(project, 'bob', 'owner')
     projects.unshare(project, 'alice')
     assert projects.owned(bob, project.pk) == project
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         projects.visible(alice, project.pk)
 
 
 def test_a_member_who_leaves_sees_nothing_any_more(project, bob):
     projects.unshare(project, 'bob')
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         projects.visible(bob, project.pk)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         projects.unshare(project, 'bob')
 
 
 def test_renaming(project):
     assert projects.rename_project(project, 'Trees').name == 'Trees'
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         projects.rename_project(project, '')
     assert Project.objects.get().name == 'Trees'

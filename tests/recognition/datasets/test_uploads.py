@@ -17,7 +17,7 @@ from recognition.datasets import labels
 from recognition.datasets.decoding import decode_upright
 from recognition.datasets.upload_results import IncomingFile, Verdict
 from recognition.datasets.uploads import BATCH_FILES, add_images
-from recognition.errors import InvalidImage
+from recognition.errors import InvalidImageError
 from recognition.models import Image, Label
 from tests.conftest import draw_photo
 
@@ -209,7 +209,7 @@ def test_an_unlabelled_copy_takes_the_label_of_its_folder_and_a_labelled_one_kee
 
 def test_one_bad_file_never_loses_the_others_and_makes_no_label(project):
     def unreadable() -> bytes:
-        raise InvalidImage('is damaged in the archive')
+        raise InvalidImageError('is damaged in the archive')
 
     verdicts = add(
         project,

@@ -21,7 +21,7 @@ from recognition.jobs import queue as job_queue
 from recognition.models import Image, Job, Label, Project, TrainedModel
 from recognition.models.job import State
 from tests.conftest import draw_photo
-from transfer.spec.errors import Cancelled, UnreadableImage
+from transfer.spec.errors import JobCancelledError, UnreadableImageError
 from transfer.spec.report import Progress, SealedModel, TrainReport
 from transfer.worker import execute, heartbeat
 
@@ -193,7 +193,7 @@ def test_an_instant_model_told_again_after_a_resume_stays_one_model(queue):
     def twice(manifest, spec, workdir, report, cache):
         report.instant(seal(workdir / 'instant', 0.6, 'before'))
         report.instant(seal(workdir / 'instant', 0.7, 'after'))
-        raise Cancelled
+        raise JobCancelledError
 
     job = run(queue(cancel_requested=True), twice)
     model = TrainedModel.objects.get()
@@ -230,7 +230,7 @@ def test_an_epoch_told_again_after_a_resume_replaces_the_curve_behind_it(queue):
 
 def test_an_expected_error_fails_the_job_with_its_sentence(queue):
     def train(*_):
-        raise UnreadableImage('rose.jpg cannot be read')
+        raise UnreadableImageError('rose.jpg cannot be read')
 
     job = run(queue(), train)
     assert (job.state, job.error_code, job.error_message) == (

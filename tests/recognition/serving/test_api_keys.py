@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from recognition.datasets import projects
-from recognition.errors import InvalidInput, NotFound
+from recognition.errors import InvalidInputError, NotFoundError
 from recognition.management import local_training
 from recognition.management.first_admin import ensure_administrator
 from recognition.models import ApiKey, AuditEvent
@@ -64,14 +64,14 @@ def test_its_use_is_noted_but_not_with_every_request(alice, django_assert_num_qu
 
 @pytest.mark.parametrize(('name', 'scope'), [('', 'manage'), ('x', 'root'), ('x' * 81, 'manage')])
 def test_a_key_without_a_name_or_scope_is_refused(alice, name, scope):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         api_keys.issue(alice, name, scope)
 
 
 def test_a_key_of_another_person_does_not_exist(alice, charlie):
     key, _ = api_keys.issue(alice, 'Camera', 'predict')
     assert api_keys.of(alice, key.pk) == key
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         api_keys.of(charlie, key.pk)
 
 

@@ -10,7 +10,13 @@ import pytest
 from PIL import Image as Picture
 
 from recognition import storage
-from recognition.errors import InvalidImage, InvalidInput, ModelUnavailable, Overloaded, TooLarge
+from recognition.errors import (
+    InvalidImageError,
+    InvalidInputError,
+    ModelOverloadedError,
+    ModelUnavailableError,
+    TooLargeError,
+)
 from recognition.models import TrainedModel
 from recognition.serving import prediction
 from tests import sealed
@@ -71,7 +77,7 @@ def test_top_and_threshold_leave_out_the_rest(model):
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(model, count, top, threshold, field):
-    with pytest.raises(InvalidInput) as refusal:
+    with pytest.raises(InvalidInputError) as refusal:
         prediction.classify(model, [sealed.photo('red')] * count, top, threshold)
     assert refusal.value.field == field
 
@@ -79,11 +85,11 @@ def test_what_makes_no_sense_is_refused_by_name(model, count, top, threshold, fi
 @pytest.mark.parametrize(
     ('data', 'error'),
     [
-        (b'', InvalidImage),
-        (b'not an image', InvalidImage),
-        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', InvalidImage),
-        (sealed.photo('red')[:500], InvalidImage),
-        (b'\xff\xd8\xff' + b'\0' * 64, InvalidImage),
+        (b'', InvalidImageError),
+        (b'not an image', InvalidImageError),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', InvalidImageError),
+        (sealed.photo('red')[:500], InvalidImageError),
+        (b'\xff\xd8\xff' + b'\0' * 64, InvalidImageError),
     ],
     ids=['empty', 'text', 'svg', 'cut short', 'a header only'],
 )
@@ -96,13 +102,13 @@ def test_a_bad_image_is_named_by_its_place(model, data, error):
 
 def test_a_file_beyond_the_limit_is_too_large(model, settings):
     settings.MAX_IMAGE_BYTES = 300
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         prediction.classify(model, [sealed.photo('red')])
 
 
 def test_a_bomb_is_refused_by_its_header(model, settings):
     settings.MAX_IMAGE_PIXELS = 1000
-    with pytest.raises(InvalidImage, match='pixels'):
+    with pytest.raises(InvalidImageError, match='pixels'):
         prediction.classify(model, [sealed.photo('red')])
 
 
@@ -139,7 +145,7 @@ def test_a_photo_is_turned_upright_before_it_is_seen(model, artifact):
 
 def test_a_missing_artifact_is_named_and_not_our_callers_fault(model):
     storage.delete_artifact('colours')
-    with pytest.raises(ModelUnavailable, match='Flowers v1') as refusal:
+    with pytest.raises(ModelUnavailableError, match='Flowers v1') as refusal:
         prediction.classify(model, [sealed.photo('red')])
     assert (refusal.value.status, refusal.value.code) == (503, 'model_unavailable')
 
@@ -147,7 +153,7 @@ def test_a_missing_artifact_is_named_and_not_our_callers_fault(model):
 def test_a_damaged_artifact_is_unavailable(model):
     path = storage.artifact_folder('colours') / 'graph.bin'
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ModelUnavailable, match=r'graph\.bin'):
+    with pytest.raises(ModelUnavailableError, match=r'graph\.bin'):
         prediction.warm(model)
 
 
@@ -155,7 +161,7 @@ def test_a_mended_artifact_answers_again(model, artifact):
     path = storage.artifact_folder('colours') / 'graph.bin'
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(ModelUnavailable):
+    with pytest.raises(ModelUnavailableError):
         prediction.warm(model)
     path.write_bytes(whole)
     assert best(prediction.classify(model, [sealed.photo('green', 52)])) == ['green']
@@ -186,7 +192,7 @@ def test_too_many_at_once_are_told_to_come_back(model):
     first = threading.Thread(target=predictor.classify, args=([sealed.photo('red', 55)],))
     first.start()
     assert computing.wait(20)
-    with pytest.raises(Overloaded) as refusal:
+    with pytest.raises(ModelOverloadedError) as refusal:
         prediction.classify(model, [sealed.photo('red', 56)])
     gate.set()
     first.join()

@@ -6,7 +6,7 @@ import pytest
 
 from recognition import storage
 from recognition.datasets import deleted_labels
-from recognition.errors import NotFound, NotReady
+from recognition.errors import NotFoundError, NotReadyError
 from recognition.models import Label, TrainedModel
 from recognition.models.project import Task
 from recognition.serving import prediction, prelabels
@@ -46,7 +46,7 @@ def trained(project, sealed_folder, version=1, **fields):
 
 
 def test_without_a_detector_it_says_what_to_do(parts):
-    with pytest.raises(NotReady, match='train one'):
+    with pytest.raises(NotReadyError, match='train one'):
         prelabels.proposals(parts, photo(parts).pk)
 
 
@@ -83,5 +83,5 @@ def test_the_expected_mistakes_are_wrong_boxes_and_missing_ones():
 
 def test_of_another_projects_photo_nothing_is_proposed(parts, sealed_folder, charlie):
     trained(parts, sealed_folder)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         prelabels.proposals(detection_project(charlie), photo(parts).pk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recognition.datasets import projects
-from recognition.errors import Conflict, InvalidInput, NotFound
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.models import AuditEvent, Membership, Project, Publication, TrainedModel
 from recognition.models.project import Role
 from recognition.serving import publishing
@@ -48,7 +48,7 @@ def test_rolling_back_goes_to_the_model_published_before_and_further_each_time(m
         publication = publishing.publish(model, 'flowers', alice)
     assert publishing.rollback(publication, alice).model == models[1]
     assert publishing.rollback(publication, alice).model == models[0]
-    with pytest.raises(Conflict, match='no earlier'):
+    with pytest.raises(ConflictError, match='no earlier'):
         publishing.rollback(publication, alice)
     assert publishing.find('flowers', alice).model == models[0]
 
@@ -89,7 +89,7 @@ def test_every_deed_leaves_an_event_and_an_audit_line(models, alice, bob):
 
 def test_a_name_of_another_project_is_taken_and_nobody_learns_whose(models, foreign, alice, charlie):
     publishing.publish(foreign, 'plants', charlie)
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(ConflictError) as refusal:
         publishing.publish(models[0], 'plants', alice)
     assert (refusal.value.status, refusal.value.field) == (409, 'name')
     assert 'Secret' not in refusal.value.message
@@ -102,15 +102,15 @@ def test_a_name_of_a_deleted_project_is_free_for_others(models, foreign, alice, 
     projects.delete_project(foreign.project, charlie)
     assert publishing.publish(models[0], 'plants', alice).model == models[0]
     projects.restore_project(charlie, foreign.project.pk)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         publishing.find('plants', charlie)
 
 
 def test_a_stranger_does_not_find_the_name(models, alice, charlie):
     publishing.publish(models[0], 'flowers', alice)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         publishing.find('flowers', charlie)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         publishing.find('nothing', alice)
 
 
@@ -119,7 +119,7 @@ def test_names_of_a_project_put_away_answer_no_more(models, alice, project):
 
     publishing.publish(models[0], 'flowers', alice)
     projects.delete_project(project, alice)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         publishing.find('flowers', alice)
 
 
@@ -142,7 +142,7 @@ def test_names_of_a_project_put_away_answer_no_more(models, alice, project):
     ],
 )
 def test_a_name_must_fit_into_an_address(models, alice, name):
-    with pytest.raises(InvalidInput) as refusal:
+    with pytest.raises(InvalidInputError) as refusal:
         publishing.publish(models[0], name, alice)
     assert refusal.value.field == 'name'
     assert not Publication.objects.exists()
@@ -153,7 +153,7 @@ def test_of_two_who_move_a_name_at_once_the_second_is_told(models, alice, bob):
     publishing.publish(models[1], 'flowers', alice)
     seen_by_bob = Publication.objects.select_related('model').get(name='flowers')
     publishing.publish(models[2], 'flowers', alice)
-    with pytest.raises(Conflict, match='meanwhile'):
+    with pytest.raises(ConflictError, match='meanwhile'):
         publishing.rollback(seen_by_bob, bob)
     assert publishing.find('flowers', alice).model == models[2]
 
@@ -161,7 +161,7 @@ def test_of_two_who_move_a_name_at_once_the_second_is_told(models, alice, bob):
 def test_an_unpublished_name_is_free_again(models, foreign, alice, charlie):
     publication = publishing.publish(models[0], 'flowers', alice)
     publishing.unpublish(publication, alice)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         publishing.find('flowers', alice)
     assert publishing.publish(foreign, 'flowers', charlie).model == foreign
     assert AuditEvent.objects.filter(deed='unpublish').exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from recognition.errors import Conflict, InvalidInput, NotReady, QueueFull
+from recognition.errors import ConflictError, InvalidInputError, NotReadyError, QueueFullError
 from recognition.jobs import queue as job_queue
 from recognition.management.local_training import run_job
 from recognition.models import AuditEvent, Image, Job, Label, SourceModel
@@ -118,14 +118,14 @@ def test_a_start_freezes_every_choice_on_the_job(ready, alice, settings):
     ],
 )
 def test_a_choice_that_makes_no_sense_is_refused_by_name_and_leaves_no_job(ready, alice, options, field):
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         start_training(ready, alice, options)
     assert refused.value.field == field
     assert Job.objects.count() == 0
 
 
 def test_a_project_that_is_not_ready_starts_nothing(project, sources, alice):
-    with pytest.raises(NotReady, match='at least 2 classes'):
+    with pytest.raises(NotReadyError, match='at least 2 classes'):
         start_training(project, alice, {})
     assert Job.objects.count() == 0
 
@@ -134,7 +134,7 @@ def test_one_person_may_not_fill_the_queue(ready, alice, bob, settings):
     settings.JOBS_WAITING_PER_PERSON = 2
     for _ in range(2):
         start_training(ready, alice, {})
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFullError):
         start_training(ready, alice, {})
     assert start_training(ready, bob, {}).state == State.QUEUED
 
@@ -179,7 +179,7 @@ def test_a_job_that_starts_while_it_is_being_cancelled_is_asked_to_stop(ready, a
 
 def test_what_has_ended_cannot_be_cancelled(ready, alice):
     job = job_queue.cancel(start_training(ready, alice, {}), alice)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         job_queue.cancel(job, alice)
 
 
@@ -196,5 +196,5 @@ def test_a_training_that_is_run_here_waits_for_no_worker(ready, alice):
     assert job_queue.reap().woken == 0
     assert job_queue.place_in_queue(job) == 0
     assert job_queue.claim(job)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         run_job(job)

@@ -6,7 +6,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.zoo import benchmark_results, selection_params
 from tests.conftest import draw_photo
 from tests.p2l.recorded import copy_target, write_evaluation
@@ -49,7 +49,7 @@ def test_before_the_first_evaluation_there_is_no_result():
 
 
 def test_a_folder_without_an_evaluation_is_refused(tmp_path):
-    with pytest.raises(InvalidInput, match='holds no evaluation'):
+    with pytest.raises(InvalidInputError, match='holds no evaluation'):
         benchmark_results.conclude(tmp_path)
 
 
@@ -77,7 +77,7 @@ def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
 
 
 def test_too_few_targets_foretell_nothing_and_keep_nothing(recorded, unlearned):
-    with pytest.raises(InvalidInput, match='3 targets are recorded'):
+    with pytest.raises(InvalidInputError, match='3 targets are recorded'):
         benchmark_results.fit(recorded)
     assert not (selection_params.home() / 'learned.json').exists()
 

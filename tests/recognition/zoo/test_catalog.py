@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from safetensors.torch import save_file
 
-from recognition.errors import Conflict, InvalidInput, NotFound, NotReady
+from recognition.errors import ConflictError, InvalidInputError, NotFoundError, NotReadyError
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
 from recognition.zoo import catalog, registration, subprocess_call
 from tests.conftest import draw_photo
@@ -108,12 +108,12 @@ class TestStarter:
     @pytest.mark.parametrize('damage', ['{', '[]', '{"name": "x"}'])
     def test_a_damaged_card_is_named(self, starter, damage):
         (starter / 'graft-other.json').write_text(damage)
-        with pytest.raises(InvalidInput, match=r'graft-other\.json cannot be read'):
+        with pytest.raises(InvalidInputError, match=r'graft-other\.json cannot be read'):
             catalog.sync_starter()
 
     def test_a_card_without_weights_is_named(self, starter):
         (starter / 'graft-other.safetensors').unlink()
-        with pytest.raises(InvalidInput, match=r'graft-other\.json has no weights'):
+        with pytest.raises(InvalidInputError, match=r'graft-other\.json has no weights'):
             catalog.sync_starter()
 
     def test_signing_writes_the_mean_feature_under_the_references_digest(self, starter, photos):
@@ -157,7 +157,7 @@ class TestCards:
 
     def test_without_a_reference_the_refusal_says_what_to_do(self, settings):
         settings.P2L_REFERENCE = 'nowhere'
-        with pytest.raises(NotReady, match=r"lacks the reference model 'nowhere'.*zoo sync"):
+        with pytest.raises(NotReadyError, match=r"lacks the reference model 'nowhere'.*zoo sync"):
             catalog.reference()
 
 
@@ -208,7 +208,7 @@ class TestImport:
         if damage == 'classes':
             said = registration.Origins(images=5, class_names=('a', 'b'))
         torch.save(state, path)
-        with pytest.raises(InvalidInput, match=reason):
+        with pytest.raises(InvalidInputError, match=reason):
             registration.import_source(path, said)
         assert files_of(settings) == []
         assert not SourceModel.objects.exists()
@@ -229,7 +229,7 @@ class TestImport:
     ):
         if name != 'missing.pth':
             save_lenet(tmp_path / name)
-        with pytest.raises(InvalidInput, match=reason) as refusal:
+        with pytest.raises(InvalidInputError, match=reason) as refusal:
             registration.import_source(tmp_path / name, registration.Origins(images=5, **said))
         assert refusal.value.field == field
         assert files_of(settings) == []
@@ -239,7 +239,7 @@ class TestImport:
         path = save_lenet(
             tmp_path / 'vgg16_bn_flowers.pth'
         )  # LeNet's weights: so the refusal names the choice
-        with pytest.raises(InvalidInput, match=r'not of vgg16_bn: .*They fit lenet5'):
+        with pytest.raises(InvalidInputError, match=r'not of vgg16_bn: .*They fit lenet5'):
             registration.import_source(path, registration.Origins(images=5))
 
     def test_the_same_content_and_the_same_name_are_conflicts(self, starter, tmp_path):
@@ -247,15 +247,15 @@ class TestImport:
         SourceModel.objects.filter(name='graft-other').update(name='taken')
         twin = tmp_path / 'lenet5.safetensors'
         twin.write_bytes((starter / 'graft-other.safetensors').read_bytes())
-        with pytest.raises(Conflict, match='in the zoo already, as taken'):
+        with pytest.raises(ConflictError, match='in the zoo already, as taken'):
             registration.import_source(twin, registration.Origins(images=5))
-        with pytest.raises(Conflict, match='called taken already'):
+        with pytest.raises(ConflictError, match='called taken already'):
             registration.import_source(save_lenet(twin, seed=5), registration.Origins(name='taken', images=5))
 
     @pytest.mark.parametrize('content', ['{"a": 1}', '[1]', '['])
     def test_class_names_must_be_a_list_of_names(self, tmp_path, content):
         (tmp_path / 'c.json').write_text(content)
-        with pytest.raises(InvalidInput, match=r'c\.json'):
+        with pytest.raises(InvalidInputError, match=r'c\.json'):
             registration.read_class_names(tmp_path / 'c.json')
 
 
@@ -266,7 +266,7 @@ class Malice:
 
 class TestApart:
     def test_what_takes_too_long_is_given_up(self):
-        with pytest.raises(InvalidInput, match='longer than 0 seconds'):
+        with pytest.raises(InvalidInputError, match='longer than 0 seconds'):
             subprocess_call.ask('transfer.zoo.fetch.inspect_weights', {}, seconds=0.01)
 
     def test_what_it_tells_before_its_answer_is_heard(self, settings, tmp_path):
@@ -279,12 +279,12 @@ class TestApart:
         assert heard == [{'at': 1}, {'at': 2}]
 
     def test_what_dies_is_told_with_its_last_word(self):
-        with pytest.raises(InvalidInput, match=r'No module named transfer\.zoo\.nothing'):
+        with pytest.raises(InvalidInputError, match=r'No module named transfer\.zoo\.nothing'):
             subprocess_call.ask('transfer.zoo.nothing', {}, seconds=20)
 
     def test_a_file_that_needs_more_memory_than_allowed_is_refused(self, tmp_path):
         path = save_lenet(tmp_path / 'lenet5.pth')
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             subprocess_call.ask(
                 'transfer.zoo.fetch.inspect_weights',
                 {'path': str(path), 'architecture': 'vgg16', 'side': 0, 'memory': 2**20},
@@ -337,12 +337,12 @@ class TestRemove:
         catalog.sync_starter()
         assert catalog.remove('graft-other') is False
         assert (starter / 'graft-other.safetensors').exists()
-        with pytest.raises(Conflict, match='is the reference model'):
+        with pytest.raises(ConflictError, match='is the reference model'):
             catalog.remove('graft-generic')
         assert SourceModel.objects.get(name='graft-generic').retired_at is None
 
     def test_what_is_not_there_is_not_found(self):
-        with pytest.raises(NotFound, match="no source model 'ghost'"):
+        with pytest.raises(NotFoundError, match="no source model 'ghost'"):
             catalog.remove('ghost')
 
 

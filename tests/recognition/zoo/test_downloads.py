@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from recognition.errors import InvalidInput
+from recognition.errors import InvalidInputError
 from recognition.management.progress_bar import DownloadLine, fetched_line
 from recognition.models import SourceModel
 from recognition.zoo import downloads, subprocess_call
 from tests.mirror import running
 from tests.recognition.zoo.test_catalog import files_of, save_lenet
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import torchvision_weights
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def mirror():
 def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(settings):
     settings.TORCHVISION_URL = 'http://127.0.0.1:9/models'  # the discard port: refused
     with pytest.raises(
-        InvalidInput, match=r'^127\.0\.0\.1:9 cannot be reached .*nothing was changed\.$'
+        InvalidInputError, match=r'^127\.0\.0\.1:9 cannot be reached .*nothing was changed\.$'
     ) as refusal:
         downloads.pull('resnet18')
     assert '\n' not in refusal.value.message
@@ -39,7 +39,7 @@ def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(settings):
 
 def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(settings, mirror):
     settings.TORCHVISION_URL = mirror.url
-    with pytest.raises(InvalidInput, match='did not give the weights'):
+    with pytest.raises(InvalidInputError, match='did not give the weights'):
         downloads.pull('resnet18')
     assert files_of(settings) == []
 
@@ -50,7 +50,7 @@ def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch
         3 * 2**20
     )
     told = []
-    with pytest.raises(InvalidInput, match='is not the published file'):  # of course: these are zeros
+    with pytest.raises(InvalidInputError, match='is not the published file'):  # of course: these are zeros
         downloads.pull('squeezenet1_1', heard=lambda fetched, total: told.append((fetched, total)))
     assert told == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
 
@@ -75,13 +75,13 @@ def test_it_knows_torchvisions_files():
     assert (len(found.class_names), found.source, found.side) == (1000, 'resnet18_imagenet', 224)
     second = torchvision_weights.published('efficientnet_b1:imagenet1k_v2')
     assert (second.source, second.side) == ('efficientnet_b1_imagenet1k_v2', 240)
-    with pytest.raises(UnusableSource, match=r'no weights of lenet5 that Graft can use$'):
+    with pytest.raises(UnusableSourceError, match=r'no weights of lenet5 that Graft can use$'):
         torchvision_weights.published('lenet5')
     with pytest.raises(
-        UnusableSource, match=r'no weights of vit_h_14 .* it has vit_h_14:IMAGENET1K_SWAG_LINEAR_V1$'
+        UnusableSourceError, match=r'no weights of vit_h_14 .* it has vit_h_14:IMAGENET1K_SWAG_LINEAR_V1$'
     ):
         torchvision_weights.published('vit_h_14')
-    with pytest.raises(UnusableSource, match='no weights of vgg16:IMAGENET1K_FEATURES'):
+    with pytest.raises(UnusableSourceError, match='no weights of vgg16:IMAGENET1K_FEATURES'):
         torchvision_weights.published('vgg16:IMAGENET1K_FEATURES')
     asked = [line[0] for line in torchvision_weights.answer({'name': '', 'url': 'https://x'})['listed']]
     assert len(asked) > 90 and {

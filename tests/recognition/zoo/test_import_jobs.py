@@ -14,12 +14,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploaded
 from django.core.management import call_command
 from django.utils import timezone
 
-from recognition.errors import Conflict, InvalidInput, TooLarge
+from recognition.errors import ConflictError, InvalidInputError, TooLargeError
 from recognition.jobs import queue
 from recognition.models import AuditEvent, Job, SourceModel
 from recognition.models.job import State
 from recognition.zoo import catalog, import_jobs, registration, subprocess_call
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import Progress
 from transfer.worker import execute
 from transfer.zoo.networks.registry import architecture
@@ -206,7 +206,7 @@ class TestJob:
     @pytest.mark.usefixtures('in_this_process')
     def test_of_two_with_one_name_the_second_gets_the_conflict(self, settings, alice):
         first = import_jobs.begin(weights(), said(name='mine'), alice)
-        with pytest.raises(Conflict, match='called mine is being added already') as refusal:
+        with pytest.raises(ConflictError, match='called mine is being added already') as refusal:
             import_jobs.begin(weights(seed=2), said(name='mine'), alice)
         assert refusal.value.field == 'name'
         second = import_jobs.begin(weights(seed=2), said(name='other'), alice)
@@ -227,7 +227,7 @@ class TestJob:
     def test_what_needs_no_reading_is_refused_at_once(self, settings, alice, name, size):
         upload = SimpleUploadedFile(name, b'x')
         upload.size = size
-        with pytest.raises((InvalidInput, TooLarge)) as refusal:
+        with pytest.raises((InvalidInputError, TooLargeError)) as refusal:
             import_jobs.begin(upload, said(), alice)
         assert refusal.value.field == 'file'
         assert (files_of(settings), Job.objects.count()) == ([], 0)
@@ -283,14 +283,14 @@ class TestStopping:
             lambda: import_jobs.discard(job, alice),
             lambda: import_jobs.examine_again(job, said(name='other'), alice),
         ):
-            with pytest.raises(Conflict):
+            with pytest.raises(ConflictError):
                 deed()
         run(job)
         for deed in (
             lambda: import_jobs.discard(job, alice),
             lambda: import_jobs.examine_again(job, said(name='other'), alice),
         ):
-            with pytest.raises(Conflict):
+            with pytest.raises(ConflictError):
                 deed()
         assert import_jobs.kept_file(job).exists()
 
@@ -359,7 +359,7 @@ class TestKill:
 
         monkeypatch.setattr(registration, 'keep_upload', stopped_meanwhile)
         if discarded:
-            with pytest.raises(Conflict, match='discarded while its file was being sent'):
+            with pytest.raises(ConflictError, match='discarded while its file was being sent'):
                 import_jobs.begin(weights(), said(), alice)
             assert (files_of(settings), Job.objects.count()) == ([], 0)
         else:
@@ -380,14 +380,14 @@ class TestKill:
         job = import_jobs.begin(weights(), said(), alice)
         queue.cancel(job, alice)
         os.truncate(import_jobs.kept_file(job), 1000)
-        with pytest.raises(InvalidInput, match='not kept in whole'):
+        with pytest.raises(InvalidInputError, match='not kept in whole'):
             import_jobs.examine_again(job, said(), alice)
 
     def test_a_kept_file_that_is_gone_is_told(self, alice):
         job = import_jobs.begin(weights(), said(), alice)
         queue.cancel(job, alice)
         import_jobs.kept_file(job).unlink()
-        with pytest.raises(InvalidInput, match='not kept in whole: choose it again'):
+        with pytest.raises(InvalidInputError, match='not kept in whole: choose it again'):
             import_jobs.examine_again(job, said(), alice)
 
 
@@ -429,9 +429,9 @@ def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
 
     def unwanted() -> None:
         if heard:
-            raise Cancelled
+            raise JobCancelledError
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         subprocess_call.ask('sleeper', {}, seconds=30, heard=heard.append, meanwhile=unwanted)
     assert not Path(f'/proc/{(tmp_path / "pid").read_text()}').exists()
 
@@ -442,5 +442,5 @@ def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
 def test_a_child_that_ends_without_an_answer_is_told_as_one(settings, tmp_path, last):
     (tmp_path / 'mute.py').write_text(last)
     settings.BASE_DIR = tmp_path
-    with pytest.raises(InvalidInput, match='ended without an answer'):
+    with pytest.raises(InvalidInputError, match='ended without an answer'):
         subprocess_call.ask('mute', {}, seconds=30)

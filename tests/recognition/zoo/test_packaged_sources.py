@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from recognition.errors import Conflict
+from recognition.errors import ConflictError
 from recognition.management import bootstrap
 from recognition.models import SourceModel
 from recognition.zoo import catalog, downloads, registration, signature_jobs, subprocess_call
@@ -116,7 +116,7 @@ class TestReference:
     def test_it_is_the_reference_and_every_source_that_ships_is_signed_under_it(self, unpacked):
         assert catalog.reference().name == SOURCE
         assert {len(card.signature) for card in catalog.cards(None)} == {1280}
-        with pytest.raises(Conflict, match='is the reference model of P2L'):
+        with pytest.raises(ConflictError, match='is the reference model of P2L'):
             catalog.retire(SOURCE)
 
     @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from recognition import storage
 from recognition.datasets import projects
-from recognition.errors import Conflict, InvalidInput, ModelUnavailable, NotFound
+from recognition.errors import ConflictError, InvalidInputError, ModelUnavailableError, NotFoundError
 from recognition.management import purge
 from recognition.models import AuditEvent, Image, Job, Label, Project, SourceModel, TrainedModel
 from recognition.training import reports
@@ -172,9 +172,9 @@ class TestOffer:
         )
         promotion.withdraw(model, alice)
         assert (names(alice), names(charlie), weights.exists()) == ([], [], True)  # a model's record names it
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             promotion.withdraw(model, alice)
-        with pytest.raises(Conflict, match='withdrawn by an owner'):
+        with pytest.raises(ConflictError, match='withdrawn by an owner'):
             catalog.restore('flowers')  # an administrator cannot undo that
         row = promotion.offer(model, Offer(share=False), alice)
         assert (row.standing, row.shared_at, names(charlie)) == ('offered', None, [])
@@ -182,12 +182,12 @@ class TestOffer:
     def test_what_is_not_finished_or_cannot_be_a_source_is_refused_with_the_reason(self, project, alice):
         running = Job.objects.create(project=project)
         for fields, error, why in (
-            ({'provisional': True}, Conflict, 'not finished'),
-            ({'job': running}, Conflict, 'not finished'),
-            ({'task': 'detection', 'report': {'detection': {}}}, InvalidInput, 'train it again'),
+            ({'provisional': True}, ConflictError, 'not finished'),
+            ({'job': running}, ConflictError, 'not finished'),
+            ({'task': 'detection', 'report': {'detection': {}}}, InvalidInputError, 'train it again'),
             (
                 {'task': 'detection', 'report': {'detection': {'as_source': 'its map is flat'}}},
-                InvalidInput,
+                InvalidInputError,
                 'its map is flat',
             ),
         ):
@@ -216,14 +216,14 @@ class TestOffer:
             storage.delete_artifact(model.artifact)
         else:
             (folder / ('weights.safetensors' if damage == 'weights' else 'meta.json')).write_bytes(b'{}')
-        with pytest.raises(ModelUnavailable):
+        with pytest.raises(ModelUnavailableError):
             promotion.offer(model, Offer(share=True), alice)
         assert not SourceModel.objects.exists()
         assert not Path(settings.ZOO_DIR).exists() or not list(Path(settings.ZOO_DIR).iterdir())
 
     def test_a_name_that_is_taken_is_refused(self, model, alice):
         add('other')
-        with pytest.raises(Conflict) as refusal:
+        with pytest.raises(ConflictError) as refusal:
             promotion.offer(model, Offer(share=False, name='other'), alice)
         assert refusal.value.field == 'name'
 
@@ -279,7 +279,7 @@ class TestWhoSeesIt:
         project = fill(projects.create_project(charlie, 'Own'))
         refusals = []
         for name in ('flowers', 'no-such'):
-            with pytest.raises(InvalidInput) as refusal:
+            with pytest.raises(InvalidInputError) as refusal:
                 start_training(project, charlie, {'source': name})
             refusals.append(refusal.value.message.replace(name, ''))
         assert refusals[0] == refusals[1]
@@ -294,7 +294,7 @@ class TestWhoSeesIt:
         django_user_model.objects.create_user('eve', password='x')
         projects.share(team, 'eve', 'viewer')
         assert names(alice, team) == ['graft-generic']
-        with pytest.raises(InvalidInput, match='not every member of this project may see flowers'):
+        with pytest.raises(InvalidInputError, match='not every member of this project may see flowers'):
             start_training(team, alice, {'source': 'flowers'})
 
     def test_a_project_does_not_start_from_what_has_learned_from_its_own_photos(
@@ -304,7 +304,7 @@ class TestWhoSeesIt:
         own, copy = fill(shared_source.project), fill(projects.create_project(charlie, 'The same photos'))
         for user, project in ((alice, own), (charlie, copy)):
             assert names(user, project) == ['graft-generic']
-            with pytest.raises(InvalidInput, match='flowers has learned from photos of this project'):
+            with pytest.raises(InvalidInputError, match='flowers has learned from photos of this project'):
                 start_training(project, user, {'source': 'flowers'})
         assert names(charlie, projects.create_project(charlie, 'Other photos')) == [
             'flowers',

@@ -17,14 +17,14 @@ from safetensors.torch import save_file
 
 from recognition import storage
 from recognition.datasets import archives
-from recognition.errors import Conflict, InvalidInput, NotReady
+from recognition.errors import ConflictError, InvalidInputError, NotReadyError
 from recognition.jobs import queue
 from recognition.management import bootstrap
 from recognition.models import Job, SourceModel
 from recognition.models.job import State
 from recognition.zoo import signature_jobs
 from tests.conftest import draw_photo
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 from transfer.worker import execute
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.signatures import compute
@@ -124,7 +124,7 @@ def test_a_killed_signing_goes_on_where_it_was_and_ends_the_same(
     def dying(path, side):
         looked.append(path)
         if len(looked) == 5:
-            raise Cancelled  # as when the job is taken from a worker
+            raise JobCancelledError  # as when the job is taken from a worker
         return real(path, side)
 
     monkeypatch.setattr(compute, 'decode', dying)
@@ -218,21 +218,23 @@ def test_what_a_detector_became_is_signed_with_what_is_boxed_and_with_background
 
 
 def test_what_cannot_be_signed_is_refused_and_nothing_is_kept(source, alice, reference):
-    with pytest.raises(InvalidInput, match='Nobody has given the images of mine'):
+    with pytest.raises(InvalidInputError, match='Nobody has given the images of mine'):
         signature_jobs.sign(source, alice)
-    with pytest.raises(InvalidInput, match='no image among the files'):
+    with pytest.raises(InvalidInputError, match='no image among the files'):
         signature_jobs.sign_from(source, sent(zipped(0)), alice)
-    with pytest.raises(InvalidInput, match=r'no image among the files\. images\.zip is not a zip archive'):
+    with pytest.raises(
+        InvalidInputError, match=r'no image among the files\. images\.zip is not a zip archive'
+    ):
         signature_jobs.sign_from(source, archives.read_upload('images.zip', io.BytesIO(b'nonsense')), alice)
     signature_jobs.sign_from(source, sent(zipped(2)), alice)
-    with pytest.raises(Conflict, match='being signed already'):
+    with pytest.raises(ConflictError, match='being signed already'):
         signature_jobs.sign_from(source, sent(zipped(2)), alice)
     assert Job.objects.count() == 1
 
 
 def test_without_a_reference_there_is_nothing_to_sign_under(tmp_path, settings, alice):
     settings.P2L_REFERENCE = 'nowhere'
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReadyError):
         signature_jobs.sign_from(add_source(tmp_path, 'mine', 2), sent(zipped(2)), alice)
 
 

@@ -16,7 +16,7 @@ from transfer.data.manifests import Manifest
 from transfer.pipeline import train
 from transfer.selection.choose import looked_at
 from transfer.serving.classifier import Predictor
-from transfer.spec.errors import Cancelled, TrainingError, UnreadableImage, UnusableSource
+from transfer.spec.errors import JobCancelledError, TrainingError, UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import TrainSpec
 from transfer.zoo.signatures.compute import sign
 
@@ -137,8 +137,10 @@ def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path
 
 
 def test_cancelling_reaches_the_caller(spec, manifest, tmp_path):
-    with pytest.raises(Cancelled):
-        train(manifest, spec, tmp_path / 'work', Ears(raise_at=4, error=Cancelled), tmp_path / 'cache')
+    with pytest.raises(JobCancelledError):
+        train(
+            manifest, spec, tmp_path / 'work', Ears(raise_at=4, error=JobCancelledError), tmp_path / 'cache'
+        )
 
 
 def test_only_the_instant_model_when_no_more_is_asked(spec, manifest, tmp_path):
@@ -189,7 +191,7 @@ def test_a_source_that_cannot_be_used_is_left_out_and_named(spec, manifest, tmp_
     report = train(manifest, both, tmp_path / 'work', Ears(), tmp_path / 'cache').report
     assert report.source == 'tiny'
     assert any('broken was left out' in note for note in report.notes)
-    with pytest.raises(UnusableSource, match='broken'):
+    with pytest.raises(UnusableSourceError, match='broken'):
         train(
             manifest, dataclasses.replace(both, source='broken'), tmp_path / 'w2', Ears(), tmp_path / 'cache'
         )
@@ -247,7 +249,7 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(spec, manifest, tmp_path):
     with pytest.raises(TrainingError, match='no source model'):
         train(manifest, dataclasses.replace(spec, sources=()), tmp_path / 'work', Ears(), tmp_path / 'cache')
     Path(manifest.images[3].path).write_bytes(b'no photo')
-    with pytest.raises(UnreadableImage, match=Path(manifest.images[3].path).name):
+    with pytest.raises(UnreadableImageError, match=Path(manifest.images[3].path).name):
         train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache')
 
 

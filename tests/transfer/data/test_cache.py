@@ -10,7 +10,7 @@ from transfer.data import cache
 from transfer.data.cache import open_pixels
 from transfer.data.decode import decode
 from transfer.data.manifests import LabelledImage, Manifest
-from transfer.spec.errors import Cancelled, UnreadableImage
+from transfer.spec.errors import JobCancelledError, UnreadableImageError
 
 
 @pytest.fixture
@@ -52,16 +52,16 @@ def test_another_side_or_another_image_is_another_array(manifest, tmp_path):
 
 def test_cancelling_stops_between_parts_and_leaves_nothing(manifest, tmp_path):
     def cancel(done: float) -> None:
-        raise Cancelled
+        raise JobCancelledError
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         open_pixels(manifest, 24, tmp_path / 'cache', cancel)
     assert list((tmp_path / 'cache').iterdir()) == []
 
 
 def test_an_unreadable_file_is_named(manifest, tmp_path):
     (tmp_path / '7.jpg').write_bytes(b'no photo')
-    with pytest.raises(UnreadableImage, match=r'7\.jpg'):
+    with pytest.raises(UnreadableImageError, match=r'7\.jpg'):
         open_pixels(manifest, 24, tmp_path / 'cache', silent)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.conftest import draw_photo
 from transfer.data.decode import decode
-from transfer.spec.errors import UnreadableImage
+from transfer.spec.errors import UnreadableImageError
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -102,13 +102,13 @@ def test_a_path_and_its_bytes_give_the_same_pixels(tmp_path):
 def test_what_is_not_a_whole_image_is_refused_by_name(tmp_path, data):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(data)
-    with pytest.raises(UnreadableImage, match=r'broken\.jpg cannot be read'):
+    with pytest.raises(UnreadableImageError, match=r'broken\.jpg cannot be read'):
         decode(path, 32)
 
 
 def test_a_bomb_is_refused_from_its_header():
     data = encode(Image.new('L', (12_000, 9_000)), 'PNG')
-    with pytest.raises(UnreadableImage, match='12000 x 9000'):
+    with pytest.raises(UnreadableImageError, match='12000 x 9000'):
         decode(data, 32)
 
 

@@ -26,7 +26,7 @@ from transfer.detection.fast_rcnn.stepping import Learner, Maps
 from transfer.detection.fast_rcnn.svd import compress, compressed
 from transfer.detection.fast_rcnn.train import freeze, rate_factor, rates, train
 from transfer.regions.boxes import decode, iou
-from transfer.spec.errors import Cancelled, TrainingError, UnusableSource
+from transfer.spec.errors import JobCancelledError, TrainingError, UnusableSourceError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.report import Progress
 from transfer.spec.train_spec import SourceCard
@@ -53,7 +53,7 @@ class Quiet:
     def progress(self, progress: Progress) -> None:
         self.heard.append(progress)
         if len(self.heard) >= self.cancel_after:
-            raise Cancelled
+            raise JobCancelledError
 
     def instant(self, model: object) -> None: ...
 
@@ -228,7 +228,7 @@ def test_a_dilated_stage_sees_at_every_second_cell_what_the_strided_one_saw():
 @pytest.mark.parametrize('name', ['vit_b_16', 'swin_t', 'lenet5'])
 def test_a_network_without_a_map_of_features_is_refused_by_name(name):
     network = architecture(name)
-    with pytest.raises(UnusableSource, match=name):
+    with pytest.raises(UnusableSourceError, match=name):
         convolutional_body(network, network.skeleton(2))
 
 
@@ -383,7 +383,7 @@ def test_the_same_seed_gives_the_same_detector(world):
 def test_cancelling_stops_at_the_next_step(world):
     manifest, _, card = world
     report = Quiet(cancel_after=2)
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         train(manifest, [around(image, n) for n, image in enumerate(manifest.images)], card, SPEC, report)
     assert len(report.heard) == 2
 

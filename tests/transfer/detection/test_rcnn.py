@@ -22,7 +22,7 @@ from transfer.detection.rcnn.regions import Photos, regions
 from transfer.detection.rcnn.train import train
 from transfer.regions.boxes import iou
 from transfer.regions.warp import warped
-from transfer.spec.errors import Cancelled, TrainingError
+from transfer.spec.errors import JobCancelledError, TrainingError
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import Progress
 from transfer.spec.train_spec import SourceCard
@@ -231,7 +231,7 @@ class Quiet:
     def progress(self, progress: Progress) -> None:
         self.heard.append(progress)
         if len(self.heard) >= self.cancel_after:
-            raise Cancelled
+            raise JobCancelledError
 
     def instant(self, model: object) -> None: ...
 
@@ -314,7 +314,7 @@ def test_the_rate_rises_at_first_and_falls_at_the_end():
 def test_cancelling_stops_at_the_next_step(world, tmp_path):
     manifest, _, card = world
     report = Quiet(cancel_after=2)
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         train(
             manifest,
             [around(image, n) for n, image in enumerate(manifest.images)],

@@ -28,7 +28,7 @@ from transfer.pipeline import train
 from transfer.runtime import checkpoints
 from transfer.serving.artifacts import read_meta
 from transfer.serving.detector import Detector
-from transfer.spec.errors import CorruptArtifact, InvalidSpec, TrainingError, UnreadableImage
+from transfer.spec.errors import CorruptArtifactError, InvalidSpecError, TrainingError, UnreadableImageError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
@@ -185,12 +185,12 @@ def test_a_damaged_graph_is_named(fast, tmp_path):
     for path in Path(fast.folder).iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / 'heads.bin').write_bytes(b'nothing')
-    with pytest.raises(CorruptArtifact, match=r'heads\.bin'):
+    with pytest.raises(CorruptArtifactError, match=r'heads\.bin'):
         Detector(copy)
 
 
 def test_a_photo_that_is_none_is_refused(fast):
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImageError):
         Detector(Path(fast.folder)).detect(b'no photo')
 
 
@@ -285,11 +285,11 @@ class StopsIn(Ears):
 
 
 def test_a_detector_that_is_not_there_is_refused(room):
-    with pytest.raises(InvalidSpec, match='detector'):
+    with pytest.raises(InvalidSpecError, match='detector'):
         TrainSpec.from_json({'detector': 'yolo'})
-    with pytest.raises(InvalidSpec, match=r'fast_rcnn\.short_side'):
+    with pytest.raises(InvalidSpecError, match=r'fast_rcnn\.short_side'):
         TrainSpec.from_json({'fast_rcnn': {'short_side': 5}})
-    with pytest.raises(InvalidSpec, match='must be between'):
+    with pytest.raises(InvalidSpecError, match='must be between'):
         TrainSpec.from_json({'rcnn': {'svm_c': float('nan')}})
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from transfer.finetune.parallel import abreast
 from transfer.runtime.device import own_dropout, threads
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 
 
 def telling(result, words=3, seconds=0.0):
@@ -87,10 +87,10 @@ def test_an_error_of_one_halts_the_other_and_is_raised():
 
 def test_who_cancels_waits_for_nobody():
     def cancel(done, facts):
-        raise Cancelled
+        raise JobCancelledError
 
     first, second, begun = threading.Event(), threading.Event(), time.monotonic()
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         abreast([endless(first), endless(second)], 2, cancel)
     assert first.is_set()
     assert second.is_set()

@@ -11,7 +11,7 @@ from transfer.finetune.cross_validation import layer_groups
 from transfer.finetune.flops import multiply_adds
 from transfer.finetune.plan import Group, choose_plan, rates_for
 from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, epochs_for, factor
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import SourceCard, TrainSpec
 from transfer.zoo.networks.registry import architecture
 
@@ -119,7 +119,7 @@ def test_a_plan_whose_every_rate_is_zero_trains_nothing():
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(spec, named):
-    with pytest.raises(InvalidSpec, match=named):
+    with pytest.raises(InvalidSpecError, match=named):
         choose_plan(spec, GROUPS, 250, 5, 0.5)
 
 

@@ -16,7 +16,7 @@ from transfer.regions.selective_search import graph, presets, regions
 from transfer.regions.selective_search.grouping import group
 from transfer.regions.selective_search.search import at_width, search
 from transfer.regions.selective_search.setting import COLOUR, FILL, SIZE, TEXTURE, Setting
-from transfer.spec.errors import Cancelled, UnreadableImage
+from transfer.spec.errors import JobCancelledError, UnreadableImageError
 
 
 def scene(width: int = 300, height: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -258,14 +258,14 @@ def test_a_cancelled_job_stops_proposing(tmp_path):
     image, _ = scene()
 
     def cancel(count: int) -> None:
-        raise Cancelled
+        raise JobCancelledError
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         proposals.propose_all([boxed(tmp_path, 'a.png', encoded(image))], tmp_path, done=cancel)
 
 
 def test_an_unreadable_image_is_named(tmp_path):
-    with pytest.raises(UnreadableImage, match=r'broken\.jpg'):
+    with pytest.raises(UnreadableImageError, match=r'broken\.jpg'):
         proposals.propose_all([boxed(tmp_path, 'broken.jpg', b'\xff\xd8\xffnothing')], tmp_path)
 
 

@@ -16,7 +16,7 @@ from transfer.runtime.device import (
     only_dropout_trains,
     ran_out_of_memory,
 )
-from transfer.spec.errors import InvalidSpec
+from transfer.spec.errors import InvalidSpecError
 
 CPU = torch.device('cpu')
 
@@ -100,7 +100,7 @@ def test_cuda_is_refused_where_there_is_none():
         assert choose_device('cuda').type == choose_device('auto').type == 'cuda'
     else:
         assert choose_device('auto') == CPU
-        with pytest.raises(InvalidSpec, match='CUDA'):
+        with pytest.raises(InvalidSpecError, match='CUDA'):
             choose_device('cuda')
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests import sealed
 from transfer.serving import artifacts
-from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact
+from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
 
 
 @pytest.fixture(scope='module')
@@ -96,46 +96,46 @@ def test_a_whole_folder_passes_verification(folder):
 def test_a_truncated_file_is_corrupt_and_named(folder, name):
     path = folder / name
     path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(CorruptArtifact, match=name):
+    with pytest.raises(CorruptArtifactError, match=name):
         artifacts.verify(folder, artifacts.read_meta(folder))
 
 
 def test_a_missing_file_is_corrupt_and_named(folder):
     (folder / 'graph.bin').unlink()
-    with pytest.raises(CorruptArtifact, match=r'graph\.bin .* is missing'):
+    with pytest.raises(CorruptArtifactError, match=r'graph\.bin .* is missing'):
         artifacts.verify(folder, artifacts.read_meta(folder))
 
 
 def test_a_truncated_meta_is_corrupt(folder):
     path = folder / 'meta.json'
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(CorruptArtifact, match=r'meta\.json'):
+    with pytest.raises(CorruptArtifactError, match=r'meta\.json'):
         artifacts.read_meta(folder)
 
 
 @pytest.mark.parametrize('content', [b'[]', b'{}', b'null', b'\xff\xfe', b'{"format": 1}'])
 def test_a_meta_that_is_not_one_is_corrupt(folder, content):
     (folder / 'meta.json').write_bytes(content)
-    with pytest.raises(CorruptArtifact):
+    with pytest.raises(CorruptArtifactError):
         artifacts.read_meta(folder)
 
 
 def test_a_folder_that_is_not_there_is_corrupt(tmp_path):
-    with pytest.raises(CorruptArtifact):
+    with pytest.raises(CorruptArtifactError):
         artifacts.read_meta(tmp_path / 'nothing')
 
 
 @pytest.mark.parametrize('version', [0, 2, '1', None])
 def test_another_format_is_incompatible_and_not_corrupt(folder, version):
     change(folder, format=version)
-    with pytest.raises(IncompatibleArtifact):
+    with pytest.raises(IncompatibleArtifactError):
         artifacts.read_meta(folder)
 
 
 def test_meta_cannot_name_files_outside_its_folder(folder):
     digest = artifacts.file_digest(folder / 'weights.safetensors')
     change(folder, files={'weights.safetensors': digest, '../../etc/passwd': digest})
-    with pytest.raises(CorruptArtifact):
+    with pytest.raises(CorruptArtifactError):
         artifacts.read_meta(folder)
 
 

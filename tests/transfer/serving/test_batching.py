@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transfer.serving.batching import GreedyBatches
-from transfer.spec.errors import Overloaded
+from transfer.spec.errors import OverloadedError
 
 PATIENCE = 20  # seconds after which a test gives up on a thread
 
@@ -101,7 +101,7 @@ def test_too_many_waiting_are_refused_and_the_others_are_served(threads):
     assert network.started.acquire(timeout=PATIENCE)
     second = threads.submit(batches.submit, row(2, 2))
     wait_for_queue(batches, 2)
-    with pytest.raises(Overloaded):
+    with pytest.raises(OverloadedError):
         batches.submit(row(3))
     network.go.release(2)
     assert float(first.result(PATIENCE)[0, 0]) == 2

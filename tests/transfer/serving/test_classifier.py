@@ -16,7 +16,7 @@ import pytest
 from tests import sealed
 from transfer.serving.classifier import Predictor
 from transfer.serving.model_cache import ModelCache
-from transfer.spec.errors import CorruptArtifact, IncompatibleArtifact, UnreadableImage
+from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnreadableImageError
 
 
 @pytest.fixture(scope='module')
@@ -124,7 +124,7 @@ def test_many_threads_get_the_answers_to_their_own_photos(folder):
 
 
 def test_a_file_that_is_no_image_is_refused(folder):
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImageError):
         Predictor(folder).classify([b'not an image'])
 
 
@@ -133,26 +133,26 @@ def test_damaged_weights_are_corrupt(folder):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(CorruptArtifact, match=r'graph\.bin'):
+    with pytest.raises(CorruptArtifactError, match=r'graph\.bin'):
         Predictor(folder)
 
 
 def test_another_model_under_the_same_name_is_not_served(folder):
-    with pytest.raises(CorruptArtifact, match='not the one'):
+    with pytest.raises(CorruptArtifactError, match='not the one'):
         Predictor(folder, digest='0' * 64)
 
 
 def test_weights_of_another_shape_are_corrupt(folder):
     change_engine(folder, name='torch')
     change_meta(folder, labels=['one', 'two'])
-    with pytest.raises(CorruptArtifact, match='do not fit'):
+    with pytest.raises(CorruptArtifactError, match='do not fit'):
         Predictor(folder)
 
 
 def test_an_architecture_of_the_future_is_incompatible(folder):
     change_engine(folder, name='torch')
     change_meta(folder, architecture='perceptron_9000')
-    with pytest.raises(IncompatibleArtifact, match='perceptron_9000'):
+    with pytest.raises(IncompatibleArtifactError, match='perceptron_9000'):
         Predictor(folder)
 
 
@@ -217,7 +217,7 @@ def test_another_model_can_be_had_while_one_is_loading():
 
 
 def test_a_failed_load_is_told_and_tried_again():
-    answers = [CorruptArtifact('broken'), Loaded(1)]
+    answers = [CorruptArtifactError('broken'), Loaded(1)]
 
     def load(folder, digest):
         answer = answers.pop(0)
@@ -226,7 +226,7 @@ def test_a_failed_load_is_told_and_tried_again():
         return answer
 
     cache = ModelCache(100, load)
-    with pytest.raises(CorruptArtifact):
+    with pytest.raises(CorruptArtifactError):
         cache.predictor(Path('a'), 'a')
     assert cache.predictor(Path('a'), 'a').size == 1
 

@@ -12,7 +12,7 @@ from torch import nn
 from tests import sealed
 from transfer.serving import artifacts, export
 from transfer.serving.openvino_engine import OpenVinoEngine, softmax
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.networks import registry
 
 
@@ -136,7 +136,7 @@ def test_softmax_stands_large_numbers_and_flattens_with_temperature():
 
 
 def test_an_unknown_architecture_is_named():
-    with pytest.raises(UnusableSource, match='no_such_net'):
+    with pytest.raises(UnusableSourceError, match='no_such_net'):
         registry.architecture('no_such_net')
 
 

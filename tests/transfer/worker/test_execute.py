@@ -14,7 +14,7 @@ import pytest
 
 from recognition.celery import TRAIN, app
 from recognition.models import Job
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import Progress
 from transfer.worker import heartbeat, runner
 
@@ -117,7 +117,7 @@ def test_progress_is_written_once_a_second_unless_the_phase_changes(report, djan
 def test_a_heartbeat_that_found_the_job_lost_stops_the_training_at_its_next_word(report):
     Job.objects.update(attempt=2)
     report.beat()
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelledError):
         report.progress(Progress('decode', 0.1))
 
 

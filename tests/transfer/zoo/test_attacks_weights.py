@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch.inspect_weights import examine
 from transfer.zoo.networks.registry import architecture
 
@@ -80,7 +80,7 @@ def test_a_pickle_with_code_is_refused_and_the_code_is_not_run(tmp_path, where):
         'beside': [state(), Malice(mark)],
     }
     torch.save(values[where], tmp_path / 'w.pth')
-    with pytest.raises(UnusableSource, match='holds code'):
+    with pytest.raises(UnusableSourceError, match='holds code'):
         look(tmp_path / 'w.pth')
     assert not mark.exists()
 
@@ -88,7 +88,7 @@ def test_a_pickle_with_code_is_refused_and_the_code_is_not_run(tmp_path, where):
 def test_a_bare_pickle_without_torchs_zip_is_refused_too(tmp_path):
     mark = tmp_path / 'executed'
     (tmp_path / 'w.pth').write_bytes(dumps(Malice(mark)))
-    with pytest.raises(UnusableSource):
+    with pytest.raises(UnusableSourceError):
         look(tmp_path / 'w.pth')
     assert not mark.exists()
 
@@ -100,13 +100,13 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, share):
     save_file(state(), whole) if suffix == '.safetensors' else torch.save(state(), whole)
     data = whole.read_bytes()
     (tmp_path / f'w{suffix}').write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(UnusableSource):
+    with pytest.raises(UnusableSourceError):
         look(tmp_path / f'w{suffix}')
 
 
 def test_a_safetensors_file_that_is_called_pth_is_refused(tmp_path):
     (tmp_path / 'w.pth').write_bytes(save(state()))
-    with pytest.raises(UnusableSource):
+    with pytest.raises(UnusableSourceError):
         look(tmp_path / 'w.pth')
 
 
@@ -132,13 +132,13 @@ def test_a_safetensors_file_that_is_called_pth_is_refused(tmp_path):
 )
 def test_tensors_that_do_not_fit_are_refused_by_name(tmp_path, change, reason):
     torch.save(change(state()), tmp_path / 'w.pth')
-    with pytest.raises(UnusableSource, match=reason):
+    with pytest.raises(UnusableSourceError, match=reason):
         look(tmp_path / 'w.pth')
 
 
 def test_a_network_of_one_class_is_no_source(tmp_path):
     torch.save(state(1), tmp_path / 'w.pth')
-    with pytest.raises(UnusableSource, match='1 classes'):
+    with pytest.raises(UnusableSourceError, match='1 classes'):
         look(tmp_path / 'w.pth')
 
 
@@ -157,13 +157,13 @@ def test_a_network_of_one_class_is_no_source(tmp_path):
     ],
 )
 def test_a_header_that_lies_is_refused(tmp_path, entries):
-    with pytest.raises(UnusableSource):
+    with pytest.raises(UnusableSourceError):
         look(header(tmp_path / 'w.safetensors', entries, bytes(4)))
 
 
 def test_a_header_of_absurd_length_is_not_read(tmp_path):
     (tmp_path / 'w.safetensors').write_bytes(struct.pack('<Q', 2**63) + b'{}')
-    with pytest.raises(UnusableSource, match='not a safetensors file'):
+    with pytest.raises(UnusableSourceError, match='not a safetensors file'):
         look(tmp_path / 'w.safetensors')
 
 
@@ -199,8 +199,8 @@ def test_a_zip_bomb_meets_the_memory_limit(tmp_path):
 def test_weights_tell_their_network_by_themselves(tmp_path):
     torch.save(architecture('resnet18').build(4).state_dict(), tmp_path / 'w.pth')
     assert look(tmp_path / 'w.pth', '')['architecture'] == 'resnet18'
-    with pytest.raises(UnusableSource, match=r'not of lenet5: .* They fit resnet18'):
+    with pytest.raises(UnusableSourceError, match=r'not of lenet5: .* They fit resnet18'):
         look(tmp_path / 'w.pth', 'lenet5')
     torch.save({'weight': torch.zeros(3)}, tmp_path / 'w.pth')
-    with pytest.raises(UnusableSource, match='not clear: they fit no network'):
+    with pytest.raises(UnusableSourceError, match='not clear: they fit no network'):
         look(tmp_path / 'w.pth', '')

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from transfer.data.decode import decode
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
 from transfer.zoo.networks.efficientnet_lite import EfficientNetLite0, widened
@@ -62,19 +62,19 @@ def test_a_state_of_another_network_is_no_published_one(network):
 
 
 def test_what_no_package_brings_is_refused(tmp_path):
-    with pytest.raises(UnusableSource, match="no package brings a source called 'resnet50'"):
+    with pytest.raises(UnusableSourceError, match="no package brings a source called 'resnet50'"):
         package.answer({'name': 'resnet50', 'folder': str(tmp_path)})
 
 
 def test_a_package_with_another_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(package, 'DIGEST', '0' * 64)
-    with pytest.raises(UnusableSource, match='does not hold the file that was tried'):
+    with pytest.raises(UnusableSourceError, match='does not hold the file that was tried'):
         package.answer({'name': package.SOURCE, 'folder': str(tmp_path)})
 
 
 def test_without_the_package_the_refusal_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr(package, 'PACKAGE', 'no_such_package')
-    with pytest.raises(UnusableSource, match='no_such_package is not installed'):
+    with pytest.raises(UnusableSourceError, match='no_such_package is not installed'):
         package.answer({'name': package.SOURCE, 'folder': str(tmp_path)})
 
 

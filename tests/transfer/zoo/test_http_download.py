@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import nn
 
 from tests.mirror import running
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import huggingface
 from transfer.zoo.fetch.http_download import download
 from transfer.zoo.networks import registry, timm_networks
@@ -58,7 +58,7 @@ class TestDownload:
     def test_what_breaks_too_often_is_kept_and_goes_on_the_next_time(self, fetch, mirror, folder):
         mirror.breaks = 3
         with pytest.raises(
-            UnusableSource, match=r'broke off .*2 MiB are kept: the same command goes on'
+            UnusableSourceError, match=r'broke off .*2 MiB are kept: the same command goes on'
         ) as refusal:
             fetch()
         assert '\n' not in refusal.value.message
@@ -79,21 +79,21 @@ class TestDownload:
 
     def test_a_part_of_another_file_is_thrown_away(self, fetch, mirror, folder):
         (folder / 'w.pth.part').write_bytes(b'x' * 1000)
-        with pytest.raises(UnusableSource, match='is not the published file'):
+        with pytest.raises(UnusableSourceError, match='is not the published file'):
             fetch()
         assert list(folder.iterdir()) == []
         fetch()
         assert (folder / 'w.pth').read_bytes() == BODY
 
     def test_what_is_not_there_leaves_nothing(self, mirror, folder):
-        with pytest.raises(UnusableSource, match=r'did not give the weights .*nothing was changed'):
+        with pytest.raises(UnusableSourceError, match=r'did not give the weights .*nothing was changed'):
             download(f'{mirror.url}/none.pth', DIGEST, folder / 'w.pth')
         assert list(folder.iterdir()) == []
 
     def test_two_do_not_write_one_part(self, fetch, folder):
         with (folder / 'w.pth.part').open('ab') as other:
             fcntl.flock(other.fileno(), fcntl.LOCK_EX)
-            with pytest.raises(UnusableSource, match='by another process'):
+            with pytest.raises(UnusableSourceError, match='by another process'):
                 fetch()
 
 
@@ -165,9 +165,9 @@ class TestTimm:
         assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
 
     def test_one_whose_parts_are_no_row_is_refused_and_so_is_an_unknown_one(self, timm):
-        with pytest.raises(UnusableSource, match='twisted is not a plain row of its parts'):
+        with pytest.raises(UnusableSourceError, match='twisted is not a plain row of its parts'):
             registry.architecture('timm/twisted')
-        with pytest.raises(UnusableSource, match="no network 'none'"):
+        with pytest.raises(UnusableSourceError, match="no network 'none'"):
             registry.architecture('timm/none')
 
     def test_without_the_extra_one_line_says_how_to_get_it(self, monkeypatch, folder, mirror):
@@ -175,7 +175,7 @@ class TestTimm:
         timm_networks.architecture.cache_clear()
         for deed in (lambda: registry.architecture('timm/plain'), lambda: ask(mirror, folder)):
             with pytest.raises(
-                UnusableSource, match=r'^timm is not installed here; .*requirements-timm\.txt'
+                UnusableSourceError, match=r'^timm is not installed here; .*requirements-timm\.txt'
             ):
                 deed()
         assert mirror.asked == []
@@ -193,7 +193,7 @@ class TestTimm:
 
     def test_weights_that_are_not_the_hubs_own_are_refused(self, timm, repository, folder):
         repository.files['/timm/plain.a1_in1k/resolve/main/model.safetensors'] = b'other'
-        with pytest.raises(UnusableSource, match='is not the published file'):
+        with pytest.raises(UnusableSourceError, match='is not the published file'):
             ask(repository, folder)
         assert list(folder.iterdir()) == []
 
@@ -207,11 +207,11 @@ class TestTimm:
     )
     def test_only_safetensors_with_a_digest_are_taken(self, timm, repository, folder, listing, reason):
         repository.files['/api/models/timm/plain.a1_in1k/tree/main'] = json.dumps(listing).encode()
-        with pytest.raises(UnusableSource, match=reason):
+        with pytest.raises(UnusableSourceError, match=reason):
             ask(repository, folder)
 
     @pytest.mark.parametrize('name', ['timm/../../etc', 'timm/', 'timm/a/b', 'timm/a?x=1'])
     def test_a_name_that_is_none_is_not_asked_for(self, timm, mirror, folder, name):
-        with pytest.raises(UnusableSource, match='no name of a timm model'):
+        with pytest.raises(UnusableSourceError, match='no name of a timm model'):
             ask(mirror, folder, name)
         assert mirror.asked == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
@@ -27,7 +27,7 @@ def card(path: Path, network: str = 'squeezenet1_1', classes: int = CLASSES, dig
 
 
 def refused(card: SourceCard) -> str:
-    with pytest.raises(UnusableSource) as refusal:
+    with pytest.raises(UnusableSourceError) as refusal:
         load(card)
     assert '\n' not in refusal.value.message
     return refusal.value.message

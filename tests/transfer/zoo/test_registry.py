@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo import weights
 from transfer.zoo.fetch.fingerprints import candidates
 from transfer.zoo.networks import registry, torchvision_families
@@ -138,7 +138,7 @@ def test_registering_a_name_twice_is_an_error():
 
 
 def test_an_unknown_architecture_is_named():
-    with pytest.raises(UnusableSource, match="no architecture 'resnet19'"):
+    with pytest.raises(UnusableSourceError, match="no architecture 'resnet19'"):
         registry.architecture('resnet19')
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from recognition.errors import GraftError, InvalidInput
+from recognition.errors import GraftError, InvalidInputError
 from recognition.models import Job
 from recognition.zoo import import_jobs, registration
-from transfer.spec.errors import Cancelled
+from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import Progress, Report
 
 STAGES = {
@@ -21,7 +21,7 @@ STAGES = {
 def add(job: Job, attempt: int, report: Report) -> None:
     """Examine the job's file and end the job: with a source in the zoo, or with the reason and the field that it is about.
 
-    Raises Cancelled, also when the job is no longer this attempt's; the process that examines has ended then.
+    Raises JobCancelledError, also when the job is no longer this attempt's; the process that examines has ended then.
     """
     stage = 'digest'
 
@@ -36,13 +36,13 @@ def add(job: Job, attempt: int, report: Report) -> None:
         if (
             not file.is_file()
         ):  # discarded in the same moment, or a worker that shares no data folder with the web side
-            raise InvalidInput(
+            raise InvalidInputError(
                 f'{job.spec["shown"]} is not where this worker looks for it ({file.parent}).', field='file'
             )
         row = registration.examined(file, job.spec['shown'], said, heard=tell, meanwhile=lambda: tell(stage))
         with transaction.atomic():
             registration.register(row, job.created_by, approved=said.approved)
             if not job.succeed(attempt, result={'source': row.pk}):
-                raise Cancelled
+                raise JobCancelledError
     except GraftError as error:
         job.fail(attempt, error.code, error.message, result={'field': error.field})

@@ -14,7 +14,7 @@ from recognition import storage
 from recognition.datasets import manifests
 from recognition.models import Job, Project, SourceModel
 from recognition.models.project import Task
-from transfer.spec.errors import Cancelled, UnusableSource
+from transfer.spec.errors import JobCancelledError, UnusableSourceError
 from transfer.spec.report import Progress, Report
 from transfer.spec.train_spec import SourceCard
 
@@ -22,7 +22,7 @@ from transfer.spec.train_spec import SourceCard
 def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
     """Look at the source's images and end the job with the signature on its row, both or neither.
 
-    `folder` keeps how far it came. Errors: UnusableSource; Cancelled, also when the job is no longer this attempt's.
+    `folder` keeps how far it came. Errors: UnusableSourceError; JobCancelledError, also when the job is no longer this attempt's.
     """
     from transfer.zoo.signatures.compute import (
         evenly,
@@ -31,7 +31,7 @@ def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
 
     row = SourceModel.objects.filter(pk=job.spec['source']).first()
     if row is None:
-        raise UnusableSource('The source model is not in the zoo any more.')
+        raise UnusableSourceError('The source model is not in the zoo any more.')
     reference = _card(job.spec['reference'])
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
     paths = evenly(_images(row, folder, report))
@@ -39,7 +39,7 @@ def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
     report.progress(Progress('signed', 1.0, _told(signed.images, signed.left_out)))
     with transaction.atomic():
         if not job.succeed(attempt):
-            raise Cancelled
+            raise JobCancelledError
         held = SourceModel.objects.select_for_update().get(pk=row.pk)
         held.signatures = {**held.signatures, reference.digest: list(signed.mean)}
         held.save(update_fields=['signatures'])
@@ -59,7 +59,7 @@ def _images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
         if row.project.task == Task.DETECTION:
             return _boxed(row.project, folder, report)
         return [Path(image.path) for image in manifests.manifest(row.project).images]
-    raise UnusableSource(f'Nobody has given the images of {row.name}.')
+    raise UnusableSourceError(f'Nobody has given the images of {row.name}.')
 
 
 def _boxed(project: Project, folder: Path, report: Report) -> list[Path]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 
 SILENCE = 10  # seconds without a byte after which the other side counts as unreachable
 LARGEST = 4 * 2**30  # bytes; the largest that torchvision publishes is 2.5 GiB
@@ -42,7 +42,7 @@ def nobody(fetched: int, total: int) -> None:
 def download(url: str, digest: str, target: Path, heard: Heard = nobody) -> None:
     """Fetch a file to `target.part`, go on there when a part is left from before, check the beginning of its SHA-256, rename it.
 
-    UnusableSource in one line, else. After a broken connection the part stays, and the next call goes on; a file that is
+    UnusableSourceError in one line, else. After a broken connection the part stays, and the next call goes on; a file that is
     not the published one goes.
     """
     part = target.with_name(f'{target.name}.part')
@@ -53,7 +53,7 @@ def download(url: str, digest: str, target: Path, heard: Heard = nobody) -> None
         found = _digest(part)
         if not found.startswith(digest):
             part.unlink()
-            raise UnusableSource(
+            raise UnusableSourceError(
                 f'what came from {host} is not the published file: its digest is {found[:8]}, not {digest[:8]}'
             )
         part.replace(target)
@@ -62,17 +62,17 @@ def download(url: str, digest: str, target: Path, heard: Heard = nobody) -> None
 def check_free(source: str, taken: list[str]) -> None:
     """Before hundreds of megabytes are fetched."""
     if source in taken:
-        raise UnusableSource(f'There is a source called {source} already')
+        raise UnusableSourceError(f'There is a source called {source} already')
 
 
 def fetch_json(url: str) -> Any:
-    """A small answer in JSON. UnusableSource in one line, else."""
+    """A small answer in JSON. UnusableSourceError in one line, else."""
     host = urllib.parse.urlsplit(url).netloc
     try:
         with urllib.request.urlopen(url, timeout=SILENCE) as answer:  # noqa: S310 the administrator's own setting
             return json.loads(answer.read(LARGEST_TEXT))
     except Broken as error:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'{host} did not answer {urllib.parse.urlsplit(url).path} ({_reason(error)})'
         ) from error
 
@@ -82,7 +82,7 @@ def _alone(file: IO[bytes], name: str) -> None:
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise UnusableSource(f'{name} is being fetched by another process') from error
+        raise UnusableSourceError(f'{name} is being fetched by another process') from error
 
 
 def _fetch(url: str, file: IO[bytes], host: str, heard: Heard) -> None:
@@ -95,7 +95,7 @@ def _fetch(url: str, file: IO[bytes], host: str, heard: Heard) -> None:
                 isinstance(error, urllib.error.HTTPError) and error.code < 500
             )  # it will not be there a second later
             if attempt == TRIES or gone:
-                raise UnusableSource(_told(host, error, file)) from error
+                raise UnusableSourceError(_told(host, error, file)) from error
 
 
 def _told(host: str, error: Exception, file: IO[bytes]) -> str:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.zoo.fetch.http_download import Heard, check_free, download, fetch_json, nobody, told_in_lines
 from transfer.zoo.networks import timm_networks
 from transfer.zoo.weights import TIMM_PREFIX
@@ -33,7 +33,7 @@ SETS = {
 def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
     name, home = request['name'], request['url'].rstrip('/')
     if not NAME.fullmatch(name):
-        raise UnusableSource(f'{name} is no name of a timm model: ask for timm/NAME or timm/NAME.TAG')
+        raise UnusableSourceError(f'{name} is no name of a timm model: ask for timm/NAME or timm/NAME.TAG')
     timm_networks.package()
     config = fetch_json(f'{home}/{name}/resolve/main/config.json')
     network = timm_networks.architecture(TIMM_PREFIX + _text(config, 'architecture'))
@@ -64,7 +64,7 @@ def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
 def _text(config: Any, key: str) -> str:
     value = config.get(key) if isinstance(config, dict) else None
     if not isinstance(value, str) or not value:
-        raise UnusableSource(f'its config.json names no {key}')
+        raise UnusableSourceError(f'its config.json names no {key}')
     return value
 
 
@@ -73,10 +73,10 @@ def _digest(listing: Any, name: str) -> str:
     files = listing if isinstance(listing, list) else []
     entry = next((file for file in files if isinstance(file, dict) and file.get('path') == WEIGHTS), None)
     if entry is None:
-        raise UnusableSource(f'{name} has no {WEIGHTS} on the hub; nothing else is taken')
+        raise UnusableSourceError(f'{name} has no {WEIGHTS} on the hub; nothing else is taken')
     digest = str((entry.get('lfs') or {}).get('oid', ''))
     if not SHA_256.fullmatch(digest):
-        raise UnusableSource(f'the hub gives no digest of the weights of {name}')
+        raise UnusableSourceError(f'the hub gives no digest of the weights of {name}')
     return digest
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.fetch.fingerprints import candidates
 from transfer.zoo.loading import State, fill, misfit, read_state
@@ -26,7 +26,7 @@ from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.signatures.compute import evenly, image_files, sign
 
 
-class WronglySaid(UnusableSource):
+class WronglySaid(UnusableSourceError):
     """The file may be sound, but it is not what was said of it: `field` names what is to be said otherwise."""
 
     def __init__(self, message: str, field: str) -> None:
@@ -35,7 +35,7 @@ class WronglySaid(UnusableSource):
 
 
 def examine(request: dict[str, Any], tell: Callable[[str], None] = lambda stage: None) -> dict[str, Any]:
-    """The answer to one request; `tell` hears of each stage. Raises UnusableSource, UnreadableImage."""
+    """The answer to one request; `tell` hears of each stage. Raises UnusableSourceError, UnreadableImageError."""
     tell('read')
     state = read_state(Path(request['path']))
     tell('fit')
@@ -47,9 +47,9 @@ def examine(request: dict[str, Any], tell: Callable[[str], None] = lambda stage:
     with torch.inference_mode():
         scores = model(torch.zeros(1, 3, side, side))
     if scores.shape[1] < 2:
-        raise UnusableSource(f'the network has {scores.shape[1]} classes; a source needs two at least')
+        raise UnusableSourceError(f'the network has {scores.shape[1]} classes; a source needs two at least')
     if not torch.isfinite(scores).all():
-        raise UnusableSource('with these weights the network gives scores that are not numbers')
+        raise UnusableSourceError('with these weights the network gives scores that are not numbers')
     answer = {
         'architecture': network.name,
         'classes': scores.shape[1],
@@ -78,7 +78,7 @@ def _check_side(network: Architecture, side: int) -> None:
 def _fitted(network: Architecture, state: State) -> torch.nn.Module:
     try:
         return fill(network, state)
-    except UnusableSource as error:
+    except UnusableSourceError as error:
         others = fitting(state)
         if not others:
             raise
@@ -86,11 +86,11 @@ def _fitted(network: Architecture, state: State) -> torch.nn.Module:
 
 
 def recognised(state: State) -> str:
-    """The one architecture that these weights fit. UnusableSource when there is none, or more than one."""
+    """The one architecture that these weights fit. UnusableSourceError when there is none, or more than one."""
     found = fitting(state)
     unclear = 'the architecture of these weights is not clear: they fit'
     if not found:
-        raise UnusableSource(f'{unclear} no network that Graft knows')
+        raise UnusableSourceError(f'{unclear} no network that Graft knows')
     if len(found) > 1:
         raise WronglySaid(f'{unclear} {" and ".join(found)}: say which', 'architecture')
     return found[0]
@@ -102,7 +102,7 @@ def fitting(state: State) -> list[str]:
     for name in candidates(state):
         try:
             problem = misfit(registry.architecture(name), state)
-        except UnusableSource:
+        except UnusableSourceError:
             continue
         if not problem:
             found.append(name)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import MobileNet_V2_Weights
 
 from p2l.signatures import rounded
-from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.fetch.torchvision_weights import IMAGES
 from transfer.zoo.loading import read_state
@@ -35,9 +35,9 @@ DIGEST = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """UnusableSource where the package is missing or holds another file."""
+    """UnusableSourceError where the package is missing or holds another file."""
     if request['name'] != SOURCE:
-        raise UnusableSource(f'no package brings a source called {request["name"]!r}; there is {SOURCE}')
+        raise UnusableSourceError(f'no package brings a source called {request["name"]!r}; there is {SOURCE}')
     path = Path(request['folder']) / f'{SOURCE}.safetensors'
     save_file(efficientnet_lite.widened(read_state(_file())), path)
     network = architecture('efficientnet_lite0')
@@ -90,10 +90,10 @@ def _signature(path: Path, classes: int) -> list[float]:
 def _file() -> Path:
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
-        raise UnusableSource(f'the package {PACKAGE} is not installed here (requirements.txt names it)')
+        raise UnusableSourceError(f'the package {PACKAGE} is not installed here (requirements.txt names it)')
     path = Path(found.submodule_search_locations[0]) / FILE
     if not path.is_file() or file_digest(path) != DIGEST:
-        raise UnusableSource(f'the package {PACKAGE} does not hold the file that was tried')
+        raise UnusableSourceError(f'the package {PACKAGE} does not hold the file that was tried')
     return path
 
 

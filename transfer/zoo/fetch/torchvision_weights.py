@@ -16,7 +16,7 @@ from typing import Any
 
 from torchvision.models import get_model_weights
 
-from transfer.spec.errors import TrainingError, UnusableSource
+from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.zoo.fetch.http_download import Heard, check_free, download, nobody, told_in_lines
 from transfer.zoo.networks import registry
 
@@ -53,7 +53,7 @@ class Published:
 def published(name: str, home: str = HOME) -> Published:
     """What torchvision publishes under `architecture` (its first ImageNet weights) or `architecture:WEIGHTS`.
 
-    UnusableSource where there is nothing of that name, with what there is.
+    UnusableSourceError where there is nothing of that name, with what there is.
     """
     wanted, _, weights = name.partition(':')
     registry.architecture(wanted)
@@ -61,7 +61,7 @@ def published(name: str, home: str = HOME) -> Published:
     chosen = found.get(weights.upper() or FIRST)
     if chosen is None:
         others = ', '.join(f'{wanted}:{other}' for other in found)
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'torchvision publishes no weights of {name} that Graft can use'
             + (f'; it has {others}' if others else '')
         )

