@@ -1,11 +1,11 @@
 // The project's page: gather, train, use.
-import { watchDrop } from './dropzone.js';
-import { follow } from './live.js';
-import { refresh } from './parts.js';
-import { watchTabs } from './tabs.js';
-import { toast } from './toast.js';
-import { Trial } from './try.js';
-import { Upload } from './upload.js';
+import { watchDrop } from '../datasets/dropzone.js';
+import { follow } from '../train/progress.js';
+import { refresh } from '../site/dom.js';
+import { watchTabs } from '../site/tabs.js';
+import { toast } from '../site/toast.js';
+import { Trial } from '../use/prediction.js';
+import { Upload } from '../datasets/upload.js';
 
 const SECONDS = 5; // to say "not yet" before a training starts by itself
 const zone = document.getElementById('drop');

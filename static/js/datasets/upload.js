@@ -1,5 +1,5 @@
 // Sends files in small batches, tells what became of each, and loses nothing when the network does.
-import { getJson, Refusal, sendForm } from './requests.js';
+import { getJson, Refusal, sendForm } from '../site/requests.js';
 import { isAnnotation, isZip, wrapperOf } from './folders.js';
 
 const BATCH_FILES = 8;

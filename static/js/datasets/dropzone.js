@@ -1,6 +1,6 @@
 // The place where files are dropped or picked; what to do with them is the caller's.
 import { fromDrop, fromInput } from './folders.js';
-import { onPress } from './parts.js';
+import { onPress } from '../site/dom.js';
 
 export function watchDrop(zone, onItems) {
   const files = document.getElementById('files');

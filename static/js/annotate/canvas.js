@@ -1,11 +1,11 @@
 // A photo with boxes on it: drawn, picked, moved and resized by pointer, zoomed. What the boxes mean is the caller's.
-import './process.js';
-import { createImageAnnotator } from '../vendor/annotorious/annotorious.es.js';
+import './node_env.js';
+import { createImageAnnotator } from '../../vendor/annotorious/annotorious.es.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const CLOSEST = 16; // times the size at which the whole photo fits
 const SMALLEST = 2; // pixels of a side that count as drawn on purpose
-const COLOURS = 10; // label.css has as many
+const COLOURS = 10; // annotate.css has as many
 
 export class Easel {
   // Told: onDrawn(corners), onChanged(id, corners), onPicked(id or null).

@@ -1,5 +1,5 @@
 // Beside the photo: the classes with their digits, and the boxes, each with exact numbers.
-const COLOURS = 10; // label.css has as many
+const COLOURS = 10; // annotate.css has as many
 const SIDES = [['x0', 'Left'], ['y0', 'Top'], ['x1', 'Right'], ['y1', 'Bottom']];
 
 export class BoxPanel {

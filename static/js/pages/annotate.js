@@ -1,11 +1,11 @@
 // Labelling: one photo after the other, boxes drawn on it, everything saved at once.
-import { BoxPanel } from './box_panel.js';
-import { Easel } from './easel.js';
-import { Outbox } from './outbox.js';
-import { Past } from './past.js';
-import { getJson, postJson } from './requests.js';
-import { Scout } from './scout.js';
-import { toast } from './toast.js';
+import { BoxPanel } from '../annotate/box_panel.js';
+import { Easel } from '../annotate/canvas.js';
+import { Outbox } from '../annotate/save_queue.js';
+import { Past } from '../annotate/history.js';
+import { getJson, postJson } from '../site/requests.js';
+import { Scout } from '../annotate/prelabels.js';
+import { toast } from '../site/toast.js';
 
 const page = document.getElementById('label');
 const { project, user, boxes: boxesAt, content: contentAt, here: pageAt } = page.dataset;

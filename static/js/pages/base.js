@@ -1,5 +1,5 @@
 // On every page: questions before what cannot be undone, copying, and menus that close.
-import { toast } from './toast.js';
+import { toast } from '../site/toast.js';
 
 document.addEventListener('submit', (event) => {
   const { confirm: question, ask } = event.target.dataset;

@@ -1,7 +1,7 @@
 // All photos of a class: choose many, move them, delete them, take it back.
-import { onPress } from './parts.js';
-import { postJson } from './requests.js';
-import { toast } from './toast.js';
+import { onPress } from '../site/dom.js';
+import { postJson } from '../site/requests.js';
+import { toast } from '../site/toast.js';
 
 const gallery = document.getElementById('gallery');
 const toolbar = document.getElementById('toolbar');

@@ -1,7 +1,7 @@
 // Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
 import { drawObjects } from './detections.js';
-import { onPress } from './parts.js';
-import { getJson, postForm, postJson } from './requests.js';
+import { onPress } from '../site/dom.js';
+import { getJson, postForm, postJson } from '../site/requests.js';
 
 const ASK_AGAIN = 1000; // ms between two looks at a job
 const LOOK = 700; // ms between two looks of the camera

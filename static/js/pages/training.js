@@ -1,7 +1,7 @@
 // The page of one training, and the curve on a model's report.
-import { drawCurve } from './curve.js';
-import { follow } from './live.js';
-import { refresh } from './parts.js';
+import { drawCurve } from '../train/learning_curve.js';
+import { follow } from '../train/progress.js';
+import { refresh } from '../site/dom.js';
 
 const live = document.getElementById('live');
 if (live) {

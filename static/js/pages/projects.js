@@ -1,9 +1,9 @@
 // The list of projects: what is dropped here becomes a project of its own.
-import { isAnnotation, nameOf } from './folders.js';
-import { watchDrop } from './dropzone.js';
-import { postJson } from './requests.js';
-import { toast } from './toast.js';
-import { Upload } from './upload.js';
+import { isAnnotation, nameOf } from '../datasets/folders.js';
+import { watchDrop } from '../datasets/dropzone.js';
+import { postJson } from '../site/requests.js';
+import { toast } from '../site/toast.js';
+import { Upload } from '../datasets/upload.js';
 
 const zone = document.getElementById('drop');
 const panel = document.getElementById('upload');

@@ -1,5 +1,5 @@
 // Looks ahead: asks the detector for boxes on photos that nobody has looked at, one at a time, and knows which teach most.
-import { getJson, Refusal } from './requests.js';
+import { getJson, Refusal } from '../site/requests.js';
 
 const MOST = 300; // photos looked at ahead; the first about a second each
 const REST = 5000; // ms after a refusal

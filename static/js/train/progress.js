@@ -1,6 +1,6 @@
 // A training as it goes: asked every second while someone looks, every ten while nobody does.
-import { drawCurve } from './curve.js';
-import { getJson } from './requests.js';
+import { drawCurve } from './learning_curve.js';
+import { getJson } from '../site/requests.js';
 
 const SEEN = 1000; // ms
 const HIDDEN = 10000;

@@ -1,7 +1,7 @@
 // One photo large: its class, its neighbours by the arrow keys, and away with it.
-import { onPress } from './parts.js';
-import { postJson } from './requests.js';
-import { toast } from './toast.js';
+import { onPress } from '../site/dom.js';
+import { postJson } from '../site/requests.js';
+import { toast } from '../site/toast.js';
 
 const side = document.getElementById('side');
 const select = document.getElementById('class-of');

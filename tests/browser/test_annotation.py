@@ -13,7 +13,7 @@ from recognition.models import Label, Project, TrainedModel
 from recognition.serving import prediction, prelabels
 from tests import sealed_detector
 from tests.browser.conftest import PATIENCE
-from tests.browser.test_looks import LONG
+from tests.browser.test_design import LONG
 from tests.conftest import draw_photo
 from tests.recognition.boxes import boxed_project, detection_project, draw, photo
 from tests.recognition.pages.conftest import NASTY

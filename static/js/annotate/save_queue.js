@@ -1,6 +1,6 @@
 // Boxes on their way to the server. What is not there yet lies in the browser's storage, one entry a photo, and is sent again
 // until it has arrived: through a lost connection, a reload, a sign-in.
-import { getJson, putJson, Refusal } from './requests.js';
+import { getJson, putJson, Refusal } from '../site/requests.js';
 
 const FIRST_WAIT = 1000; // ms, doubled after every try
 const LONGEST_WAIT = 30000;
