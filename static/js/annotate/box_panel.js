@@ -1,6 +1,11 @@
 // Beside the photo: the classes with their digits, and the boxes, each with exact numbers.
 const COLOURS = 10; // annotate.css has as many
-const SIDES = [['x0', 'Left'], ['y0', 'Top'], ['x1', 'Right'], ['y1', 'Bottom']];
+const SIDES = [
+  ['x0', 'Left'],
+  ['y0', 'Top'],
+  ['x1', 'Right'],
+  ['y1', 'Bottom'],
+];
 
 export class BoxPanel {
   // Told: onLabel(name), onNewLabel(), onPick(id), onCorners(id, corners), onDifficult(id, yes), onRemove(id), onAccept(id).
@@ -20,10 +25,13 @@ export class BoxPanel {
     const box = boxes.find(({ id }) => id === picked) ?? null;
     this.box = box;
     const active = box?.label ?? label;
-    this.classes.replaceChildren(...labels.map((name, index) => this.classLine(name, index, name === active, boxes)));
+    this.classes.replaceChildren(
+      ...labels.map((name, index) => this.classLine(name, index, name === active, boxes)),
+    );
     const focused = this.list.contains(document.activeElement);
     this.list.replaceChildren(...boxes.map((one) => this.boxLine(one, one.id === picked)));
-    if (focused) (this.list.querySelector('[aria-pressed=true]') ?? this.list.querySelector('button'))?.focus();
+    if (focused)
+      (this.list.querySelector('[aria-pressed=true]') ?? this.list.querySelector('button'))?.focus();
     this.panel.querySelector('.none').hidden = boxes.length > 0;
     this.panel.querySelector('.no-class').hidden = labels.length > 0;
     this.panel.querySelector('.proposals').hidden = !boxes.some(({ score }) => score !== undefined);
@@ -52,7 +60,9 @@ export class BoxPanel {
     const button = line.querySelector('button');
     button.dataset.id = box.id;
     button.setAttribute('aria-pressed', String(isPicked));
-    line.querySelector('.swatch').classList.add(`c${box.colour % COLOURS}`, box.score === undefined ? 'drawn' : 'proposed');
+    line
+      .querySelector('.swatch')
+      .classList.add(`c${box.colour % COLOURS}`, box.score === undefined ? 'drawn' : 'proposed');
     line.querySelector('.name').textContent = box.label;
     const size = `${Math.round(box.x1 - box.x0)} × ${Math.round(box.y1 - box.y0)}`;
     const sure = box.score === undefined ? '' : `${Math.round(100 * box.score)} % · `;
@@ -91,7 +101,9 @@ export class BoxPanel {
       this.told.onDifficult(this.box.id, event.target.checked);
       return;
     }
-    const corners = Object.fromEntries(SIDES.map(([side]) => [side, this.details.querySelector(`[name=${side}]`).valueAsNumber]));
+    const corners = Object.fromEntries(
+      SIDES.map(([side]) => [side, this.details.querySelector(`[name=${side}]`).valueAsNumber]),
+    );
     if (Object.values(corners).every(Number.isFinite)) this.told.onCorners(this.box.id, corners);
     else this.fill(this.box);
   }

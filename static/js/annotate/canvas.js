@@ -16,7 +16,8 @@ export class Easel {
     stage.addEventListener('pointerdown', (event) => this.pointerDown(event), { capture: true });
     stage.addEventListener('pointermove', (event) => this.pinch(event), { capture: true });
     // In the capturing phase, because the library lets no end of a drawing pass.
-    for (const end of ['pointerup', 'pointercancel']) window.addEventListener(end, (event) => this.pointerUp(event), { capture: true });
+    for (const end of ['pointerup', 'pointercancel'])
+      window.addEventListener(end, (event) => this.pointerUp(event), { capture: true });
   }
 
   async open(url, name) {
@@ -96,23 +97,43 @@ export class Easel {
     else this.show(this.boxes, this.picked, { handles: this.handles });
   }
 
-  corners({ target: { selector: { geometry } } }) {
+  corners({
+    target: {
+      selector: { geometry },
+    },
+  }) {
     const { naturalWidth: width, naturalHeight: height } = this.image;
     const { x, y, w, h } = geometry;
-    return { x0: inside(x, width), y0: inside(y, height), x1: inside(x + w, width), y1: inside(y + h, height) };
+    return {
+      x0: inside(x, width),
+      y0: inside(y, height),
+      x1: inside(x + w, width),
+      y1: inside(y + h, height),
+    };
   }
 
   repaint(changed = null) {
     const scale = this.image.naturalWidth / this.image.clientWidth || 1;
-    this.paint.replaceChildren(...this.boxes.map((box) => this.shape(box.id === changed?.id ? changed : box, scale)));
+    this.paint.replaceChildren(
+      ...this.boxes.map((box) => this.shape(box.id === changed?.id ? changed : box, scale)),
+    );
   }
 
   shape(box, scale) {
     const group = document.createElementNS(SVG, 'g');
-    const kind = [box.score === undefined ? 'drawn' : 'proposed', box.difficult ? 'difficult' : '', box.id === this.picked ? 'picked' : ''];
+    const kind = [
+      box.score === undefined ? 'drawn' : 'proposed',
+      box.difficult ? 'difficult' : '',
+      box.id === this.picked ? 'picked' : '',
+    ];
     group.setAttribute('class', `box c${box.colour % COLOURS} ${kind.join(' ')}`);
     const frame = document.createElementNS(SVG, 'rect');
-    const sides = { x: box.x0, y: box.y0, width: Math.max(0, box.x1 - box.x0), height: Math.max(0, box.y1 - box.y0) };
+    const sides = {
+      x: box.x0,
+      y: box.y0,
+      width: Math.max(0, box.x1 - box.x0),
+      height: Math.max(0, box.y1 - box.y0),
+    };
     for (const [name, value] of Object.entries(sides)) frame.setAttribute(name, value);
     group.append(frame);
     // Names of small boxes would cover their neighbours; the colour tells, and a picked box has its name.
@@ -130,7 +151,12 @@ export class Easel {
     text.setAttribute('y', box.y0 > 17 * scale ? box.y0 - 5 * scale : box.y0 + 13 * scale);
     const ground = document.createElementNS(SVG, 'rect');
     ground.setAttribute('class', 'ground');
-    const sides = { x: box.x0, y: box.y0 > 17 * scale ? box.y0 - 17 * scale : box.y0, width: (text.textContent.length * 7.4 + 8) * scale, height: 17 * scale };
+    const sides = {
+      x: box.x0,
+      y: box.y0 > 17 * scale ? box.y0 - 17 * scale : box.y0,
+      width: (text.textContent.length * 7.4 + 8) * scale,
+      height: 17 * scale,
+    };
     for (const [name, value] of Object.entries(sides)) ground.setAttribute(name, value);
     return [ground, text];
   }
@@ -167,7 +193,14 @@ export class Easel {
     this.told.onPicked(null);
     setTimeout(() => {
       const { clientX, clientY, pointerId, pointerType } = event;
-      const press = new PointerEvent('pointerdown', { bubbles: true, clientX, clientY, pointerId, pointerType, isPrimary: true });
+      const press = new PointerEvent('pointerdown', {
+        bubbles: true,
+        clientX,
+        clientY,
+        pointerId,
+        pointerType,
+        isPrimary: true,
+      });
       press.again = true;
       this.layer.dispatchEvent(press);
     });
@@ -186,7 +219,10 @@ export class Easel {
   }
 
   isStill({ clientX, clientY, pointerType }) {
-    return Math.hypot(clientX - this.press.clientX, clientY - this.press.clientY) < (pointerType === 'touch' ? 8 : 3);
+    return (
+      Math.hypot(clientX - this.press.clientX, clientY - this.press.clientY) <
+      (pointerType === 'touch' ? 8 : 3)
+    );
   }
 
   // The smallest box under the pointer: a larger one can be reached beside it.
@@ -269,7 +305,14 @@ function area({ x0, y0, x1, y1 }) {
 }
 
 function toAnnotation({ id, x0, y0, x1, y1 }) {
-  const geometry = { x: x0, y: y0, w: x1 - x0, h: y1 - y0, rot: 0, bounds: { minX: x0, minY: y0, maxX: x1, maxY: y1 } };
+  const geometry = {
+    x: x0,
+    y: y0,
+    w: x1 - x0,
+    h: y1 - y0,
+    rot: 0,
+    bounds: { minX: x0, minY: y0, maxX: x1, maxY: y1 },
+  };
   return { id, bodies: [], target: { annotation: id, selector: { type: 'RECTANGLE', geometry } } };
 }
 

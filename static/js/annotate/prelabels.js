@@ -13,7 +13,11 @@ export class Scout {
   // The proposals for one photo; asked once, also when it is asked for while it is under way.
   ask(image) {
     if (this.seen.has(image)) return Promise.resolve(this.seen.get(image));
-    if (!this.asked.has(image)) this.asked.set(image, getJson(this.urlOf(image)).finally(() => this.asked.delete(image)));
+    if (!this.asked.has(image))
+      this.asked.set(
+        image,
+        getJson(this.urlOf(image)).finally(() => this.asked.delete(image)),
+      );
     return this.asked.get(image).then((found) => {
       this.seen.set(image, found);
       this.onSeen(image, found);
@@ -23,7 +27,8 @@ export class Scout {
 
   async run() {
     for (;;) {
-      const next = this.seen.size < MOST && this.waiting().find((id) => !this.seen.has(id) && !this.failed.has(id));
+      const next =
+        this.seen.size < MOST && this.waiting().find((id) => !this.seen.has(id) && !this.failed.has(id));
       if (!next) return;
       if (document.hidden) await pause(REST);
       else await this.look(next);

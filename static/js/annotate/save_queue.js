@@ -24,7 +24,11 @@ export class Outbox {
 
   load() {
     for (const key of Object.keys(storage() ?? {})) {
-      if (key.startsWith(this.prefix)) this.entries.set(key.slice(this.prefix.length), { ...JSON.parse(storage().getItem(key)), held: false });
+      if (key.startsWith(this.prefix))
+        this.entries.set(key.slice(this.prefix.length), {
+          ...JSON.parse(storage().getItem(key)),
+          held: false,
+        });
     }
     this.tell();
     this.again();
@@ -37,7 +41,13 @@ export class Outbox {
   // `version`: the one that these boxes replace, when none waits already.
   put(image, { version, boxes, nothing }) {
     const before = this.entries.get(image);
-    this.keep(image, { version: before?.version ?? version, boxes, nothing, tried: before?.tried ?? [], at: Date.now() + Math.random() });
+    this.keep(image, {
+      version: before?.version ?? version,
+      boxes,
+      nothing,
+      tried: before?.tried ?? [],
+      at: Date.now() + Math.random(),
+    });
     this.again();
   }
 
@@ -108,7 +118,9 @@ export class Outbox {
     const theirs = await getJson(this.urlOf(image));
     const entry = this.entries.get(image);
     if (!entry) return;
-    const ours = entry.tried.includes(fingerprint({ boxes: theirs.boxes, nothing: theirs.state === 'nothing' }));
+    const ours = entry.tried.includes(
+      fingerprint({ boxes: theirs.boxes, nothing: theirs.state === 'nothing' }),
+    );
     this.keep(image, { ...entry, ...(ours ? { version: theirs.version, tried: [] } : { held: true }) });
     if (!ours) this.told.onConflict(image, theirs);
   }
@@ -143,7 +155,9 @@ export class Outbox {
 
 // The same boxes in any order.
 function fingerprint({ boxes, nothing }) {
-  const lines = boxes.map((box) => [box.label, box.x0, box.y0, box.x1, box.y1, Boolean(box.difficult)].join(' '));
+  const lines = boxes.map((box) =>
+    [box.label, box.x0, box.y0, box.x1, box.y1, Boolean(box.difficult)].join(' '),
+  );
   return `${Boolean(nothing)}|${lines.sort().join('|')}`;
 }
 

@@ -1,6 +1,7 @@
 // The place where files are dropped or picked; what to do with them is the caller's.
-import { fromDrop, fromInput } from './folders.js';
+
 import { onPress } from '../site/dom.js';
+import { fromDrop, fromInput } from './folders.js';
 
 export function watchDrop(zone, onItems) {
   const files = document.getElementById('files');
@@ -15,8 +16,12 @@ export function watchDrop(zone, onItems) {
   onPress(document.getElementById('pick-files'), () => files.click());
   onPress(document.getElementById('pick-folder'), () => folder.click());
   let depth = 0; // dragenter and dragleave also come from the children
-  zone.addEventListener('dragenter', () => zone.classList.toggle('over', (depth += 1) > 0));
-  zone.addEventListener('dragleave', () => zone.classList.toggle('over', (depth -= 1) > 0));
+  const enter = (step) => {
+    depth += step;
+    zone.classList.toggle('over', depth > 0);
+  };
+  zone.addEventListener('dragenter', () => enter(1));
+  zone.addEventListener('dragleave', () => enter(-1));
   zone.addEventListener('drop', async (event) => {
     event.preventDefault();
     depth = 0;

@@ -4,7 +4,9 @@ const LITTER = new Set(['thumbs.db', 'desktop.ini', '.ds_store']);
 
 export async function fromDrop(transfer) {
   // Entries must be taken before the first await: the list is emptied when the event ends.
-  const entries = [...transfer.items].map((item) => (item.kind === 'file' ? item.webkitGetAsEntry?.() : null)).filter(Boolean);
+  const entries = [...transfer.items]
+    .map((item) => (item.kind === 'file' ? item.webkitGetAsEntry?.() : null))
+    .filter(Boolean);
   if (!entries.length) return tidy([...transfer.files].map((file) => ({ file, path: file.name })));
   const found = [];
   for (const entry of entries) await walk(entry, '', found);
@@ -19,7 +21,9 @@ export function fromInput(input) {
 export function wrapperOf(all) {
   const boxed = holdBoxes(all);
   const items = boxed ? all.filter((item) => !isAnnotation(item)) : all;
-  const folders = items.filter(({ path }) => path.includes('/')).map(({ path }) => path.split('/').slice(0, -1));
+  const folders = items
+    .filter(({ path }) => path.includes('/'))
+    .map(({ path }) => path.split('/').slice(0, -1));
   if (!folders.length || folders.length < items.length) return '';
   let common = folders[0];
   for (const parts of folders) {
@@ -35,7 +39,10 @@ export function wrapperOf(all) {
 function holdBoxes(items) {
   const stem = ({ file }) => file.name.replace(/\.[^.]*$/, '');
   const pictures = new Set(items.filter((item) => !isAnnotation(item)).map(stem));
-  return items.some((item) => /\.(xml|json)$/i.test(item.file.name) || (/\.txt$/i.test(item.file.name) && pictures.has(stem(item))));
+  return items.some(
+    (item) =>
+      /\.(xml|json)$/i.test(item.file.name) || (/\.txt$/i.test(item.file.name) && pictures.has(stem(item))),
+  );
 }
 
 // A name for what was dropped: its zip or its folder; '' for loose files.

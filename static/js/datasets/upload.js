@@ -8,10 +8,26 @@ const CHAPTER = 500; // files of boxes in one request
 const IN_FLIGHT = 3;
 const TRIES = 7;
 const FIRST_WAIT = 1000; // ms, doubled after every try
-const GLYPHS = { created: '✓', read: '✓', duplicate: '=', restored: '↺', skipped: '–', rejected: '!', failed: '!' };
+const GLYPHS = {
+  created: '✓',
+  read: '✓',
+  duplicate: '=',
+  restored: '↺',
+  skipped: '–',
+  rejected: '!',
+  failed: '!',
+};
 const KEPT = 500; // verdicts that go along to the project's page
 const HOLDS_BOXES = /if it holds boxes/; // the server's reason (recognition/datasets/archives.py)
-const WORDS = { created: 'added', read: 'read', duplicate: 'already there', restored: 'brought back', skipped: 'skipped', rejected: 'rejected', failed: 'failed' };
+const WORDS = {
+  created: 'added',
+  read: 'read',
+  duplicate: 'already there',
+  restored: 'brought back',
+  skipped: 'skipped',
+  rejected: 'rejected',
+  failed: 'failed',
+};
 
 export class Upload {
   constructor(panel, { upload, health, task = '' }) {
@@ -125,8 +141,14 @@ export class Upload {
     this.boxes.images += annotations.images;
     this.boxes.kept += annotations.kept;
     this.boxes.refused += annotations.refused_count;
-    const documents = batch.filter((item) => this.finds && isAnnotation(item)).map(({ path }) => ({ name: path, outcome: 'read', reason: '' }));
-    const refused = annotations.refused.map(({ where, reason }) => ({ name: where, outcome: 'rejected', reason }));
+    const documents = batch
+      .filter((item) => this.finds && isAnnotation(item))
+      .map(({ path }) => ({ name: path, outcome: 'read', reason: '' }));
+    const refused = annotations.refused.map(({ where, reason }) => ({
+      name: where,
+      outcome: 'rejected',
+      reason,
+    }));
     return [...files, ...documents, ...refused];
   }
 
@@ -162,7 +184,8 @@ export class Upload {
   settle(batch, verdicts) {
     this.sent.set(batch, size(batch));
     if (batch.length === verdicts.length) {
-      batch.forEach((item, index) => this.tell(item.row ?? this.addRow(item.path, verdicts[index].outcome), verdicts[index]));
+      for (const [index, item] of batch.entries())
+        this.tell(item.row ?? this.addRow(item.path), verdicts[index]);
       return;
     }
     for (const { row } of batch) row?.remove();
@@ -173,14 +196,16 @@ export class Upload {
     this.sent.set(batch, size(batch));
     if (error.name === 'AbortError') {
       this.failed.push(...batch);
-      for (const item of batch) this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: 'stopped' });
+      for (const item of batch)
+        this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: 'stopped' });
     } else if (batch.length > 1 && error.status >= 400 && error.status !== 401 && error.status !== 404) {
       // Something in this batch is not taken; alone, each file gets its own answer.
       this.sent.delete(batch);
       this.queue.push(...batch.map((item) => [item]));
     } else {
       this.failed.push(...batch);
-      for (const item of batch) this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: error.message });
+      for (const item of batch)
+        this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: error.message });
     }
   }
 
@@ -193,13 +218,15 @@ export class Upload {
 
   tell(row, { outcome, reason, label }) {
     this.tally[outcome] = (this.tally[outcome] ?? 0) + 1;
-    if (outcome !== 'created' && this.told.length < KEPT) this.told.push({ name: row.querySelector('.name').textContent, outcome, reason });
+    if (outcome !== 'created' && this.told.length < KEPT)
+      this.told.push({ name: row.querySelector('.name').textContent, outcome, reason });
     this.labelled ||= Boolean(label);
     if (outcome === 'skipped' && HOLDS_BOXES.test(reason)) this.unread += 1;
     const mark = row.querySelector('.mark');
     mark.className = `mark ${outcome}`;
     mark.textContent = GLYPHS[outcome] ?? '?';
-    row.querySelector('.reason').textContent = reason || (outcome === 'created' && label) || WORDS[outcome] || outcome;
+    row.querySelector('.reason').textContent =
+      reason || (outcome === 'created' && label) || WORDS[outcome] || outcome;
     if (['rejected', 'failed'].includes(outcome)) row.parentElement.prepend(row);
   }
 
@@ -208,8 +235,11 @@ export class Upload {
     const bar = this.panel.querySelector('.whole');
     if (bar.hasAttribute('value')) bar.value = this.total ? Math.min(1, sent / this.total) : 1;
     const told = Object.entries(this.tally).filter(([, count]) => count);
-    this.panel.querySelector('.tally').textContent = told.map(([outcome, count]) => `${count} ${WORDS[outcome]}`).join(' · ');
-    if (!this.stopper.signal.aborted && this.queue.length) this.say(`Sending photos: ${megabytes(sent)} of ${megabytes(this.total)}`);
+    this.panel.querySelector('.tally').textContent = told
+      .map(([outcome, count]) => `${count} ${WORDS[outcome]}`)
+      .join(' · ');
+    if (!this.stopper.signal.aborted && this.queue.length)
+      this.say(`Sending photos: ${megabytes(sent)} of ${megabytes(this.total)}`);
   }
 
   end() {
@@ -240,13 +270,23 @@ export class Upload {
     const form = pane.querySelector('form');
     if (form) form.hidden = this.labelled; // a project with labels stays what it is
     pane.querySelector('.elsewhere').hidden = Boolean(form) && !this.labelled;
-    pane.querySelector('.number').textContent = this.unread === 1 ? 'One file that was skipped' : `${this.unread} files that were skipped`;
+    pane.querySelector('.number').textContent =
+      this.unread === 1 ? 'One file that was skipped' : `${this.unread} files that were skipped`;
   }
 
   // The page that made the project is left; what became of its files is told on the next one.
   keep(project) {
     try {
-      sessionStorage.setItem(`upload ${project}`, JSON.stringify({ tally: this.tally, told: this.told, boxes: this.boxes, unread: this.unread, labelled: this.labelled }));
+      sessionStorage.setItem(
+        `upload ${project}`,
+        JSON.stringify({
+          tally: this.tally,
+          told: this.told,
+          boxes: this.boxes,
+          unread: this.unread,
+          labelled: this.labelled,
+        }),
+      );
     } catch {
       // No storage, no list: the images are there all the same.
     }
@@ -296,7 +336,8 @@ function chapters(documents) {
   const naming = documents.filter(({ file }) => /^(classes\.txt|obj\.names)$|\.ya?ml$/i.test(file.name));
   const others = documents.filter((item) => !naming.includes(item));
   const made = [];
-  for (let start = 0; start < others.length; start += CHAPTER) made.push([...naming, ...others.slice(start, start + CHAPTER)]);
+  for (let start = 0; start < others.length; start += CHAPTER)
+    made.push([...naming, ...others.slice(start, start + CHAPTER)]);
   return made.length || !naming.length ? made : [naming];
 }
 
@@ -311,9 +352,17 @@ function megabytes(bytes) {
 // Ends early when the connection is back, or when the person stops it.
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    window.addEventListener('online', () => (clearTimeout(timer), resolve()), { once: true });
-    signal.addEventListener('abort', () => (clearTimeout(timer), reject(new DOMException('stopped', 'AbortError'))), { once: true });
+    const finish = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const stop = () => {
+      clearTimeout(timer);
+      reject(new DOMException('stopped', 'AbortError'));
+    };
+    const timer = setTimeout(finish, milliseconds);
+    window.addEventListener('online', finish, { once: true });
+    signal.addEventListener('abort', stop, { once: true });
   });
 }
 

@@ -1,25 +1,48 @@
 // Labelling: one photo after the other, boxes drawn on it, everything saved at once.
 import { BoxPanel } from '../annotate/box_panel.js';
 import { Easel } from '../annotate/canvas.js';
-import { Outbox } from '../annotate/save_queue.js';
 import { Past } from '../annotate/history.js';
-import { getJson, postJson } from '../site/requests.js';
 import { Scout } from '../annotate/prelabels.js';
+import { Outbox } from '../annotate/save_queue.js';
+import { getJson, postJson } from '../site/requests.js';
 import { toast } from '../site/toast.js';
 
 const page = document.getElementById('label');
 const { project, user, boxes: boxesAt, content: contentAt, here: pageAt } = page.dataset;
 const mayEdit = page.dataset.mayEdit === 'yes';
-const images = JSON.parse(document.getElementById('images').textContent).map(([id, state]) => ({ id, state }));
+const images = JSON.parse(document.getElementById('images').textContent).map(([id, state]) => ({
+  id,
+  state,
+}));
 const labels = JSON.parse(document.getElementById('labels').textContent);
 const easel = new Easel(document.getElementById('stage'), { mayEdit, onDrawn, onChanged, onPicked });
-const panel = new BoxPanel(document.getElementById('panel'), { mayEdit, onLabel, onNewLabel, onPick: (id) => pick(id, true), onCorners, onDifficult, onRemove, onAccept });
-const outbox = new Outbox(`graft boxes ${user} ${project} `, (id) => at(boxesAt, id), { onState, onSaved, onConflict, onRefused });
-const scout = mayEdit && page.dataset.proposals ? new Scout((id) => at(page.dataset.proposals, id), unseen, onSeen) : null;
+const panel = new BoxPanel(document.getElementById('panel'), {
+  mayEdit,
+  onLabel,
+  onNewLabel,
+  onPick: (id) => pick(id, true),
+  onCorners,
+  onDifficult,
+  onRemove,
+  onAccept,
+});
+const outbox = new Outbox(`graft boxes ${user} ${project} `, (id) => at(boxesAt, id), {
+  onState,
+  onSaved,
+  onConflict,
+  onRefused,
+});
+const scout =
+  mayEdit && page.dataset.proposals
+    ? new Scout((id) => at(page.dataset.proposals, id), unseen, onSeen)
+    : null;
 const pasts = new Map(); // image -> Past
 const ahead = new Map(); // image -> the server's record, fetched before it is asked for
 const passedBy = new Set(); // left without a word by “Next to do”: it comes back to them when it has been everywhere
-let place = Math.max(0, images.findIndex(({ id }) => id === page.dataset.start));
+let place = Math.max(
+  0,
+  images.findIndex(({ id }) => id === page.dataset.start),
+);
 let info = null; // the server's record of the photo that is shown
 let state = { boxes: [], nothing: false, proposals: [] };
 let picked = null;
@@ -28,8 +51,19 @@ let counter = 0;
 let scouting = null;
 
 open(place, { push: false });
-window.addEventListener('popstate', () => open(Math.max(0, images.findIndex(({ id }) => location.pathname.includes(id))), { push: false }));
-window.addEventListener('beforeunload', (event) => outbox.kept === false && outbox.entries.size && event.preventDefault());
+window.addEventListener('popstate', () =>
+  open(
+    Math.max(
+      0,
+      images.findIndex(({ id }) => location.pathname.includes(id)),
+    ),
+    { push: false },
+  ),
+);
+window.addEventListener(
+  'beforeunload',
+  (event) => outbox.kept === false && outbox.entries.size && event.preventDefault(),
+);
 
 // --- One photo ------------------------------------------------------------------------------------------------------
 async function open(index, { push = true } = {}) {
@@ -39,19 +73,31 @@ async function open(index, { push = true } = {}) {
   page.classList.add('opening');
   if (push) history.pushState(null, '', at(pageAt, image.id));
   try {
-    const [record, shown] = await Promise.all([ahead.get(image.id) ?? getJson(at(boxesAt, image.id)), easel.open(at(contentAt, image.id), `Photo ${index + 1}`)]);
+    const [record, shown] = await Promise.all([
+      ahead.get(image.id) ?? getJson(at(boxesAt, image.id)),
+      easel.open(at(contentAt, image.id), `Photo ${index + 1}`),
+    ]);
     if (!shown || images[place] !== image) return;
     info = record;
     ahead.clear();
     const waiting = outbox.waiting(image.id);
-    state = { boxes: (waiting?.boxes ?? record.boxes).map(own), nothing: waiting ? waiting.nothing : record.state === 'nothing', proposals: [] };
+    state = {
+      boxes: (waiting?.boxes ?? record.boxes).map(own),
+      nothing: waiting ? waiting.nothing : record.state === 'nothing',
+      proposals: [],
+    };
     for (const { label: name } of state.boxes) know(name);
     picked = null;
     show();
     fetchAhead();
     propose(image);
   } catch (error) {
-    if (images[place] === image) toast(`This photo cannot be shown. ${error.message}`, { bad: true, action: 'Try again', onAction: () => open(index, { push: false }) });
+    if (images[place] === image)
+      toast(`This photo cannot be shown. ${error.message}`, {
+        bad: true,
+        action: 'Try again',
+        onAction: () => open(index, { push: false }),
+      });
   } finally {
     page.classList.remove('opening');
   }
@@ -62,7 +108,8 @@ async function propose(image) {
   if (!scout || image.state !== 'unlabelled') return;
   try {
     const found = await scout.ask(image.id);
-    if (images[place] !== image || image.state !== 'unlabelled' || state.boxes.length || pasts.has(image.id)) return;
+    if (images[place] !== image || image.state !== 'unlabelled' || state.boxes.length || pasts.has(image.id))
+      return;
     state = { ...state, proposals: found.boxes.map((box) => own({ ...box, difficult: false })) };
     show();
   } catch (error) {
@@ -73,32 +120,50 @@ async function propose(image) {
 }
 
 function unseen() {
-  return [...images.slice(place), ...images.slice(0, place)].filter((image) => image.state === 'unlabelled').map(({ id }) => id);
+  return [...images.slice(place), ...images.slice(0, place)]
+    .filter((image) => image.state === 'unlabelled')
+    .map(({ id }) => id);
 }
 
 function onSeen() {
   if (!scout) return;
-  set('#scouted', `${unseen().filter((id) => scout.seen.has(id)).length} of ${unseen().length} photos to do were looked at ahead.`);
+  set(
+    '#scouted',
+    `${unseen().filter((id) => scout.seen.has(id)).length} of ${unseen().length} photos to do were looked at ahead.`,
+  );
 }
 
 // So that labelling goes on for a while without a connection.
 function fetchAhead() {
   for (const next of images.slice(place + 1, place + 3)) {
     new Image().src = at(contentAt, next.id);
-    getJson(at(boxesAt, next.id)).then((record) => ahead.set(next.id, record), () => {});
+    getJson(at(boxesAt, next.id)).then(
+      (record) => ahead.set(next.id, record),
+      () => {},
+    );
   }
 }
 
 function show({ handles = false } = {}) {
   const image = images[place];
-  const all = [...state.boxes, ...state.proposals].map((box) => ({ ...box, colour: labels.indexOf(box.label) }));
+  const all = [...state.boxes, ...state.proposals].map((box) => ({
+    ...box,
+    colour: labels.indexOf(box.label),
+  }));
   easel.show(all, picked, { handles });
   panel.show({ boxes: all, picked, label, labels, width: info.width, height: info.height });
   set('#place', `${place + 1} of ${images.length}`);
   set('#name', info.name.split('/').at(-1));
   set('#done', `${images.filter((one) => one.state !== 'unlabelled').length} of ${images.length} done`);
   page.querySelector('#state').dataset.state = image.state;
-  set('#state', { unlabelled: 'Not looked at yet', boxes: `${state.boxes.length} box${state.boxes.length === 1 ? '' : 'es'}`, nothing: 'Nothing here' }[image.state]);
+  set(
+    '#state',
+    {
+      unlabelled: 'Not looked at yet',
+      boxes: `${state.boxes.length} box${state.boxes.length === 1 ? '' : 'es'}`,
+      nothing: 'Nothing here',
+    }[image.state],
+  );
   page.querySelector('[data-do=nothing]')?.setAttribute('aria-pressed', String(state.nothing));
   const past = pasts.get(image.id);
   enable('undo', past?.canUndo);
@@ -146,9 +211,19 @@ function edit(id, values) {
   const proposal = state.proposals.find((box) => box.id === id);
   if (proposal) {
     const { score, ...box } = { ...proposal, ...values };
-    return change({ boxes: [...state.boxes, box], nothing: false, proposals: state.proposals.filter((one) => one !== proposal) }, { handles: easel.handles });
+    return change(
+      {
+        boxes: [...state.boxes, box],
+        nothing: false,
+        proposals: state.proposals.filter((one) => one !== proposal),
+      },
+      { handles: easel.handles },
+    );
   }
-  return change({ ...state, boxes: state.boxes.map((box) => (box.id === id ? { ...box, ...values } : box)) }, { handles: easel.handles });
+  return change(
+    { ...state, boxes: state.boxes.map((box) => (box.id === id ? { ...box, ...values } : box)) },
+    { handles: easel.handles },
+  );
 }
 
 function onPicked(id) {
@@ -181,7 +256,12 @@ function onCorners(id, corners) {
   const { width, height } = info;
   const x0 = Math.min(Math.max(0, corners.x0), width - 1);
   const y0 = Math.min(Math.max(0, corners.y0), height - 1);
-  edit(id, { x0, y0, x1: Math.min(Math.max(x0 + 1, corners.x1), width), y1: Math.min(Math.max(y0 + 1, corners.y1), height) });
+  edit(id, {
+    x0,
+    y0,
+    x1: Math.min(Math.max(x0 + 1, corners.x1), width),
+    y1: Math.min(Math.max(y0 + 1, corners.y1), height),
+  });
 }
 
 function onDifficult(id, difficult) {
@@ -200,7 +280,11 @@ function onAccept(id) {
   const { proposals } = state;
   const taken = proposals.filter((box) => id === null || box.id === id);
   if (!taken.length) return;
-  change({ boxes: [...state.boxes, ...taken.map(({ score, ...box }) => box)], nothing: false, proposals: proposals.filter((box) => !taken.includes(box)) });
+  change({
+    boxes: [...state.boxes, ...taken.map(({ score, ...box }) => box)],
+    nothing: false,
+    proposals: proposals.filter((box) => !taken.includes(box)),
+  });
 }
 
 const DEEDS = {
@@ -213,7 +297,12 @@ const DEEDS = {
     const fresh = left.filter((id) => !passedBy.has(id));
     const found = scout?.best(fresh) ?? fresh[0];
     if (found) open(images.findIndex(({ id }) => id === found));
-    else toast(images[place].state === 'unlabelled' ? 'This is the last photo to do.' : 'Every photo has been looked at.');
+    else
+      toast(
+        images[place].state === 'unlabelled'
+          ? 'This is the last photo to do.'
+          : 'Every photo has been looked at.',
+      );
   },
   undo: () => pasts.get(images[place].id)?.back(state, become),
   redo: () => pasts.get(images[place].id)?.forth(state, become),
@@ -229,7 +318,12 @@ const DEEDS = {
   discard,
   draw: () => {
     const { width, height } = info;
-    onDrawn({ x0: Math.round(width * 0.4), y0: Math.round(height * 0.4), x1: Math.round(width * 0.6), y1: Math.round(height * 0.6) });
+    onDrawn({
+      x0: Math.round(width * 0.4),
+      y0: Math.round(height * 0.4),
+      x1: Math.round(width * 0.6),
+      y1: Math.round(height * 0.6),
+    });
   },
   difficult: () => inSight(picked) && onDifficult(picked, !inSight(picked).difficult),
   larger: () => easel.zoomBy(1.4),
@@ -280,8 +374,14 @@ async function copyPrevious() {
     const boxes = (waiting ?? (await getJson(at(boxesAt, before.id)))).boxes;
     const { width, height } = info;
     const there = new Set(state.boxes.map((box) => JSON.stringify(plain(box))));
-    const fitting = boxes.map((box) => ({ ...plain(box), x1: Math.min(box.x1, width), y1: Math.min(box.y1, height) }));
-    const fresh = fitting.filter((box) => box.x1 - box.x0 >= 1 && box.y1 - box.y0 >= 1 && !there.has(JSON.stringify(box)));
+    const fitting = boxes.map((box) => ({
+      ...plain(box),
+      x1: Math.min(box.x1, width),
+      y1: Math.min(box.y1, height),
+    }));
+    const fresh = fitting.filter(
+      (box) => box.x1 - box.x0 >= 1 && box.y1 - box.y0 >= 1 && !there.has(JSON.stringify(box)),
+    );
     if (!fresh.length) return toast('The photo before has no other boxes.');
     change({ ...state, boxes: [...state.boxes, ...fresh.map(own)], nothing: false });
   } catch (error) {
@@ -295,23 +395,45 @@ page.addEventListener('click', (event) => {
   const button = event.target.closest('[data-do]');
   if (button) DEEDS[button.dataset.do]();
 });
-document.getElementById('keys').addEventListener('click', (event) => event.target.closest('button') && event.currentTarget.close());
+document
+  .getElementById('keys')
+  .addEventListener('click', (event) => event.target.closest('button') && event.currentTarget.close());
 
 const KEYS = {
-  n: 'next', p: 'previous', u: 'unlabelled', e: 'nothing', c: 'copy', b: 'draw', x: 'difficult', h: 'hand', f: 'whole', '+': 'larger',
-  '=': 'larger', '-': 'smaller', Delete: 'remove', Backspace: 'remove', a: 'accept', r: 'reject', Enter: 'acceptOne', '?': 'help',
+  n: 'next',
+  p: 'previous',
+  u: 'unlabelled',
+  e: 'nothing',
+  c: 'copy',
+  b: 'draw',
+  x: 'difficult',
+  h: 'hand',
+  f: 'whole',
+  '+': 'larger',
+  '=': 'larger',
+  '-': 'smaller',
+  Delete: 'remove',
+  Backspace: 'remove',
+  a: 'accept',
+  r: 'reject',
+  Enter: 'acceptOne',
+  '?': 'help',
 };
 const READING = new Set(['next', 'previous', 'unlabelled', 'hand', 'whole', 'larger', 'smaller', 'help']);
 
 // On the window and first, because the library has an undo of its own, which knows nothing of classes.
-window.addEventListener('keydown', (event) => {
-  if (!info || event.isComposing || document.querySelector('dialog[open]')) return;
-  const undoing = (event.ctrlKey || event.metaKey) && ['z', 'y'].includes(event.key.toLowerCase());
-  if (event.target.closest('input, select, textarea')) return;
-  const taken = undoing ? steer(event) : !event.ctrlKey && !event.metaKey && key(event);
-  if (taken) event.preventDefault();
-  if (taken || undoing) event.stopPropagation();
-}, { capture: true });
+window.addEventListener(
+  'keydown',
+  (event) => {
+    if (!info || event.isComposing || document.querySelector('dialog[open]')) return;
+    const undoing = (event.ctrlKey || event.metaKey) && ['z', 'y'].includes(event.key.toLowerCase());
+    if (event.target.closest('input, select, textarea')) return;
+    const taken = undoing ? steer(event) : !event.ctrlKey && !event.metaKey && key(event);
+    if (taken) event.preventDefault();
+    if (taken || undoing) event.stopPropagation();
+  },
+  { capture: true },
+);
 
 function steer(event) {
   const redo = event.key.toLowerCase() === 'y' || event.shiftKey;
@@ -332,7 +454,8 @@ function key(event) {
     return true;
   }
   // Enter presses the button that has the focus, but on the line of a proposal it accepts that.
-  const pressing = event.key === 'Enter' && event.target.closest('button, a, summary') && !event.target.closest('.boxes');
+  const pressing =
+    event.key === 'Enter' && event.target.closest('button, a, summary') && !event.target.closest('.boxes');
   if (event.key === 'Tab' || pressing) return false;
   const deed = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
   if (!deed || !(mayEdit || READING.has(deed))) return false;
@@ -344,7 +467,9 @@ function key(event) {
 // Without a picked box the arrows turn the pages; with one they move it, with Alt they move its lower right corner.
 function arrow(event) {
   const box = inSight(picked);
-  const [right, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  const [right, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
+    event.key
+  ];
   if (!box) {
     if (!right || event.altKey) return false;
     DEEDS[right > 0 ? 'next' : 'previous']();
@@ -365,9 +490,12 @@ function onState({ waiting, trouble, safe }) {
   const line = document.getElementById('saved');
   const many = waiting === 1 ? '1 photo' : `${waiting} photos`;
   line.dataset.trouble = trouble;
-  if (trouble === 'signed out') line.textContent = `You are signed out: sign in again in another tab. The boxes of ${many} wait here.`;
-  else if (trouble === 'server') line.textContent = `The server has trouble: the boxes of ${many} wait here and are sent again.`;
-  else if (trouble) line.textContent = `No connection: the boxes of ${many} ${safe ? 'are kept here' : 'are only on this page'} and sent when it is back.`;
+  if (trouble === 'signed out')
+    line.textContent = `You are signed out: sign in again in another tab. The boxes of ${many} wait here.`;
+  else if (trouble === 'server')
+    line.textContent = `The server has trouble: the boxes of ${many} wait here and are sent again.`;
+  else if (trouble)
+    line.textContent = `No connection: the boxes of ${many} ${safe ? 'are kept here' : 'are only on this page'} and sent when it is back.`;
   else line.textContent = waiting ? 'Saving …' : 'All saved';
 }
 
@@ -395,7 +523,10 @@ function onConflict(id, theirs) {
 
 function reload(id) {
   pasts.delete(id);
-  open(images.findIndex((image) => image.id === id), { push: false });
+  open(
+    images.findIndex((image) => image.id === id),
+    { push: false },
+  );
 }
 
 // --- Small things ---------------------------------------------------------------------------------------------------

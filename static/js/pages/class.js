@@ -81,7 +81,10 @@ async function move(picked) {
 async function remove(picked) {
   await postJson(toolbar.dataset.delete, { ids: ids(picked) });
   hide(picked);
-  toast(`${photos(picked.length)} deleted.`, { action: 'Undo', onAction: () => undo(picked, toolbar.dataset.restore, { ids: ids(picked) }) });
+  toast(`${photos(picked.length)} deleted.`, {
+    action: 'Undo',
+    onAction: () => undo(picked, toolbar.dataset.restore, { ids: ids(picked) }),
+  });
 }
 
 async function undo(picked, url, values) {
@@ -118,7 +121,10 @@ function photos(count) {
 }
 
 // The next page is fetched when its link comes near; moved photos shift the pages, so known ones are left out.
-const watcher = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && load(), { rootMargin: '600px' });
+const watcher = new IntersectionObserver(
+  (entries) => entries.some((entry) => entry.isIntersecting) && load(),
+  { rootMargin: '600px' },
+);
 if (document.getElementById('more')) watcher.observe(document.getElementById('more'));
 
 async function load() {

@@ -1,11 +1,11 @@
 // The project's page: gather, train, use.
 import { watchDrop } from '../datasets/dropzone.js';
-import { follow } from '../train/progress.js';
+import { Upload } from '../datasets/upload.js';
 import { refresh } from '../site/dom.js';
 import { watchTabs } from '../site/tabs.js';
 import { toast } from '../site/toast.js';
+import { follow } from '../train/progress.js';
 import { Trial } from '../use/prediction.js';
-import { Upload } from '../datasets/upload.js';
 
 const SECONDS = 5; // to say "not yet" before a training starts by itself
 const zone = document.getElementById('drop');
@@ -44,7 +44,7 @@ async function gathered(any) {
 // The first training starts by itself, unless the person says not yet.
 function countDown() {
   const box = document.getElementById('countdown');
-  if (!box || box.dataset.ready !== 'yes' || !document.getElementById('auto-start')?.checked) return;
+  if (box?.dataset.ready !== 'yes' || !document.getElementById('auto-start')?.checked) return;
   let left = SECONDS;
   box.hidden = false;
   box.querySelector('strong').textContent = left;

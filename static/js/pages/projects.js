@@ -1,9 +1,10 @@
 // The list of projects: what is dropped here becomes a project of its own.
-import { isAnnotation, nameOf } from '../datasets/folders.js';
+
 import { watchDrop } from '../datasets/dropzone.js';
+import { isAnnotation, nameOf } from '../datasets/folders.js';
+import { Upload } from '../datasets/upload.js';
 import { postJson } from '../site/requests.js';
 import { toast } from '../site/toast.js';
-import { Upload } from '../datasets/upload.js';
 
 const zone = document.getElementById('drop');
 const panel = document.getElementById('upload');
@@ -18,7 +19,11 @@ watchDrop(zone, async (items) => {
     zone.hidden = true;
     document.getElementById('begin-empty')?.setAttribute('hidden', '');
     const where = task === 'detection' ? 'annotations/import' : 'images';
-    const upload = new Upload(panel, { upload: `${zone.dataset.create}/${id}/${where}`, health: `${zone.dataset.create}/${id}/health`, task });
+    const upload = new Upload(panel, {
+      upload: `${zone.dataset.create}/${id}/${where}`,
+      health: `${zone.dataset.create}/${id}/health`,
+      task,
+    });
     const any = await upload.send(items);
     upload.keep(id);
     if (!upload.failed.length) location.assign(`${there}${any ? '#uploaded' : ''}`);

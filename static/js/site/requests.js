@@ -9,12 +9,22 @@ export class Refusal extends Error {
 
   // No answer at all, or one that says: not now.
   get temporary() {
-    return this.status === 0 || this.status === 429 || this.status === 502 || this.status === 503 || this.status === 504;
+    return (
+      this.status === 0 ||
+      this.status === 429 ||
+      this.status === 502 ||
+      this.status === 503 ||
+      this.status === 504
+    );
   }
 }
 
 export function csrfToken() {
-  return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? document.querySelector('[name=csrfmiddlewaretoken]')?.value ?? '';
+  return (
+    document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ??
+    document.querySelector('[name=csrfmiddlewaretoken]')?.value ??
+    ''
+  );
 }
 
 export async function getJson(url, { signal } = {}) {
@@ -30,7 +40,11 @@ export async function putJson(url, values) {
 }
 
 async function sendJson(method, url, values) {
-  const headers = { 'Content-Type': 'application/json', Accept: 'application/json', 'X-CSRFToken': csrfToken() };
+  const headers = {
+    'Content-Type': 'application/json',
+    Accept: 'application/json',
+    'X-CSRFToken': csrfToken(),
+  };
   return read(await reach(url, { method, headers, body: JSON.stringify(values) }));
 }
 
@@ -83,7 +97,8 @@ function parse(status, text) {
   } catch {
     throw new Refusal(`The server answered something unexpected (${status}).`, status < 400 ? 500 : status);
   }
-  if (status === 401) throw new Refusal('You are signed out: sign in again in another tab, then go on here.', status, answer);
+  if (status === 401)
+    throw new Refusal('You are signed out: sign in again in another tab, then go on here.', status, answer);
   if (status >= 400) throw new Refusal(answer.message ?? `The server refused (${status}).`, status, answer);
   return answer;
 }

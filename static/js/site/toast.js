@@ -2,7 +2,10 @@
 
 const STAY = 8000; // ms; long enough to reach "Undo" by keyboard
 
-export function toast(message, { bad = false, action = '', onAction = null, other = '', onOther = null } = {}) {
+export function toast(
+  message,
+  { bad = false, action = '', onAction = null, other = '', onOther = null } = {},
+) {
   const box = document.getElementById('toast').content.firstElementChild.cloneNode(true);
   box.classList.toggle('bad', bad);
   box.querySelector('span').textContent = message;

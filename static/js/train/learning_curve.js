@@ -14,7 +14,10 @@ export function drawCurve(figure, points, again = []) {
   if (figure.hidden) return;
   const last = known.at(-1);
   const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plot', role: 'img' });
-  svg.setAttribute('aria-label', `Validation accuracy after epoch ${last.epoch}: ${(100 * last.accuracy).toFixed(1)} %`);
+  svg.setAttribute(
+    'aria-label',
+    `Validation accuracy after epoch ${last.epoch}: ${(100 * last.accuracy).toFixed(1)} %`,
+  );
   const epochs = known.map(({ epoch }) => epoch);
   const x = scale(Math.min(...epochs), Math.max(...epochs), LEFT, WIDTH - 8);
   const low = Math.max(0, Math.floor(Math.min(...known.map(({ accuracy }) => accuracy)) * 10 - 0.5) / 10);
@@ -23,11 +26,22 @@ export function drawCurve(figure, points, again = []) {
     svg.append(shape('line', { class: 'axis', x1: LEFT, x2: WIDTH - 8, y1: y(share), y2: y(share) }));
     svg.append(text(LEFT - 6, y(share) + 4, `${Math.round(100 * share)} %`, 'end'));
   }
-  svg.append(text(LEFT, HEIGHT - 6, `epoch ${epochs[0]}`, 'start'), text(WIDTH - 8, HEIGHT - 6, `epoch ${last.epoch}`, 'end'));
+  svg.append(
+    text(LEFT, HEIGHT - 6, `epoch ${epochs[0]}`, 'start'),
+    text(WIDTH - 8, HEIGHT - 6, `epoch ${last.epoch}`, 'end'),
+  );
   svg.append(...loss(known, x));
-  svg.append(line('line', known.map((point) => [x(point.epoch), y(point.accuracy)])));
+  svg.append(
+    line(
+      'line',
+      known.map((point) => [x(point.epoch), y(point.accuracy)]),
+    ),
+  );
   svg.append(shape('circle', { class: 'dot', cx: x(last.epoch), cy: y(last.accuracy), r: 3.5 }));
-  figure.replaceChildren(svg, key(['first', 'right on validation photos'], ['second', 'loss (from its highest value to 0)']));
+  figure.replaceChildren(
+    svg,
+    key(['first', 'right on validation photos'], ['second', 'loss (from its highest value to 0)']),
+  );
 }
 
 function drawLosses(figure, points, again) {
@@ -45,10 +59,27 @@ function drawLosses(figure, points, again) {
     svg.append(shape('line', { class: 'axis', x1: LEFT, x2: WIDTH - 8, y1: y(loss), y2: y(loss) }));
     svg.append(text(LEFT - 6, y(loss) + 4, loss.toPrecision(2), 'end'));
   }
-  svg.append(text(LEFT, HEIGHT - 6, `pass ${first}`, 'start'), text(WIDTH - 8, HEIGHT - 6, `pass ${last}`, 'end'));
-  if (again.length > 1) svg.append(line('second', again.map((point) => [x(point.epoch), y(point.loss)])));
-  svg.append(line('line', points.map((point) => [x(point.epoch), y(point.loss)])));
-  figure.replaceChildren(svg, ...(again.length > 1 ? [key(['first', 'the measured one'], ['second', 'the one from all photos'])] : []));
+  svg.append(
+    text(LEFT, HEIGHT - 6, `pass ${first}`, 'start'),
+    text(WIDTH - 8, HEIGHT - 6, `pass ${last}`, 'end'),
+  );
+  if (again.length > 1)
+    svg.append(
+      line(
+        'second',
+        again.map((point) => [x(point.epoch), y(point.loss)]),
+      ),
+    );
+  svg.append(
+    line(
+      'line',
+      points.map((point) => [x(point.epoch), y(point.loss)]),
+    ),
+  );
+  figure.replaceChildren(
+    svg,
+    ...(again.length > 1 ? [key(['first', 'the measured one'], ['second', 'the one from all photos'])] : []),
+  );
 }
 
 function loss(points, x) {
@@ -56,7 +87,12 @@ function loss(points, x) {
   if (known.length < 2) return [];
   const most = Math.max(...known.map((point) => point.loss)) || 1;
   const y = scale(0, most, HEIGHT - BOTTOM, TOP);
-  return [line('second', known.map((point) => [x(point.epoch), y(point.loss)]))];
+  return [
+    line(
+      'second',
+      known.map((point) => [x(point.epoch), y(point.loss)]),
+    ),
+  ];
 }
 
 function key(...entries) {
@@ -72,7 +108,10 @@ function key(...entries) {
 }
 
 function line(name, points) {
-  return shape('polyline', { class: name, points: points.map((point) => point.map((value) => value.toFixed(1)).join(',')).join(' ') });
+  return shape('polyline', {
+    class: name,
+    points: points.map((point) => point.map((value) => value.toFixed(1)).join(',')).join(' '),
+  });
 }
 
 function scale(from, to, start, end) {

@@ -1,6 +1,7 @@
 // A training as it goes: asked every second while someone looks, every ten while nobody does.
-import { drawCurve } from './learning_curve.js';
+
 import { getJson } from '../site/requests.js';
+import { drawCurve } from './learning_curve.js';
 
 const SEEN = 1000; // ms
 const HIDDEN = 10000;
@@ -55,11 +56,15 @@ function paint(box, status) {
   const bar = box.querySelector('progress');
   if (waiting || progress.fraction == null) bar.removeAttribute('value');
   else bar.value = progress.fraction;
-  box.querySelector('.phase .name').textContent = waiting ? 'Waiting for a worker' : PHASES[progress.phase] ?? 'Under way';
-  box.querySelector('.share').textContent = waiting || progress.fraction == null ? '' : `${Math.round(100 * progress.fraction)} %`;
+  box.querySelector('.phase .name').textContent = waiting
+    ? 'Waiting for a worker'
+    : (PHASES[progress.phase] ?? 'Under way');
+  box.querySelector('.share').textContent =
+    waiting || progress.fraction == null ? '' : `${Math.round(100 * progress.fraction)} %`;
   say(box, sentence(status, progress, waiting));
   const expected = box.querySelector('.expected');
-  if (progress.expected && expected.textContent !== progress.expected) expected.textContent = progress.expected;
+  if (progress.expected && expected.textContent !== progress.expected)
+    expected.textContent = progress.expected;
   expected.hidden = !expected.textContent;
   const figures = box.querySelector('.figures');
   figures.hidden = !progress.epochs && progress.seconds_left == null;

@@ -5,7 +5,11 @@ const HUES = 6; // as in boxes.css
 // photo: an object URL; found: {width, height, objects} as REST tells it; labels: all classes, in order.
 export function drawObjects(box, list, photo, found, labels) {
   const hue = (label) => `hue${Math.max(0, labels.indexOf(label)) % HUES}`;
-  const svg = shape('svg', { viewBox: `0 0 ${found.width} ${found.height}`, role: 'img', 'aria-label': summary(found.objects) });
+  const svg = shape('svg', {
+    viewBox: `0 0 ${found.width} ${found.height}`,
+    role: 'img',
+    'aria-label': summary(found.objects),
+  });
   svg.append(shape('image', { href: photo, width: found.width, height: found.height }));
   const size = Math.max(found.width, found.height) / 26; // letters, in the photo's pixels
   const groups = found.objects.map((object, index) => group(object, index, hue(object.label), size));
@@ -19,8 +23,15 @@ export function drawObjects(box, list, photo, found, labels) {
 function group(object, index, hue, size) {
   const { x0, y0, x1, y1 } = object;
   const made = shape('g', { class: hue, 'data-object': index });
-  made.append(shape('rect', { x: x0, y: y0, width: x1 - x0, height: y1 - y0, 'vector-effect': 'non-scaling-stroke' }));
-  const words = shape('text', { x: x0 + size / 4, y: Math.max(y0, 0) + size, 'font-size': size, 'stroke-width': size / 4 });
+  made.append(
+    shape('rect', { x: x0, y: y0, width: x1 - x0, height: y1 - y0, 'vector-effect': 'non-scaling-stroke' }),
+  );
+  const words = shape('text', {
+    x: x0 + size / 4,
+    y: Math.max(y0, 0) + size,
+    'font-size': size,
+    'stroke-width': size / 4,
+  });
   words.textContent = object.label;
   made.append(words);
   return made;
@@ -56,7 +67,9 @@ function mark(box, list, index) {
 function summary(objects) {
   const counts = new Map();
   for (const { label } of objects) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return objects.length ? [...counts].map(([label, count]) => `${count} × ${label}`).join(', ') : 'Nothing was found';
+  return objects.length
+    ? [...counts].map(([label, count]) => `${count} × ${label}`).join(', ')
+    : 'Nothing was found';
 }
 
 function shape(name, attributes) {

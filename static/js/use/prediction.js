@@ -1,7 +1,8 @@
 // Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
-import { drawObjects } from './detections.js';
+
 import { onPress } from '../site/dom.js';
 import { getJson, postForm, postJson } from '../site/requests.js';
+import { drawObjects } from './detections.js';
 
 const ASK_AGAIN = 1000; // ms between two looks at a job
 const LOOK = 700; // ms between two looks of the camera
@@ -59,7 +60,8 @@ export class Trial {
   }
 
   async ask(file) {
-    const mine = (this.number += 1);
+    this.number += 1;
+    const mine = this.number;
     const form = new FormData();
     form.append('images', file, file.name ?? 'photo.jpg');
     this.box.setAttribute('aria-busy', 'true');
@@ -98,7 +100,8 @@ export class Trial {
   wait({ state, place, progress }) {
     const pane = this.box.querySelector('#try-wait');
     const before = place ? `${place} before it` : 'it is next';
-    pane.querySelector('span').textContent = state === 'queued' ? `Waiting for a worker: ${before}` : progress?.message || 'Under way';
+    pane.querySelector('span').textContent =
+      state === 'queued' ? `Waiting for a worker: ${before}` : progress?.message || 'Under way';
     const bar = pane.querySelector('progress');
     if (state === 'queued' || !progress?.fraction) bar.removeAttribute('value');
     else bar.value = progress.fraction;
@@ -152,7 +155,9 @@ export class Trial {
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
     } catch {
-      this.refuse('There is no camera, or this page may not use it (browsers allow it on localhost and over HTTPS only).');
+      this.refuse(
+        'There is no camera, or this page may not use it (browsers allow it on localhost and over HTTPS only).',
+      );
       return;
     }
     const pane = this.box.querySelector('#camera');
@@ -162,7 +167,7 @@ export class Trial {
   }
 
   stopCamera() {
-    this.stream?.getTracks().forEach((track) => track.stop());
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = null;
     this.box.querySelector('#camera').hidden = true;
   }
