@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recognition.admin.read_only import Looking, keeper
 from recognition.datasets import archives
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import InvalidInputError
 from recognition.jobs import queue
 from recognition.models import SourceModel
@@ -105,7 +105,7 @@ class SigningPages(Looking):
         self.each(request, rows, lambda row: signature_jobs.sign(row, keeper(request)), 'being signed')
 
 
-def _sent(request: HttpRequest) -> Iterator[IncomingFile | Verdict]:
+def _sent(request: HttpRequest) -> Iterator[IncomingFile | UploadResult]:
     """The zip, or the files of the folder. InvalidInputError when neither was sent."""
     files = [*request.FILES.getlist('archive'), *request.FILES.getlist('folder')]
     if not files:

@@ -31,7 +31,7 @@ from recognition.api.schemas import (
     UploadOut,
 )
 from recognition.datasets import archives, labels, projects, uploads
-from recognition.datasets.upload_results import Outcome, Verdict
+from recognition.datasets.upload_results import Outcome, UploadResult
 from recognition.errors import InvalidInputError, TooLargeError
 
 OUTCOMES = get_args(Outcome)
@@ -135,7 +135,7 @@ class Thumbnail(Endpoint):
         return _bytes(image.thumbnail_key)
 
 
-def _verdicts(verdicts: list[Verdict]) -> Response:
+def _verdicts(verdicts: list[UploadResult]) -> Response:
     counts = Counter(verdict.outcome for verdict in verdicts)
     record = UploadOut({**{name: counts[name] for name in OUTCOMES}, 'files': verdicts}).data
     if counts['created'] or counts['restored']:

@@ -173,7 +173,7 @@ class UploadIn(Fields):
     label = serializers.CharField(required=False, help_text='For files whose folder names none.')
 
 
-class VerdictOut(Fields):
+class UploadResultOut(Fields):
     name = serializers.CharField()
     outcome = serializers.ChoiceField(choices=['created', 'duplicate', 'restored', 'rejected', 'skipped'])
     reason = serializers.CharField(allow_blank=True)
@@ -187,4 +187,4 @@ class UploadOut(Fields):
     restored = serializers.IntegerField()
     rejected = serializers.IntegerField()
     skipped = serializers.IntegerField()
-    files = VerdictOut(many=True)
+    files = UploadResultOut(many=True)

@@ -25,7 +25,7 @@ from recognition.datasets.formats.records import (
     Refusal,
     Size,
 )
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import ConflictError, GraftError, InvalidInputError, TooLargeError
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
@@ -40,7 +40,7 @@ Documents = Sequence[tuple[str, bytes]]
 class Imported:
     """What became of one import. `refused` lists what was not taken; `refused_count` may be more than are listed."""
 
-    verdicts: tuple[Verdict, ...] = ()  # of the photos
+    verdicts: tuple[UploadResult, ...] = ()  # of the photos
     format: str = ''  # '': there were no annotations
     images: int = 0  # whose boxes are now as the files say
     boxes: int = 0  # on them
@@ -92,7 +92,7 @@ def import_folder(
 def take(
     project: Project,
     user: AbstractBaseUser | None,
-    photos: Iterable[IncomingFile | Verdict],
+    photos: Iterable[IncomingFile | UploadResult],
     documents: Iterable[tuple[str, bytes]],
     *,
     format: str = '',
@@ -117,8 +117,8 @@ def take(
     return _apply(project, user, read, overwrite, verdicts)
 
 
-def _is_told_elsewhere(item: IncomingFile | Verdict) -> bool:
-    return isinstance(item, Verdict) and item.outcome == 'skipped' and archives.is_document(item.name)
+def _is_told_elsewhere(item: IncomingFile | UploadResult) -> bool:
+    return isinstance(item, UploadResult) and item.outcome == 'skipped' and archives.is_document(item.name)
 
 
 def _bounded(documents: Iterable[tuple[str, bytes]]) -> Documents:
@@ -221,7 +221,7 @@ def _apply(
     user: AbstractBaseUser | None,
     read: _Read,
     overwrite: bool,
-    verdicts: tuple[Verdict, ...],
+    verdicts: tuple[UploadResult, ...],
 ) -> Imported:
     annotations, twice = read.annotations, []
     wanted: dict[uuid.UUID, AnnotatedImage] = {}

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from recognition import naming
 from recognition.datasets.formats.records import DOCUMENT_BYTES
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, InvalidImageError, InvalidInputError, TooLargeError
 
 IMAGES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
@@ -69,7 +69,7 @@ PIECE = 2**20  # bytes
 DEEPEST = 30  # folders in a path
 
 
-def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
+def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
     """An image file gives itself, a zip its entries. Errors, at once: TooLargeError for an archive beyond the limits."""
     file.seek(0)
     packed = file.read(4) in (b'PK\x03\x04', b'PK\x05\x06')
@@ -82,7 +82,7 @@ def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
             if suffix == '.zip'
             else 'is an archive of a kind that is not taken: send a zip'
         )
-        return iter([Verdict(naming.shown(name), 'rejected', reason)])
+        return iter([UploadResult(naming.shown(name), 'rejected', reason)])
     return iter([IncomingFile(name, lambda: _content(file), _size(file), None)])
 
 
@@ -92,7 +92,7 @@ def read_files(
     paths: Sequence[str] = (),
     wrapper: str | None = None,
     label: str | None = None,
-) -> Iterator[IncomingFile | Verdict]:
+) -> Iterator[IncomingFile | UploadResult]:
     """The files of one request: images, zips, or the files of a dropped folder with their `paths` in it.
 
     wrapper: the folder of `paths` that holds everything; a browser that sends a drop in parts knows it (wrapper_of the
@@ -102,20 +102,20 @@ def read_files(
     if paths and len(paths) != len(files):
         raise InvalidInputError(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
     around = wrapper_of(paths) if wrapper is None else wrapper.strip('/')
-    streams: list[Iterator[IncomingFile | Verdict]] = []
+    streams: list[Iterator[IncomingFile | UploadResult]] = []
     for index, (name, file) in enumerate(files):
         streams.append(_placed(paths[index], around, file) if paths else read_upload(name, file))
     return _labelled((item for stream in streams for item in stream), label)
 
 
-def read_folder(folder: Path) -> Iterator[IncomingFile | Verdict]:
+def read_folder(folder: Path) -> Iterator[IncomingFile | UploadResult]:
     """The images below a folder of this machine, sorted; links are not followed."""
     found = sorted(path for path in folder.rglob('*') if path.is_symlink() or not path.is_dir())
     names = [path.relative_to(folder).as_posix() for path in found]
     around = wrapper_of(names)
     for name, path in zip(names, found, strict=True):
         if path.is_symlink() or not path.is_file():
-            yield Verdict(naming.shown(name), 'rejected', 'is a link or a device, not a file')
+            yield UploadResult(naming.shown(name), 'rejected', 'is a link or a device, not a file')
         elif verdict := _refusal(name):
             yield verdict
         else:
@@ -156,31 +156,31 @@ def label_of(path: str, wrapper: str = '') -> str | None:
     return parts[0] if len(parts) > 1 else None
 
 
-def _placed(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
+def _placed(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
     if verdict := _refusal(path):
         return iter([verdict])
     return iter([IncomingFile(path, lambda: _content(file), _size(file), label_of(path, around))])
 
 
-def _labelled(items: Iterable[IncomingFile | Verdict], label: str | None) -> Iterator[IncomingFile | Verdict]:
+def _labelled(items: Iterable[IncomingFile | UploadResult], label: str | None) -> Iterator[IncomingFile | UploadResult]:
     for item in items:
         if isinstance(item, IncomingFile) and item.label is None and label:
             item = IncomingFile(item.name, item.read, item.size, label)
         yield item
 
 
-def _refusal(path: str) -> Verdict | None:
+def _refusal(path: str) -> UploadResult | None:
     """Why a path inside an archive or a folder is not taken; None when it may be an image."""
     if verdict := _unfit(path):
         return verdict
     suffix = PurePosixPath(path).suffix.lower()
     if suffix and suffix not in IMAGES + OTHER_PICTURES:
         hint = '; if it holds boxes, a project that finds things takes it' if may_hold_boxes(path) else ''
-        return Verdict(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}')
+        return UploadResult(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}')
     return None
 
 
-def _unfit(path: str) -> Verdict | None:
+def _unfit(path: str) -> UploadResult | None:
     """Why nothing of that name is taken, be it a picture or not."""
     shown = naming.shown(path)
     parts = PurePosixPath(path).parts
@@ -192,13 +192,13 @@ def _unfit(path: str) -> Verdict | None:
         or parts[0][1:2] == ':'
         or '\0' in path
     ):
-        return Verdict(shown, 'rejected', 'has an unsafe path')
+        return UploadResult(shown, 'rejected', 'has an unsafe path')
     if len(parts) > DEEPEST:
-        return Verdict(shown, 'rejected', 'lies too deep')
+        return UploadResult(shown, 'rejected', 'lies too deep')
     if '__MACOSX' in parts or any(part.startswith('.') for part in parts) or parts[-1].lower() in LITTER:
-        return Verdict(shown, 'skipped', 'is a file of the operating system')
+        return UploadResult(shown, 'skipped', 'is a file of the operating system')
     if PurePosixPath(path).suffix.lower() in ARCHIVES:
-        return Verdict(shown, 'rejected', 'is an archive inside an archive')
+        return UploadResult(shown, 'rejected', 'is an archive inside an archive')
     return None
 
 
@@ -230,7 +230,7 @@ def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str
 
 def _zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     archive = _opened(name, file)
-    if isinstance(archive, Verdict):
+    if isinstance(archive, UploadResult):
         return  # whoever reads the photos tells of it
     for entry in archive.infolist():
         inner = _name(entry)
@@ -263,13 +263,13 @@ class _BoundedReads:
         return self._file.read(self._most if size < 0 else size)
 
 
-def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | Verdict]:
+def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
     """Errors, before any entry is read: TooLargeError."""
     archive = _opened(name, file)
-    return iter([archive]) if isinstance(archive, Verdict) else _entries(archive)
+    return iter([archive]) if isinstance(archive, UploadResult) else _entries(archive)
 
 
-def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | Verdict:
+def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | UploadResult:
     """Errors: TooLargeError."""
     try:
         size = _size(file)
@@ -278,7 +278,7 @@ def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | Verdict:
     except GraftError:
         raise
     except Exception as error:  # the reader meets hostile directories with errors of every class
-        return Verdict(naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})')
+        return UploadResult(naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})')
     _check_limits(name, size, [entry for entry in archive.infolist() if not entry.is_dir()])
     return archive
 
@@ -296,7 +296,7 @@ def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> Non
         raise TooLargeError(f'{shown} unpacks to {unpacked // max(packed, 1)} times its size.')
 
 
-def _entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | Verdict]:
+def _entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | UploadResult]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     names = [_name(entry) for entry in entries]
     around = wrapper_of(names)
@@ -322,18 +322,18 @@ def _name(entry: zipfile.ZipInfo) -> str:
         return entry.orig_filename
 
 
-def _link(entry: zipfile.ZipInfo) -> Verdict | None:
+def _link(entry: zipfile.ZipInfo) -> UploadResult | None:
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return Verdict(naming.shown(_name(entry)), 'rejected', 'is a link or a device, not a file')
+        return UploadResult(naming.shown(_name(entry)), 'rejected', 'is a link or a device, not a file')
     return None
 
 
-def _sealed(entry: zipfile.ZipInfo) -> Verdict | None:
+def _sealed(entry: zipfile.ZipInfo) -> UploadResult | None:
     shown = naming.shown(_name(entry))
     if entry.flag_bits & 0x1:
-        return Verdict(shown, 'rejected', 'is encrypted')
+        return UploadResult(shown, 'rejected', 'is encrypted')
     if entry.compress_type not in METHODS:
-        return Verdict(shown, 'rejected', 'is compressed by a method that is not taken')
+        return UploadResult(shown, 'rejected', 'is compressed by a method that is not taken')
     return None
 
 

@@ -18,7 +18,7 @@ class IncomingFile:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class UploadResult:
     """What became of one file."""
 
     name: str

@@ -18,12 +18,12 @@ from recognition import naming, storage
 from recognition.datasets import jpeg
 from recognition.datasets import labels as dataset_labels
 from recognition.datasets.decoding import Facts, Upright, decode_upright, inspect
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image, Label, Project
 from recognition.models.project import Task
 
-__all__ = ['IncomingFile', 'Upright', 'Verdict', 'add_images', 'decode_upright']
+__all__ = ['IncomingFile', 'Upright', 'UploadResult', 'add_images', 'decode_upright']
 
 THUMBNAIL_SIDE = 256  # pixels
 BATCH_FILES = 64  # of one transaction
@@ -56,15 +56,15 @@ class _Stored:
 
 
 def add_images(
-    project: Project, user: AbstractBaseUser | None, files: Iterable[IncomingFile | Verdict]
-) -> list[Verdict]:
+    project: Project, user: AbstractBaseUser | None, files: Iterable[IncomingFile | UploadResult]
+) -> list[UploadResult]:
     """Take every file in, or say why not; one bad file never loses the others.
 
-    Verdicts among `files` (entries that an archive already refused) pass through. The answer keeps the order of `files`.
+    Upload results among `files` (entries that an archive already refused) pass through. The answer keeps the order of `files`.
     Bytes are stored before rows are written, and the rows of a batch in one transaction: an error leaves neither.
     In a project that finds things, folders name no classes.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[UploadResult] = []
     if project.task == Task.DETECTION:
         files = (replace(file, label=None) if isinstance(file, IncomingFile) else file for file in files)
     with ThreadPoolExecutor(THREADS, thread_name_prefix='decode') as threads:
@@ -73,11 +73,11 @@ def add_images(
     return verdicts
 
 
-def _batches(files: Iterable[IncomingFile | Verdict]) -> Iterator[list[_Candidate | Verdict]]:
-    batch: list[_Candidate | Verdict] = []
+def _batches(files: Iterable[IncomingFile | UploadResult]) -> Iterator[list[_Candidate | UploadResult]]:
+    batch: list[_Candidate | UploadResult] = []
     held = 0
     for file in files:
-        item = file if isinstance(file, Verdict) else _read(file)
+        item = file if isinstance(file, UploadResult) else _read(file)
         held += len(item.data) if isinstance(item, _Candidate) else 0
         batch.append(item)
         if len(batch) >= BATCH_FILES or held >= BATCH_BYTES:
@@ -87,7 +87,7 @@ def _batches(files: Iterable[IncomingFile | Verdict]) -> Iterator[list[_Candidat
         yield batch
 
 
-def _read(file: IncomingFile) -> _Candidate | Verdict:
+def _read(file: IncomingFile) -> _Candidate | UploadResult:
     name = naming.shown(file.name)
     try:
         label = None if file.label is None else naming.clean(file.label, field='label')
@@ -95,16 +95,16 @@ def _read(file: IncomingFile) -> _Candidate | Verdict:
             raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
         data = file.read()
     except GraftError as error:
-        return Verdict(name, 'rejected', error.message)
+        return UploadResult(name, 'rejected', error.message)
     return _Candidate(name, label, data, hashlib.sha256(data).hexdigest())
 
 
 def _add_batch(
     project: Project,
     user: AbstractBaseUser | None,
-    batch: list[_Candidate | Verdict],
+    batch: list[_Candidate | UploadResult],
     threads: ThreadPoolExecutor,
-) -> list[Verdict]:
+) -> list[UploadResult]:
     first: dict[str, _Candidate] = {}
     for item in batch:
         if isinstance(item, _Candidate):
@@ -129,7 +129,7 @@ def _add_batch(
         raise
     _forget(project, (item.id for digest, item in stored.items() if rows[digest].image_id != str(item.id)))
     reasons = {digest: result for digest, result in taken.items() if isinstance(result, str)}
-    return [item if isinstance(item, Verdict) else _verdict(item, first, rows, reasons) for item in batch]
+    return [item if isinstance(item, UploadResult) else _verdict(item, first, rows, reasons) for item in batch]
 
 
 def _take_in(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _Stored | str:
@@ -174,7 +174,7 @@ def _thumbnail(upright: Upright) -> bytes:
 @transaction.atomic
 def _write_rows(
     project: Project, user: AbstractBaseUser | None, first: dict[str, _Candidate], stored: dict[str, _Stored]
-) -> dict[str, Verdict]:
+) -> dict[str, UploadResult]:
     """Digest -> what became of the first file with it."""
     known = _rows(project, first)
     labels = {
@@ -234,9 +234,9 @@ def _row(
     )
 
 
-def _outcome(row: Image, before: Image | None, stored: _Stored | None) -> Verdict:
+def _outcome(row: Image, before: Image | None, stored: _Stored | None) -> UploadResult:
     label = row.label.name if row.label else None
-    verdict = Verdict(row.name, 'duplicate', f'is already in the project as “{row.name}”', str(row.id), label)
+    verdict = UploadResult(row.name, 'duplicate', f'is already in the project as “{row.name}”', str(row.id), label)
     if stored and row.id == stored.id:
         return replace(verdict, outcome='created', reason='')
     if before and before.deleted_at:
@@ -247,17 +247,17 @@ def _outcome(row: Image, before: Image | None, stored: _Stored | None) -> Verdic
 
 
 def _verdict(
-    item: _Candidate, first: dict[str, _Candidate], rows: dict[str, Verdict], reasons: dict[str, str]
-) -> Verdict:
+    item: _Candidate, first: dict[str, _Candidate], rows: dict[str, UploadResult], reasons: dict[str, str]
+) -> UploadResult:
     if reason := reasons.get(item.digest):
-        return Verdict(item.name, 'rejected', reason)
+        return UploadResult(item.name, 'rejected', reason)
     found = rows.get(item.digest)
     if found is None:
-        return Verdict(item.name, 'rejected', 'was removed from the project at this moment; add it again')
+        return UploadResult(item.name, 'rejected', 'was removed from the project at this moment; add it again')
     if first[item.digest] is item:
         return replace(found, name=item.name)
     reason = f'is the same image as “{first[item.digest].name}”'
-    return Verdict(item.name, 'duplicate', reason, found.image_id, found.label)
+    return UploadResult(item.name, 'duplicate', reason, found.image_id, found.label)
 
 
 def _forget(project: Project, image_ids: Iterable[uuid.UUID]) -> None:

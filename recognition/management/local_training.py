@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from recognition.datasets import annotation_import, archives, projects, uploads
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import ConflictError, GraftError, InvalidInputError, NotFoundError, TooLargeError
 from recognition.jobs import queue
 from recognition.management import first_admin, purge
@@ -31,7 +31,7 @@ from transfer.worker import execute
 @dataclass(frozen=True)
 class Trained:
     model: TrainedModel
-    left_out: tuple[Verdict, ...]  # files that were not used, and why
+    left_out: tuple[UploadResult, ...]  # files that were not used, and why
 
 
 def train(
@@ -110,7 +110,7 @@ def person() -> AbstractBaseUser:
     return local
 
 
-def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
+def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadResult]:
     if path.is_dir():
         return _add_images(project, user, path, archives.read_folder(path))
     if not path.is_file():
@@ -122,8 +122,8 @@ def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
 
 
 def _add_images(
-    project: Project, user: AbstractBaseUser, path: Path, files: Iterator[IncomingFile | Verdict]
-) -> list[Verdict]:
+    project: Project, user: AbstractBaseUser, path: Path, files: Iterator[IncomingFile | UploadResult]
+) -> list[UploadResult]:
     verdicts = uploads.add_images(project, user, files)
     if not any(verdict.outcome == 'created' for verdict in verdicts):
         first = next((f' {verdict.name} {verdict.reason}.' for verdict in verdicts if verdict.reason), '')
@@ -147,7 +147,7 @@ def _model(reference: str) -> TrainedModel:
     return newest
 
 
-def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Verdict]:
+def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadResult]:
     """What was refused of the annotations is told beside what was of the photos."""
     if not path.exists():
         raise NotFoundError(f'There is no folder or zip {path}.')
@@ -156,7 +156,7 @@ def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Ver
     else:
         with path.open('rb') as file:
             imported = annotation_import.import_files(project, user, [(path.name, file)])
-    refused = [Verdict(refusal.where, 'rejected', refusal.reason) for refusal in imported.refused]
+    refused = [UploadResult(refusal.where, 'rejected', refusal.reason) for refusal in imported.refused]
     return [*imported.verdicts, *refused]
 
 

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from recognition import audit, storage
 from recognition.datasets import archives
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.jobs import status
 from recognition.jobs.queue import enqueue
@@ -37,7 +37,7 @@ class Begun:
 
 
 def sign_from(
-    row: SourceModel, files: Iterable[IncomingFile | Verdict], user: AbstractBaseUser | None
+    row: SourceModel, files: Iterable[IncomingFile | UploadResult], user: AbstractBaseUser | None
 ) -> Job:
     """Keep these images as the source's own, and begin to sign it with them.
 
@@ -129,7 +129,7 @@ def _check_free(row: SourceModel) -> None:
         raise ConflictError(f'{row.name} is being signed already.')
 
 
-def _kept(files: Iterable[IncomingFile | Verdict]) -> str:
+def _kept(files: Iterable[IncomingFile | UploadResult]) -> str:
     """Up to MOST_IMAGES of the files, spread evenly over all, in one zip of ours; its key in storage."""
     images: list[IncomingFile] = []
     refused = ''

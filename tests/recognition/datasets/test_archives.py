@@ -7,7 +7,7 @@ import io
 import pytest
 
 from recognition.datasets.archives import label_of, read_files, read_folder, read_upload, wrapper_of
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import add_images
 from recognition.errors import InvalidInputError
 from tests.conftest import draw_photo
@@ -21,7 +21,7 @@ def labels(items) -> dict[str, str | None]:
 
 
 def told(items) -> dict[str, str]:
-    return {item.name: item.outcome for item in items if isinstance(item, Verdict)}
+    return {item.name: item.outcome for item in items if isinstance(item, UploadResult)}
 
 
 def test_one_folder_a_class_labels_itself():
@@ -64,7 +64,7 @@ def test_what_may_hold_boxes_is_told_where_it_is_taken():
         'weights.bin': b'x',
     }
     reasons = {
-        item.name: item.reason for item in read_upload('x.zip', packed(entries)) if isinstance(item, Verdict)
+        item.name: item.reason for item in read_upload('x.zip', packed(entries)) if isinstance(item, UploadResult)
     }
     hint = '; if it holds boxes, a project that finds things takes it'
     assert {name for name, reason in reasons.items() if reason.endswith(hint)} == set(entries) - {

@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from recognition.datasets.archives import read_files, read_upload
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import add_images
 from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image
@@ -230,7 +230,7 @@ def test_names_that_claim_to_be_utf8_and_are_not_refuse_the_archive_with_a_verdi
         packed({'éé.jpg': PHOTO}, zipfile.ZIP_STORED).getvalue().replace('éé'.encode(), b'\xff\xff\xff\xff')
     )
     [verdict] = read_upload('x.zip', io.BytesIO(data))
-    assert isinstance(verdict, Verdict) and verdict.outcome == 'rejected'
+    assert isinstance(verdict, UploadResult) and verdict.outcome == 'rejected'
 
 
 # Encrypted and damaged.
@@ -263,7 +263,7 @@ def test_whatever_archive_comes_every_entry_gives_a_file_or_a_verdict(draw):
         for item in read_upload(
             'x.zip', io.BytesIO(bytes(data[: draw.draw(st.integers(0, len(data)))] or data))
         ):
-            assert isinstance(item, IncomingFile | Verdict)
+            assert isinstance(item, IncomingFile | UploadResult)
             if isinstance(item, IncomingFile):
                 item.read()
     except GraftError as refusal:

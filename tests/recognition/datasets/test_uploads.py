@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 from recognition import storage
 from recognition.datasets import labels
 from recognition.datasets.decoding import decode_upright
-from recognition.datasets.upload_results import IncomingFile, Verdict
+from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import BATCH_FILES, add_images
 from recognition.errors import InvalidImageError
 from recognition.models import Image, Label
@@ -216,7 +216,7 @@ def test_one_bad_file_never_loses_the_others_and_makes_no_label(project):
         incoming('good.jpg', draw_photo(1), 'rose'),
         incoming('bad.jpg', b'no image', 'nonsense'),
         IncomingFile('torn.jpg', unreadable, 5, 'torn'),
-        Verdict('.DS_Store', 'skipped', 'is a file of the operating system'),
+        UploadResult('.DS_Store', 'skipped', 'is a file of the operating system'),
         incoming('long.jpg', draw_photo(3), 'x' * 121),
         incoming('more.jpg', draw_photo(2), 'rose'),
     )
