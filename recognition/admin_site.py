@@ -9,7 +9,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-LAST_DEEDS = 12
+RECENT_EVENTS = 12
 # Section -> models by their object names; what is in none of them (a package's own lists) comes last, under its own name.
 SECTIONS = {
     'The zoo': ('SourceModel',),
@@ -25,14 +25,14 @@ class GraftAdmin(AdminSite):
     index_title = 'What would you like to look after?'
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Beside the lists: what waits for whoever looks, and the last deeds, as far as they may see them."""
+        """Beside the lists: what waits for whoever looks, and recent activity, as far as they may see them."""
         from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
 
         shown: dict[str, Any] = {}
         if request.user.has_perm('recognition.view_sourcemodel'):
             shown['offered'] = SourceModel.objects.standing('offered').order_by('created_at')
         if request.user.has_perm('recognition.view_auditevent'):
-            shown['events'] = AuditEvent.objects.select_related('user')[:LAST_DEEDS]
+            shown['events'] = AuditEvent.objects.select_related('user')[:RECENT_EVENTS]
         page: TemplateResponse = super().index(request, {**shown, **(extra_context or {})})
         return page
 

@@ -7,6 +7,6 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from recognition.models import AuditEvent
 
 
-def record(user: AbstractBaseUser | None, deed: str, subject: str) -> None:
+def record(user: AbstractBaseUser | None, action: str, subject: str) -> None:
     """Leave a line; `subject` names the thing (its kind, id and name), never its content."""
-    AuditEvent.objects.create(user_id=None if user is None else user.pk, deed=deed, subject=subject[:200])
+    AuditEvent.objects.create(user_id=None if user is None else user.pk, action=action, subject=subject[:200])

@@ -228,7 +228,7 @@ JOB_MAX_ATTEMPTS = 4
 JOBS_WAITING_PER_PERSON = env.integer('JOBS_WAITING_PER_PERSON', 20)  # one more is refused
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
 # Of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training.
-ANSWERING_QUEUE = env.text('ANSWERING_QUEUE', 'serve')
+SERVING_QUEUE = env.text('SERVING_QUEUE', 'serve')
 WORKER_KEEPS_WARM = env.boolean(
     'WORKER_KEEPS_WARM', True
 )  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory

@@ -1,4 +1,4 @@
-"""The administrator's view: the zoo, trainings, models, projects, keys and the record of deeds.
+"""The administrator's view: the zoo, trainings, models, projects, keys and the audit log.
 
 Pages show; what changes anything is an action or a form, and each asks the same use case as everyone.
 """

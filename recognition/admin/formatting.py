@@ -57,14 +57,14 @@ def day(moment: datetime) -> str:
     return f'{timezone.localtime(moment):%-d %b %Y}'
 
 
-def deed(moment: datetime | None, who: AbstractBaseUser | None, none: str = '') -> str:
+def action(moment: datetime | None, who: AbstractBaseUser | None, none: str = '') -> str:
     if moment is None:
         return none
     return f'{timezone.localtime(moment):%-d %b %Y, %H:%M}' + (f' by {who.get_username()}' if who else '')
 
 
 def standing(row: SourceModel) -> SafeString:
-    """The state and the deed that led to it."""
+    """The state and the action that led to it."""
     if row.standing is not Standing.USABLE or row.approved_at is None:
         moment = row.removed_at or row.retired_at or row.created_at
         told = day(moment)

@@ -42,10 +42,10 @@ class Looking(admin.ModelAdmin):
     def has_keep_permission(self, request: HttpRequest) -> bool:
         return super().has_change_permission(request)
 
-    def one(self, request: HttpRequest, deed: Callable[[], object], done: str = '') -> bool:
+    def one(self, request: HttpRequest, action: Callable[[], object], done: str = '') -> bool:
         """Ask a use case once and say what came of it; whether it was done."""
         try:
-            deed()
+            action()
         except GraftError as error:
             self.message_user(request, error.message, messages.ERROR)
             return False
@@ -54,13 +54,13 @@ class Looking(admin.ModelAdmin):
         return True
 
     def each(
-        self, request: HttpRequest, rows: Iterable[Any], deed: Callable[[Any], object], done: str
+        self, request: HttpRequest, rows: Iterable[Any], action: Callable[[Any], object], done: str
     ) -> None:
         """Ask a use case for every row; what is refused is said by name, the others go on."""
         count = 0
         for row in rows:
             try:
-                deed(row)
+                action(row)
                 count += 1
             except GraftError as error:
                 self.message_user(request, f'“{row}”: {error.message}', messages.ERROR)

@@ -1,4 +1,4 @@
-"""Trainings, models, projects, keys and the record of deeds."""
+"""Trainings, models, projects, keys and the audit log."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ class ApiKeyAdmin(Looking):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(Looking):
-    list_display = ('at', 'user', 'deed', 'subject')
-    list_filter = ('deed',)
+    list_display = ('at', 'user', 'action', 'subject')
+    list_filter = ('action',)
     list_select_related = ('user',)
     date_hierarchy = 'at'
     search_fields = ('subject', 'user__username')

@@ -1,4 +1,4 @@
-"""The zoo as its keeper sees it: a list that tells how each source did, a form to add one, and the deeds of its life."""
+"""The zoo as its keeper sees it: a list that tells how each source did, a form to add one, and the actions of its life."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recognition.models.source_model import Origin, SourceModelQuerySet, Standin
 from recognition.zoo import catalog, track_records
 from recognition.zoo.track_records import NOTHING, TrackRecord
 
-DEEDS = {
+ACTIONS = {
     'approve': (catalog.approve, 'is approved: trainings may start from it.'),
     'retire': (catalog.retire, 'is retired: no training starts from it any more.'),
     'restore': (catalog.restore, 'is back.'),
@@ -141,29 +141,29 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
 
     @admin.display
     def added(self, row: SourceModel) -> str:
-        return formatting.deed(row.created_at, row.added_by)
+        return formatting.action(row.created_at, row.added_by)
 
     @admin.display(description='offered to others')
     def shared(self, row: SourceModel) -> str:
         if row.origin != Origin.PROMOTED:
             return 'to everyone: it was learned from nobody’s project here'
-        return formatting.deed(
+        return formatting.action(
             row.shared_at, row.shared_by, none='only to the members of its project: no owner agreed to more'
         )
 
     @admin.display
     def approved(self, row: SourceModel) -> str:
-        return formatting.deed(row.approved_at, row.approved_by, none='not yet')
+        return formatting.action(row.approved_at, row.approved_by, none='not yet')
 
     @admin.display
     def retired(self, row: SourceModel) -> str:
-        return formatting.deed(row.retired_at, row.retired_by, none='no')
+        return formatting.action(row.retired_at, row.retired_by, none='no')
 
     @admin.display
     def removed(self, row: SourceModel) -> str:
-        return formatting.deed(row.removed_at, row.removed_by, none='no')
+        return formatting.action(row.removed_at, row.removed_by, none='no')
 
-    # --- Deeds -------------------------------------------------------------------------------------------------------
+    # --- Actions -------------------------------------------------------------------------------------------------------
 
     @admin.action(description='Approve: trainings may start from it', permissions=['keep'])
     def approve(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
@@ -193,14 +193,14 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
     def get_urls(self) -> list[URLPattern]:
         do = self.admin_site.admin_view(require_POST(self.do))
         name = 'recognition_sourcemodel_do'
-        return [path('<int:pk>/<str:deed>/do/', do, name=name), *super().get_urls()]
+        return [path('<int:pk>/<str:action>/do/', do, name=name), *super().get_urls()]
 
-    def do(self, request: HttpRequest, pk: int, deed: str) -> HttpResponse:
-        """One deed, asked for on the source's own page."""
+    def do(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
+        """One action, asked for on the source's own page."""
         row = self.kept(request, pk)
-        if deed not in DEEDS:
+        if action not in ACTIONS:
             raise Http404
-        function, done = DEEDS[deed]
+        function, done = ACTIONS[action]
         self.one(request, lambda: function(row.name, keeper(request)), f'“{row.name}” {done}')
         there = SourceModel.objects.filter(pk=pk).exists()
         return redirect('admin:recognition_sourcemodel_change', pk) if there else redirect(self.listing())
@@ -219,9 +219,9 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
         row = self.get_object(request, object_id)
         shown: dict[str, Any] = {}
         if isinstance(row, SourceModel):
-            deeds = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
+            actions = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
             shown = {
-                'deeds': deeds,
+                'actions': actions,
                 'named': catalog.naming(row),
                 'signing': self.signing_panel(row, self.reference),
             }

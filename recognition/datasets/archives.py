@@ -162,7 +162,9 @@ def _placed(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | 
     return iter([IncomingFile(path, lambda: _content(file), _size(file), label_of(path, around))])
 
 
-def _labelled(items: Iterable[IncomingFile | UploadResult], label: str | None) -> Iterator[IncomingFile | UploadResult]:
+def _labelled(
+    items: Iterable[IncomingFile | UploadResult], label: str | None
+) -> Iterator[IncomingFile | UploadResult]:
     for item in items:
         if isinstance(item, IncomingFile) and item.label is None and label:
             item = IncomingFile(item.name, item.read, item.size, label)
@@ -176,7 +178,9 @@ def _refusal(path: str) -> UploadResult | None:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix and suffix not in IMAGES + OTHER_PICTURES:
         hint = '; if it holds boxes, a project that finds things takes it' if may_hold_boxes(path) else ''
-        return UploadResult(naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}')
+        return UploadResult(
+            naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}'
+        )
     return None
 
 
@@ -278,7 +282,9 @@ def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | UploadResult:
     except GraftError:
         raise
     except Exception as error:  # the reader meets hostile directories with errors of every class
-        return UploadResult(naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})')
+        return UploadResult(
+            naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})'
+        )
     _check_limits(name, size, [entry for entry in archive.infolist() if not entry.is_dir()])
     return archive
 

@@ -15,7 +15,7 @@ from recognition.models import Annotation, Image, Label, Project
 from recognition.models.image import ImageQuerySet
 from recognition.models.project import Task
 
-MOST_IMAGES = 20_000  # in one deed
+MOST_IMAGES = 20_000  # in one action
 Item = TypeVar('Item')
 CHUNK = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
 

@@ -23,7 +23,7 @@ from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image, Label, Project
 from recognition.models.project import Task
 
-__all__ = ['IncomingFile', 'Upright', 'UploadResult', 'add_images', 'decode_upright']
+__all__ = ['IncomingFile', 'UploadResult', 'Upright', 'add_images', 'decode_upright']
 
 THUMBNAIL_SIDE = 256  # pixels
 BATCH_FILES = 64  # of one transaction
@@ -129,7 +129,9 @@ def _add_batch(
         raise
     _forget(project, (item.id for digest, item in stored.items() if rows[digest].image_id != str(item.id)))
     reasons = {digest: result for digest, result in taken.items() if isinstance(result, str)}
-    return [item if isinstance(item, UploadResult) else _verdict(item, first, rows, reasons) for item in batch]
+    return [
+        item if isinstance(item, UploadResult) else _verdict(item, first, rows, reasons) for item in batch
+    ]
 
 
 def _take_in(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _Stored | str:
@@ -236,7 +238,9 @@ def _row(
 
 def _outcome(row: Image, before: Image | None, stored: _Stored | None) -> UploadResult:
     label = row.label.name if row.label else None
-    verdict = UploadResult(row.name, 'duplicate', f'is already in the project as “{row.name}”', str(row.id), label)
+    verdict = UploadResult(
+        row.name, 'duplicate', f'is already in the project as “{row.name}”', str(row.id), label
+    )
     if stored and row.id == stored.id:
         return replace(verdict, outcome='created', reason='')
     if before and before.deleted_at:
@@ -253,7 +257,9 @@ def _verdict(
         return UploadResult(item.name, 'rejected', reason)
     found = rows.get(item.digest)
     if found is None:
-        return UploadResult(item.name, 'rejected', 'was removed from the project at this moment; add it again')
+        return UploadResult(
+            item.name, 'rejected', 'was removed from the project at this moment; add it again'
+        )
     if first[item.digest] is item:
         return replace(found, name=item.name)
     reason = f'is the same image as “{first[item.digest].name}”'

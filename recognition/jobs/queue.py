@@ -26,7 +26,7 @@ from recognition.celery import TRAIN, app
 from recognition.errors import ConflictError
 from recognition.jobs import processes
 from recognition.models import Job
-from recognition.models.job import ANSWERING, DIED, State
+from recognition.models.job import DIED, JobKind, State
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +85,8 @@ def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
     Errors: ConflictError when it has ended already.
     """
     if not cancel_job(job):
-        raise ConflictError(f'This {job.called} has ended already.')
-    audit.record(user, f'cancel {job.called}', str(job.pk))
+        raise ConflictError(f'This {job.get_kind_display()} has ended already.')
+    audit.record(user, f'cancel {job.get_kind_display()}', str(job.pk))
     return job
 
 
@@ -161,7 +161,7 @@ def cancel_job(job: Job) -> bool:
 def drop_files(job: Job) -> None:
     """What a job that has ended needs no more."""
     storage.drop_training_folder(job.pk)
-    if job.kind == ANSWERING:
+    if job.kind == JobKind.DETECTION_JOB:
         storage.drop_photos(job.pk)
 
 
@@ -174,12 +174,10 @@ def _take_back(jobs: Iterable[Job]) -> tuple[int, int]:
             ended += job.stop(job.attempt)
         elif job.queue == HERE:
             ended += job.fail(
-                job.attempt, 'interrupted', f'The command that ran this {job.called} was ended.'
+                job.attempt, 'interrupted', f'The command that ran this {job.get_kind_display()} was ended.'
             )
         elif deaths >= settings.JOB_MAX_ATTEMPTS:
-            sentence = (
-                f'The worker died {deaths} times at this {job.called} (out of memory?); it was given up.'
-            )
+            sentence = f'The worker died {deaths} times at this {job.get_kind_display()} (out of memory?); it was given up.'
             ended += job.fail(job.attempt, 'worker_died', sentence)
         elif job.take_back(DIED):
             taken_back += 1

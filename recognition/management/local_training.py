@@ -1,4 +1,4 @@
-"""Training and predicting from a shell: the same deeds as in the browser, done here and now, in this process."""
+"""Training and predicting from a shell: the same actions as in the browser, done here and now, in this process."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def answering_command() -> list[str]:
             'recognition',
             'worker',
         ),
-        *('--queues', settings.ANSWERING_QUEUE, '--hostname', 'answers@%h', '--loglevel', 'WARNING'),
+        *('--queues', settings.SERVING_QUEUE, '--hostname', 'answers@%h', '--loglevel', 'WARNING'),
     ]
 
 

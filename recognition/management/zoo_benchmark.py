@@ -91,10 +91,10 @@ def evaluate(options: dict[str, Any], stream: TextIO) -> str:
 def fit(options: dict[str, Any]) -> str:
     found = benchmark_results.fit(options['folder'] or selection_params.home(), options['keep'])
     before, after = (f'{weights[0]:g} : {weights[1]:g}' for weights in (found.before, found.after))
-    deed = f'are now {after}' if found.changed else f'stay {before}: fitting does not lower the regret'
+    action = f'are now {after}' if found.changed else f'stay {before}: fitting does not lower the regret'
     return (
         f'Mean regret {found.regret_before:.4f} with {before}, {found.regret_after:.4f} with those fitted on the other targets.\n'
-        f'The weights {deed}.\n'
+        f'The weights {action}.\n'
         f'Accuracies are foretold from {found.forecast["rows"]:.0f} outcomes on {found.forecast["targets"]:.0f} targets.'
     )
 

@@ -31,7 +31,7 @@ class AuditEvent(models.Model):
     """Who did what to what; never image bytes, never secrets."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
-    deed = models.CharField(max_length=40)
+    action = models.CharField(max_length=40)
     subject = models.CharField(max_length=200)
     at = models.DateTimeField(auto_now_add=True)
 
@@ -39,4 +39,4 @@ class AuditEvent(models.Model):
         ordering = ['-id']
 
     def __str__(self) -> str:
-        return f'{self.deed} {self.subject}'
+        return f'{self.action} {self.subject}'

@@ -26,11 +26,20 @@ from django.utils import timezone
 
 from recognition.models.project import Project
 
-SIGNING = 'signing'  # the kind of a job that signs a source model
-ADDING = 'adding'  # of one that examines a weights file and makes it a source model
-ANSWERING = 'answering'  # of one that finds things on photos, for who would have waited too long; the others are trainings
-
 DIED = 'its worker died'  # the reason why a job was taken back
+
+
+class JobKind(models.TextChoices):
+    """What a job does. The worker has one handler for each (transfer.worker.execute)."""
+
+    CLASSIFICATION = 'classification', 'classifier training'
+    DETECTION = 'detection', 'detector training'
+    SIGNATURE = 'signature', 'signature computation'
+    SOURCE_IMPORT = 'source_import', 'source model import'
+    DETECTION_JOB = 'detection_job', 'detection job'
+
+
+TRAININGS = (JobKind.CLASSIFICATION, JobKind.DETECTION)
 
 
 class State(models.TextChoices):
@@ -52,7 +61,7 @@ class JobQuerySet(models.QuerySet['Job']):
         return self.exclude(state__in=ENDED)
 
     def trainings(self) -> JobQuerySet:
-        return self.exclude(kind__in=(SIGNING, ADDING, ANSWERING))
+        return self.filter(kind__in=TRAININGS)
 
     def silent(self, seconds: float) -> JobQuerySet:
         """Running jobs whose worker has not been heard of for so many seconds."""
@@ -88,7 +97,7 @@ class Job(models.Model):
         related_name='jobs',
         help_text='None for work on the zoo.',
     )
-    kind = models.CharField(max_length=20, default='classification')
+    kind = models.CharField(max_length=20, choices=JobKind.choices, default=JobKind.CLASSIFICATION)
     spec = models.JSONField(
         default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.'
     )
@@ -96,7 +105,7 @@ class Job(models.Model):
     attempt = models.PositiveIntegerField(default=0, help_text='How often it was claimed.')
     queue = models.CharField(max_length=20, default='cpu')
     worker = models.CharField(max_length=120, blank=True)
-    progress = models.JSONField(default=dict, blank=True, help_text='The last transfer.spec.report.Progress.')
+    progress = models.JSONField(default=dict, blank=True, help_text='The last progress report.')
     curve = models.JSONField(
         default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.'
     )
@@ -122,11 +131,6 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f'{self.kind} {self.id} ({self.state})'
-
-    @property
-    def called(self) -> str:
-        """In sentences to people: this ..."""
-        return {SIGNING: 'signing', ADDING: 'addition', ANSWERING: 'detection'}.get(self.kind, 'training')
 
     def _move(
         self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object

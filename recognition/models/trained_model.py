@@ -30,7 +30,7 @@ class TrainedModel(models.Model):
     accuracy = models.FloatField(null=True, blank=True, help_text='Out-of-fold, 0 to 1.')
     accuracy_low = models.FloatField(null=True, blank=True, help_text='95 % interval.')
     accuracy_high = models.FloatField(null=True, blank=True)
-    report = models.JSONField(default=dict, blank=True, help_text='transfer.spec.report.TrainReport as JSON.')
+    report = models.JSONField(default=dict, blank=True, help_text='The training report as JSON.')
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -59,7 +59,7 @@ class Publication(models.Model):
 class PublicationEvent(models.Model):
     publication = models.ForeignKey(Publication, models.CASCADE, related_name='events')
     model = models.ForeignKey(TrainedModel, models.CASCADE, related_name='+')
-    deed = models.CharField(max_length=10, choices=[('publish', 'publish'), ('rollback', 'rollback')])
+    action = models.CharField(max_length=10, choices=[('publish', 'publish'), ('rollback', 'rollback')])
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
@@ -67,4 +67,4 @@ class PublicationEvent(models.Model):
         ordering = ['-id']
 
     def __str__(self) -> str:
-        return f'{self.deed} {self.model}'
+        return f'{self.action} {self.model}'

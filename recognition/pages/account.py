@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 
 from recognition.errors import InvalidInputError
 from recognition.models import ApiKey
-from recognition.pages.decorators import deed, page, person
+from recognition.pages.decorators import action, page, person
 from recognition.pages.forms import KeyForm
 from recognition.serving import api_keys
 from recognition.zoo.catalog import sources
@@ -19,7 +19,7 @@ def show_keys(request: HttpRequest) -> HttpResponse:
     return _keys_page(request, KeyForm())
 
 
-@deed
+@action
 def issue_key(request: HttpRequest) -> HttpResponse:
     """The new key stands in this one answer; it is kept nowhere, so it cannot be shown again."""
     form = KeyForm(request.POST)
@@ -36,7 +36,7 @@ def _keys_page(request: HttpRequest, form: KeyForm, extra: dict[str, object] | N
     return render(request, 'keys.html', {'keys': own, 'form': form, **(extra or {})})
 
 
-@deed
+@action
 def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
     key = api_keys.of(person(request), key_id)
     api_keys.revoke(key)

@@ -14,7 +14,7 @@ from recognition.errors import NotFoundError
 from recognition.models import Label, Project
 from recognition.models.project import Role
 from recognition.pages import listings
-from recognition.pages.decorators import deed, page, person
+from recognition.pages.decorators import action, page, person
 
 PAGE = 60  # images
 
@@ -46,14 +46,14 @@ def _label(project: Project, label_id: int) -> Label:
     return label
 
 
-@deed
+@action
 def create(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     labels.create_label(project, request.POST.get('name', ''))
     return redirect('project', project.pk)
 
 
-@deed
+@action
 def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     label = labels.rename_label(project, label_id, request.POST.get('name', ''))
@@ -62,7 +62,7 @@ def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpRe
     return redirect('class', project.pk, label.pk)
 
 
-@deed
+@action
 def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     gone = deleted_labels.delete_label(project, label_id, person(request))
@@ -75,7 +75,7 @@ def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpRe
     return redirect('project', project.pk)
 
 
-@deed
+@action
 def restore(request: HttpRequest, project_id: uuid.UUID, deleted_id: int) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     label = deleted_labels.restore_label(project, deleted_id)

@@ -34,7 +34,7 @@ def page(view: View[Rest]) -> View[Rest]:
     return require_safe(login_required(answer))
 
 
-def deed(view: View[Rest]) -> View[Rest]:
+def action(view: View[Rest]) -> View[Rest]:
     """A form's target: a refusal is told on the page it came from."""
 
     @functools.wraps(view)

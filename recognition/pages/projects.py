@@ -14,7 +14,7 @@ from recognition.errors import InvalidInputError
 from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role, Task
 from recognition.pages import detector_plots, listings
-from recognition.pages.decorators import deed, page, person
+from recognition.pages.decorators import action, page, person
 from recognition.pages.forms import MemberForm, training_form
 from recognition.serving import publishing
 from recognition.training import reports
@@ -33,7 +33,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     )
 
 
-@deed
+@action
 def create(request: HttpRequest) -> HttpResponse:
     task = request.POST.get('task', Task.CLASSIFICATION)
     project = projects.create_project(person(request), request.POST.get('name', ''), task)
@@ -91,21 +91,21 @@ def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
     }
 
 
-@deed
+@action
 def rename(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     projects.rename_project(project, request.POST.get('name', ''))
     return redirect('project', project.pk)
 
 
-@deed
+@action
 def change_task(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     projects.change_task(project, request.POST.get('task', ''))
     return redirect('project', project.pk)
 
 
-@deed
+@action
 def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     projects.delete_project(project, person(request))
@@ -115,7 +115,7 @@ def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     return redirect('projects')
 
 
-@deed
+@action
 def restore(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     return redirect('project', projects.restore_project(person(request), project_id).pk)
 
@@ -132,7 +132,7 @@ def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     return render(request, 'members.html', context)
 
 
-@deed
+@action
 def share(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     form = MemberForm(request.POST)
@@ -143,7 +143,7 @@ def share(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     return redirect('members', project.pk)
 
 
-@deed
+@action
 def unshare(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.owned(request.user, project_id)
     projects.unshare(project, request.POST.get('username', ''))

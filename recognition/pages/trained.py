@@ -14,7 +14,7 @@ from recognition.errors import NotFoundError
 from recognition.models import Project, Publication, TrainedModel
 from recognition.models.project import Role, Task
 from recognition.pages import charts, detector_plots, listings, report_tables
-from recognition.pages.decorators import deed, page, person
+from recognition.pages.decorators import action, page, person
 from recognition.serving import publishing, trained_models
 from recognition.training import reports
 from recognition.zoo import promotion
@@ -68,7 +68,7 @@ def _offer_context(request: HttpRequest, model: TrainedModel) -> dict[str, Any]:
     }
 
 
-@deed
+@action
 def publish(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     model = trained_models.editable(person(request), model_id)
     publication = publishing.publish(model, request.POST.get('name', ''), person(request))
@@ -76,7 +76,7 @@ def publish(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     return redirect('project', model.project_id)
 
 
-@deed
+@action
 def offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     model = trained_models.owned(person(request), model_id)
     said = {name: request.POST.get(name, '') for name in ('name', 'title', 'domain', 'licence')}
@@ -91,7 +91,7 @@ def offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     return redirect('model', model.pk)
 
 
-@deed
+@action
 def withdraw_offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     model = trained_models.owned(person(request), model_id)
     promotion.withdraw(model, person(request))
@@ -99,7 +99,7 @@ def withdraw_offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     return redirect('model', model.pk)
 
 
-@deed
+@action
 def rollback(request: HttpRequest, publication_id: int) -> HttpResponse:
     publication = _publication(request, publication_id)
     publication = publishing.rollback(publication, person(request))
@@ -107,7 +107,7 @@ def rollback(request: HttpRequest, publication_id: int) -> HttpResponse:
     return redirect('project', publication.project_id)
 
 
-@deed
+@action
 def unpublish(request: HttpRequest, publication_id: int) -> HttpResponse:
     publication = _publication(request, publication_id)
     publishing.unpublish(publication, person(request))

@@ -13,14 +13,14 @@ from recognition.errors import InvalidInputError
 from recognition.jobs import queue, status
 from recognition.models.project import Role
 from recognition.pages import listings
-from recognition.pages.decorators import deed, page, person
+from recognition.pages.decorators import action, page, person
 from recognition.pages.forms import DetectorForm, TrainingForm, training_form
 from recognition.training import reports
 from recognition.training.start import start_training
 from recognition.zoo import catalog
 
 
-@deed
+@action
 def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     form = training_form(project)(
@@ -38,7 +38,7 @@ def _first_error(form: TrainingForm | DetectorForm) -> str:
     return f'{label or field.capitalize()}: {errors[0]}'
 
 
-@deed
+@action
 def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     job = status.editable(person(request), job_id)
     queue.cancel(job, person(request))

@@ -17,7 +17,7 @@ from recognition.errors import ConflictError, NotFoundError, QueueFullError
 from recognition.jobs import queue
 from recognition.jobs.status import lifecycle
 from recognition.models import Job, Project, TrainedModel
-from recognition.models.job import ANSWERING, State
+from recognition.models.job import JobKind, State
 from recognition.serving import prediction
 
 Named = Sequence[tuple[str, bytes]]
@@ -54,7 +54,7 @@ def cancel(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     """End a waiting one at once, a running one within seconds. Errors: as `find`; ConflictError when it has ended."""
     job = find(user, job_id)
     if not queue.cancel_job(job):
-        raise ConflictError(f'This {job.called} has ended already.')
+        raise ConflictError(f'This {job.get_kind_display()} has ended already.')
     return job
 
 
@@ -68,7 +68,7 @@ def most_at_once(model: TrainedModel) -> int | None:
 
 def forget() -> int:
     """Delete the answers that were kept long enough, and what never came to be asked; how many."""
-    old = Job.objects.filter(kind=ANSWERING).exclude(pk__in=_kept().values('pk'))
+    old = Job.objects.filter(kind=JobKind.DETECTION_JOB).exclude(pk__in=_kept().values('pk'))
     forgotten = list(old)
     for job in forgotten:
         queue.drop_files(job)
@@ -79,7 +79,7 @@ def forget() -> int:
 def _kept() -> Any:
     since = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS)
     return Job.objects.filter(
-        Q(finished_at__gt=since) | Q(finished_at=None, created_at__gt=since), kind=ANSWERING
+        Q(finished_at__gt=since) | Q(finished_at=None, created_at__gt=since), kind=JobKind.DETECTION_JOB
     )
 
 
@@ -90,7 +90,9 @@ def _takes_long(model: TrainedModel, images: int) -> bool:
 def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold: float | None) -> Job:
     photos = [data for _, data in images]
     prediction.check_detection(model, photos, threshold)
-    waiting = Job.objects.filter(kind=ANSWERING, created_by_id=user.pk, state=State.QUEUED).count()
+    waiting = Job.objects.filter(
+        kind=JobKind.DETECTION_JOB, created_by_id=user.pk, state=State.QUEUED
+    ).count()
     if waiting >= settings.ANSWERS_WAITING_PER_PERSON:
         raise QueueFullError(
             f'{waiting} of your detections are waiting already; come back when one has ended.'
@@ -98,10 +100,14 @@ def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold
     spec = {'model': str(model.pk), 'threshold': threshold, 'names': [name for name, _ in images]}
     # In a queue that no worker serves until its photos are there: a crash in between leaves a row, by which they are found.
     job = Job.objects.create(
-        kind=ANSWERING, project_id=model.project_id, created_by_id=user.pk, spec=spec, queue=queue.NOWHERE
+        kind=JobKind.DETECTION_JOB,
+        project_id=model.project_id,
+        created_by_id=user.pk,
+        spec=spec,
+        queue=queue.NOWHERE,
     )
     storage.keep_photos(job.pk, photos)
-    Job.objects.filter(pk=job.pk).update(queue=settings.ANSWERING_QUEUE)
+    Job.objects.filter(pk=job.pk).update(queue=settings.SERVING_QUEUE)
     job.refresh_from_db()
     queue.enqueue(job)
     return job

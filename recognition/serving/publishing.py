@@ -76,7 +76,7 @@ def previous(publication: Publication) -> TrainedModel | None:
     """The model below the present one on the pile that the events built: publishing puts on top, rolling back takes off."""
     pile: list[TrainedModel] = []
     for event in publication.events.select_related('model').order_by('id'):
-        if event.deed == 'rollback':
+        if event.action == 'rollback':
             pile = pile[:-1]
         elif not pile or pile[-1].pk != event.model_id:
             pile.append(event.model)
@@ -123,9 +123,9 @@ def _point(publication: Publication, model: TrainedModel) -> None:
     publication.model = model
 
 
-def _record(publication: Publication, model: TrainedModel, deed: str, user: AbstractBaseUser) -> None:
-    PublicationEvent.objects.create(publication=publication, model=model, deed=deed, by_id=user.pk)
-    audit.record(user, deed, f'{publication.name} -> model {model.pk}')
+def _record(publication: Publication, model: TrainedModel, action: str, user: AbstractBaseUser) -> None:
+    PublicationEvent.objects.create(publication=publication, model=model, action=action, by_id=user.pk)
+    audit.record(user, action, f'{publication.name} -> model {model.pk}')
 
 
 def publication_report(publication: Publication) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def publication_report(publication: Publication) -> dict[str, Any]:
         'previous': str(earlier.pk) if earlier else None,
         'history': [
             {
-                'deed': event.deed,
+                'action': event.action,
                 'model': str(event.model_id),
                 'version': event.model.version,
                 'at': event.at.isoformat(),
@@ -151,10 +151,10 @@ def publication_report(publication: Publication) -> dict[str, Any]:
 
 def program_lines(base_url: str, name: str, task: str = Task.CLASSIFICATION) -> dict[str, str]:
     """The lines that ask a published name (or a model's id) from a shell and from Python. base_url: https://host[:port]."""
-    deed, (wish, value) = (
+    action, (wish, value) = (
         ('detect', ('threshold', 0.5)) if task == Task.DETECTION else ('classify', ('top', 3))
     )
-    address = f'{base_url.rstrip("/")}/api/v1/models/{name}/{deed}'
+    address = f'{base_url.rstrip("/")}/api/v1/models/{name}/{action}'
     return {
         'curl': f"curl -H 'Authorization: Bearer YOUR_KEY' -F images=@photo.jpg '{address}?{wish}={value}'",
         'python': (

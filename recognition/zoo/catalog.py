@@ -16,7 +16,7 @@ from django.utils import timezone
 from recognition import audit, storage
 from recognition.errors import ConflictError, InvalidInputError, NotFoundError, NotReadyError
 from recognition.models import Job, Project, SourceModel, TrainedModel
-from recognition.models.job import ADDING
+from recognition.models.job import JobKind
 from recognition.models.project import Role
 from recognition.models.source_model import Origin, SourceModelQuerySet
 from transfer.spec.errors import UnusableSourceError
@@ -249,7 +249,7 @@ def naming(row: SourceModel) -> int:
 
 def drop_removed() -> tuple[str, ...]:
     """Delete the removed sources that nothing names any more, with their files; their names."""
-    if Job.objects.unfinished().exclude(kind=ADDING).exists():
+    if Job.objects.unfinished().exclude(kind=JobKind.SOURCE_IMPORT).exists():
         return ()
     named = TrainedModel.objects.exclude(source_name='').values('source_name')
     rows = SourceModel.objects.exclude(Q(removed_at=None) | Q(origin=Origin.STARTER) | Q(name__in=named))

@@ -23,7 +23,7 @@ from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.jobs import status
 from recognition.jobs.queue import NOWHERE, enqueue
 from recognition.models import Job, SourceModel
-from recognition.models.job import ADDING, JobQuerySet, State
+from recognition.models.job import JobKind, JobQuerySet, State
 from recognition.zoo import registration
 from recognition.zoo.registration import Origins
 
@@ -55,7 +55,7 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
     file = registration.place(said.name, Path(shown).suffix)
     spec = {'file': file.name, 'shown': shown, 'size': size, **_frozen(said)}
     # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the file is found.
-    job = Job.objects.create(kind=ADDING, spec=spec, queue=NOWHERE, created_by_id=user.pk)
+    job = Job.objects.create(kind=JobKind.SOURCE_IMPORT, spec=spec, queue=NOWHERE, created_by_id=user.pk)
     try:
         registration.keep_upload(upload, file)
     except BaseException as error:
@@ -65,7 +65,7 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
             raise ConflictError(DISCARDED, field='file') from error
         raise
     if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=NOWHERE).update(
-        queue=settings.ANSWERING_QUEUE
+        queue=settings.SERVING_QUEUE
     ):
         return _arrived_too_late(job, file)
     job.refresh_from_db()
@@ -95,7 +95,7 @@ def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
         raise InvalidInputError(f'{job.spec["shown"]} is not kept in whole: choose it again.', field='file')
     with transaction.atomic():
         # The queue too: what was stopped before its file had arrived in whole is still in none.
-        told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.ANSWERING_QUEUE}
+        told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.SERVING_QUEUE}
         if not job.ask_anew('said otherwise', **told):
             raise ConflictError('It is being examined already, or was discarded.')
         enqueue(job)
@@ -116,7 +116,7 @@ def discard(job: Job, user: AbstractBaseUser) -> None:
 
 
 def find(job_id: uuid.UUID) -> Job:
-    job = Job.objects.filter(kind=ADDING, pk=job_id).first()
+    job = Job.objects.filter(kind=JobKind.SOURCE_IMPORT, pk=job_id).first()
     if job is None:
         raise NotFoundError('There is no such addition.')
     return job
@@ -124,7 +124,7 @@ def find(job_id: uuid.UUID) -> Job:
 
 def additions() -> JobQuerySet:
     """Those under way, and those whose file waits to be examined again; the newest first."""
-    return Job.objects.filter(kind=ADDING).exclude(state=State.SUCCEEDED)
+    return Job.objects.filter(kind=JobKind.SOURCE_IMPORT).exclude(state=State.SUCCEEDED)
 
 
 def became(job: Job) -> SourceModel | None:
@@ -157,13 +157,13 @@ def forget() -> int:
     old = Q(state__in=REFUSED, finished_at__lt=before) | Q(
         state=State.QUEUED, queue=NOWHERE, created_at__lt=before
     )
-    return sum(_drop(job) for job in Job.objects.filter(old, kind=ADDING))
+    return sum(_drop(job) for job in Job.objects.filter(old, kind=JobKind.SOURCE_IMPORT))
 
 
 def _checked(shown: str, size: int, said: Origins) -> Origins:
     """As source_files.checked; a name that is being added is taken too, so that a form sent twice adds one source."""
     said = registration.checked(shown, size, said)
-    if Job.objects.unfinished().filter(kind=ADDING, spec__name=said.name).exists():
+    if Job.objects.unfinished().filter(kind=JobKind.SOURCE_IMPORT, spec__name=said.name).exists():
         raise ConflictError(f'A source called {said.name} is being added already.', field='name')
     return said
 

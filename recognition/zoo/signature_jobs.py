@@ -22,7 +22,7 @@ from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.jobs import status
 from recognition.jobs.queue import enqueue
 from recognition.models import Job, SourceModel
-from recognition.models.job import SIGNING
+from recognition.models.job import JobKind
 from recognition.zoo import catalog
 
 MOST_IMAGES = 1000  # as in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise
@@ -82,7 +82,7 @@ def sign(row: SourceModel, user: AbstractBaseUser | None) -> Job:
     with transaction.atomic():
         made_by = None if user is None else user.pk
         job = Job.objects.create(
-            kind=SIGNING, spec=spec, queue=settings.TRAINING_QUEUE, created_by_id=made_by
+            kind=JobKind.SIGNATURE, spec=spec, queue=settings.TRAINING_QUEUE, created_by_id=made_by
         )
         audit.record(user, 'sign source', row.name)
         enqueue(job)
@@ -109,11 +109,11 @@ def can_be_signed(row: SourceModel) -> bool:
 
 def latest(row: SourceModel) -> Job | None:
     """The last job that signed it, or tried to."""
-    return Job.objects.filter(kind=SIGNING, spec__source=row.pk).order_by('-created_at').first()
+    return Job.objects.filter(kind=JobKind.SIGNATURE, spec__source=row.pk).order_by('-created_at').first()
 
 
 def under_way(row: SourceModel) -> Job | None:
-    return Job.objects.unfinished().filter(kind=SIGNING, spec__source=row.pk).first()
+    return Job.objects.unfinished().filter(kind=JobKind.SIGNATURE, spec__source=row.pk).first()
 
 
 def progress(row: SourceModel) -> dict[str, Any] | None:

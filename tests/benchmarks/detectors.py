@@ -103,10 +103,10 @@ def compared(way: str, card: SourceCard, known: DetectionManifest, folder: Path)
     return f'| {card.name} | {way} | {limit} | {steps} | {seconds["slow"]:.0f} | {seconds["fast"]:.1f} | {times:.1f} |'
 
 
-def timed(deed: Callable[[], object]) -> float:
+def timed(action: Callable[[], object]) -> float:
     """Seconds of a core."""
     begun = time.process_time()
-    deed()
+    action()
     return time.process_time() - begun
 
 

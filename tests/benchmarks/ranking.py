@@ -21,12 +21,12 @@ IMAGES = 250
 BLOCK = 10_000  # signatures drawn at once
 
 
-def fastest(deed: Callable[[], object], times: int = 7) -> float:
+def fastest(action: Callable[[], object], times: int = 7) -> float:
     """Seconds of the quickest of some runs: what the machine can do when its neighbours let it."""
     spans = []
     for _ in range(times):
         started = time.perf_counter()
-        deed()
+        action()
         spans.append(time.perf_counter() - started)
     return min(spans)
 

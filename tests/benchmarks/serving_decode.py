@@ -20,10 +20,10 @@ def by_pillow(data: bytes) -> None:
     Image.open(io.BytesIO(data)).convert('RGB').resize((SIDE, SIDE), Image.Resampling.BILINEAR)
 
 
-def cpu_seconds(deed: Callable[[bytes], object], photos: list[bytes]) -> float:
+def cpu_seconds(action: Callable[[bytes], object], photos: list[bytes]) -> float:
     started = time.process_time()
     for photo in photos:
-        deed(photo)
+        action(photo)
     return (time.process_time() - started) / len(photos)
 
 

@@ -62,10 +62,10 @@ def photos(side: int) -> np.ndarray:
     return np.stack([decode(source, side) for source in sources])
 
 
-def cpu_seconds(deed: Callable[[], object], times: int) -> float:
+def cpu_seconds(action: Callable[[], object], times: int) -> float:
     started = time.process_time()
     for _ in range(times):
-        deed()
+        action()
     return (time.process_time() - started) / times
 
 

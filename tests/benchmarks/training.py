@@ -46,9 +46,9 @@ class Timed:
     model: nn.Module
 
 
-def timed(deed: Callable[[], nn.Module]) -> Timed:
+def timed(action: Callable[[], nn.Module]) -> Timed:
     cpu, wall = time.process_time(), time.perf_counter()
-    model = deed()
+    model = action()
     return Timed(time.process_time() - cpu, time.perf_counter() - wall, model)
 
 

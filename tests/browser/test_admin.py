@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from recognition.models import Job, SourceModel
+from recognition.models.job import JobKind
 from recognition.zoo import signature_jobs
 from tests.conftest import draw_photo
 from tests.recognition.zoo.test_import_jobs import run, weights
@@ -67,7 +68,7 @@ def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(pa
     page.get_by_role('button', name='Send and examine').click()
     panel = page.locator('[data-follow]')
     expect(panel).to_contain_text('Queued It waits for a worker')
-    job = Job.objects.get(kind='adding')
+    job = Job.objects.get(kind=JobKind.SOURCE_IMPORT)
     assert job.claim('someone')
     job.beat(job.attempt, progress={'fraction': 0.0, 'message': 'Reading its tensors'})
     expect(panel).to_contain_text('Running Reading its tensors')

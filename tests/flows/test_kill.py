@@ -72,12 +72,12 @@ def assert_one_at_a_time(lines):
     assert len(turns) == len(set(turns)), 'two processes ran the job at once'
     ended = -1
     for pid in turns:
-        steps = [(deed, int(step)) for holder, deed, step in lines if holder == pid]
+        steps = [(action, int(step)) for holder, action, step in lines if holder == pid]
         assert steps[0][0] == 'begins'
         assert steps[0][1] in (ended + 1, ended + 2), (
             'the checkpoint was not used'
         )  # + 2: killed before it noted the end
-        ended = max([step for deed, step in steps if deed == 'ends'], default=steps[0][1] - 1)
+        ended = max([step for action, step in steps if action == 'ends'], default=steps[0][1] - 1)
 
 
 def test_jobs_survive_kills_with_the_embedded_broker(tmp_path, database):

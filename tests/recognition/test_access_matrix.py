@@ -20,7 +20,7 @@ from recognition.datasets import labels, projects
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.models import DeletedLabel, Image, Job, Label, Publication, PublicationEvent, TrainedModel
-from recognition.models.job import ANSWERING
+from recognition.models.job import JobKind
 from recognition.serving import api_keys
 from tests.conftest import draw_photo
 
@@ -70,14 +70,18 @@ def alices(alice):
     job = Job.objects.create(project=project, created_by=alice)
     fields = {'artifact': SECRET, 'digest': 'd' * 64, 'labels': [SECRET], 'images': 1}
     asked = Job.objects.create(
-        project=project, created_by=alice, kind=ANSWERING, spec={'model': SECRET}, result={'x': SECRET}
+        project=project,
+        created_by=alice,
+        kind=JobKind.DETECTION_JOB,
+        spec={'model': SECRET},
+        result={'x': SECRET},
     )
     models = [
         TrainedModel.objects.create(project=project, version=version, job=job, **fields) for version in (1, 2)
     ]
     publication = Publication.objects.create(project=project, name=SECRET, model=models[0])
     for model in models:
-        PublicationEvent.objects.create(publication=publication, model=model, deed='publish', by=alice)
+        PublicationEvent.objects.create(publication=publication, model=model, action='publish', by=alice)
     return {
         'project_id': str(project.pk),
         'image_id': str(Image.objects.get().pk),

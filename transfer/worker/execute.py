@@ -17,7 +17,7 @@ from recognition.datasets import manifests
 from recognition.errors import GraftError
 from recognition.jobs import queue as job_queue
 from recognition.models import Job
-from recognition.models.job import ADDING, ANSWERING, SIGNING
+from recognition.models.job import JobKind
 from recognition.models.project import Task
 from recognition.training import results
 from transfer.data.manifests import DetectionManifest, Manifest
@@ -56,13 +56,13 @@ def run(
             heartbeat.heartbeat(report, when_hung),
             alone_in(storage.training_folder(job.pk), report) as folder,
         ):
-            if job.kind == SIGNING:
+            if job.kind == JobKind.SIGNATURE:
                 sign_source.sign(job, attempt, report, folder)
                 return
-            if job.kind == ADDING:
+            if job.kind == JobKind.SOURCE_IMPORT:
                 import_source.add(job, attempt, report)
                 return
-            if job.kind == ANSWERING:
+            if job.kind == JobKind.DETECTION_JOB:
                 detect.answer(job, attempt, report)
                 return
             manifest, spec = _manifest(job), TrainSpec.from_json(job.spec)

@@ -43,7 +43,7 @@ class Sweep(bootsteps.StartStopStep):
             if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
                 queue.wake(queues, EVERY)
             if (
-                settings.ANSWERING_QUEUE in queues
+                settings.SERVING_QUEUE in queues
             ):  # only there the files lie: another machine would drop the rows alone
                 import_jobs.forget()
         except (OperationalError, InterfaceError):

@@ -14,7 +14,7 @@ from recognition.management.progress_bar import DownloadLine
 from recognition.models import SourceModel
 from recognition.zoo import catalog, downloads, registration, signature_jobs
 
-DEEDS = {
+ACTIONS = {
     'approve': 'let trainings start from it',
     'retire': 'let no training start from it any more',
     'restore': 'bring a retired or removed one back',
@@ -27,15 +27,15 @@ class Command(BaseCommand):
     help = 'List, register, import, fetch and remove the source models that trainings start from.'
 
     def add_arguments(self, parser: CommandParser) -> None:
-        deeds = parser.add_subparsers(dest='deed', required=True)
-        deeds.add_parser('list', help='every source').add_argument(
+        actions = parser.add_subparsers(dest='action', required=True)
+        actions.add_parser('list', help='every source').add_argument(
             '--architectures', action='store_true', help='the networks that can be imported, instead'
         )
-        deeds.add_parser('sync', help='register the sources that ship with Graft')
+        actions.add_parser('sync', help='register the sources that ship with Graft')
         _describe_import(
-            deeds.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)')
+            actions.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)')
         )
-        fetch = deeds.add_parser('pull', help="download torchvision's or timm's weights")
+        fetch = actions.add_parser('pull', help="download torchvision's or timm's weights")
         fetch.add_argument(
             'name',
             nargs='?',
@@ -45,26 +45,26 @@ class Command(BaseCommand):
         fetch.add_argument(
             '--images', type=int, default=0, help='of the set it was trained on, where nobody says'
         )
-        sign = deeds.add_parser('sign', help='let a worker sign a source with its images, for P2L')
+        sign = actions.add_parser('sign', help='let a worker sign a source with its images, for P2L')
         sign.add_argument(
             'name', nargs='?', default='', help='none: all that lack a signature under the present reference'
         )
         sign.add_argument('--images-from', type=Path, help='a folder or a zip of its images; they are kept')
         zoo_benchmark.describe(
-            deeds.add_parser(
+            actions.add_parser(
                 'evaluate', help='finetune every source on every target, and compare the rules of choice'
             )
         )
         zoo_benchmark.describe_fit(
-            deeds.add_parser('fit', help='fit the choice of sources to a recorded evaluation')
+            actions.add_parser('fit', help='fit the choice of sources to a recorded evaluation')
         )
-        for deed, does in DEEDS.items():
-            deeds.add_parser(deed, help=does).add_argument('name')
+        for action, does in ACTIONS.items():
+            actions.add_parser(action, help=does).add_argument('name')
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             bootstrap.ensure_tables()
-            self.stdout.write(getattr(self, f'_{options["deed"]}')(options))
+            self.stdout.write(getattr(self, f'_{options["action"]}')(options))
         except GraftError as error:
             raise CommandError(error.message) from error
 

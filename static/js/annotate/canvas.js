@@ -67,10 +67,10 @@ export class Easel {
     setTimeout(() => this.nameHandles());
   }
 
-  quietly(deed) {
+  quietly(action) {
     this.quiet = true;
     try {
-      deed();
+      action();
     } finally {
       this.quiet = false;
     }

@@ -194,7 +194,7 @@ function become(next, { handles = false } = {}) {
   show({ handles });
 }
 
-// --- Deeds ----------------------------------------------------------------------------------------------------------
+// --- Actions ----------------------------------------------------------------------------------------------------------
 function onDrawn(corners) {
   if (!label && !onNewLabel()) return show();
   const box = own({ label, ...corners, difficult: false });
@@ -287,7 +287,7 @@ function onAccept(id) {
   });
 }
 
-const DEEDS = {
+const ACTIONS = {
   previous: () => open(place - 1),
   next: () => open(place + 1),
   unlabelled: () => {
@@ -393,7 +393,7 @@ async function copyPrevious() {
 // --- Keys and buttons -----------------------------------------------------------------------------------------------
 page.addEventListener('click', (event) => {
   const button = event.target.closest('[data-do]');
-  if (button) DEEDS[button.dataset.do]();
+  if (button) ACTIONS[button.dataset.do]();
 });
 document
   .getElementById('keys')
@@ -437,7 +437,7 @@ window.addEventListener(
 
 function steer(event) {
   const redo = event.key.toLowerCase() === 'y' || event.shiftKey;
-  DEEDS[redo ? 'redo' : 'undo']();
+  ACTIONS[redo ? 'redo' : 'undo']();
   return true;
 }
 
@@ -457,10 +457,10 @@ function key(event) {
   const pressing =
     event.key === 'Enter' && event.target.closest('button, a, summary') && !event.target.closest('.boxes');
   if (event.key === 'Tab' || pressing) return false;
-  const deed = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
-  if (!deed || !(mayEdit || READING.has(deed))) return false;
-  if (deed === 'acceptOne' && isDrawn(inSight(picked) ?? {})) return false;
-  DEEDS[deed]();
+  const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
+  if (!action || !(mayEdit || READING.has(action))) return false;
+  if (action === 'acceptOne' && isDrawn(inSight(picked) ?? {})) return false;
+  ACTIONS[action]();
   return true;
 }
 
@@ -472,7 +472,7 @@ function arrow(event) {
   ];
   if (!box) {
     if (!right || event.altKey) return false;
-    DEEDS[right > 0 ? 'next' : 'previous']();
+    ACTIONS[right > 0 ? 'next' : 'previous']();
     return true;
   }
   if (!mayEdit) return false;
@@ -565,7 +565,7 @@ function set(selector, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function enable(deed, on) {
-  const button = page.querySelector(`[data-do=${deed}]`);
+function enable(action, on) {
+  const button = page.querySelector(`[data-do=${action}]`);
   if (button) button.disabled = !on;
 }

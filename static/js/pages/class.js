@@ -52,11 +52,11 @@ function tell() {
   document.getElementById('choose-none').hidden = !count;
 }
 
-async function act(deed) {
+async function act(action) {
   const picked = chosen();
   if (!picked.length) return;
   try {
-    await deed(picked);
+    await action(picked);
   } catch (error) {
     toast(error.message, { bad: true });
   }

@@ -11,13 +11,13 @@ export function toast(
   box.querySelector('span').textContent = message;
   const button = box.querySelector('button');
   const leave = other ? 0 : setTimeout(() => box.remove(), STAY);
-  const offer = (choice, words, deed) => {
+  const offer = (choice, words, action) => {
     choice.hidden = false;
     choice.textContent = words;
     choice.addEventListener('click', () => {
       clearTimeout(leave);
       box.remove();
-      deed();
+      action();
     });
   };
   if (other) {

@@ -94,7 +94,7 @@ def test_sources_are_retired_restored_and_removed_by_the_use_cases(keeper, world
     assert SourceModel.objects.usable().filter(name='named').exists()  # nothing was done yet
     act(keeper, SourceModel, 'remove', named, free, confirmed='yes')
     assert set(SourceModel.objects.values_list('name', flat=True)) == {'named', 'graft-generic'}
-    assert AuditEvent.objects.filter(deed='remove source', subject='free', user__username='root').exists()
+    assert AuditEvent.objects.filter(action='remove source', subject='free', user__username='root').exists()
 
 
 def test_a_training_is_cancelled_once(keeper, world):
@@ -147,4 +147,4 @@ def test_the_index_shows_nobody_more_than_they_may_see(client, world, bob):
     bob.save(update_fields=['is_staff'])
     client.force_login(bob)
     page = client.get(reverse('admin:index')).content.decode()
-    assert 'Waiting for you' not in page and 'Last deeds' not in page
+    assert 'Waiting for you' not in page and 'Recent activity' not in page

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from recognition.models import Job, SourceModel
+from recognition.models.job import JobKind
 from recognition.zoo import import_jobs
 from tests.recognition.zoo.test_import_jobs import files_of, refuse, run, said, weights
 
@@ -27,7 +28,7 @@ def at(name: str, job: Job) -> str:
 
 def send(client, **fields) -> Job:
     answer = client.post(ADD, {'file': weights(), 'images': 60, **fields})
-    job = Job.objects.get(kind='adding')
+    job = Job.objects.get(kind=JobKind.SOURCE_IMPORT)
     assert answer['Location'] == at('addition', job)
     return job
 

@@ -103,9 +103,9 @@ class TestAdding:
 
 
 class TestLife:
-    def do(self, client, row, deed) -> str:
+    def do(self, client, row, action) -> str:
         return said(
-            client.post(reverse('admin:recognition_sourcemodel_do', args=[row.pk, deed]), follow=True)
+            client.post(reverse('admin:recognition_sourcemodel_do', args=[row.pk, action]), follow=True)
         )
 
     def test_each_deed_is_kept_with_who_and_when(self, keeper, settings):
@@ -121,9 +121,9 @@ class TestLife:
         assert 'is back' in self.do(keeper, row, 'restore')
         row.refresh_from_db()
         assert (row.standing, row.retired_at, row.retired_by) == ('usable', None, None)
-        deeds = ['approve source', 'retire source', 'restore source']
-        assert list(AuditEvent.objects.order_by('id').values_list('deed', 'subject', 'user__username')) == [
-            (deed, 'mine', 'root') for deed in deeds
+        actions = ['approve source', 'retire source', 'restore source']
+        assert list(AuditEvent.objects.order_by('id').values_list('action', 'subject', 'user__username')) == [
+            (action, 'mine', 'root') for action in actions
         ]
 
     def test_a_removed_source_is_kept_as_long_as_a_models_record_names_it(self, keeper, project, tmp_path):
@@ -145,12 +145,12 @@ class TestLife:
         assert (SourceModel.objects.exists(), file.exists()) == (False, False)
 
     def test_only_what_can_be_done_is_offered(self, keeper):
-        for row, deeds in (
+        for row, actions in (
             (add_row(), {'retire', 'remove'}),
             (add_row('two', approved_at=None), {'approve', 'remove'}),
         ):
             page = keeper.get(reverse('admin:recognition_sourcemodel_change', args=[row.pk]))
-            assert set(page.context['deeds']) == deeds
+            assert set(page.context['actions']) == actions
         assert (
             keeper.get(reverse('admin:recognition_sourcemodel_do', args=[row.pk, 'approve'])).status_code
             == 405

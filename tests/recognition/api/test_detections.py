@@ -14,7 +14,7 @@ from PIL import Image as Picture
 from recognition import storage
 from recognition.jobs import queue
 from recognition.models import Job
-from recognition.models.job import ANSWERING
+from recognition.models.job import JobKind
 from recognition.serving import detection_jobs, prediction
 from tests import sealed_detector
 from tests.conftest import draw_photo
@@ -191,7 +191,9 @@ def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
 
 def test_what_was_never_quite_asked_is_swept_with_its_photos(ask, alice, detector):
     """The web process died while it stored the photos."""
-    job = Job.objects.create(kind=ANSWERING, project=detector.project, created_by=alice, queue=queue.NOWHERE)
+    job = Job.objects.create(
+        kind=JobKind.DETECTION_JOB, project=detector.project, created_by=alice, queue=queue.NOWHERE
+    )
     storage.keep_photos(job.pk, PHOTOS[:2])
     assert queue.claim_next('serve') is None and detection_jobs.forget() == 0
     Job.objects.update(created_at=timezone.now() - timedelta(days=2))

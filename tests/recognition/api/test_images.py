@@ -193,11 +193,11 @@ def test_many_images_are_deleted_and_restored(program, address, labelled):
     assert Image.objects.present().count() == 3
 
 
-@pytest.mark.parametrize('deed', ['label', 'delete', 'restore'])
-def test_images_of_another_project_do_not_exist_here(program, address, labelled, image, alice, deed):
+@pytest.mark.parametrize('action', ['label', 'delete', 'restore'])
+def test_images_of_another_project_do_not_exist_here(program, address, labelled, image, alice, action):
     elsewhere = f'/api/v1/projects/{create_project(alice, "Other").pk}'
-    body = {'ids': [str(image.pk)], **({'label': 'x'} if deed == 'label' else {})}
-    assert refused(program.post(f'{elsewhere}/images/{deed}', body), 404, 'not_found', 'ids')
+    body = {'ids': [str(image.pk)], **({'label': 'x'} if action == 'label' else {})}
+    assert refused(program.post(f'{elsewhere}/images/{action}', body), 404, 'not_found', 'ids')
     assert refused(program.get(f'{elsewhere}/images/{image.pk}/content'), 404, 'not_found')
     image.refresh_from_db()
     assert image.deleted_at is None and image.label.name == 'daisy'

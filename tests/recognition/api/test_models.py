@@ -163,7 +163,7 @@ def test_a_model_is_deleted_with_its_artifact_unless_it_is_published(
     with django_capture_on_commit_callbacks(execute=True):
         assert program.delete(f'/api/v1/models/{model.pk}').status_code == 204
     assert not folder.exists() and not TrainedModel.objects.exists() and not Publication.objects.exists()
-    assert AuditEvent.objects.filter(deed='delete model').exists()
+    assert AuditEvent.objects.filter(action='delete model').exists()
 
 
 def test_a_model_whose_training_goes_on_is_not_deleted(program, model, job):

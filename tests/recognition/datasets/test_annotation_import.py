@@ -73,7 +73,7 @@ def test_a_round_trip_through_a_zip_makes_the_same_project(cells, alice, format)
     assert (result.refused, result.format) == ((), format)
     assert sorted(map(str, after.values())) == sorted(map(str, before.values()))
     assert (result.images, result.nothing, result.boxes) == (5, 1, 7)
-    assert AuditEvent.objects.get(deed='import boxes').subject == f'5 photos of project {other.pk}'
+    assert AuditEvent.objects.get(action='import boxes').subject == f'5 photos of project {other.pk}'
 
 
 @pytest.mark.parametrize('format', annotation_export.FORMATS)

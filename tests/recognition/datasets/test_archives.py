@@ -64,7 +64,9 @@ def test_what_may_hold_boxes_is_told_where_it_is_taken():
         'weights.bin': b'x',
     }
     reasons = {
-        item.name: item.reason for item in read_upload('x.zip', packed(entries)) if isinstance(item, UploadResult)
+        item.name: item.reason
+        for item in read_upload('x.zip', packed(entries))
+        if isinstance(item, UploadResult)
     }
     hint = '; if it holds boxes, a project that finds things takes it'
     assert {name for name, reason in reasons.items() if reason.endswith(hint)} == set(entries) - {

@@ -48,13 +48,13 @@ def test_moving_is_undone_with_what_it_returned(project):
 
 
 @pytest.mark.parametrize(
-    'deed', [lambda p, i: labels.label_images(p, i, 'x'), labels.delete_images, labels.restore_images]
+    'action', [lambda p, i: labels.label_images(p, i, 'x'), labels.delete_images, labels.restore_images]
 )
-def test_an_image_of_another_project_does_not_exist_here_and_nothing_happens(project, others, deed):
+def test_an_image_of_another_project_does_not_exist_here_and_nothing_happens(project, others, action):
     mine, theirs = put(project, 2, 'rose'), others[1]
     for ids in ([theirs], [mine, theirs], [mine, str(uuid.uuid4())], ['no id'], [mine, '../' + mine]):
         with pytest.raises(NotFoundError):
-            deed(project, ids)
+            action(project, ids)
     assert (label_of(mine), label_of(theirs)) == ('rose', 'theirs')
     assert Image.objects.present().count() == 2 and not Label.objects.filter(name='x').exists()
 

@@ -17,7 +17,7 @@ def test_who_makes_a_project_owns_it(alice):
     project = projects.create_project(alice, ' Screws ')
     assert project.name == 'Screws'
     assert projects.owned(alice, project.pk) == project
-    assert AuditEvent.objects.get().deed == 'create project'
+    assert AuditEvent.objects.get().action == 'create project'
 
 
 @pytest.mark.parametrize('name', ['', ' ', 'x' * 121, 'a\0', None, ['x']])
@@ -60,7 +60,7 @@ def test_a_deleted_project_is_gone_for_everyone(project, alice, bob):
     for person in (alice, bob):
         with pytest.raises(NotFoundError):
             projects.visible(person, project.pk)
-    assert AuditEvent.objects.filter(deed='delete project').count() == 1
+    assert AuditEvent.objects.filter(action='delete project').count() == 1
 
 
 def test_only_its_owner_takes_a_deleted_project_back(project, alice, bob, charlie):
@@ -73,7 +73,7 @@ def test_only_its_owner_takes_a_deleted_project_back(project, alice, bob, charli
     with pytest.raises(NotFoundError):  # it is not in the trash any more
         projects.restore_project(alice, project.pk)
     assert projects.visible(bob, project.pk) == project
-    assert AuditEvent.objects.filter(deed='restore project').count() == 1
+    assert AuditEvent.objects.filter(action='restore project').count() == 1
 
 
 def test_sharing_twice_changes_the_role(project, charlie):

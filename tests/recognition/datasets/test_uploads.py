@@ -242,14 +242,14 @@ def test_verdicts_keep_the_order_of_the_files_over_many_batches(project):
     assert Image.objects.count() == sum(1 for n in range(len(files)) if n % 3)
 
 
-def before_the_rows_are_written(deed):
-    """Runs `deed` once, just before the first image row is inserted."""
+def before_the_rows_are_written(action):
+    """Runs `action` once, just before the first image row is inserted."""
     done = []
 
     def wrapper(execute, sql, params, many, context):
         if sql.startswith('INSERT') and '"recognition_image"' in sql and not done:
             done.append(sql)
-            deed()
+            action()
         return execute(sql, params, many, context)
 
     return connection.execute_wrapper(wrapper)

@@ -43,7 +43,7 @@ def test_a_key_works_no_more_once_it_is_revoked(alice):
     api_keys.revoke(key)
     api_keys.revoke(key)
     assert api_keys.check(plain) is None
-    assert AuditEvent.objects.filter(deed='revoke key').count() == 1
+    assert AuditEvent.objects.filter(action='revoke key').count() == 1
 
 
 def test_the_key_of_someone_who_left_works_no_more(alice):
@@ -81,7 +81,7 @@ def test_no_secret_reaches_the_log_or_the_audit(alice, caplog):
         api_keys.check(plain)
         api_keys.revoke(key)
         _, password = ensure_administrator()
-    told = caplog.text + ' '.join(f'{event.deed} {event.subject}' for event in AuditEvent.objects.all())
+    told = caplog.text + ' '.join(f'{event.action} {event.subject}' for event in AuditEvent.objects.all())
     assert plain not in told and plain[12:] not in told and password not in told
 
 

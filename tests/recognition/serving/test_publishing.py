@@ -79,7 +79,9 @@ def test_every_deed_leaves_an_event_and_an_audit_line(models, alice, bob):
     publishing.publish(models[0], 'flowers', alice)
     publication = publishing.publish(models[1], 'flowers', bob)
     publishing.rollback(publication, bob)
-    assert list(publication.events.order_by('id').values_list('deed', 'model__version', 'by__username')) == [
+    assert list(
+        publication.events.order_by('id').values_list('action', 'model__version', 'by__username')
+    ) == [
         ('publish', 1, 'alice'),
         ('publish', 2, 'bob'),
         ('rollback', 1, 'bob'),
@@ -164,7 +166,7 @@ def test_an_unpublished_name_is_free_again(models, foreign, alice, charlie):
     with pytest.raises(NotFoundError):
         publishing.find('flowers', alice)
     assert publishing.publish(foreign, 'flowers', charlie).model == foreign
-    assert AuditEvent.objects.filter(deed='unpublish').exists()
+    assert AuditEvent.objects.filter(action='unpublish').exists()
 
 
 def test_a_provisional_model_may_be_published(project, alice):

@@ -132,7 +132,7 @@ def test_a_published_name_tells_where_a_rollback_would_go(model, project, alice)
     publishing.publish(model, 'flowers', alice)
     report = publishing.publication_report(publishing.publish(newer, 'flowers', alice))
     assert (report['model']['id'], report['previous']) == (str(newer.pk), str(model.pk))
-    assert [(event['deed'], event['version']) for event in report['history']] == [
+    assert [(event['action'], event['version']) for event in report['history']] == [
         ('publish', 2),
         ('publish', 1),
     ]

@@ -96,7 +96,7 @@ def test_a_start_freezes_every_choice_on_the_job(ready, alice, settings):
     assert {card.name for card in spec.sources} == {'tiny', settings.P2L_REFERENCE}
     assert spec.reference.name == settings.P2L_REFERENCE
     assert (job.state, job.created_by, job.queue) == (State.QUEUED, alice, 'cpu')
-    assert AuditEvent.objects.filter(deed='start training', user=alice).count() == 1
+    assert AuditEvent.objects.filter(action='start training', user=alice).count() == 1
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ class TestImport:
         (card,) = catalog.cards(alice)
         assert load(card) is not None
         assert files_of(settings) == [Path(row.weights).name]
-        assert AuditEvent.objects.get(deed='add source').user == alice
+        assert AuditEvent.objects.get(action='add source').user == alice
 
     def test_its_own_images_sign_it_and_count(self, tmp_path, starter, photos, alice):
         catalog.sync_starter()
@@ -306,7 +306,7 @@ class TestRemove:
         assert catalog.remove('mine', alice) is True
         assert not SourceModel.objects.exists()
         assert not Path(row.weights).exists()
-        assert list(AuditEvent.objects.values_list('deed', flat=True)) == ['remove source', 'retire source']
+        assert list(AuditEvent.objects.values_list('action', flat=True)) == ['remove source', 'retire source']
 
     def test_a_source_that_a_model_names_is_only_retired(self, settings, project, alice):
         row = self.add(settings)

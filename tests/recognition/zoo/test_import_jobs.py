@@ -85,8 +85,8 @@ class TestJob:
             weights(), said(title='Digits', class_names=('eins', 'zwei', 'drei'), approved=False), alice
         )
         assert (job.kind, job.queue, job.state, job.project) == (
-            'adding',
-            settings.ANSWERING_QUEUE,
+            'source_import',
+            settings.SERVING_QUEUE,
             State.QUEUED,
             None,
         )
@@ -279,19 +279,19 @@ class TestStopping:
     @pytest.mark.usefixtures('in_this_process')
     def test_only_what_has_ended_without_a_source_is_examined_again_or_discarded(self, alice):
         job = import_jobs.begin(weights(), said(), alice)
-        for deed in (
+        for action in (
             lambda: import_jobs.discard(job, alice),
             lambda: import_jobs.examine_again(job, said(name='other'), alice),
         ):
             with pytest.raises(ConflictError):
-                deed()
+                action()
         run(job)
-        for deed in (
+        for action in (
             lambda: import_jobs.discard(job, alice),
             lambda: import_jobs.examine_again(job, said(name='other'), alice),
         ):
             with pytest.raises(ConflictError):
-                deed()
+                action()
         assert import_jobs.kept_file(job).exists()
 
 
@@ -341,7 +341,7 @@ class TestKill:
         job.refresh_from_db()
         queue.cancel(job, alice)
         import_jobs.examine_again(job, said(), alice)
-        assert job.queue == settings.ANSWERING_QUEUE
+        assert job.queue == settings.SERVING_QUEUE
         assert run(job).state == State.SUCCEEDED
 
     @pytest.mark.parametrize('discarded', [False, True])
@@ -418,7 +418,7 @@ class TestForgetting:
         job = refuse(import_jobs.begin(weights(), said(), alice))
         import_jobs.discard(job, alice)
         assert (files_of(settings), Job.objects.count()) == ([], 0)
-        assert AuditEvent.objects.get().deed == 'discard addition'
+        assert AuditEvent.objects.get().action == 'discard addition'
 
 
 def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):

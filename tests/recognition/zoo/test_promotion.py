@@ -124,7 +124,7 @@ class TestOffer:
             'ours',
         )
         assert (
-            row.origin == 'promoted' and AuditEvent.objects.filter(deed='offer source', user=alice).exists()
+            row.origin == 'promoted' and AuditEvent.objects.filter(action='offer source', user=alice).exists()
         )
         assert (row.class_names, row.classes, row.images, row.architecture) == (
             ['daisy', 'rose'],
@@ -149,8 +149,8 @@ class TestOffer:
         root = django_user_model.objects.create_superuser('root', password='x')
         catalog.approve('flowers', root)
         assert (names(alice), names(charlie)) == (['flowers'], ['flowers'])
-        deeds = list(AuditEvent.objects.order_by('id').values_list('deed', 'user__username'))
-        assert deeds == [('share source', 'alice'), ('approve source', 'root')]
+        actions = list(AuditEvent.objects.order_by('id').values_list('action', 'user__username'))
+        assert actions == [('share source', 'alice'), ('approve source', 'root')]
 
     def test_offering_again_only_changes_the_consent(self, shared_source, model, alice, charlie):
         promotion.offer(model, Offer(share=False, name='other'), alice)

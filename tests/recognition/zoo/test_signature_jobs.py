@@ -91,7 +91,7 @@ def expected(reference: SourceModel, seeds: range, folder: Path) -> tuple[float,
 def test_a_zip_of_its_images_signs_a_source(source, reference, alice, tmp_path):
     job = run(signature_jobs.sign_from(source, sent(zipped(5)), alice))
     source.refresh_from_db()
-    assert (job.state, job.kind, job.project) == (State.SUCCEEDED, 'signing', None)
+    assert (job.state, job.kind, job.project) == (State.SUCCEEDED, 'signature', None)
     assert source.signatures[reference.digest] == pytest.approx(
         expected(reference, range(5), tmp_path), abs=1e-5
     )

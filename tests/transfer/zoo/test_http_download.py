@@ -173,11 +173,11 @@ class TestTimm:
     def test_without_the_extra_one_line_says_how_to_get_it(self, monkeypatch, folder, mirror):
         monkeypatch.setitem(sys.modules, 'timm', None)
         timm_networks.architecture.cache_clear()
-        for deed in (lambda: registry.architecture('timm/plain'), lambda: ask(mirror, folder)):
+        for action in (lambda: registry.architecture('timm/plain'), lambda: ask(mirror, folder)):
             with pytest.raises(
                 UnusableSourceError, match=r'^timm is not installed here; .*requirements-timm\.txt'
             ):
-                deed()
+                action()
         assert mirror.asked == []
 
     def test_its_weights_come_from_the_hub_with_what_is_known_of_them(self, timm, repository, folder):
