@@ -11,11 +11,13 @@ from tests.conftest import draw_photo
 from transfer.data.decode import decode
 from transfer.serving import artifacts, sealing
 from transfer.spec.report import SealedModel, TrainReport
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
 LABELS = ('blue', 'green', 'red')
 TINTS = {'blue': (40, 40, 200), 'green': (40, 200, 40), 'red': (200, 40, 40)}
-CARD = SourceCard(name='none', architecture='lenet5', weights='', digest='', classes=3, images=30, side=32)
+SOURCE = SourceModelSpec(
+    name='none', architecture='lenet5', weights='', digest='', classes=3, images=30, side=32
+)
 
 
 def photo(label: str, seed: int = 0, side: int = 48) -> bytes:
@@ -33,7 +35,7 @@ def taught_network():
     network = architecture('lenet5').build(3)
     architecture('lenet5').replace_head(network, 3)
     pixels = torch.from_numpy(sample()).permute(0, 3, 1, 2) / 255
-    images = (pixels - torch.tensor(CARD.mean).view(1, 3, 1, 1)) / torch.tensor(CARD.std).view(1, 3, 1, 1)
+    images = (pixels - torch.tensor(SOURCE.mean).view(1, 3, 1, 1)) / torch.tensor(SOURCE.std).view(1, 3, 1, 1)
     truths = torch.arange(len(images)) % 3
     optimiser = torch.optim.Adam(network.parameters(), 0.003)
     for _ in range(25):
@@ -46,7 +48,7 @@ def taught_network():
 
 def sample() -> np.ndarray:
     """uint8 (30, 32, 32, 3), the three colours in turn."""
-    return np.stack([decode(photo(LABELS[index % 3], index), CARD.side) for index in range(30)])
+    return np.stack([decode(photo(LABELS[index % 3], index), SOURCE.side) for index in range(30)])
 
 
 def seal(folder: Path, **changes) -> SealedModel:
@@ -57,13 +59,13 @@ def seal(folder: Path, **changes) -> SealedModel:
         labels=LABELS,
         winner='finetuned',
         why='it was better',
-        source=CARD.name,
+        source=SOURCE.name,
     )
     options = {
         'labels': LABELS,
-        'preprocessing': artifacts.Preprocessing.of(CARD),
+        'preprocessing': artifacts.Preprocessing.of(SOURCE),
         'temperature': 1.5,
-        'source': CARD,
+        'source': SOURCE,
         'why': 'the only one',
         'spec': TrainSpec(seed=7),
         'report': report,

@@ -9,10 +9,10 @@ from recognition import storage
 from recognition.models import Project, TrainedModel
 from recognition.models.project import Task
 from transfer.serving.artifacts import Meta, Preprocessing, write_meta, written_aside
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 
 LABELS = ('bolt', 'nut')
-CARD = SourceCard(
+SOURCE = SourceModelSpec(
     name='none', architecture='squeezenet1_1', weights='', digest='', classes=3, images=30, side=64
 )
 
@@ -28,9 +28,9 @@ def seal(folder: Path, at_score: float = 0.05) -> str:
 
     torch.manual_seed(0)
     spec = FastRcnnSpec(short_side=96, long_side=160, reduce=8, hidden=(16,), pool=3, class_std=0.3)
-    network = architecture(CARD.architecture)
+    network = architecture(SOURCE.architecture)
     model = FastRcnn(network, network.build(3), len(LABELS), spec).eval()
-    given = Preprocessing.of(CARD)
+    given = Preprocessing.of(SOURCE)
     detection = {
         'kind': 'fast-rcnn',
         'spec': dataclasses.asdict(spec),
@@ -46,7 +46,7 @@ def seal(folder: Path, at_score: float = 0.05) -> str:
         assert write_fast(model, given, aside) == ''
         meta = Meta(
             LABELS,
-            CARD.architecture,
+            SOURCE.architecture,
             given,
             1.0,
             {'name': 'openvino', 'precision': 'float32'},

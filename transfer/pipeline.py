@@ -60,9 +60,9 @@ def train(
 def _seal_instant(
     shop: Workshop, learned: Learned, ranking: list[dict[str, Any]], workdir: Path
 ) -> SealedModel:
-    card = learned.network.card
-    why = f'A linear model on the frozen features of {card.title or card.name}, ready at once.'
-    verdict = Verdict(card, learned.probe.logits, 'linear', why, ranking)
+    source = learned.network.source
+    why = f'A linear model on the frozen features of {source.title or source.name}, ready at once.'
+    verdict = Verdict(source, learned.probe.logits, 'linear', why, ranking)
     model = with_head(learned.network, shop.classes, learned.probe.head)
     return _seal(shop, learned, model, verdict, workdir / 'instant', provisional=not shop.spec.instant_only)
 
@@ -102,7 +102,7 @@ def _seal_best(
     model = outcome.model or with_head(learned.network, shop.classes, learned.probe.head)
     facts = {'source_why': chosen.why, 'device': shop.device.type, 'batch': shop.spec.batch} | outcome.facts
     verdict = Verdict(
-        chosen.card,
+        chosen.source,
         outcome.logits if finetuned else learned.probe.logits,
         'finetuned' if finetuned else 'linear',
         outcome.why,
@@ -125,9 +125,9 @@ def _seal(
         folder,
         model,
         labels=shop.manifest.labels,
-        preprocessing=Preprocessing.of(learned.network.card),
+        preprocessing=Preprocessing.of(learned.network.source),
         temperature=report.calibration['temperature'],
-        source=learned.network.card,
+        source=learned.network.source,
         why=verdict.plan.get('source_why', verdict.why),
         spec=shop.spec,
         report=report,

@@ -98,8 +98,8 @@ class Sources(Endpoint):
     def get(self, request: Request) -> Response:
         """The source models that a training of yours may start from."""
         self.query()
-        cards = [dataclasses.asdict(card) for card in catalog.cards(self.person())]
-        return Response({'results': SourceOut(cards, many=True).data})
+        sources = [dataclasses.asdict(source) for source in catalog.list_sources(self.person())]
+        return Response({'results': SourceOut(sources, many=True).data})
 
 
 def _editable(user: AbstractBaseUser, name: str) -> Publication:

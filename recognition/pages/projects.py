@@ -59,8 +59,8 @@ def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 def _sources(request: HttpRequest, project: Project) -> list[tuple[str, str]]:
-    cards = catalog.cards(person(request), project)
-    return [(card.name, f'{card.title or card.name} ({card.architecture})') for card in cards]
+    sources = catalog.list_sources(person(request), project)
+    return [(source.name, f'{source.title or source.name} ({source.architecture})') for source in sources]
 
 
 def _training_context(project: Project) -> dict[str, object]:

@@ -24,7 +24,8 @@ from recognition.zoo import catalog
 def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.editable(request.user, project_id)
     form = training_form(project)(
-        request.POST, sources=[(card.name, card.name) for card in catalog.cards(person(request), project)]
+        request.POST,
+        sources=[(source.name, source.name) for source in catalog.list_sources(person(request), project)],
     )
     if not form.is_valid():
         raise InvalidInputError(_first_error(form))

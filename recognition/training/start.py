@@ -79,13 +79,13 @@ def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -
         spec = TrainSpec.from_json({**options, **fixed})
     except InvalidSpecError as error:
         raise InvalidInputError(error.message, field=error.field) from error
-    cards = catalog.cards(user, project)
-    if spec.source != 'auto' and spec.source not in {card.name for card in cards}:
+    sources = catalog.list_sources(user, project)
+    if spec.source != 'auto' and spec.source not in {source.name for source in sources}:
         raise InvalidInputError(catalog.why_not(user, project, spec.source), field='source')
     known = learned()
     return replace(
         spec,
-        sources=tuple(cards),
+        sources=tuple(sources),
         reference=catalog.reference(),
         weights=known.weights,
         forecast=known.forecast,

@@ -17,7 +17,7 @@ from django.conf import settings
 from recognition.errors import InvalidInputError
 from recognition.zoo import catalog
 from recognition.zoo.subprocess_call import BARE
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.worker import benchmark_cells
 
 LEAST = {
@@ -141,20 +141,20 @@ def _request(wanted: Wanted) -> dict[str, Any]:
         'targets': str(wanted.targets.resolve()),
         'out': str(wanted.out.resolve()),
         'cache': str(Path(settings.LOCAL_CACHE) / 'evidence'),
-        'sources': [dataclasses.asdict(card) for card in _sources(wanted.sources)],
+        'sources': [dataclasses.asdict(source) for source in _sources(wanted.sources)],
         'reference': dataclasses.asdict(catalog.reference()),
         'setup': setup,
         'threads': wanted.threads,
     }
 
 
-def _sources(names: tuple[str, ...]) -> tuple[SourceCard, ...]:
-    cards = {card.name: card for card in catalog.cards(None)}
+def _sources(names: tuple[str, ...]) -> tuple[SourceModelSpec, ...]:
+    sources = {source.name: source for source in catalog.list_sources(None)}
     for name in names:
-        if name not in cards:
+        if name not in sources:
             raise InvalidInputError(f'There is no usable source model {name!r}.', field='sources')
-    if not cards:
+    if not sources:
         raise InvalidInputError(
             'The zoo is empty; `manage.py zoo sync` registers the starter zoo.', field='sources'
         )
-    return tuple(cards[name] for name in names) if names else tuple(cards.values())
+    return tuple(sources[name] for name in names) if names else tuple(sources.values())

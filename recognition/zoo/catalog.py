@@ -20,8 +20,8 @@ from recognition.models.job import JobKind
 from recognition.models.project import Role
 from recognition.models.source_model import Origin, SourceModelQuerySet
 from transfer.spec.errors import UnusableSourceError
-from transfer.spec.train_spec import SourceCard
-from transfer.zoo.weights import StarterCard, file_digest, parameter_count, starter_cards
+from transfer.spec.train_spec import SourceModelSpec
+from transfer.zoo.weights import StarterModel, file_digest, parameter_count, read_starter_models
 
 Person = AbstractBaseUser | AnonymousUser
 
@@ -37,7 +37,7 @@ def sources(user: Person | None) -> SourceModelQuerySet:
     return SourceModel.objects.usable().visible_to(user)
 
 
-def cards(user: Person | None, project: Project | None = None) -> tuple[SourceCard, ...]:
+def list_sources(user: Person | None, project: Project | None = None) -> tuple[SourceModelSpec, ...]:
     """The sources that this person's trainings may start from, with their signatures under the present reference.
 
     With a project: only those that all of its members may see, for they will read what was compared with what, and that have
@@ -46,7 +46,7 @@ def cards(user: Person | None, project: Project | None = None) -> tuple[SourceCa
     digest = reference_digest()
     rows = sources(user) if project is None else sources(user).visible_to_all_of(project).strange_to(project)
     return tuple(
-        _card(row, tuple(row.signatures.get(digest, ()))) for row in rows if Path(row.weights).is_file()
+        _describe(row, tuple(row.signatures.get(digest, ()))) for row in rows if Path(row.weights).is_file()
     )
 
 
@@ -60,7 +60,7 @@ def why_not(user: Person, project: Project, name: str) -> str:
     return f'not every member of this project may see {name}'
 
 
-def reference() -> SourceCard:
+def reference() -> SourceModelSpec:
     """The network whose features P2L compares. NotReadyError when the zoo lacks it."""
     row = _reference_row()
     if row is None or not Path(row.weights).is_file():
@@ -69,7 +69,7 @@ def reference() -> SourceCard:
             f'The zoo lacks the reference model {wanted!r}: `manage.py zoo sync` registers the starter zoo, '
             'or P2L_REFERENCE names another source.'
         )
-    return _card(row, tuple(row.signatures.get(row.digest, ())))
+    return _describe(row, tuple(row.signatures.get(row.digest, ())))
 
 
 def reference_digest() -> str:
@@ -119,8 +119,8 @@ def _same_set(one: str, other: str) -> bool:
     return first == second != ''
 
 
-def _card(row: SourceModel, signature: tuple[float, ...]) -> SourceCard:
-    return SourceCard(
+def _describe(row: SourceModel, signature: tuple[float, ...]) -> SourceModelSpec:
+    return SourceModelSpec(
         name=row.name,
         architecture=row.architecture,
         weights=row.weights,
@@ -147,42 +147,42 @@ def find(name: str) -> SourceModel:
 def sync_starter() -> tuple[str, ...]:
     """Register the sources that ship with the repository, or bring their rows up to date; their names.
 
-    InvalidInputError naming a card that cannot be used.
+    InvalidInputError naming a file that cannot be used.
     """
     try:
-        found = starter_cards(Path(settings.STARTER_ZOO))
+        found = read_starter_models(Path(settings.STARTER_ZOO))
     except UnusableSourceError as error:
         raise InvalidInputError(error.message) from error
-    for card in found:
-        _register_starter(card)
+    for source in found:
+        _register_starter(source)
     drop_removed()
-    return tuple(card.name for card in found)
+    return tuple(source.name for source in found)
 
 
-def _register_starter(card: StarterCard) -> None:
-    known = SourceModel.objects.filter(name=card.name).first()
-    signatures = {digest: list(numbers) for digest, numbers in card.signatures.items()}
+def _register_starter(source: StarterModel) -> None:
+    known = SourceModel.objects.filter(name=source.name).first()
+    signatures = {digest: list(numbers) for digest, numbers in source.signatures.items()}
     values: dict[str, Any] = {
-        'title': card.title,
-        'architecture': card.architecture,
-        'parameters': parameter_count(card.weights),
-        'weights': str(card.weights),
-        'digest': file_digest(card.weights),
-        'size': card.weights.stat().st_size,
-        'side': card.side,
-        'mean': list(card.mean),
-        'std': list(card.std),
-        'dataset': card.dataset,
-        'domain': card.domain,
-        'images': card.images,
-        'class_names': list(card.class_names),
-        'classes': len(card.class_names),
+        'title': source.title,
+        'architecture': source.architecture,
+        'parameters': parameter_count(source.weights),
+        'weights': str(source.weights),
+        'digest': file_digest(source.weights),
+        'size': source.weights.stat().st_size,
+        'side': source.side,
+        'mean': list(source.mean),
+        'std': list(source.std),
+        'dataset': source.dataset,
+        'domain': source.domain,
+        'images': source.images,
+        'class_names': list(source.class_names),
+        'classes': len(source.class_names),
         'origin': Origin.STARTER,
-        'licence': card.licence,
+        'licence': source.licence,
         'signatures': (known.signatures if known else {}) | signatures,
     }
     SourceModel.objects.update_or_create(
-        name=card.name, defaults=values, create_defaults={**values, 'approved_at': timezone.now()}
+        name=source.name, defaults=values, create_defaults={**values, 'approved_at': timezone.now()}
     )
 
 

@@ -290,9 +290,9 @@ def _examine(
     if said.images_from is not None:
         if not said.images_from.is_dir():
             raise InvalidInputError(f'There is no folder {said.images_from}.', field='images_from')
-        card = catalog.reference()
-        request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(card)}
-        seconds, reference = SECONDS_TO_SIGN, card.digest
+        source = catalog.reference()
+        request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(source)}
+        seconds, reference = SECONDS_TO_SIGN, source.digest
     with _called(path.name, shown):
         found = subprocess_call.ask(
             'transfer.zoo.fetch.inspect_weights',

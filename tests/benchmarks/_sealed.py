@@ -36,7 +36,7 @@ def seal(folder: Path, architecture: str, side: int) -> None:
     from transfer.data.decode import decode
     from transfer.serving import artifacts, sealing
     from transfer.spec.report import TrainReport
-    from transfer.spec.train_spec import SourceCard, TrainSpec
+    from transfer.spec.train_spec import SourceModelSpec, TrainSpec
     from transfer.zoo.networks import registry
 
     torch.manual_seed(0)
@@ -44,16 +44,16 @@ def seal(folder: Path, architecture: str, side: int) -> None:
     known = registry.architecture(architecture)
     network = known.build(len(LABELS))
     known.replace_head(network, len(LABELS))
-    card = SourceCard(
+    source = SourceModelSpec(
         name=architecture, architecture=architecture, weights='', digest='', classes=5, images=0, side=side
     )
     sealing.seal(
         folder,
         network,
         labels=LABELS,
-        preprocessing=artifacts.Preprocessing.of(card),
+        preprocessing=artifacts.Preprocessing.of(source),
         temperature=1.0,
-        source=card,
+        source=source,
         why='',
         spec=TrainSpec(),
         report=TrainReport(0.0, (0.0, 1.0), 0, LABELS, 'linear', '', architecture),

@@ -34,10 +34,10 @@ from transfer.features.metrics import wilson
 from transfer.pipeline import train
 from transfer.runtime.device import normalise, planes
 from transfer.spec.report import Progress, SealedModel
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import class_count, load, read_state
 from transfer.zoo.networks.registry import ARCHITECTURES, architecture
-from transfer.zoo.weights import STARTER, file_digest, starter_cards
+from transfer.zoo.weights import STARTER, file_digest, read_starter_models
 
 SETS = ('flower', 'hand_digit', 'instrument', 'magnetic_tile', 'script', 'trash')
 SHARE = 0.6
@@ -61,26 +61,26 @@ class Silent:
     def instant(self, model: SealedModel) -> None: ...
 
 
-def find_source(name: str, side: int) -> SourceCard:
+def find_source(name: str, side: int) -> SourceModelSpec:
     """A starter source, or a network of the development weights, by name; at another side when one is given."""
-    for card in starter_cards(STARTER):
-        if card.name == name:
-            digest, classes = file_digest(card.weights), len(card.class_names)
-            return SourceCard(
+    for source in read_starter_models(STARTER):
+        if source.name == name:
+            digest, classes = file_digest(source.weights), len(source.class_names)
+            return SourceModelSpec(
                 name,
-                card.architecture,
-                str(card.weights),
+                source.architecture,
+                str(source.weights),
                 digest,
                 classes,
-                card.images,
-                side or card.side,
-                card.mean,
-                card.std,
+                source.images,
+                side or source.side,
+                source.mean,
+                source.std,
             )
     path = SHARED / 'weights' / f'{name}.pth'
     kind = max((known for known in ARCHITECTURES if name.startswith(known)), key=len)
     classes = class_count(read_state(path), architecture(kind))
-    return SourceCard(name, kind, str(path), file_digest(path), classes, 1_000_000, side or 224)
+    return SourceModelSpec(name, kind, str(path), file_digest(path), classes, 1_000_000, side or 224)
 
 
 def split(name: str, seed: int) -> Split:
@@ -102,13 +102,14 @@ def arrays(manifest: Manifest, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(pixels), torch.tensor([image.label for image in manifest.images])
 
 
-def right(model: nn.Module, card: SourceCard, manifest: Manifest) -> int:
+def right(model: nn.Module, source: SourceModelSpec, manifest: Manifest) -> int:
     """How many images the network gets right, as serving sees them."""
-    pixels, labels = arrays(manifest, card.side)
+    pixels, labels = arrays(manifest, source.side)
     model.eval()
     with torch.inference_mode():
         said = [
-            model(normalise(planes(part, CPU), card.mean, card.std)).argmax(1) for part in pixels.split(32)
+            model(normalise(planes(part, CPU), source.mean, source.std)).argmax(1)
+            for part in pixels.split(32)
         ]
     return int((torch.cat(said) == labels).sum())
 
@@ -120,23 +121,23 @@ def keep_up(model: nn.Module) -> None:
             module.momentum = 0.1
 
 
-def plain(card: SourceCard, manifest: Manifest, seed: int) -> nn.Module:
+def plain(source: SourceModelSpec, manifest: Manifest, seed: int) -> nn.Module:
     """The full finetune with one learning rate."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    model = load(card)
-    architecture(card.architecture).replace_head(model, len(manifest.labels))
+    model = load(source)
+    architecture(source.architecture).replace_head(model, len(manifest.labels))
     keep_up(model)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), PLAIN_RATE, momentum=0.9)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, PLAIN_EPOCHS * 2 // 3, 0.1)
-    pixels, labels = arrays(manifest, card.side)
+    pixels, labels = arrays(manifest, source.side)
     how = Augmentation(flip=True, crop=0.25, jitter=0.0)
     for _ in range(PLAIN_EPOCHS):
         model.train()
         for rows in torch.randperm(len(labels), generator=chance).split(PLAIN_BATCH):
             if len(rows) > 1:
-                images = normalise(augment(planes(pixels[rows], CPU), how, chance), card.mean, card.std)
+                images = normalise(augment(planes(pixels[rows], CPU), how, chance), source.mean, source.std)
                 optimizer.zero_grad()
                 nn.functional.cross_entropy(model(images), labels[rows]).backward()
                 optimizer.step()
@@ -144,10 +145,12 @@ def plain(card: SourceCard, manifest: Manifest, seed: int) -> nn.Module:
     return model
 
 
-def ours(card: SourceCard, manifest: Manifest, seed: int, folder: Path) -> tuple[nn.Module, dict[str, Any]]:
-    spec = TrainSpec(sources=(card,), source=card.name, seed=seed)
+def ours(
+    source: SourceModelSpec, manifest: Manifest, seed: int, folder: Path
+) -> tuple[nn.Module, dict[str, Any]]:
+    spec = TrainSpec(sources=(source,), source=source.name, seed=seed)
     sealed = train(manifest, spec, folder / 'work', Silent(), folder / 'cache')
-    model, report = unsealed(card, len(manifest.labels), Path(sealed.folder)), sealed.report
+    model, report = unsealed(source, len(manifest.labels), Path(sealed.folder)), sealed.report
     linear = next(row['accuracy'] for row in report.probes)
     return model, {
         'winner': report.winner,
@@ -157,31 +160,31 @@ def ours(card: SourceCard, manifest: Manifest, seed: int, folder: Path) -> tuple
     }
 
 
-def unsealed(card: SourceCard, classes: int, folder: Path) -> nn.Module:
-    network = architecture(card.architecture)
+def unsealed(source: SourceModelSpec, classes: int, folder: Path) -> nn.Module:
+    network = architecture(source.architecture)
     model = network.build(2)
     network.replace_head(model, classes)
     model.load_state_dict(read_state(folder / 'weights.safetensors'))
     return model
 
 
-def cell(name: str, card: SourceCard, seed: int) -> dict[str, Any]:
+def cell(name: str, source: SourceModelSpec, seed: int) -> dict[str, Any]:
     """Both ways on one split."""
     parts = split(name, seed)
     n = len(parts.judge.images)
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        model, facts = ours(card, parts.learn, seed, Path(folder))
-        instant = unsealed(card, len(parts.learn.labels), Path(folder) / 'work' / 'instant')
+        model, facts = ours(source, parts.learn, seed, Path(folder))
+        instant = unsealed(source, len(parts.learn.labels), Path(folder) / 'work' / 'instant')
     middle = time.process_time()
-    plain_right = right(plain(card, parts.learn, seed), card, parts.judge)
+    plain_right = right(plain(source, parts.learn, seed), source, parts.judge)
     end = time.process_time()
-    ours_right = right(model, card, parts.judge)
+    ours_right = right(model, source, parts.judge)
     return facts | {
         'n': n,
         'ours': ours_right / n,
         'ours_interval': wilson(ours_right, n),
-        'instant': right(instant, card, parts.judge) / n,
+        'instant': right(instant, source, parts.judge) / n,
         'plain': plain_right / n,
         'ours_cpu_seconds': round(middle - start, 1),
         'plain_cpu_seconds': round(end - middle, 1),
@@ -193,11 +196,11 @@ def run(sets: list[str], sources: list[str], seeds: list[int], side: int, out: P
     done: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
     for name in sets:
         for source in sources:
-            card = find_source(source, side)
+            source_model = find_source(source, side)
             for seed in seeds:
-                key = f'{name} {source} {card.side} {seed}'
+                key = f'{name} {source} {source_model.side} {seed}'
                 if key not in done:
-                    done[key] = cell(name, card, seed)
+                    done[key] = cell(name, source_model, seed)
                     aside = out.with_suffix('.part')
                     aside.write_text(json.dumps(done, indent=1))
                     os.replace(aside, out)

@@ -26,7 +26,7 @@ from recognition.datasets.formats.records import Size
 from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
 from transfer.pipeline import train
 from transfer.spec.report import Progress, SealedModel
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.weights import file_digest
 
 DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data'
@@ -55,9 +55,9 @@ def manifest(name: str) -> DetectionManifest:
     return DetectionManifest(labels, tuple(images))
 
 
-def source(name: str) -> SourceCard:
+def source(name: str) -> SourceModelSpec:
     path = DATA / 'weights' / f'{name}_imagenet.pth'
-    return SourceCard(
+    return SourceModelSpec(
         f'{name} (ImageNet)', name, str(path), file_digest(path), 1000, 1_281_167, dataset='ImageNet'
     )
 

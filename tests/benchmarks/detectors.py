@@ -30,7 +30,7 @@ from transfer.detection.rcnn.embedding import embedded
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import Progress, SealedModel
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest
 
@@ -63,15 +63,15 @@ def network_parts() -> None:
     print('| body | R-CNN s | Fast R-CNN s | times |\n| --- | --- | --- | --- |')
     for name in ('mobilenet_v3_small', 'squeezenet1_1', 'resnet18'):
         network = architecture(name)
-        card = SourceCard(name, name, '', '', 10, 1)
+        source = SourceModelSpec(name, name, '', '', 10, 1)
         model = FastRcnn(network, network.build(10), 3, FastRcnnSpec()).eval()
         plain = network.build(10).eval().to(memory_format=torch.channels_last)
         spec = dataclasses.replace(FastRcnnSpec(), min_score=0.5)
         slow, fast = [], []
         for _ in range(3):
-            seconds = timed(lambda: embedded(network, plain, photo, boxes[:SAMPLE], card, RcnnSpec()))  # noqa: B023
+            seconds = timed(lambda: embedded(network, plain, photo, boxes[:SAMPLE], source, RcnnSpec()))  # noqa: B023
             slow.append(seconds * BOXES / SAMPLE)
-            fast.append(timed(lambda: detect(model, photo, boxes, spec, card)))  # noqa: B023
+            fast.append(timed(lambda: detect(model, photo, boxes, spec, source)))  # noqa: B023
         print(f'| {name} | {min(slow):.1f} | {min(fast):.2f} | {min(slow) / min(fast):.0f} |', flush=True)
 
 
@@ -84,7 +84,7 @@ def trainings() -> None:
                 print(compared(way, source(Path(folder), name), known, Path(folder)), flush=True)
 
 
-def compared(way: str, card: SourceCard, known: DetectionManifest, folder: Path) -> str:
+def compared(way: str, source: SourceModelSpec, known: DetectionManifest, folder: Path) -> str:
     limit, short_side = WAYS[way]
     rng = np.random.default_rng(1)
     proposals = [about(image, anywhere(rng)[:limit], rng) for image in known.images]
@@ -93,14 +93,14 @@ def compared(way: str, card: SourceCard, known: DetectionManifest, folder: Path)
     slow = RcnnSpec(proposals=limit, steps=steps, batch=fast.images_per_batch * fast.rois_per_image)
     spent: dict[str, list[float]] = {'slow': [], 'fast': []}
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        spent['fast'].append(timed(lambda: fast_training.train(known, proposals, card, fast, Quiet())))
+        spent['fast'].append(timed(lambda: fast_training.train(known, proposals, source, fast, Quiet())))
         spent['slow'].append(
-            timed(lambda: rcnn_training.train(known, proposals, card, slow, Path(place), Quiet()))
+            timed(lambda: rcnn_training.train(known, proposals, source, slow, Path(place), Quiet()))
         )
-        spent['fast'].append(timed(lambda: fast_training.train(known, proposals, card, fast, Quiet())))
+        spent['fast'].append(timed(lambda: fast_training.train(known, proposals, source, fast, Quiet())))
     seconds = {which: sum(each) / len(each) for which, each in spent.items()}
     times = seconds['slow'] / seconds['fast']
-    return f'| {card.name} | {way} | {limit} | {steps} | {seconds["slow"]:.0f} | {seconds["fast"]:.1f} | {times:.1f} |'
+    return f'| {source.name} | {way} | {limit} | {steps} | {seconds["slow"]:.0f} | {seconds["fast"]:.1f} | {times:.1f} |'
 
 
 def timed(action: Callable[[], object]) -> float:
@@ -142,12 +142,12 @@ def drawn(folder: Path) -> DetectionManifest:
     return DetectionManifest(LABELS, tuple(images))
 
 
-def source(folder: Path, name: str) -> SourceCard:
+def source(folder: Path, name: str) -> SourceModelSpec:
     """Random weights: what a step costs does not hang on them."""
     torch.manual_seed(0)
     path = folder / f'{name}.safetensors'
     save_file(architecture(name).build(10).state_dict(), path)
-    return SourceCard(name, name, str(path), file_digest(path), 10, 1)
+    return SourceModelSpec(name, name, str(path), file_digest(path), 10, 1)
 
 
 if __name__ == '__main__':

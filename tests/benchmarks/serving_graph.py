@@ -47,11 +47,13 @@ def subjects() -> Iterator[Subject]:
         if path.is_file():
             network = loading.fill(registry.architecture(name), loading.read_state(path))
             yield Subject(f'{name}, ImageNet, 224', network, usual, True)
-    for card in weights.starter_cards():
-        if card.name in STARTER:
-            network = loading.fill(registry.architecture(card.architecture), loading.read_state(card.weights))
-            title = f'{card.architecture}, {card.name}, {card.side}'
-            yield Subject(title, network, Preprocessing(card.side, card.mean, card.std), True)
+    for source in weights.read_starter_models():
+        if source.name in STARTER:
+            network = loading.fill(
+                registry.architecture(source.architecture), loading.read_state(source.weights)
+            )
+            title = f'{source.architecture}, {source.name}, {source.side}'
+            yield Subject(title, network, Preprocessing(source.side, source.mean, source.std), True)
 
 
 def photos(side: int) -> np.ndarray:

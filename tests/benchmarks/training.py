@@ -32,7 +32,7 @@ from transfer.features.network import Machine, Network
 from transfer.finetune.cross_validation import Bench, Task, layer_groups, with_head
 from transfer.finetune.plan import choose_plan
 from transfer.runtime.device import normalise
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -52,11 +52,11 @@ def timed(action: Callable[[], nn.Module]) -> Timed:
     return Timed(time.process_time() - cpu, time.perf_counter() - wall, model)
 
 
-def plain_epochs(card: SourceCard, manifest: Manifest, epochs: int) -> nn.Module:
+def plain_epochs(source: SourceModelSpec, manifest: Manifest, epochs: int) -> nn.Module:
     """Ten lines that anyone would write."""
     torch.manual_seed(0)
-    model = load(card)
-    architecture(card.architecture).replace_head(model, len(manifest.labels))
+    model = load(source)
+    architecture(source.architecture).replace_head(model, len(manifest.labels))
     keep_up(model)
     optimizer = torch.optim.SGD(model.parameters(), PLAIN_RATE, momentum=0.9)
     model.train()
@@ -64,7 +64,8 @@ def plain_epochs(card: SourceCard, manifest: Manifest, epochs: int) -> nn.Module
         for rows in torch.randperm(len(manifest.images)).split(32):
             images = [manifest.images[row] for row in rows.tolist()]
             pixels = [
-                Image.open(image.path).convert('RGB').resize((card.side, card.side), 2) for image in images
+                Image.open(image.path).convert('RGB').resize((source.side, source.side), 2)
+                for image in images
             ]
             batch = (
                 torch.from_numpy(np.stack([np.asarray(picture) for picture in pixels]))
@@ -75,7 +76,7 @@ def plain_epochs(card: SourceCard, manifest: Manifest, epochs: int) -> nn.Module
             optimizer.zero_grad()
             truth = torch.tensor([image.label for image in images])
             nn.functional.cross_entropy(
-                model(normalise(batch, card.mean, card.std).contiguous()), truth
+                model(normalise(batch, source.mean, source.std).contiguous()), truth
             ).backward()
             optimizer.step()
     return model
@@ -85,7 +86,7 @@ def plain_epochs(card: SourceCard, manifest: Manifest, epochs: int) -> nn.Module
 class Trial:
     """One set and one source; every call begins with an empty cache."""
 
-    card: SourceCard
+    source: SourceModelSpec
     parts: Split
 
     def __post_init__(self) -> None:
@@ -94,8 +95,8 @@ class Trial:
 
     def linear(self, cache: Path) -> tuple[Network, Pixels, np.ndarray, Probe, Machine]:
         machine = Machine(torch.device('cpu'), 'auto', cache, lambda note: None, lambda done: None)
-        network = Network(self.card, architecture(self.card.architecture), load(self.card))
-        pixels = open_pixels(self.parts.learn, self.card.side, cache / 'pixels', machine.beat)
+        network = Network(self.source, architecture(self.source.architecture), load(self.source))
+        pixels = open_pixels(self.parts.learn, self.source.side, cache / 'pixels', machine.beat)
         features = extract(network, pixels, machine)
         folds = assign_folds(self.labels, list(pixels.digests), 5, 0)
         return network, pixels, features, fit(features, self.labels, self.classes, folds), machine
@@ -127,19 +128,19 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    card = find_source(options.source, options.side)
+    source = find_source(options.source, options.side)
     parts = split(options.set, 0)
     learn, count = parts.learn, min(options.photos, len(parts.learn.images))
     spread = np.linspace(0, len(learn.images) - 1, count).round().astype(int)
     parts = replace(parts, learn=Manifest(learn.labels, tuple(learn.images[row] for row in spread)))
-    show(Trial(card, parts), options.rounds)
+    show(Trial(source, parts), options.rounds)
 
 
 def show(trial: Trial, rounds: int) -> None:
     """Every way in turn, so many rounds; the medians of what each took, and of its ratio to the plain loop of its round."""
-    card, learn, judge = trial.card, trial.parts.learn, trial.parts.judge
+    source, learn, judge = trial.source, trial.parts.learn, trial.parts.judge
     ways: dict[str, Callable[[], nn.Module]] = {
-        f'plain loop, {EPOCHS} epochs': lambda: plain_epochs(card, learn, EPOCHS),
+        f'plain loop, {EPOCHS} epochs': lambda: plain_epochs(source, learn, EPOCHS),
         'instant model': trial.instant,
         f'last stages on cached activations, {EPOCHS} epochs': lambda: trial.finetuned('last', EPOCHS),
         f'whole network, {EPOCHS} epochs': lambda: trial.finetuned('all', EPOCHS),
@@ -147,14 +148,15 @@ def show(trial: Trial, rounds: int) -> None:
     trial.instant()  # warm: the first run of a process pays for imports and kernels, which no way should
     taken = [[timed(way) for way in ways.values()] for _ in range(rounds)]
     print(
-        f'{len(learn.images)} photos, {trial.classes} classes, {card.name} at {card.side} pixels; {len(judge.images)} held out'
+        f'{len(learn.images)} photos, {trial.classes} classes, {source.name} at {source.side} pixels; '
+        f'{len(judge.images)} held out'
     )
     print('| way, from files to a model | CPU s | of the plain loop | wall s | held-out accuracy |')
     print('| --- | --- | --- | --- | --- |')
     for place, name in enumerate(ways):
         cpu, wall = (median(getattr(row[place], clock) for row in taken) for clock in ('cpu', 'wall'))
         ratio = median(row[place].cpu / row[0].cpu for row in taken)
-        correct, n = right(taken[0][place].model, card, judge), len(judge.images)
+        correct, n = right(taken[0][place].model, source, judge), len(judge.images)
         low, high = wilson(correct, n)
         print(
             f'| {name} | {cpu:.1f} | {ratio:.3f} | {wall:.1f} | {correct / n:.1%} ({low:.1%} to {high:.1%}) |',

@@ -51,7 +51,7 @@ def sources(settings, tmp_path):
     for seed, name in enumerate((settings.P2L_REFERENCE, 'graft-tiny')):
         torch.manual_seed(seed)
         save_file(architecture('lenet5').build(3).state_dict(), folder / f'{name}.safetensors')
-        card = {
+        source = {
             'name': name,
             'title': name,
             'architecture': 'lenet5',
@@ -63,7 +63,7 @@ def sources(settings, tmp_path):
             'sets': [{'name': 'tints', 'origin': 'drawn', 'licence': 'CC0-1.0'}],
             'licence': 'Apache-2.0',
         }
-        (folder / f'{name}.json').write_text(json.dumps(card))
+        (folder / f'{name}.json').write_text(json.dumps(source))
 
 
 @pytest.fixture

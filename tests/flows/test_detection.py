@@ -55,7 +55,7 @@ def source(db, settings, tmp_path):
     """A zoo of one network, which is also the reference."""
     folder = settings.STARTER_ZOO = tmp_path / 'starter'
     drawn_scenes.source(folder, settings.P2L_REFERENCE)
-    card = {
+    source = {
         'name': settings.P2L_REFERENCE,
         'title': 'Small',
         'architecture': 'squeezenet1_1',
@@ -67,7 +67,7 @@ def source(db, settings, tmp_path):
         'sets': [{'name': 'drawn', 'origin': 'drawn', 'licence': 'CC0-1.0'}],
         'licence': 'Apache-2.0',
     }
-    (folder / f'{settings.P2L_REFERENCE}.json').write_text(json.dumps(card))
+    (folder / f'{settings.P2L_REFERENCE}.json').write_text(json.dumps(source))
     catalog.sync_starter()
 
 

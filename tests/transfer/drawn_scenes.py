@@ -11,7 +11,7 @@ from PIL import Image as Picture
 from safetensors.torch import save_file
 
 from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest
 
@@ -56,10 +56,12 @@ def write_scene(folder: Path, number: int, things: int) -> BoxedImage:
     )
 
 
-def source(folder: Path, name: str = 'squeeze', network: str = 'squeezenet1_1', side: int = 64) -> SourceCard:
+def source(
+    folder: Path, name: str = 'squeeze', network: str = 'squeezenet1_1', side: int = 64
+) -> SourceModelSpec:
     """Random weights: colours and edges of drawn scenes are told apart by those as well."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(3)
     path = folder / f'{name}.safetensors'
     save_file(architecture(network).build(5).state_dict(), path)
-    return SourceCard(name, network, str(path), file_digest(path), 5, 1000, side, dataset=name)
+    return SourceModelSpec(name, network, str(path), file_digest(path), 5, 1000, side, dataset=name)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tests.conftest import draw_photo
 from transfer.data.manifests import LabelledImage, Manifest
 from transfer.spec.report import Progress, SealedModel
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest
 
@@ -40,13 +40,13 @@ def write_photos(
 
 def source(
     folder: Path, name: str = 'tiny', network: str = 'lenet5', side: int = 32, seed: int = 0
-) -> SourceCard:
+) -> SourceModelSpec:
     """A network with random weights in a file: its features are poor but real."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     path = folder / f'{name}.safetensors'
     save_file(architecture(network).build(7).state_dict(), path)
-    return SourceCard(name, network, str(path), file_digest(path), 7, 1000 + seed, side, dataset=name)
+    return SourceModelSpec(name, network, str(path), file_digest(path), 7, 1000 + seed, side, dataset=name)
 
 
 @dataclass

@@ -11,14 +11,14 @@ from transfer.features.calibration import calibrate
 from transfer.features.metrics import confusion, per_class, softmax, wilson, wrong_images
 from transfer.selection.context import Workshop
 from transfer.spec.report import TrainReport
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 
 
 @dataclass(frozen=True)
 class Verdict:
     """A finished method on one source, and its out-of-fold scores."""
 
-    card: SourceCard
+    source: SourceModelSpec
     logits: np.ndarray  # out-of-fold (n, classes)
     winner: str  # linear or finetuned
     why: str
@@ -43,7 +43,7 @@ def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
         labels=shop.manifest.labels,
         winner=verdict.winner,
         why=verdict.why,
-        source=verdict.card.name,
+        source=verdict.source.name,
         ranking=verdict.ranking,
         probes=verdict.probes,
         outlook=verdict.outlook,

@@ -21,7 +21,7 @@ from transfer.features.network import Network
 from transfer.finetune.cross_validation import with_head
 from transfer.selection.context import Workshop
 from transfer.serving.artifacts import SOURCE
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import State, load
 from transfer.zoo.networks.backbone import convolutional_body
 from transfer.zoo.networks.registry import architecture
@@ -29,46 +29,50 @@ from transfer.zoo.networks.registry import architecture
 log = logging.getLogger(__name__)
 
 
-def body_taken(card: SourceCard, stages: nn.ModuleDict) -> nn.Module:
-    """The card's network with the stages that a detector learned in place of its own."""
-    return _with_stages(card, stages, None, 0)
+def body_taken(source: SourceModelSpec, stages: nn.ModuleDict) -> nn.Module:
+    """The source's network with the stages that a detector learned in place of its own."""
+    return _with_stages(source, stages, None, 0)
 
 
-def fast_taken(card: SourceCard, model: FastRcnn) -> nn.Module:
+def fast_taken(source: SourceModelSpec, model: FastRcnn) -> nn.Module:
     """The same of a Fast R-CNN, whose dense layers may be the source's too (VGG, AlexNet) as long as no SVD cut them."""
     own = not model.dense_is_new and not any(isinstance(layer, nn.Sequential) for layer in model.dense)
-    return _with_stages(card, model.body, model.dense if own else None, model.pool)
+    return _with_stages(source, model.body, model.dense if own else None, model.pool)
 
 
-def _with_stages(card: SourceCard, stages: nn.ModuleDict, dense: nn.Module | None, pool: int) -> nn.Module:
-    network, source = architecture(card.architecture), load(card)
+def _with_stages(
+    source_model: SourceModelSpec, stages: nn.ModuleDict, dense: nn.Module | None, pool: int
+) -> nn.Module:
+    network, source = architecture(source_model.architecture), load(source_model)
     body = convolutional_body(network, source)
     nn.ModuleDict(dict(body.stages)).load_state_dict(_on_cpu(stages))
     mine = own_dense(network, source, body.channels, pool) if dense is not None else None
     if mine is not None and dense is not None:
         mine.load_state_dict(_on_cpu(dense))
-    made = network.build(card.classes)  # as published again: making a body of it took strides out of `source`
+    made = network.build(
+        source_model.classes
+    )  # as published again: making a body of it took strides out of `source`
     made.load_state_dict(source.state_dict())
     return made.eval()
 
 
-def whole_taken(card: SourceCard, learned: nn.Module) -> nn.Module:
+def whole_taken(source: SourceModelSpec, learned: nn.Module) -> nn.Module:
     """The same of a network that was finetuned whole, under whichever head."""
-    network, made = architecture(card.architecture), load(card)
+    network, made = architecture(source.architecture), load(source)
     for (name, mine), (_, theirs) in zip(network.stages(made), network.stages(learned), strict=True):
         if name != 'head':
             mine.load_state_dict(_on_cpu(theirs))
     return made
 
 
-def write_source(model: nn.Module, card: SourceCard, shop: Workshop, folder: Path) -> str:
+def write_source(model: nn.Module, source: SourceModelSpec, shop: Workshop, folder: Path) -> str:
     """The network under a linear head over the crops' classes, into the folder; why it could not be made, or ''.
 
     It is an extra: a detector is whole without it.
     """
     try:
-        network = Network(card, architecture(card.architecture), model)
-        pixels = shop.pixels(card.side)
+        network = Network(source, architecture(source.architecture), model)
+        pixels = shop.pixels(source.side)
         features = extract_anew(network, pixels, shop.machine)
         folds = assign_folds(shop.labels, list(pixels.digests), shop.spec.folds, shop.spec.seed)
         made = with_head(network, shop.classes, fit(features, shop.labels, shop.classes, folds).head)

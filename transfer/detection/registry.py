@@ -27,7 +27,7 @@ from transfer.serving.artifacts import Preprocessing
 from transfer.serving.detector import FoundBy
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.report import Report
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
 DEFAULT = 'fast-rcnn'
 
@@ -38,7 +38,7 @@ class Lesson:
 
     manifest: DetectionManifest
     proposals: Sequence[np.ndarray]  # of its images, in order
-    card: SourceCard
+    source: SourceModelSpec
     workdir: Path  # checkpoints
     device: torch.device
 
@@ -101,51 +101,57 @@ def learn(kind: str, lesson: Lesson, spec: TrainSpec, report: Report) -> Trained
 
 
 def _fast_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
-    options, card, device = (
+    options, source, device = (
         dataclasses.replace(spec.fast_rcnn, seed=spec.seed),
-        lesson.card,
+        lesson.source,
         lesson.device.type,
     )
     checkpoint = lesson.workdir / 'fast-rcnn.safetensors'
-    model = fast_training.train(lesson.manifest, lesson.proposals, card, options, report, device, checkpoint)
+    model = fast_training.train(
+        lesson.manifest, lesson.proposals, source, options, report, device, checkpoint
+    )
     return Trained(
         'fast-rcnn',
         len(lesson.manifest.images),
-        lambda photo, proposals: fast_detector.detect(model, photo, proposals, options, card),
-        lambda folder: export.write_fast(model, Preprocessing.of(card), folder),
+        lambda photo, proposals: fast_detector.detect(model, photo, proposals, options, source),
+        lambda folder: export.write_fast(model, Preprocessing.of(source), folder),
         {
             'spec': dataclasses.asdict(options),
             'stride': model.stride,
             'channels': model.channels,
             'least_side': options.short_side,
         },
-        lambda: fast_taken(card, model),
+        lambda: fast_taken(source, model),
     )
 
 
 def _rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
-    options, card, device = dataclasses.replace(spec.rcnn, seed=spec.seed), lesson.card, lesson.device.type
+    options, source, device = (
+        dataclasses.replace(spec.rcnn, seed=spec.seed),
+        lesson.source,
+        lesson.device.type,
+    )
     trained = rcnn_training.train(
-        lesson.manifest, lesson.proposals, card, options, lesson.workdir, report, device
+        lesson.manifest, lesson.proposals, source, options, lesson.workdir, report, device
     )
     return Trained(
         'rcnn',
         len(lesson.manifest.images),
         lambda photo, proposals: as_shares(rcnn_detector.detect(trained, photo, proposals)),
-        lambda folder: export.write_rcnn(trained, Preprocessing.of(card), folder),
+        lambda folder: export.write_rcnn(trained, Preprocessing.of(source), folder),
         {'spec': dataclasses.asdict(options), 'least_side': rcnn_regions.LEAST},
-        lambda: whole_taken(card, trained.model),
+        lambda: whole_taken(source, trained.model),
     )
 
 
 def _faster_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
-    options, card, device = (
+    options, source, device = (
         dataclasses.replace(spec.faster_rcnn, seed=spec.seed),
-        lesson.card,
+        lesson.source,
         lesson.device.type,
     )
     checkpoint = lesson.workdir / 'faster-rcnn.safetensors'
-    model = faster_training.train(lesson.manifest, card, options, report, device, checkpoint)
+    model = faster_training.train(lesson.manifest, source, options, report, device, checkpoint)
 
     def write(folder: Path) -> str:
         export.write_weights(model, folder)
@@ -158,7 +164,7 @@ def _faster_rcnn(lesson: Lesson, spec: TrainSpec, report: Report) -> Trained:
         lambda photo, proposals: faster_detector.detect(model, photo),
         write,
         facts,
-        lambda: body_taken(card, model.backbone.body),
+        lambda: body_taken(source, model.backbone.body),
     )
 
 

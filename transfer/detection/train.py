@@ -42,7 +42,7 @@ from transfer.serving.detector import finder, seconds_of
 from transfer.serving.export import versions
 from transfer.spec.errors import UnusableSourceError
 from transfer.spec.report import Progress, Report, SealedModel, TrainReport
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.networks.backbone import convolutional_body
 from transfer.zoo.networks.registry import architecture
 
@@ -80,7 +80,7 @@ def train(
     proposals = _propose(room, learned, measured)
     regions = proposals[: len(learned.images)]
     chosen = _choose_source(room, learned, regions)
-    trained = _learn(room, Lesson(learned, regions, chosen.card, workdir / 'checkpoints', room.device))
+    trained = _learn(room, Lesson(learned, regions, chosen.source, workdir / 'checkpoints', room.device))
     outcome = _measure(room, trained, measured, proposals[len(learned.images) :])
     told = _report(room, trained, chosen, outcome)
     if not spec.refit:
@@ -183,22 +183,22 @@ def _work(learned: Learned, device: torch.device) -> tuple[float]:
     return (-macs if device.type == 'cpu' and macs > HEAVY else macs,)
 
 
-def _candidates(room: Room) -> tuple[SourceCard, ...]:
+def _candidates(room: Room) -> tuple[SourceModelSpec, ...]:
     """The sources that can become a detector of the wanted kind; R-CNN takes any."""
     if room.kind == 'rcnn':
         return room.spec.sources
     found = []
-    for card in room.spec.sources:
-        if why := _unfit(card):
-            room.notes.append(f'The source {card.name} was left out: {why}.')
+    for source in room.spec.sources:
+        if why := _unfit(source):
+            room.notes.append(f'The source {source.name} was left out: {why}.')
         else:
-            found.append(card)
+            found.append(source)
     return tuple(found)
 
 
-def _unfit(card: SourceCard) -> str:
+def _unfit(source: SourceModelSpec) -> str:
     try:
-        network = architecture(card.architecture)
+        network = architecture(source.architecture)
         convolutional_body(network, network.skeleton(2))
     except UnusableSourceError as error:
         return error.message
@@ -221,7 +221,7 @@ def _refit(
 ) -> Trained:
     """The same recipe on all images, those that were held out too; `proposals` in the order of both together."""
     everything = DetectionManifest(room.manifest.labels, (*learned.images, *measured.images))
-    lesson = Lesson(everything, proposals, chosen.card, room.workdir / 'checkpoints' / 'refit', room.device)
+    lesson = Lesson(everything, proposals, chosen.source, room.workdir / 'checkpoints' / 'refit', room.device)
     options = as_often(room.kind, room.options, len(learned.images), len(everything.images))
     with room.course.phase(
         'refit', f'It is measured. Now {NAMES[room.kind]} learns from all {len(everything.images)} photos'
@@ -265,17 +265,20 @@ def _seal(
 ) -> SealedModel:
     """`told` is the report of the detector that was measured, with which one that learned from all images is sealed too."""
     phase = 'provisional' if provisional else 'seal'
-    folder, given = room.workdir / ('provisional' if provisional else 'sealed'), Preprocessing.of(chosen.card)
+    folder, given = (
+        room.workdir / ('provisional' if provisional else 'sealed'),
+        Preprocessing.of(chosen.source),
+    )
     detection = trained.facts | {'kind': trained.kind, 'proposals': room.spec.proposals, 'limit': room.limit}
     with room.course.phase(phase, 'Sealing the model'), written_aside(folder) as aside:
         why_not = trained.write(aside)
         meta = Meta(
             labels=room.manifest.labels,
-            architecture=chosen.card.architecture,
+            architecture=chosen.source.architecture,
             preprocessing=given,
             temperature=1.0,
             engine=_engine(why_not),
-            source=without_signature(chosen.card),
+            source=without_signature(chosen.source),
             why=chosen.why,
             provisional=provisional,
             spec=slim_spec(room.options),
@@ -290,7 +293,7 @@ def _seal(
         if trained.curve != told.curve:
             known |= {'refit_curve': trained.curve}
         if not provisional:
-            known['as_source'] = write_source(trained.taken(), chosen.card, room.crops, aside)
+            known['as_source'] = write_source(trained.taken(), chosen.source, room.crops, aside)
         report = dataclasses.replace(
             told, detection=known, sealing=meta.engine, seconds=_rounded(room.course.seconds)
         )
@@ -348,7 +351,7 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
         labels=room.manifest.labels,
         winner=trained.kind,
         why=_WHY[trained.kind],
-        source=chosen.card.name,
+        source=chosen.source.name,
         ranking=chosen.ranking,
         probes=chosen.probes,
         curve=trained.curve,

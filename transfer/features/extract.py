@@ -26,10 +26,13 @@ def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
 
     Kept under (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
     """
-    card = network.card
+    source = network.source
     model = _placed(network, machine)
     precision = forward_precision(network, pixels, machine)
-    key = f'{card.digest or card.name} {card.mean} {card.std} {pixels.side} {pixels.policy} {precision} {machine.device.type}'
+    key = (
+        f'{source.digest or source.name} {source.mean} {source.std} '
+        f'{pixels.side} {pixels.policy} {precision} {machine.device.type}'
+    )
     path = machine.cache / 'features' / f'{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz'
     known = _read(path)
     first = {digest: index for index, digest in reversed(list(enumerate(pixels.digests)))}
@@ -70,7 +73,7 @@ def _pass(
 def _embed(
     network: Network, model: nn.Module, array: np.ndarray, precision: str, device: torch.device
 ) -> np.ndarray:
-    images = normalise(planes(torch.from_numpy(array), device), network.card.mean, network.card.std)
+    images = normalise(planes(torch.from_numpy(array), device), network.source.mean, network.source.std)
     with autocast(device, precision):
         return network.architecture.embed(model, images).float().cpu().numpy()
 

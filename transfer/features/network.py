@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 
 
@@ -17,7 +17,7 @@ from transfer.zoo.networks.architecture import Architecture
 class Network:
     """A loaded source model."""
 
-    card: SourceCard
+    source: SourceModelSpec
     architecture: Architecture
     model: nn.Module
 

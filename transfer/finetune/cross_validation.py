@@ -188,7 +188,7 @@ class Bench:
     def __init__(self, task: Task, machine: Machine, folder: Path, beat: Beat) -> None:
         self.task, self.machine, self.folder, self.beat = task, machine, folder, beat
         spec = task.spec
-        images = pixel_inputs(task.pixels, task.network.card, Augmentation.of(spec), machine.device)
+        images = pixel_inputs(task.pixels, task.network.source, Augmentation.of(spec), machine.device)
         self.inputs: Inputs = images
         self.whole = True
         self.live = len(task.labels) >= LIVE_STATISTICS

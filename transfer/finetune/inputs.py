@@ -14,7 +14,7 @@ from transfer.data.augment import Augmentation, augment
 from transfer.data.cache import Pixels
 from transfer.features.network import Machine
 from transfer.runtime.device import FORWARD_BATCH, autocast, in_batches, normalise, planes
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 
 VIEWS = 4  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
 LEAST_VIEWS = 3  # with fewer, augmentation is worth more than what caching saves
@@ -39,15 +39,15 @@ class PixelInputs:
     """Normalised images, float (n, 3, side, side)."""
 
     pixels: Tensor  # uint8 (n, side, side, 3); on the GPU when it fits there
-    card: SourceCard
+    source: SourceModelSpec
     how: Augmentation
     device: torch.device
 
     def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
-        return normalise(augment(self._planes(rows), self.how, chance), self.card.mean, self.card.std)
+        return normalise(augment(self._planes(rows), self.how, chance), self.source.mean, self.source.std)
 
     def clean(self, rows: Tensor) -> Tensor:
-        return normalise(self._planes(rows), self.card.mean, self.card.std)
+        return normalise(self._planes(rows), self.source.mean, self.source.std)
 
     def _planes(self, rows: Tensor) -> Tensor:
         if self.pixels.device.type == 'cuda':
@@ -68,11 +68,13 @@ class CachedInputs:
         return self.views[0, rows].float()
 
 
-def pixel_inputs(pixels: Pixels, card: SourceCard, how: Augmentation, device: torch.device) -> PixelInputs:
+def pixel_inputs(
+    pixels: Pixels, source: SourceModelSpec, how: Augmentation, device: torch.device
+) -> PixelInputs:
     tensor = torch.from_numpy(np.asarray(pixels.array))
     if device.type == 'cuda' and tensor.nbytes < RESIDENT * torch.cuda.mem_get_info()[0]:
         tensor = tensor.to(device)
-    return PixelInputs(tensor, card, how, device)
+    return PixelInputs(tensor, source, how, device)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from transfer.features.metrics import accuracy, wilson
 from transfer.finetune.flops import multiply_adds
 from transfer.selection.context import Learned, Workshop
 from transfer.spec.errors import TrainingError, UnusableSourceError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.signatures.class_means import read_look
 
 LOOKED_AT = (
@@ -27,7 +27,7 @@ LOOKED_AT = (
 class Chosen:
     """The source taken, with the evidence."""
 
-    card: SourceCard
+    source: SourceModelSpec
     learned: Learned
     why: str
     ranking: list[dict[str, Any]]
@@ -47,7 +47,7 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
 
     TrainingError when there is no candidate, or not the one that was asked for.
     """
-    names = [card.name for card in shop.spec.sources]
+    names = [source.name for source in shop.spec.sources]
     if not names:
         raise TrainingError('There is no source model to start from: sync the zoo or import one.')
     if shop.spec.source not in ('auto', *names):
@@ -56,7 +56,8 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
     features = _reference_features(shop, rows)
     with shop.course.phase('rank', 'Comparing your images with those of the sources'):
         candidates = [
-            _candidate(shop, card, 0 if features is None else features.shape[1]) for card in shop.spec.sources
+            _candidate(shop, source, 0 if features is None else features.shape[1])
+            for source in shop.spec.sources
         ]
         features = np.ones((len(rows), 1)) if features is None else features
         spec = shop.spec
@@ -95,19 +96,19 @@ def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray | None:
             return None
 
 
-def _candidate(shop: Workshop, card: SourceCard, width: int) -> Candidate:
-    if card.signature and width and len(card.signature) != width:
-        shop.note(f'The signature of {card.name} is of another reference model and was left out.')
-    signature = card.signature if len(card.signature) == width else None
+def _candidate(shop: Workshop, source: SourceModelSpec, width: int) -> Candidate:
+    if source.signature and width and len(source.signature) != width:
+        shop.note(f'The signature of {source.name} is of another reference model and was left out.')
+    signature = source.signature if len(source.signature) == width else None
     reference = shop.spec.reference.digest if shop.spec.reference else ''
-    look = read_look(card, reference) if shop.spec.divergence == 'emd' else None
-    return Candidate(card.name, card.images, signature, card.dataset, card.parameters, look)
+    look = read_look(source, reference) if shop.spec.divergence == 'emd' else None
+    return Candidate(source.name, source.images, signature, source.dataset, source.parameters, look)
 
 
 def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
     """The linear head on the source that was asked for, or on the first of the ranking that can be used."""
     if shop.spec.source != 'auto':
-        return shop.learn(_card(shop, shop.spec.source))
+        return shop.learn(_find_source(shop, shop.spec.source))
     for item in ranked:
         if learned := _try(shop, item.name):
             return learned
@@ -123,8 +124,10 @@ def choose(
     """
     table = [dataclasses.asdict(item) for item in ranked]
     if shop.spec.source != 'auto':
-        card = first.network.card
-        return Chosen(card, first, f'{_title(card)} was asked for.', table, [_probe_row(shop, first, 0.0)])
+        source = first.network.source
+        return Chosen(
+            source, first, f'{_title(source)} was asked for.', table, [_probe_row(shop, first, 0.0)]
+        )
     probed: list[Learned] = []
     rows = []
     with shop.course.phase('probe', 'Trying a linear model on the best-ranked sources'):
@@ -136,8 +139,8 @@ def choose(
     if not probed:
         probed, rows = [first], [_probe_row(shop, first, 0.0)]
     learned, why = pick(shop.labels, probed, preference or _usual(shop, ranked))
-    shop.let_go_of_all_but(learned.network.card)
-    return Chosen(learned.network.card, learned, why, table, rows)
+    shop.let_go_of_all_but(learned.network.source)
+    return Chosen(learned.network.source, learned, why, table, rows)
 
 
 def _usual(shop: Workshop, ranked: Sequence[Ranked]) -> Preference:
@@ -145,7 +148,7 @@ def _usual(shop: Workshop, ranked: Sequence[Ranked]) -> Preference:
 
     def worth(item: Learned) -> tuple[float, ...]:
         macs = multiply_adds(item.network) if shop.device.type == 'cpu' else 0.0
-        return scores[item.network.card.name], -macs
+        return scores[item.network.source.name], -macs
 
     return Preference(('is ranked higher by P2L', 'is the lighter network'), worth)
 
@@ -157,7 +160,7 @@ def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) 
     worths = [preference.worth(each) for each in probed]
     place = first_within_noise(hits, worths)
     item = probed[place]
-    share, title = accuracy(item.probe.logits, labels), _title(item.network.card)
+    share, title = accuracy(item.probe.logits, labels), _title(item.network.source)
     if item is best:
         return (
             item,
@@ -168,30 +171,30 @@ def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) 
     because = next(reason for reason, mine, its in pairs if round(mine, DECIMALS) != round(its, DECIMALS))
     return item, (
         f'{title} {because}, and its linear model ({share:.1%} out-of-fold) differs from the best one '
-        f'({_title(best.network.card)}, {other:.1%}) by no more than chance.'
+        f'({_title(best.network.source)}, {other:.1%}) by no more than chance.'
     )
 
 
 def _try(shop: Workshop, name: str) -> Learned | None:
     try:
-        return shop.learn(_card(shop, name))
+        return shop.learn(_find_source(shop, name))
     except UnusableSourceError as error:
         shop.note(f'The source {name} was left out: {error.message}.')
         return None
 
 
-def _card(shop: Workshop, name: str) -> SourceCard:
-    return next(card for card in shop.spec.sources if card.name == name)
+def _find_source(shop: Workshop, name: str) -> SourceModelSpec:
+    return next(source for source in shop.spec.sources if source.name == name)
 
 
-def _title(card: SourceCard) -> str:
-    return f'{card.title} ({card.name})' if card.title else card.name
+def _title(source: SourceModelSpec) -> str:
+    return f'{source.title} ({source.name})' if source.title else source.name
 
 
 def _probe_row(shop: Workshop, learned: Learned, seconds: float) -> dict[str, Any]:
     right = int((learned.probe.logits.argmax(1) == shop.labels).sum())
     return {
-        'name': learned.network.card.name,
+        'name': learned.network.source.name,
         'accuracy': right / len(shop.labels),
         'interval': wilson(right, len(shop.labels)),
         'penalty': learned.probe.penalty,

@@ -17,7 +17,7 @@ from transfer.features.extract import extract
 from transfer.features.linear_probe import Probe, fit
 from transfer.features.network import Machine, Network
 from transfer.runtime.progress import Course
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -61,33 +61,33 @@ class Workshop:
         return open_pixels(self.manifest, side, self.cache / 'pixels', self.course.beat)
 
     def features(
-        self, card: SourceCard, rows: np.ndarray | None = None
+        self, source: SourceModelSpec, rows: np.ndarray | None = None
     ) -> tuple[Network, Pixels, np.ndarray]:
         """A source, the images (or these rows of them) as it sees them, and what its head sees.
 
         UnusableSourceError, UnreadableImageError.
         """
-        network = Network(card, architecture(card.architecture), load(card))
-        pixels = self.pixels(card.side)
+        network = Network(source, architecture(source.architecture), load(source))
+        pixels = self.pixels(source.side)
         pixels = pixels if rows is None else pixels.rows(rows)
         features = extract(network, pixels, self.machine)
-        if self.spec.reference is not None and card.digest == self.spec.reference.digest:
+        if self.spec.reference is not None and source.digest == self.spec.reference.digest:
             # Of P2L's feature, the positive part: should this model become a source, it is signed already.
             mean = np.maximum(features, 0).mean(0, dtype=np.float64)
-            self.signature = {'reference': card.digest, 'mean': rounded(mean)}
+            self.signature = {'reference': source.digest, 'mean': rounded(mean)}
         return network, pixels, features
 
-    def learn(self, card: SourceCard) -> Learned:
+    def learn(self, source: SourceModelSpec) -> Learned:
         """The linear head on that source. UnusableSourceError, UnreadableImageError."""
-        if card.name not in self._learned:
-            network, pixels, features = self.features(card)
+        if source.name not in self._learned:
+            network, pixels, features = self.features(source)
             folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)
-            self._learned[card.name] = Learned(
+            self._learned[source.name] = Learned(
                 network, pixels, features, fit(features, self.labels, self.classes, folds)
             )
             self.course.beat(1.0)
-        return self._learned[card.name]
+        return self._learned[source.name]
 
-    def let_go_of_all_but(self, card: SourceCard) -> None:
+    def let_go_of_all_but(self, source: SourceModelSpec) -> None:
         """The networks that were only probed: five large ones would be gigabytes."""
-        self._learned = {card.name: self._learned[card.name]}
+        self._learned = {source.name: self._learned[source.name]}

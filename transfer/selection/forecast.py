@@ -83,7 +83,7 @@ def _interval(point: Point) -> tuple[float, float]:
 def _expected(shop: Workshop, chosen: Chosen) -> Expected | None:
     if not shop.spec.forecast:
         return None
-    score = next((row['score'] for row in chosen.ranking if row['name'] == chosen.card.name), 0.0)
+    score = next((row['score'] for row in chosen.ranking if row['name'] == chosen.source.name), 0.0)
     probe = accuracy(chosen.learned.probe.logits, shop.labels)
     # Probe and finetuned network are judged on the same photos: their counting noise is largely shared, and counts once.
     return Forecaster.of(shop.spec.forecast).expect(probe, len(shop.labels), score, held=math.inf)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
 if TYPE_CHECKING:
     pass
@@ -49,8 +49,8 @@ class Preprocessing:
     resize: str = 'squash'  # the whole image squashed to the square; 'centre': the largest centred square
 
     @staticmethod
-    def of(card: SourceCard) -> Preprocessing:
-        return Preprocessing(card.side, tuple(card.mean), tuple(card.std))
+    def of(source: SourceModelSpec) -> Preprocessing:
+        return Preprocessing(source.side, tuple(source.mean), tuple(source.std))
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,10 @@ def _put_in_place(aside: Path, folder: Path) -> None:
 def slim_spec(spec: TrainSpec) -> dict[str, Any]:
     """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be most of the file."""
     values = spec.to_json()
-    values['sources'] = [without_signature(card) for card in spec.sources]
+    values['sources'] = [without_signature(source) for source in spec.sources]
     values['reference'] = without_signature(spec.reference) if spec.reference else None
     return values
 
 
-def without_signature(card: SourceCard) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(card).items() if name != 'signature'}
+def without_signature(source: SourceModelSpec) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(source).items() if name != 'signature'}

@@ -19,7 +19,7 @@ from transfer.serving.artifacts import (
     written_aside,
 )
 from transfer.spec.report import SealedModel, TrainReport
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
 
 def seal(
@@ -29,7 +29,7 @@ def seal(
     labels: Sequence[str],
     preprocessing: Preprocessing,
     temperature: float,
-    source: SourceCard,
+    source: SourceModelSpec,
     why: str,
     spec: TrainSpec,
     report: TrainReport,

@@ -21,7 +21,7 @@ from transfer.serving.artifacts import WEIGHTS, Meta
 from transfer.serving.detector import FoundBy, fast_spec, faster_spec, rcnn_spec, settled, usable
 from transfer.serving.export import Served
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnusableSourceError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.registry import architecture
 
@@ -53,8 +53,8 @@ def _fast(folder: Path, meta: Meta, network: Architecture, device: str) -> Found
         model.dense = compress(model.dense, spec.svd)
     _fill(model, folder, meta)
     model.eval().to(device)
-    card = SourceCard('', meta.architecture, '', '', 2, 0, given.side, given.mean, given.std)
-    return lambda photo, proposals: detect(model, photo, proposals, spec, card)
+    source = SourceModelSpec('', meta.architecture, '', '', 2, 0, given.side, given.mean, given.std)
+    return lambda photo, proposals: detect(model, photo, proposals, spec, source)
 
 
 def _faster(folder: Path, meta: Meta, network: Architecture, device: str) -> FoundBy:

@@ -15,7 +15,7 @@ from transfer.spec.rcnn import RcnnSpec
 
 
 @dataclass(frozen=True)
-class SourceCard:
+class SourceModelSpec:
     """A source model as the training sees it."""
 
     name: str
@@ -37,8 +37,8 @@ class SourceCard:
 class TrainSpec:
     """Every choice of a training, frozen when it is asked for. Unknown keys and wrong types are refused (`from_json`)."""
 
-    sources: tuple[SourceCard, ...] = ()  # the candidates that this user may see
-    reference: SourceCard | None = None  # the network whose features P2L compares
+    sources: tuple[SourceModelSpec, ...] = ()  # the candidates that this user may see
+    reference: SourceModelSpec | None = None  # the network whose features P2L compares
     source: str = 'auto'  # or the name of one candidate
     seed: int = 0
     folds: int = 5  # of the cross-validation behind every published accuracy

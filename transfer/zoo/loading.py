@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from transfer.spec.errors import UnusableSourceError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest, safetensors_shapes
@@ -28,24 +28,24 @@ AUXILIARY = (
 OLD_DENSENET = re.compile(r'(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)')
 
 
-def load(card: SourceCard) -> nn.Module:
-    """The network of a card with its weights, in single precision and eval mode, on the CPU.
+def load(source: SourceModelSpec) -> nn.Module:
+    """The network of a source model with its weights, in single precision and eval mode, on the CPU.
 
     UnusableSourceError, with the reason, when the file is missing, changed, damaged or not of that architecture.
     """
-    path = Path(card.weights)
+    path = Path(source.weights)
     if not path.is_file():
-        raise UnusableSourceError(f'the weights of {card.name} are missing ({path.name})')
-    if card.digest and file_digest(path) != card.digest:
+        raise UnusableSourceError(f'the weights of {source.name} are missing ({path.name})')
+    if source.digest and file_digest(path) != source.digest:
         raise UnusableSourceError(
-            f'the weights of {card.name} have changed since they were registered ({path.name})'
+            f'the weights of {source.name} have changed since they were registered ({path.name})'
         )
-    network = architecture(card.architecture)
+    network = architecture(source.architecture)
     state = read_state(path)
     rows = class_count(state, network)
-    if rows != card.classes:
+    if rows != source.classes:
         raise UnusableSourceError(
-            f'{card.name} is registered with {card.classes} classes, but its last layer has {rows}'
+            f'{source.name} is registered with {source.classes} classes, but its last layer has {rows}'
         )
     return fill(network, state)
 

@@ -1,4 +1,4 @@
-"""What can be said of weight files without torch: their digest, a safetensors header, the starter zoo's cards."""
+"""What can be said of weight files without torch: their digest, a safetensors header, the starter zoo's descriptions."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ ARCHITECTURE_NAMES = (
 
 
 @dataclass(frozen=True)
-class StarterCard:
-    """A source model that ships with the repository, as its JSON card says."""
+class StarterModel:
+    """A source model that ships with the repository, as its JSON file says."""
 
     name: str
     title: str
@@ -131,16 +131,19 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def starter_cards(folder: Path = STARTER) -> tuple[StarterCard, ...]:
-    """The cards in a folder, by name. UnusableSourceError naming the card that cannot be read or whose weights are missing."""
-    return tuple(_read_card(path) for path in sorted(folder.glob('*.json')))
+def read_starter_models(folder: Path = STARTER) -> tuple[StarterModel, ...]:
+    """The starter models of a folder, sorted by name.
+
+    UnusableSourceError naming the JSON file that cannot be read or whose weights are missing.
+    """
+    return tuple(_read_starter_model(path) for path in sorted(folder.glob('*.json')))
 
 
-def _read_card(path: Path) -> StarterCard:
+def _read_starter_model(path: Path) -> StarterModel:
     try:
         values = json.loads(path.read_text())
         weights = path.with_suffix('.safetensors')
-        card = StarterCard(
+        starter = StarterModel(
             name=values['name'],
             title=values['title'],
             architecture=values['architecture'],
@@ -156,10 +159,10 @@ def _read_card(path: Path) -> StarterCard:
             signatures={digest: tuple(numbers) for digest, numbers in values.get('signatures', {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableSourceError(f'the card {path.name} cannot be read: {error!r}') from error
+        raise UnusableSourceError(f'{path.name} cannot be read: {error!r}') from error
     if not weights.is_file():
-        raise UnusableSourceError(f'the card {path.name} has no weights beside it')
-    return card
+        raise UnusableSourceError(f'{path.name} has no weights beside it')
+    return starter
 
 
 def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:

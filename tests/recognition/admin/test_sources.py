@@ -52,14 +52,14 @@ class TestAdding:
             60,
         )
         assert row.parameters == sum(p.numel() for p in architecture('lenet5').build(3).parameters())
-        assert (row.added_by.username, row.standing, catalog.cards(None)) == (
+        assert (row.added_by.username, row.standing, catalog.list_sources(None)) == (
             'root',
             'offered',
             (),
         )  # approval was not ticked
         keeper.post(reverse('admin:recognition_sourcemodel_do', args=[row.pk, 'approve']))
         assert files_of(settings) == [Path(row.weights)]
-        assert [card.name for card in catalog.cards(None)] == ['lenet5_digits']
+        assert [source.name for source in catalog.list_sources(None)] == ['lenet5_digits']
 
     @pytest.mark.parametrize(
         ('fields', 'field', 'reason'),

@@ -93,7 +93,7 @@ def test_a_start_freezes_every_choice_on_the_job(ready, alice, settings):
     job = start_training(ready, alice, {'source': 'tiny', 'seed': 7, 'epochs': 3, 'rates': {'head': 0.01}})
     spec = TrainSpec.from_json(job.spec)
     assert (spec.source, spec.seed, spec.epochs, spec.rates) == ('tiny', 7, 3, {'head': 0.01})
-    assert {card.name for card in spec.sources} == {'tiny', settings.P2L_REFERENCE}
+    assert {source.name for source in spec.sources} == {'tiny', settings.P2L_REFERENCE}
     assert spec.reference.name == settings.P2L_REFERENCE
     assert (job.state, job.created_by, job.queue) == (State.QUEUED, alice, 'cpu')
     assert AuditEvent.objects.filter(action='start training', user=alice).count() == 1

@@ -10,7 +10,7 @@ from recognition.errors import InvalidInputError
 from recognition.zoo import benchmark_results, selection_params
 from tests.conftest import draw_photo
 from tests.p2l.recorded import copy_target, write_evaluation
-from tests.recognition.zoo.test_catalog import write_card
+from tests.recognition.zoo.test_catalog import write_starter_model
 from transfer.spec.train_spec import TrainSpec
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +103,7 @@ def zoo_of_two(settings, tmp_path):
     settings.STARTER_ZOO = tmp_path / 'starter'
     settings.STARTER_ZOO.mkdir()
     for name in (settings.P2L_REFERENCE, 'graft-tiny'):
-        write_card(settings.STARTER_ZOO, name)
+        write_starter_model(settings.STARTER_ZOO, name)
     call_command('zoo', 'sync')
 
 

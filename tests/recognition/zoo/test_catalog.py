@@ -18,8 +18,8 @@ from tests.conftest import draw_photo
 from transfer.data.decode import decode
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.signatures.compute import as_source, sign_card
-from transfer.zoo.weights import file_digest, starter_cards
+from transfer.zoo.signatures.compute import as_source, sign_starter
+from transfer.zoo.weights import file_digest, read_starter_models
 
 pytestmark = pytest.mark.django_db
 
@@ -31,9 +31,9 @@ def save_lenet(path: Path, classes: int = 3, seed: int = 0) -> Path:
     return path
 
 
-def write_card(folder: Path, name: str, **changes) -> Path:
+def write_starter_model(folder: Path, name: str, **changes) -> Path:
     save_lenet(folder / f'{name}.safetensors', seed=len(name))
-    card = {
+    source = {
         'name': name,
         'title': f'The {name}',
         'architecture': 'lenet5',
@@ -46,7 +46,7 @@ def write_card(folder: Path, name: str, **changes) -> Path:
         'licence': 'Apache-2.0',
         **changes,
     }
-    (folder / f'{name}.json').write_text(json.dumps(card))
+    (folder / f'{name}.json').write_text(json.dumps(source))
     return folder / f'{name}.json'
 
 
@@ -55,8 +55,8 @@ def starter(settings, tmp_path):
     """A starter zoo of two tiny networks; the first is the reference."""
     folder = tmp_path / 'starter'
     folder.mkdir()
-    write_card(folder, 'graft-generic')
-    write_card(folder, 'graft-other')
+    write_starter_model(folder, 'graft-generic')
+    write_starter_model(folder, 'graft-other')
     settings.STARTER_ZOO = folder
     settings.P2L_REFERENCE = 'graft-generic'
     return folder
@@ -81,7 +81,7 @@ def files_of(settings) -> list[str]:
 
 
 class TestStarter:
-    def test_sync_registers_what_the_cards_say(self, starter):
+    def test_sync_registers_what_the_json_files_say(self, starter):
         assert catalog.sync_starter() == ('graft-generic', 'graft-other')
         row = SourceModel.objects.get(name='graft-other')
         assert (row.architecture, row.classes, row.class_names, row.images) == (
@@ -97,7 +97,7 @@ class TestStarter:
         catalog.sync_starter()
         SourceModel.objects.filter(name='graft-other').update(signatures={'another': [1.0]})
         catalog.retire('graft-other')
-        write_card(starter, 'graft-other', images=95, signatures={'ref': [0.5, 2]})
+        write_starter_model(starter, 'graft-other', images=95, signatures={'ref': [0.5, 2]})
         catalog.sync_starter()
         row = SourceModel.objects.get(name='graft-other')
         assert row.images == 95
@@ -106,39 +106,39 @@ class TestStarter:
         assert SourceModel.objects.count() == 2
 
     @pytest.mark.parametrize('damage', ['{', '[]', '{"name": "x"}'])
-    def test_a_damaged_card_is_named(self, starter, damage):
+    def test_a_damaged_json_file_is_named(self, starter, damage):
         (starter / 'graft-other.json').write_text(damage)
         with pytest.raises(InvalidInputError, match=r'graft-other\.json cannot be read'):
             catalog.sync_starter()
 
-    def test_a_card_without_weights_is_named(self, starter):
+    def test_a_json_file_without_weights_is_named(self, starter):
         (starter / 'graft-other.safetensors').unlink()
         with pytest.raises(InvalidInputError, match=r'graft-other\.json has no weights'):
             catalog.sync_starter()
 
     def test_signing_writes_the_mean_feature_under_the_references_digest(self, starter, photos):
-        reference = as_source(starter_cards(starter)[0])
-        signed = sign_card(starter / 'graft-other.json', reference, photos.parent)
+        reference = as_source(read_starter_models(starter)[0])
+        signed = sign_starter(starter / 'graft-other.json', reference, photos.parent)
         catalog.sync_starter()
-        card = {card.name: card for card in catalog.cards(None)}['graft-other']
-        assert (signed.images, len(card.signature)) == (6, 84)
-        assert card.signature == signed.mean
+        source = {source.name: source for source in catalog.list_sources(None)}['graft-other']
+        assert (signed.images, len(source.signature)) == (6, 84)
+        assert source.signature == signed.mean
         model, rows = load(reference), []
         for path in photos.rglob('*.jpg'):
             pixels = (torch.from_numpy(decode(path, 32).copy()).permute(2, 0, 1)[None] / 255 - 0.5) / 0.2
             rows.append(architecture('lenet5').features(model, pixels).detach().numpy())
-        np.testing.assert_allclose(card.signature, np.concatenate(rows).mean(0), atol=1e-5)
+        np.testing.assert_allclose(source.signature, np.concatenate(rows).mean(0), atol=1e-5)
 
 
-class TestCards:
+class TestSources:
     def test_retired_sources_and_those_whose_file_is_gone_are_left_out(self, starter, alice):
-        write_card(starter, 'graft-third')
+        write_starter_model(starter, 'graft-third')
         catalog.sync_starter()
         catalog.retire('graft-other')
         (starter / 'graft-third.safetensors').unlink()
-        assert [card.name for card in catalog.cards(alice)] == ['graft-generic']
+        assert [source.name for source in catalog.list_sources(alice)] == ['graft-generic']
         catalog.restore('graft-other')
-        assert [card.name for card in catalog.cards(alice)] == ['graft-generic', 'graft-other']
+        assert [source.name for source in catalog.list_sources(alice)] == ['graft-generic', 'graft-other']
 
     def test_signatures_are_those_under_the_present_reference(self, starter, settings, alice):
         catalog.sync_starter()
@@ -146,12 +146,12 @@ class TestCards:
         SourceModel.objects.filter(pk=other.pk).update(
             signatures={generic.digest: [1.0, 2.0], other.digest: [3.0]}
         )
-        assert [card.signature for card in catalog.cards(alice)] == [(), (1.0, 2.0)]
+        assert [source.signature for source in catalog.list_sources(alice)] == [(), (1.0, 2.0)]
         settings.P2L_REFERENCE = 'graft-other'
-        assert [card.signature for card in catalog.cards(alice)] == [(), (3.0,)]
+        assert [source.signature for source in catalog.list_sources(alice)] == [(), (3.0,)]
         assert catalog.reference().signature == (3.0,)
 
-    def test_a_card_loads(self, starter, alice):
+    def test_a_source_loads(self, starter, alice):
         catalog.sync_starter()
         assert load(catalog.reference())(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
@@ -177,8 +177,8 @@ class TestImport:
         )
         assert row.class_names == ['one', 'two', 'three']
         path.unlink()
-        (card,) = catalog.cards(alice)
-        assert load(card) is not None
+        (source,) = catalog.list_sources(alice)
+        assert load(source) is not None
         assert files_of(settings) == [Path(row.weights).name]
         assert AuditEvent.objects.get(action='add source').user == alice
 
@@ -186,10 +186,10 @@ class TestImport:
         catalog.sync_starter()
         path = save_lenet(tmp_path / 'lenet5.safetensors', seed=9)
         row = registration.import_source(path, registration.Origins(name='mine', images_from=photos), alice)
-        card = next(card for card in catalog.cards(alice) if card.name == 'mine')
+        source = next(source for source in catalog.list_sources(alice) if source.name == 'mine')
         assert row.images == 6
-        assert len(card.signature) == 84
-        assert min(card.signature) >= 0 < max(card.signature)
+        assert len(source.signature) == 84
+        assert min(source.signature) >= 0 < max(source.signature)
 
     @pytest.mark.parametrize('damage', ['code', 'nan', 'classes', 'images'])
     def test_what_is_wrong_inside_is_refused_and_nothing_is_kept(self, tmp_path, settings, damage):
@@ -321,7 +321,7 @@ class TestRemove:
         )
         assert catalog.remove('mine') is False
         assert Path(row.weights).exists()
-        assert catalog.cards(alice) == ()
+        assert catalog.list_sources(alice) == ()
         model.delete()
         assert catalog.remove('mine') is True
 
@@ -437,6 +437,6 @@ def test_the_six_real_networks_import_and_are_right_about_real_photos(shared, al
         )
     names = dict(SourceModel.objects.values_list('name', 'class_names'))
     assert set(names) == set(LEAST)
-    for card in catalog.cards(alice):
-        truth, least = LEAST[card.name]
-        assert share_right(load(card), names[card.name], shared, truth) >= least, card.name
+    for source in catalog.list_sources(alice):
+        truth, least = LEAST[source.name]
+        assert share_right(load(source), names[source.name], shared, truth) >= least, source.name

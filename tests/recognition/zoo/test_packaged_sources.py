@@ -42,7 +42,7 @@ def test_it_is_registered_once_and_what_was_removed_is_not_put_back(packaged, se
     assert downloads.unpack() == []
     assert catalog.find(SOURCE).standing == 'removed'
     catalog.restore(SOURCE)
-    assert [card.name for card in catalog.cards(None)] == [SOURCE]
+    assert [source.name for source in catalog.list_sources(None)] == [SOURCE]
 
 
 @pytest.mark.usefixtures('in_this_process')
@@ -115,7 +115,7 @@ class TestReference:
 
     def test_it_is_the_reference_and_every_source_that_ships_is_signed_under_it(self, unpacked):
         assert catalog.reference().name == SOURCE
-        assert {len(card.signature) for card in catalog.cards(None)} == {1280}
+        assert {len(source.signature) for source in catalog.list_sources(None)} == {1280}
         with pytest.raises(ConflictError, match='is the reference model of P2L'):
             catalog.retire(SOURCE)
 

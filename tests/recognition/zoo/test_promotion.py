@@ -106,7 +106,7 @@ def private_source(model):
 
 
 def names(user, project=None) -> list[str]:
-    return [card.name for card in catalog.cards(user, project)]
+    return [source.name for source in catalog.list_sources(user, project)]
 
 
 class TestOffer:
@@ -137,8 +137,8 @@ class TestOffer:
         assert (row.project, row.model, row.added_by, row.shared_by) == (model.project, model, alice, alice)
         assert 'Flowers' not in row.dataset  # the project's name is its members' alone
         catalog.approve(row.name)
-        (card,) = catalog.cards(alice)
-        assert load(card)(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+        (source,) = catalog.list_sources(alice)
+        assert load(source)(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
 
     def test_nobody_starts_from_it_before_an_administrator_approves(
         self, model, alice, charlie, django_user_model
@@ -205,8 +205,8 @@ class TestOffer:
         assert (row.class_names, row.classes, row.images) == (['daisy', 'rose', '(background)'], 3, 31)
         assert row.signatures == {'ref': SIGNATURE}
         catalog.approve(row.name)
-        (card,) = catalog.cards(alice)
-        assert load(card)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+        (source,) = catalog.list_sources(alice)
+        assert load(source)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
         assert names(charlie) == []
 
     @pytest.mark.parametrize('damage', ['missing', 'weights', 'meta'])
@@ -270,7 +270,7 @@ class TestWhoSeesIt:
         for user, seen in ((bob, {'flowers', 'graft-generic'}), (charlie, {'graft-generic'})):
             project = fill(projects.create_project(user, 'Own'))
             spec = start_training(project, user, {}).spec
-            assert {card['name'] for card in spec['sources']} == seen
+            assert {source['name'] for source in spec['sources']} == seen
             assert seen == {'flowers', 'graft-generic'} or 'flowers' not in json.dumps(spec)
 
     def test_one_that_may_not_be_seen_is_refused_as_if_it_did_not_exist(

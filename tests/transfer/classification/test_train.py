@@ -33,10 +33,10 @@ def one_thread():
 
 @pytest.fixture
 def spec(tmp_path):
-    card = source(tmp_path / 'zoo')
+    source_model = source(tmp_path / 'zoo')
     return TrainSpec(
-        sources=(card,),
-        reference=card,
+        sources=(source_model,),
+        reference=source_model,
         precision='float32',
         epochs=3,
         plan='all',
@@ -261,7 +261,7 @@ def test_without_a_reference_the_sources_are_ranked_by_size(spec, manifest, tmp_
 
 def test_a_worker_that_lacks_the_reference_ranks_by_size_too(spec, manifest, tmp_path):
     elsewhere = dataclasses.replace(spec.reference, weights=str(tmp_path / 'nowhere.safetensors'))
-    signed = tuple(dataclasses.replace(card, signature=(1.0,) * 84) for card in spec.sources)
+    signed = tuple(dataclasses.replace(source_model, signature=(1.0,) * 84) for source_model in spec.sources)
     bare = dataclasses.replace(spec, reference=elsewhere, sources=signed, plan='linear')
     report = train(manifest, bare, tmp_path / 'work', Ears(), tmp_path / 'cache').report
     assert report.source == 'tiny'
@@ -271,8 +271,8 @@ def test_a_worker_that_lacks_the_reference_ranks_by_size_too(spec, manifest, tmp
 
 
 def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, manifest, tmp_path):
-    card = source(tmp_path / 'zoo', 'mobile', 'mobilenet_v3_small', 32)
-    fast = dataclasses.replace(spec, sources=(card,), reference=card, plan='last', epochs=1)
+    source_model = source(tmp_path / 'zoo', 'mobile', 'mobilenet_v3_small', 32)
+    fast = dataclasses.replace(spec, sources=(source_model,), reference=source_model, plan='last', epochs=1)
     report = train(manifest, fast, tmp_path / 'work', Ears(), tmp_path / 'cache').report
     assert report.plan['cached_layers'][0] == 'stage1'
     assert report.plan['rates']['stage1'] == 0
@@ -289,12 +289,12 @@ def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest,
 
 @pytest.mark.parametrize('divergence', ['js', 'emd'])
 def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, divergence):
-    cards = [
-        dataclasses.replace(card, signature=(1.0 + place,) * 84)
-        for place, card in enumerate(spec.sources * 2)
+    source_models = [
+        dataclasses.replace(source_model, signature=(1.0 + place,) * 84)
+        for place, source_model in enumerate(spec.sources * 2)
     ]
     spec = dataclasses.replace(
-        spec, sources=tuple(cards), divergence=divergence, weights=(1.0, 0.0), instant_only=True
+        spec, sources=tuple(source_models), divergence=divergence, weights=(1.0, 0.0), instant_only=True
     )
     report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
     found = [item['divergence'] for item in report.ranking]

@@ -29,7 +29,7 @@ from transfer.regions.boxes import decode, iou
 from transfer.spec.errors import JobCancelledError, TrainingError, UnusableSourceError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.report import Progress
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.backbone import convolutional_body
 from transfer.zoo.networks.registry import architecture
 
@@ -318,21 +318,23 @@ def world(tmp_path):
     images = [draw(tmp_path / f'{seed}.png', seed) for seed in range(16)]
     weights = tmp_path / 'source.safetensors'
     save_file(architecture('squeezenet1_1').build(4).state_dict(), weights)
-    card = SourceCard('source', 'squeezenet1_1', str(weights), '', 4, 10)
+    source = SourceModelSpec('source', 'squeezenet1_1', str(weights), '', 4, 10)
     manifest = DetectionManifest(('square', 'bar'), tuple(images[:12]))
-    return manifest, images[12:], card
+    return manifest, images[12:], source
 
 
 def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world):
-    manifest, held_out, card = world
+    manifest, held_out, source = world
     report = Quiet()
     spec = dataclasses.replace(SPEC, epochs=60, warm_up=10, rate=0.002)
-    model = train(manifest, [around(image, n) for n, image in enumerate(manifest.images)], card, spec, report)
+    model = train(
+        manifest, [around(image, n) for n, image in enumerate(manifest.images)], source, spec, report
+    )
     assert report.heard[-1].fraction == 1.0
     assert report.heard[-1].loss < report.heard[0].loss
     right = 0
     for number, image in enumerate(held_out):
-        found = detect(model, decode_whole(image.path), around(image, 100 + number), spec, card)
+        found = detect(model, decode_whole(image.path), around(image, 100 + number), spec, source)
         for truth in image.boxes:
             mine = found.labels == truth.label
             if mine.any():
@@ -342,12 +344,12 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world):
 
 
 def test_while_the_heads_learn_alone_the_body_stays_as_it_was(world):
-    manifest, _, card = world
-    network = architecture(card.architecture)
+    manifest, _, source = world
+    network = architecture(source.architecture)
     model = FastRcnn(network, network.build(4), 2, SPEC)
     known = [sampling.regions(image, around(image, n), 100) for n, image in enumerate(manifest.images)]
     learner = Learner(
-        model, SGD(rates(model, SPEC), momentum=0.9), sampling.normal(known, 2, SPEC), card, SPEC, Maps()
+        model, SGD(rates(model, SPEC), momentum=0.9), sampling.normal(known, 2, SPEC), source, SPEC, Maps()
     )
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for heads_only, moved in (
@@ -372,33 +374,33 @@ def test_maps_stay_within_their_bound_and_are_the_same_made_anew():
 
 
 def test_the_same_seed_gives_the_same_detector(world):
-    manifest, _, card = world
+    manifest, _, source = world
     spec = dataclasses.replace(SPEC, epochs=1)
     proposals = [around(image, n) for n, image in enumerate(manifest.images)]
-    one, other = (train(manifest, proposals, card, spec, Quiet()) for _ in range(2))
+    one, other = (train(manifest, proposals, source, spec, Quiet()) for _ in range(2))
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
 
 
 def test_cancelling_stops_at_the_next_step(world):
-    manifest, _, card = world
+    manifest, _, source = world
     report = Quiet(cancel_after=2)
     with pytest.raises(JobCancelledError):
-        train(manifest, [around(image, n) for n, image in enumerate(manifest.images)], card, SPEC, report)
+        train(manifest, [around(image, n) for n, image in enumerate(manifest.images)], source, SPEC, report)
     assert len(report.heard) == 2
 
 
 def test_a_set_without_boxes_cannot_be_learned_from(world):
-    manifest, _, card = world
+    manifest, _, source = world
     empty = DetectionManifest(
         manifest.labels, tuple(dataclasses.replace(image, boxes=()) for image in manifest.images)
     )
     with pytest.raises(TrainingError, match='No image has a box'):
-        train(empty, [np.array([[0.0, 0, 9, 9]])] * 12, card, SPEC, Quiet())
+        train(empty, [np.array([[0.0, 0, 9, 9]])] * 12, source, SPEC, Quiet())
 
 
 def test_no_proposals_give_no_detections(world):
-    _, held_out, card = world
-    network = architecture(card.architecture)
+    _, held_out, source = world
+    network = architecture(source.architecture)
     model = FastRcnn(network, network.build(4), 2, SPEC).eval()
-    assert len(detect(model, decode_whole(held_out[0].path), np.zeros((0, 4)), SPEC, card)) == 0
+    assert len(detect(model, decode_whole(held_out[0].path), np.zeros((0, 4)), SPEC, source)) == 0

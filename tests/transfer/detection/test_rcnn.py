@@ -25,7 +25,7 @@ from transfer.regions.warp import warped
 from transfer.spec.errors import JobCancelledError, TrainingError
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import Progress
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.registry import architecture
 
 GREY = (0.5, 0.5, 0.5)
@@ -267,17 +267,22 @@ def world(tmp_path):
     images = [draw(tmp_path / f'{seed}.png', seed) for seed in range(14)]
     weights = tmp_path / 'source.safetensors'
     save_file(architecture('squeezenet1_1').build(4).state_dict(), weights)
-    card = SourceCard('source', 'squeezenet1_1', str(weights), '', 4, 10, side=48)
-    return DetectionManifest(('square', 'bar'), tuple(images[:10])), images[10:], card
+    source = SourceModelSpec('source', 'squeezenet1_1', str(weights), '', 4, 10, side=48)
+    return DetectionManifest(('square', 'bar'), tuple(images[:10])), images[10:], source
 
 
 def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, tmp_path):
-    manifest, held_out, card = world
+    manifest, held_out, source = world
     report = Quiet()
     # From random weights 240 steps find seven or eight of eight (six seeds), 80 five to seven, by the processor's arithmetic.
     spec = dataclasses.replace(SPEC, steps=240)
     detector = train(
-        manifest, [around(image, n) for n, image in enumerate(manifest.images)], card, spec, tmp_path, report
+        manifest,
+        [around(image, n) for n, image in enumerate(manifest.images)],
+        source,
+        spec,
+        tmp_path,
+        report,
     )
     assert [heard.phase for heard in report.heard][-1] == 'svm'
     assert all(
@@ -296,12 +301,12 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, t
 
 
 def test_steps_too_long_for_the_network_are_cut_to_length(world, tmp_path):
-    manifest, _, card = world
+    manifest, _, source = world
     near = [around(image, n) for n, image in enumerate(manifest.images)]
     bold = dataclasses.replace(SPEC, rate=0.2, warm_up=0)
     with pytest.raises(TrainingError, match='no number'):
-        train(manifest, near, card, dataclasses.replace(bold, clip=1e9), tmp_path / 'astray', Quiet())
-    train(manifest, near, card, dataclasses.replace(bold, clip=0.1), tmp_path / 'there', Quiet())
+        train(manifest, near, source, dataclasses.replace(bold, clip=1e9), tmp_path / 'astray', Quiet())
+    train(manifest, near, source, dataclasses.replace(bold, clip=0.1), tmp_path / 'there', Quiet())
 
 
 def test_the_rate_rises_at_first_and_falls_at_the_end():
@@ -312,13 +317,13 @@ def test_the_rate_rises_at_first_and_falls_at_the_end():
 
 
 def test_cancelling_stops_at_the_next_step(world, tmp_path):
-    manifest, _, card = world
+    manifest, _, source = world
     report = Quiet(cancel_after=2)
     with pytest.raises(JobCancelledError):
         train(
             manifest,
             [around(image, n) for n, image in enumerate(manifest.images)],
-            card,
+            source,
             SPEC,
             tmp_path,
             report,
@@ -327,9 +332,9 @@ def test_cancelling_stops_at_the_next_step(world, tmp_path):
 
 
 def test_a_set_without_boxes_cannot_be_learned_from(world, tmp_path):
-    manifest, _, card = world
+    manifest, _, source = world
     empty = DetectionManifest(
         manifest.labels, tuple(dataclasses.replace(image, boxes=()) for image in manifest.images)
     )
     with pytest.raises(TrainingError, match='No image has a box'):
-        train(empty, [np.array([[0.0, 0, 9, 9]])] * 10, card, SPEC, tmp_path, Quiet())
+        train(empty, [np.array([[0.0, 0, 9, 9]])] * 10, source, SPEC, tmp_path, Quiet())

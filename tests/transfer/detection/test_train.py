@@ -32,7 +32,7 @@ from transfer.spec.errors import CorruptArtifactError, InvalidSpecError, Trainin
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks import registry
 from transfer.zoo.weights import file_digest
@@ -344,7 +344,7 @@ def box(label: int) -> LabelledBox:
 @pytest.mark.parametrize('which', ['fast', 'faster', 'rcnn'])
 def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which, room, request, tmp_path):
     sealed = request.getfixturevalue(which)
-    folder, (_, manifest, card) = Path(sealed.folder), room
+    folder, (_, manifest, source_model) = Path(sealed.folder), room
     assert sealed.report.detection['as_source'] == ''
     assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
     path = folder / 'source.safetensors'
@@ -352,26 +352,26 @@ def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which
         'squeezenet1_1+linear'
     )  # SqueezeNet's new head is not the one of its family
     model = load(
-        dataclasses.replace(card, architecture=network.name, weights=str(path), digest='', classes=3)
+        dataclasses.replace(source_model, architecture=network.name, weights=str(path), digest='', classes=3)
     )
     crops = cut_out(
         manifest, [np.zeros((0, 4))] * len(manifest.images), tmp_path / 'crops', 0, lambda done: None
     )
     pixels = (
-        torch.from_numpy(np.stack([decode(image.path, card.side) for image in crops.images])).permute(
+        torch.from_numpy(np.stack([decode(image.path, source_model.side) for image in crops.images])).permute(
             0, 3, 1, 2
         )
         / 255
     )
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.mean, card.std))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (source_model.mean, source_model.std))
     with torch.inference_mode():
         said = model((pixels - mean) / std).argmax(1).numpy()
     assert (said == [image.label for image in crops.images]).mean() > 0.9
-    learned, begun = model.state_dict(), load_file(card.weights)
+    learned, begun = model.state_dict(), load_file(source_model.weights)
     assert any((learned[name] != begun[name]).any() for name in begun if name.startswith('features'))
     again = train(
         crops,
-        TrainSpec(sources=(as_card(path, card),), instant_only=True),
+        TrainSpec(sources=(as_source_model(path, source_model),), instant_only=True),
         tmp_path / 'again',
         Ears(),
         tmp_path,
@@ -379,9 +379,9 @@ def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which
     assert again.report.accuracy > 0.9
 
 
-def as_card(path: Path, card: SourceCard) -> SourceCard:
+def as_source_model(path: Path, source_model: SourceModelSpec) -> SourceModelSpec:
     return dataclasses.replace(
-        card,
+        source_model,
         architecture='squeezenet1_1+linear',
         weights=str(path),
         digest=file_digest(path),
@@ -391,11 +391,11 @@ def as_card(path: Path, card: SourceCard) -> SourceCard:
 
 
 def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(room):
-    folder, manifest, card = room
-    spec = dataclasses.replace(spec_for(room, 'fast-rcnn'), reference=card)
+    folder, manifest, source_model = room
+    spec = dataclasses.replace(spec_for(room, 'fast-rcnn'), reference=source_model)
     report = train(manifest, spec, folder / 'signed', Ears(), folder / 'cache').report
-    assert report.signature['reference'] == card.digest
-    assert len(report.signature['mean']) == registry.architecture(card.architecture).feature_size
+    assert report.signature['reference'] == source_model.digest
+    assert len(report.signature['mean']) == registry.architecture(source_model.architecture).feature_size
 
 
 def two_thin_layers(layer, keep):
@@ -410,16 +410,16 @@ def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_tho
     monkeypatch.setattr(
         svd, 'compressed', two_thin_layers
     )  # the shape alone counts, and AlexNet's decomposition takes a minute
-    card = drawn_scenes.source(tmp_path, 'alex', 'alexnet', 224)
-    network, source = registry.architecture('alexnet'), load(card)
+    source_model = drawn_scenes.source(tmp_path, 'alex', 'alexnet', 224)
+    network, source = registry.architecture('alexnet'), load(source_model)
     model = FastRcnn(network, source, 2, dataclasses.replace(FAST, pool=6))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
-    whole = fast_taken(card, model).state_dict()
+    whole = fast_taken(source_model, model).state_dict()
     first, second = 'features.0.weight', 'classifier.1.weight'
-    begun = load_file(card.weights)
+    begun = load_file(source_model.weights)
     torch.testing.assert_close(whole[first], begun[first] + 1)
     torch.testing.assert_close(whole[second], begun[second] + 1)
     model.dense = svd.compress(model.dense, (2, 2))
-    torch.testing.assert_close(fast_taken(card, model).state_dict()[second], begun[second])
+    torch.testing.assert_close(fast_taken(source_model, model).state_dict()[second], begun[second])

@@ -20,8 +20,8 @@ FOLDED = 1e-5  # rounding of another order of summation
 
 @pytest.fixture
 def network(tmp_path):
-    card = source(tmp_path / 'zoo')
-    return Network(card, architecture(card.architecture), load(card))
+    source_model = source(tmp_path / 'zoo')
+    return Network(source_model, architecture(source_model.architecture), load(source_model))
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ def counted(network: Network) -> list[int]:
 
 def test_features_are_what_the_head_sees(network, pixels, machine):
     found = extract(network, pixels, machine)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (network.card.mean, network.card.std))
+    mean, std = (
+        torch.tensor(values).view(1, 3, 1, 1) for values in (network.source.mean, network.source.std)
+    )
     images = (torch.from_numpy(np.array(pixels.array)).permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.no_grad():
         expected = network.architecture.embed(network.model, images).numpy()
@@ -71,8 +73,8 @@ def test_photos_added_later_cost_only_themselves(network, pixels, machine):
 
 
 def test_other_weights_have_other_features(network, pixels, machine, tmp_path):
-    other_card = source(tmp_path / 'zoo', 'other', seed=5)
-    other = Network(other_card, network.architecture, load(other_card))
+    other_source = source(tmp_path / 'zoo', 'other', seed=5)
+    other = Network(other_source, network.architecture, load(other_source))
     assert not np.allclose(extract(network, pixels, machine), extract(other, pixels, machine))
 
 

@@ -12,7 +12,7 @@ from transfer.finetune.flops import multiply_adds
 from transfer.finetune.plan import Group, choose_plan, rates_for
 from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, epochs_for, factor
 from transfer.spec.errors import InvalidSpecError
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.networks.registry import architecture
 
 GROUPS = [
@@ -74,11 +74,11 @@ def test_on_a_cpu_a_heavy_network_learns_less():
 
 def test_the_cost_of_an_image_is_that_of_its_convolutions_and_products():
     network = architecture('lenet5')
-    card = SourceCard('lenet5', 'lenet5', '', '', 10, 1, side=32)
+    source = SourceModelSpec('lenet5', 'lenet5', '', '', 10, 1, side=32)
     # Five by five on 28 x 28 and 10 x 10, and three dense layers (LeCun 1998, fig. 2), with colour and every map connected.
     convolutions = 28 * 28 * 6 * 3 * 25 + 10 * 10 * 16 * 6 * 25
     assert (
-        multiply_adds(Network(card, network, network.build(10)))
+        multiply_adds(Network(source, network, network.build(10)))
         == convolutions + 400 * 120 + 120 * 84 + 84 * 10
     )
 
@@ -88,7 +88,7 @@ def test_the_cost_of_an_image_is_that_of_its_convolutions_and_products():
 )
 def test_rates_never_rise_inward(name):
     network = architecture(name)
-    groups = layer_groups(Network(SourceCard(name, name, '', '', 2, 1), network, network.skeleton(2)))
+    groups = layer_groups(Network(SourceModelSpec(name, name, '', '', 2, 1), network, network.skeleton(2)))
     for plan in ('last', 'several', 'all'):
         rates = list(rates_for(plan, groups).values())
         assert all(inner <= outer for inner, outer in itertools.pairwise(rates[:-1]))

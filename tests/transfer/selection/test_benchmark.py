@@ -42,13 +42,13 @@ def write_target(folder, per_class=9, tints=TINTS):
 def request_of(tmp_path):
     """A request for one target and two tiny sources."""
     write_target(tmp_path / 'targets' / 'tints')
-    cards = [source(tmp_path / 'zoo', name, seed=seed) for seed, name in enumerate(('one', 'two'))]
+    source_models = [source(tmp_path / 'zoo', name, seed=seed) for seed, name in enumerate(('one', 'two'))]
     return {
         'targets': str(tmp_path / 'targets'),
         'out': str(tmp_path / 'out'),
         'cache': str(tmp_path / 'cache'),
-        'sources': [dataclasses.asdict(card) for card in cards],
-        'reference': dataclasses.asdict(cards[0]),
+        'sources': [dataclasses.asdict(source_model) for source_model in source_models],
+        'reference': dataclasses.asdict(source_models[0]),
         'setup': {'per_class': 4, 'seeds': 1, 'side': 0, 'plan': 'several', 'scale': 1.0, 'device': 'cpu'},
     }
 

@@ -36,10 +36,10 @@ def one_thread():
 
 
 def trained(tmp_path, per_class, forecast=FORECAST):
-    card = source(tmp_path / 'zoo')
+    source_model = source(tmp_path / 'zoo')
     spec = TrainSpec(
-        sources=(card,),
-        reference=card,
+        sources=(source_model,),
+        reference=source_model,
         precision='float32',
         epochs=1,
         plan='last',

@@ -43,7 +43,7 @@ def test_meta_tells_labels_preprocessing_temperature_source_seed_and_versions(or
     folder, model = original
     meta = artifacts.read_meta(folder)
     assert meta.labels == sealed.LABELS
-    assert meta.preprocessing == artifacts.Preprocessing.of(sealed.CARD)
+    assert meta.preprocessing == artifacts.Preprocessing.of(sealed.SOURCE)
     assert meta.temperature == 1.5
     assert (meta.source['name'], meta.why, meta.seed) == ('none', 'the only one', 7)
     assert set(meta.versions) == {'python', 'torch', 'torchvision', 'openvino', 'numpy'}
@@ -63,11 +63,11 @@ def test_signatures_stay_out_of_meta(tmp_path):
 
     from transfer.spec.train_spec import TrainSpec
 
-    card = replace(sealed.CARD, signature=(0.25, 0.75))
-    sealed.seal(tmp_path / 'model', source=card, spec=TrainSpec(sources=(card,), reference=card))
+    source = replace(sealed.SOURCE, signature=(0.25, 0.75))
+    sealed.seal(tmp_path / 'model', source=source, spec=TrainSpec(sources=(source,), reference=source))
     meta = json.loads((tmp_path / 'model' / 'meta.json').read_text())
-    cards = [meta['source'], meta['spec']['reference'], *meta['spec']['sources']]
-    assert [card for card in cards if 'signature' in card] == []
+    sources = [meta['source'], meta['spec']['reference'], *meta['spec']['sources']]
+    assert [source for source in sources if 'signature' in source] == []
 
 
 def test_sealing_again_replaces_what_an_earlier_attempt_left(tmp_path):

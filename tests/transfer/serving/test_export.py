@@ -26,9 +26,9 @@ def folder(tmp_path_factory):
 def truth(images: np.ndarray) -> np.ndarray:
     """By hand: scale, subtract, divide, network."""
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32) / 255
-    normal = (pixels - torch.tensor(sealed.CARD.mean).view(1, 3, 1, 1)) / torch.tensor(sealed.CARD.std).view(
-        1, 3, 1, 1
-    )
+    normal = (pixels - torch.tensor(sealed.SOURCE.mean).view(1, 3, 1, 1)) / torch.tensor(
+        sealed.SOURCE.std
+    ).view(1, 3, 1, 1)
     with torch.inference_mode():
         return sealed.taught_network()(normal).numpy()
 

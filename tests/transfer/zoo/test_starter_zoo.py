@@ -1,4 +1,4 @@
-"""The networks that ship with the repository are what their cards say."""
+"""The networks that ship with the repository are what their JSON files say."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.signatures.class_means import read_look
 from transfer.zoo.signatures.compute import as_source, evenly, image_files, reference_called, sign
-from transfer.zoo.weights import STARTER, starter_cards
+from transfer.zoo.weights import STARTER, read_starter_models
 
 REFERENCE = 'graft-generic'
-CARDS = {card.name: card for card in starter_cards()}
+STARTERS = {starter.name: starter for starter in read_starter_models()}
 # The starter zoo is trained by transfer.zoo.build.train_starter; a checkout may stand before its first training.
-pytestmark = pytest.mark.skipif(REFERENCE not in CARDS, reason='the starter zoo has not been trained yet')
+pytestmark = pytest.mark.skipif(REFERENCE not in STARTERS, reason='the starter zoo has not been trained yet')
 
 
 @pytest.fixture(scope='module', params=[REFERENCE, package.SOURCE])
@@ -33,28 +33,28 @@ def test_it_is_small_and_holds_a_reference_and_four_other_domains():
     files = list(STARTER.iterdir())
     assert sum(path.stat().st_size for path in files) <= 40 * 2**20
     assert {path.suffix for path in files} <= {'.safetensors', '.json'}
-    assert len({card.dataset for card in CARDS.values()} - {CARDS[REFERENCE].dataset}) >= 4
+    assert len({starter.dataset for starter in STARTERS.values()} - {STARTERS[REFERENCE].dataset}) >= 4
 
 
-@pytest.mark.parametrize('name', CARDS)
+@pytest.mark.parametrize('name', STARTERS)
 def test_every_network_loads_and_is_signed_under_the_reference(name, reference):
-    card = CARDS[name]
-    model = load(as_source(card))
+    starter = STARTERS[name]
+    model = load(as_source(starter))
     with torch.inference_mode():
-        assert model(torch.zeros(1, 3, card.side, card.side)).shape == (1, len(card.class_names))
-    signature = np.array(card.signatures[reference.digest])
+        assert model(torch.zeros(1, 3, starter.side, starter.side)).shape == (1, len(starter.class_names))
+    signature = np.array(starter.signatures[reference.digest])
     assert signature.shape == (architecture(reference.architecture).feature_size,)
     assert signature.min() >= 0 < signature.max()
-    assert card.images > 0
-    assert card.licence
+    assert starter.images > 0
+    assert starter.licence
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize('name', [name for name, card in CARDS.items() if '+' not in card.dataset])
+@pytest.mark.parametrize('name', [name for name, starter in STARTERS.items() if '+' not in starter.dataset])
 def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
     network, model = architecture(reference.architecture), load(reference)
     # Others than those of the signature's own row where the set is larger; likeness alone, for all sizes are about equal.
-    paths = evenly(image_files(shared / 'sources' / CARDS[name].dataset), 40)
+    paths = evenly(image_files(shared / 'sources' / STARTERS[name].dataset), 40)
     pixels = (
         torch.from_numpy(np.stack([decode(path, reference.side) for path in paths])).permute(0, 3, 1, 2) / 255
     )
@@ -62,7 +62,8 @@ def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
     with torch.inference_mode():
         features = network.features(model, (pixels - mean) / std).numpy()
     candidates = [
-        Candidate(card.name, card.images, card.signatures[reference.digest]) for card in CARDS.values()
+        Candidate(starter.name, starter.images, starter.signatures[reference.digest])
+        for starter in STARTERS.values()
     ]
     first = rank(features, candidates, weights=(1.0, 0.0))[0]
     assert first.name == name
@@ -75,22 +76,23 @@ def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
     'reference', [REFERENCE], indirect=True
 )  # a thousand photos: the other takes a minute
 def test_signing_again_gives_the_shipped_signature(reference, shared):
-    card = next(card for card in CARDS.values() if '+' not in card.dataset)
-    signed = sign(reference, evenly(image_files(shared / 'sources' / card.dataset)))
-    np.testing.assert_allclose(signed.mean, card.signatures[reference.digest], rtol=0.01, atol=0.01)
+    starter = next(starter for starter in STARTERS.values() if '+' not in starter.dataset)
+    signed = sign(reference, evenly(image_files(shared / 'sources' / starter.dataset)))
+    np.testing.assert_allclose(signed.mean, starter.signatures[reference.digest], rtol=0.01, atol=0.01)
 
 
 @pytest.mark.shared
 def test_a_network_is_right_about_images_of_its_own_set(shared):
-    card = next(card for card in CARDS.values() if '+' not in card.dataset)
-    model = load(as_source(card))
+    starter = next(starter for starter in STARTERS.values() if '+' not in starter.dataset)
+    model = load(as_source(starter))
     right = []
-    for label, name in enumerate(card.class_names):
-        paths = evenly(image_files(shared / 'sources' / card.dataset / name), 8)
+    for label, name in enumerate(starter.class_names):
+        paths = evenly(image_files(shared / 'sources' / starter.dataset / name), 8)
         pixels = (
-            torch.from_numpy(np.stack([decode(path, card.side) for path in paths])).permute(0, 3, 1, 2) / 255
+            torch.from_numpy(np.stack([decode(path, starter.side) for path in paths])).permute(0, 3, 1, 2)
+            / 255
         )
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.mean, card.std))
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (starter.mean, starter.std))
         with torch.inference_mode():
             right += (model((pixels - mean) / std).argmax(1) == label).tolist()
     # Most of these were trained on: this asks whether weights, classes and preprocessing belong together, no more.
@@ -98,17 +100,18 @@ def test_a_network_is_right_about_images_of_its_own_set(shared):
 
 
 def test_the_sets_of_the_starter_zoo_have_a_look_class_by_class(reference):
-    for card in CARDS.values():
-        look = read_look(dataclasses.replace(as_source(card), dataset=card.dataset), reference.digest)
-        assert len(look.means) == len(card.class_names)
+    for starter in STARTERS.values():
+        look = read_look(dataclasses.replace(as_source(starter), dataset=starter.dataset), reference.digest)
+        assert len(look.means) == len(starter.class_names)
         mean = (look.images @ look.means) / look.images.sum()
-        assert np.corrcoef(mean, card.signatures[reference.digest])[0, 1] > 0.95
+        assert np.corrcoef(mean, starter.signatures[reference.digest])[0, 1] > 0.95
 
 
 def test_nobody_knows_the_look_of_another_source_or_under_another_reference(reference, tmp_path):
-    card = dataclasses.replace(as_source(CARDS[REFERENCE]), dataset='garment')
-    assert read_look(card, reference.digest) is not None
-    assert read_look(card, 'another') is None
+    starter = dataclasses.replace(as_source(STARTERS[REFERENCE]), dataset='garment')
+    assert read_look(starter, reference.digest) is not None
+    assert read_look(starter, 'another') is None
     assert (
-        read_look(dataclasses.replace(card, weights=str(tmp_path / 'imported.pth')), reference.digest) is None
+        read_look(dataclasses.replace(starter, weights=str(tmp_path / 'imported.pth')), reference.digest)
+        is None
     )

@@ -12,12 +12,12 @@ from transfer.detection.fast_rcnn.model import FastRcnn
 from transfer.regions.boxes import areas, decode
 from transfer.regions.postprocess import Detections, settle
 from transfer.spec.fast_rcnn import FastRcnnSpec
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 
 
 @torch.inference_mode()
 def detect(
-    model: FastRcnn, photo: Upright, proposals: np.ndarray, spec: FastRcnnSpec, card: SourceCard
+    model: FastRcnn, photo: Upright, proposals: np.ndarray, spec: FastRcnnSpec, source: SourceModelSpec
 ) -> Detections:
     """`model` in eval mode; `proposals` (n, 4) in pixels of the photo. No proposals give no detections."""
     proposals = proposals[: spec.proposals].astype(float)
@@ -26,7 +26,7 @@ def detect(
     if not len(proposals):
         return settle(np.zeros((0, classes, 4)), np.zeros((0, classes)), photo.width, photo.height)
     device = model.score.weight.device
-    given = prepared(photo, spec, card.mean, card.std)
+    given = prepared(photo, spec, source.mean, source.std)
     first, back = distinct(scaled(proposals, given.scale), model.stride)
     regions = scaled(proposals[first], given.scale).to(device)
     with torch.autocast('cuda', enabled=device.type == 'cuda'):

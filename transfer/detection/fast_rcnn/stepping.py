@@ -18,7 +18,7 @@ from transfer.detection.fast_rcnn.model import FastRcnn
 from transfer.detection.fast_rcnn.sampling import Normal, Regions, Sample, mirrored, sample
 from transfer.regions.resize import size_of
 from transfer.spec.fast_rcnn import FastRcnnSpec
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 
 KEPT_BYTES = 1024 * 1024 * 1024
 
@@ -56,7 +56,7 @@ class Learner:
     model: FastRcnn
     optimiser: SGD
     norms: Normal
-    card: SourceCard
+    source: SourceModelSpec
     spec: FastRcnnSpec
     maps: Maps
 
@@ -107,5 +107,5 @@ class Learner:
 
     def _image(self, entry: Regions, flip: bool) -> Tensor:
         photo = decode_whole(entry.image.path, self.spec.short_side)
-        given = prepared(photo, self.spec, self.card.mean, self.card.std, flip)
+        given = prepared(photo, self.spec, self.source.mean, self.source.std, flip)
         return given.image[None].to(self.model.score.weight.device, memory_format=torch.channels_last)

@@ -21,7 +21,7 @@ from transfer.runtime.checkpoints import Checkpoint
 from transfer.spec.errors import TrainingError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.report import Progress, Report
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -32,13 +32,13 @@ HEAD_COST = 10  # steps of the heads alone that take as long as one of the whole
 def train(
     manifest: DetectionManifest,
     proposals: Sequence[np.ndarray],
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: FastRcnnSpec,
     report: Report,
     device: str = 'cpu',
     checkpoint: Path | None = None,
 ) -> FastRcnn:
-    """A detector in eval mode for the manifest's classes, begun from the card's weights; `proposals` in the manifest's order.
+    """A detector in eval mode for the manifest's classes, begun from the source's weights; `proposals` in the manifest's order.
 
     On one machine the same arguments give the same detector, also when an interrupted training goes on from its `checkpoint`.
     TrainingError when no image has a box.
@@ -50,12 +50,12 @@ def train(
     if not any((entry.labels > 0).any() for entry in known):
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
-    model = FastRcnn(architecture(card.architecture), load(card), len(manifest.labels), spec)
+    model = FastRcnn(architecture(source.architecture), load(source), len(manifest.labels), spec)
     model = model.to(device).to(memory_format=torch.channels_last)
     norms = normal(known, len(manifest.labels), spec)
     model.keep(norms)
     freeze(model, spec.frozen_stages)
-    _learn(model, known, norms, card, spec, report, Checkpoint(checkpoint))
+    _learn(model, known, norms, source, spec, report, Checkpoint(checkpoint))
     model.eval()
     if spec.svd:
         model.dense = compress(model.dense, spec.svd).to(device)
@@ -91,12 +91,12 @@ def _learn(
     model: FastRcnn,
     known: list[Regions],
     norms: Normal,
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: FastRcnnSpec,
     report: Report,
     checkpoint: Checkpoint,
 ) -> None:
-    learner = Learner(model, SGD(rates(model, spec), momentum=spec.momentum), norms, card, spec, Maps())
+    learner = Learner(model, SGD(rates(model, spec), momentum=spec.momentum), norms, source, spec, Maps())
     first_rates = [group['lr'] for group in learner.optimiser.param_groups]
     begun, mean_loss = checkpoint.resume(model, learner.optimiser)
     steps, started = spec.head_steps + steps_of(len(known), spec), time.monotonic()

@@ -21,7 +21,7 @@ from transfer.runtime.checkpoints import Checkpoint
 from transfer.spec.errors import TrainingError
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.report import Progress, Report
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -30,13 +30,13 @@ LEAST_EPOCHS = 8
 
 def train(
     manifest: DetectionManifest,
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: FasterRcnnSpec,
     report: Report,
     device: str = 'cpu',
     checkpoint: Path | None = None,
 ) -> FasterRCNN:
-    """A detector in eval mode for the manifest's classes, begun from the card's weights.
+    """A detector in eval mode for the manifest's classes, begun from the source's weights.
 
     On one machine the same arguments give the same detector, also when an interrupted training goes on from its `checkpoint`.
     TrainingError when no image has a box.
@@ -45,7 +45,7 @@ def train(
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
     model = build(
-        architecture(card.architecture), load(card), len(manifest.labels), spec, card.mean, card.std
+        architecture(source.architecture), load(source), len(manifest.labels), spec, source.mean, source.std
     )
     model = model.to(device).to(memory_format=torch.channels_last)
     for stage in list(model.backbone.body.values())[: spec.frozen_stages]:

@@ -14,7 +14,7 @@ from transfer.detection.rcnn.svm import Svm
 from transfer.regions.boxes import areas, decode
 from transfer.regions.postprocess import Detections, settle
 from transfer.spec.rcnn import RcnnSpec
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 
 
@@ -24,7 +24,7 @@ class Rcnn:
 
     network: Architecture
     model: nn.Module  # in eval mode
-    card: SourceCard  # how its input is prepared
+    source: SourceModelSpec  # how its input is prepared
     spec: RcnnSpec
     scale: float  # of features
     svms: tuple[Svm, ...]  # by class
@@ -36,7 +36,9 @@ def detect(detector: Rcnn, photo: Upright, proposals: np.ndarray) -> Detections:
     spec = detector.spec
     boxes = proposals[: spec.proposals].astype(float)
     boxes = boxes[areas(boxes) > 0]
-    features = embedded(detector.network, detector.model, photo, boxes, detector.card, spec) * detector.scale
+    features = (
+        embedded(detector.network, detector.model, photo, boxes, detector.source, spec) * detector.scale
+    )
     scores = np.stack([svm.scores(features) for svm in detector.svms], 1)
     moved = np.stack([decode(boxes, regressor.shifts(features)) for regressor in detector.regressors], 1)
     limits = {'min_score': spec.min_score, 'per_class': spec.per_class, 'nms_iou': spec.nms_iou}

@@ -12,7 +12,7 @@ from transfer.data.decode import Upright
 from transfer.detection.rcnn.regions import Photos, Regions
 from transfer.regions.warp import warped
 from transfer.spec.rcnn import RcnnSpec
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 
 
@@ -22,7 +22,7 @@ def embedded(
     model: nn.Module,
     photo: Upright,
     boxes: np.ndarray,
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: RcnnSpec,
 ) -> np.ndarray:
     """(n, d) float32 of boxes (n, 4) in the photo's pixels; `model` in eval mode."""
@@ -31,12 +31,12 @@ def embedded(
     found = [np.zeros((0, network.feature_size), np.float32)]
     for start in range(0, len(own), spec.embed_batch):
         crops = [
-            warped(photo.pixels, box, card.side, spec.context, card.mean)
+            warped(photo.pixels, box, source.side, spec.context, source.mean)
             for box in own[start : start + spec.embed_batch]
         ]
         with torch.autocast('cuda', torch.bfloat16, enabled=device.type == 'cuda'):
             made = network.embed(
-                model, normalised(np.stack(crops), card).to(device, memory_format=torch.channels_last)
+                model, normalised(np.stack(crops), source).to(device, memory_format=torch.channels_last)
             )
         found.append(made.float().cpu().numpy())
     return np.concatenate(found)
@@ -48,10 +48,10 @@ def own_pixels(photo: Upright, boxes: np.ndarray) -> np.ndarray:
     return boxes * np.array([width / photo.width, height / photo.height] * 2)
 
 
-def normalised(crops: np.ndarray, card: SourceCard) -> Tensor:
+def normalised(crops: np.ndarray, source: SourceModelSpec) -> Tensor:
     """(n, side, side, 3) uint8 to (n, 3, side, side), as the source was trained."""
     shares = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float().div_(255)
-    return (shares - torch.tensor(card.mean)[:, None, None]) / torch.tensor(card.std)[:, None, None]
+    return (shares - torch.tensor(source.mean)[:, None, None]) / torch.tensor(source.std)[:, None, None]
 
 
 class Features:
@@ -79,11 +79,11 @@ def embed_all(
     network: Architecture,
     model: nn.Module,
     known: list[Regions],
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: RcnnSpec,
     store: Features,
     number: int,
 ) -> None:
     """Put the features of one image's regions into the store."""
     entry = known[number]
-    store.put(number, embedded(network, model, Photos().get(entry.image.path), entry.boxes, card, spec))
+    store.put(number, embedded(network, model, Photos().get(entry.image.path), entry.boxes, source, spec))

@@ -19,7 +19,7 @@ from transfer.runtime.checkpoints import Checkpoint
 from transfer.spec.errors import TrainingError
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import Progress, Report
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 
 SHARE = 0.5  # of the whole training's time, for the progress shown
@@ -30,7 +30,7 @@ def finetune(
     model: nn.Module,
     known: list[Regions],
     classes: int,
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: RcnnSpec,
     report: Report,
     checkpoint: Path | None = None,
@@ -49,7 +49,7 @@ def finetune(
         for group, rate in zip(optimiser.param_groups, first_rates, strict=True):
             group['lr'] = rate * rate_factor(step, spec)
         chosen = drawn(foreground, background, spec, rng)
-        value = _step(model, optimiser, known, chosen, photos, card, spec, rng)
+        value = _step(model, optimiser, known, chosen, photos, source, spec, rng)
         mean_loss = value if step == 0 else 0.95 * mean_loss + 0.05 * value
         if not math.isfinite(mean_loss):
             raise TrainingError('The training went astray: its loss is no number. Try a lower rate.')
@@ -122,7 +122,7 @@ def _step(
     known: list[Regions],
     chosen: np.ndarray,
     photos: Photos,
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: RcnnSpec,
     rng: np.random.Generator,
 ) -> float:
@@ -135,7 +135,7 @@ def _step(
         entry = known[image]
         photo = photos.get(entry.image.path)
         crop = warped(
-            photo.pixels, own_pixels(photo, entry.boxes[[region]])[0], card.side, spec.context, card.mean
+            photo.pixels, own_pixels(photo, entry.boxes[[region]])[0], source.side, spec.context, source.mean
         )
         crops.append(crop[:, ::-1] if spec.flip and rng.random() < 0.5 else crop)
     device = next(model.parameters()).device
@@ -147,7 +147,7 @@ def _step(
     ):  # batch norms stand still: the gradient is that of the whole batch
         some = slice(start, start + spec.part)
         with torch.autocast('cuda', torch.bfloat16, enabled=device.type == 'cuda'):
-            given = normalised(np.stack(crops[some]), card).to(device, memory_format=torch.channels_last)
+            given = normalised(np.stack(crops[some]), source).to(device, memory_format=torch.channels_last)
             scores: Tensor = model(given)
         value = cross_entropy(scores.float(), labels[some], reduction='sum') / len(crops)
         value.backward()

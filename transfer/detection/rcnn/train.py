@@ -17,7 +17,7 @@ from transfer.detection.rcnn.regions import regions
 from transfer.spec.errors import TrainingError
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import Progress, Report
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -25,13 +25,13 @@ from transfer.zoo.networks.registry import architecture
 def train(
     manifest: DetectionManifest,
     proposals: Sequence[np.ndarray],
-    card: SourceCard,
+    source: SourceModelSpec,
     spec: RcnnSpec,
     workdir: Path,
     report: Report,
     device: str = 'cpu',
 ) -> Rcnn:
-    """A detector for the manifest's classes, begun from the card's weights; `proposals` in the manifest's order.
+    """A detector for the manifest's classes, begun from the source's weights; `proposals` in the manifest's order.
 
     Features lie in `workdir` meanwhile. `spec.steps` 0 leaves the network as it is. TrainingError when no image has a box.
     """
@@ -46,15 +46,15 @@ def train(
         raise TrainingError('No image has a box to learn from.')
     torch.manual_seed(spec.seed)
     network, model = (
-        architecture(card.architecture),
-        load(card).to(device).to(memory_format=torch.channels_last),
+        architecture(source.architecture),
+        load(source).to(device).to(memory_format=torch.channels_last),
     )
     if spec.steps:
-        finetune(network, model, known, classes, card, spec, report, workdir / 'rcnn-finetuned.safetensors')
+        finetune(network, model, known, classes, source, spec, report, workdir / 'rcnn-finetuned.safetensors')
     store = Features(workdir / 'rcnn-features')
     for number in range(len(known)):
         if not store.has(number):
-            embed_all(network, model, known, card, spec, store, number)
+            embed_all(network, model, known, source, spec, store, number)
         done = SHARE + 0.4 * (number + 1) / len(known)
         report.progress(Progress('features', done, f'{number + 1} of {len(known)} images'))
     scale = svm.scale_of(known, store.get, spec)
@@ -63,4 +63,4 @@ def train(
         svms.append(svm.train_class(label, known, store.get, scale, spec))
         regressors.append(regress.train_class(label, known, store.get, scale, spec))
         report.progress(Progress('svm', 0.9 + 0.1 * (label + 1) / classes, name))
-    return Rcnn(network, model, card, spec, scale, tuple(svms), tuple(regressors))
+    return Rcnn(network, model, source, spec, scale, tuple(svms), tuple(regressors))

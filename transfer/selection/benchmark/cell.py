@@ -24,7 +24,7 @@ from transfer.finetune.flops import multiply_adds
 from transfer.finetune.plan import HEAVY, Group, Plan, choose_plan
 from transfer.runtime.device import FORWARD_BATCH, in_batches, normalise, planes
 from transfer.selection.benchmark.targets import Split, Target
-from transfer.spec.train_spec import SourceCard, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -45,12 +45,12 @@ class Setup:
 
 
 def run_cell(
-    target: Target, part: Split, card: SourceCard, seed: int, setup: Setup, machine: Machine
+    target: Target, part: Split, source: SourceModelSpec, seed: int, setup: Setup, machine: Machine
 ) -> dict[str, Any]:
     """Finetune once and judge. Seconds are the processor's on a CPU, so that neighbours on the machine do not count."""
     clock = _Clock(machine.device)
-    network = Network(card, architecture(card.architecture), load(card))
-    whole = open_pixels(target.manifest, card.side, machine.cache / 'pixels', machine.beat)
+    network = Network(source, architecture(source.architecture), load(source))
+    whole = open_pixels(target.manifest, source.side, machine.cache / 'pixels', machine.beat)
     labels = np.array([image.label for image in target.manifest.images])
     pixels, held = whole.rows(part.learned), whole.rows(part.held)
     clock.lap('load')
@@ -68,12 +68,12 @@ def run_cell(
     )
     clock.lap('finetune')
     truth = labels[part.held]
-    said = scores(model, card, held, machine)
+    said = scores(model, source, held, machine)
     clock.lap('judge')
     linear = probe.head.logits(held_features)
     return {
         'target': target.name,
-        'source': card.name,
+        'source': source.name,
         'seed': seed,
         'classes': len(target.manifest.labels),
         'images': len(part.learned),
@@ -94,7 +94,7 @@ def bits(logits: np.ndarray, labels: np.ndarray) -> str:
     return ''.join('1' if hit else '0' for hit in logits.argmax(1) == labels)
 
 
-def scores(model: nn.Module, card: SourceCard, pixels: Pixels, machine: Machine) -> np.ndarray:
+def scores(model: nn.Module, source: SourceModelSpec, pixels: Pixels, machine: Machine) -> np.ndarray:
     """Class scores as serving gives them, float64 (n, classes)."""
     found: list[np.ndarray] = []
     model = model.to(machine.device).eval()
@@ -102,7 +102,7 @@ def scores(model: nn.Module, card: SourceCard, pixels: Pixels, machine: Machine)
     @torch.inference_mode()
     def work(start: int, stop: int) -> None:
         batch = torch.from_numpy(np.ascontiguousarray(pixels.array[start:stop]))
-        images = normalise(planes(batch, machine.device), card.mean, card.std)
+        images = normalise(planes(batch, machine.device), source.mean, source.std)
         found.append(model(images).float().cpu().numpy().astype(np.float64))
         machine.beat(stop / len(pixels.array))
 
@@ -130,7 +130,7 @@ def _evidence(
     clock.lap('logme')
     known['knn'] = nearest_neighbours(features, labels)
     clock.lap('knn')
-    known['leep'] = leep(softmax(scores(network.model, network.card, pixels, machine)), labels)
+    known['leep'] = leep(softmax(scores(network.model, network.source, pixels, machine)), labels)
     clock.lap('leep')
     return known, probe
 

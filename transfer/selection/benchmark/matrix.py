@@ -1,6 +1,6 @@
 """Finetune every source on every target: `python -m transfer.selection.benchmark.matrix` reads a JSON request, writes a JSON line a cell.
 
-Request: targets (a folder), out (a folder), cache (a folder), sources (SourceCards), reference (a SourceCard or null), setup
+Request: targets (a folder), out (a folder), cache (a folder), sources (of SourceModelSpec), reference (one or null), setup
 (per_class, seeds, first_seed, side, plan, scale, device, epochs); most (cells to make) and threads may be left out. Each finished
 cell is a file of OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one
 folder share the work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
@@ -35,7 +35,7 @@ from transfer.selection.benchmark.cell import Setup, run_cell
 from transfer.selection.benchmark.targets import Target, part, read_targets, split
 from transfer.selection.choose import looked_at
 from transfer.spec.errors import TrainingError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 from transfer.zoo.signatures.class_means import read_look
@@ -46,13 +46,13 @@ class Place:
     """One cell to be filled."""
 
     target: Target
-    card: SourceCard
+    source: SourceModelSpec
     seed: int
     cells: Path
 
     @property
     def path(self) -> Path:
-        return self.cells / f'{self.target.name}--{self.card.name}--{self.seed}.json'
+        return self.cells / f'{self.target.name}--{self.source.name}--{self.seed}.json'
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Shop:
     """What every cell is made with."""
 
     setup: Setup
-    reference: SourceCard | None
+    reference: SourceModelSpec | None
     machine: Machine
     out: Path
 
@@ -73,8 +73,8 @@ def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """
     setup, out = Setup(**request['setup']), Path(request['out'])
     targets = read_targets(Path(request['targets']))
-    sources = [_at_side(SourceCard(**card), setup.side) for card in request['sources']]
-    reference = SourceCard(**request['reference']) if request['reference'] else None
+    sources = [_at_side(SourceModelSpec(**source), setup.side) for source in request['sources']]
+    reference = SourceModelSpec(**request['reference']) if request['reference'] else None
     _begin(out, targets, sources, reference, setup)
     machine = Machine(
         choose_device(setup.device), 'auto', Path(request['cache']), lambda sentence: None, lambda done: None
@@ -82,7 +82,9 @@ def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     shop = Shop(setup, reference, machine, out)
     cells = out / 'cells'
     seeds = range(setup.first_seed, setup.first_seed + setup.seeds)
-    places = [Place(target, card, seed, cells) for seed in seeds for target in targets for card in sources]
+    places = [
+        Place(target, source, seed, cells) for seed in seeds for target in targets for source in sources
+    ]
     speed, most, waiting = _Speed(len(places)), int(request.get('most', 0)) or len(places), []
     for place in places:
         found = _fill(place, shop, wait=False) if speed.made < most else None
@@ -107,7 +109,7 @@ def _fill(place: Place, shop: Shop, wait: bool) -> bool | None:
         if shop.reference is not None:
             _look(place.target, rows.learned, shop.reference, place.seed, shop.machine, shop.out)
         write_aside(
-            place.path, run_cell(place.target, rows, place.card, place.seed, shop.setup, shop.machine)
+            place.path, run_cell(place.target, rows, place.source, place.seed, shop.setup, shop.machine)
         )
         return True
 
@@ -119,20 +121,20 @@ def write_aside(path: Path, values: dict[str, Any]) -> None:
     os.replace(aside, path)
 
 
-def _at_side(card: SourceCard, side: int) -> SourceCard:
-    network = architecture(card.architecture)
+def _at_side(source: SourceModelSpec, side: int) -> SourceModelSpec:
+    network = architecture(source.architecture)
     return (
-        card
+        source
         if not side or network.fixed_side
-        else dataclasses.replace(card, side=max(side, network.min_side))
+        else dataclasses.replace(source, side=max(side, network.min_side))
     )
 
 
 def _begin(
     out: Path,
     targets: tuple[Target, ...],
-    sources: list[SourceCard],
-    reference: SourceCard | None,
+    sources: list[SourceModelSpec],
+    reference: SourceModelSpec | None,
     setup: Setup,
 ) -> None:
     """Write down what is compared, or check that the folder was begun with the same: cells of two setups are not comparable."""
@@ -149,41 +151,44 @@ def _begin(
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''
-    cards = {card.name: _described(card) for card in sources}
+    source_models = {source_model.name: _described(source_model) for source_model in sources}
     facts = {
         target.name: {'digest': target.manifest.digest, 'labels': list(target.manifest.labels)}
         for target in targets
     }
     for name, old, new in [
-        ('source', known.get('sources', {}), cards),
+        ('source', known.get('sources', {}), source_models),
         ('target', known.get('targets', {}), facts),
     ]:
         if changed := [key for key in new if key in old and old[key] != new[key]]:
             raise TrainingError(
                 f'The {name} {changed[0]} has changed since the evaluation in {out} began; give another folder.'
             )
-    looks = {name: _look_of(card, digest) for name, card in zip(cards, sources, strict=True)}
+    looks = {
+        name: _look_of(source_model, digest)
+        for name, source_model in zip(source_models, sources, strict=True)
+    }
     merged = {
         'looks': known.get('looks', {}) | looks,
-        'sources': known.get('sources', {}) | cards,
+        'sources': known.get('sources', {}) | source_models,
         'targets': known.get('targets', {}) | facts,
     }
     write_aside(path, wanted | merged)
 
 
-def _described(card: SourceCard) -> dict[str, Any]:
+def _described(source: SourceModelSpec) -> dict[str, Any]:
     names = ('name', 'title', 'architecture', 'digest', 'dataset', 'images', 'classes', 'side')
-    return {name: getattr(card, name) for name in names} | {'signature': list(card.signature)}
+    return {name: getattr(source, name) for name in names} | {'signature': list(source.signature)}
 
 
-def _look_of(card: SourceCard, reference: str) -> dict[str, Any] | None:
+def _look_of(source: SourceModelSpec, reference: str) -> dict[str, Any] | None:
     """The source's own images class by class, where they are known."""
-    look = read_look(card, reference)
+    look = read_look(source, reference)
     return {'means': [rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
 
 
 def _look(
-    target: Target, rows: np.ndarray, reference: SourceCard, seed: int, machine: Machine, out: Path
+    target: Target, rows: np.ndarray, reference: SourceModelSpec, seed: int, machine: Machine, out: Path
 ) -> None:
     """The target's mean feature under the reference, whole and by class: what every divergence is computed from."""
     path = out / 'looks' / f'{target.name}--{seed}.json'

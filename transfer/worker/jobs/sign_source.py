@@ -16,7 +16,7 @@ from recognition.models import Job, Project, SourceModel
 from recognition.models.project import Task
 from transfer.spec.errors import JobCancelledError, UnusableSourceError
 from transfer.spec.report import Progress, Report
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 
 
 def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
@@ -32,7 +32,7 @@ def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
     row = SourceModel.objects.filter(pk=job.spec['source']).first()
     if row is None:
         raise UnusableSourceError('The source model is not in the zoo any more.')
-    reference = _card(job.spec['reference'])
+    reference = _read_source(job.spec['reference'])
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
     paths = evenly(_images(row, folder, report))
     signed = sign_long(reference, paths, folder / 'tally.json', _teller(report, row.name, len(paths)))
@@ -45,10 +45,10 @@ def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
         held.save(update_fields=['signatures'])
 
 
-def _card(values: dict[str, Any]) -> SourceCard:
+def _read_source(values: dict[str, Any]) -> SourceModelSpec:
     """The reference as the job froze it."""
     numbers = {name: tuple(values[name]) for name in ('mean', 'std', 'signature')}
-    return SourceCard(**{**values, **numbers})
+    return SourceModelSpec(**{**values, **numbers})
 
 
 def _images(row: SourceModel, folder: Path, report: Report) -> list[Path]:

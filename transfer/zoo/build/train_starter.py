@@ -3,7 +3,7 @@
     python -m transfer.zoo.build.train_starter SOURCES OUT [--only NAME ...] [--threads N]
 
 SOURCES holds one folder per set, each with one sub-folder per class. For every recipe below this writes
-OUT/NAME.safetensors (half precision) and OUT/NAME.json (the card: seed, data digest, accuracy, origin, licence).
+OUT/NAME.safetensors (half precision) and OUT/NAME.json (its description: seed, data digest, accuracy, origin, licence).
 Training is checkpointed after every epoch: run the same command again after an interruption and it goes on.
 """
 
@@ -284,14 +284,14 @@ def resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> in
 def write(
     recipe: Recipe, model: nn.Module, held_out_accuracy: float, data: LabelledArrays, out: Path
 ) -> None:
-    """The weights in half precision, and the card that says where they come from."""
+    """The weights in half precision, and the JSON file that says where they come from."""
     tensors = {
         name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in model.state_dict().items()
     }
     save_file(tensors, out / f'{recipe.name}.safetensors')
     fit, held = data.split()
-    card = {
+    starter = {
         'name': recipe.name,
         'title': recipe.title,
         'domain': DOMAINS[recipe.sets[0]] if len(recipe.sets) == 1 else 'mixed',
@@ -311,7 +311,7 @@ def write(
         'recipe': asdict(recipe),
         'torch': torch.__version__,
     }
-    (out / f'{recipe.name}.json').write_text(json.dumps(card, indent=1) + '\n')
+    (out / f'{recipe.name}.json').write_text(json.dumps(starter, indent=1) + '\n')
 
 
 def main() -> None:

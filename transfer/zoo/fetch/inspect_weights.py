@@ -1,7 +1,7 @@
 """Look at a weights file in a process of its own: `python -m transfer.zoo.fetch.inspect_weights` reads a JSON request, writes a JSON answer.
 
 A file from outside may be made to eat memory or time; here it can take down only this process. Request: path, architecture
-('': the one that the weights fit), side (0: the usual one), memory (bytes), and to sign it: reference (a SourceCard),
+('': the one that the weights fit), side (0: the usual one), memory (bytes), and to sign it: reference (a SourceModelSpec),
 images_from (a folder). Answer: architecture, classes, parameters, side, mean, std, signature, signed_with; or refused: why, and
 field: what of the request is to blame ('': the file). Before it, lines that tell the stage: read, fit, try.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from transfer.spec.errors import TrainingError, UnusableSourceError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.fetch.fingerprints import candidates
 from transfer.zoo.loading import State, fill, misfit, read_state
 from transfer.zoo.networks import registry
@@ -61,7 +61,9 @@ def examine(request: dict[str, Any], tell: Callable[[str], None] = lambda stage:
         'signed_with': 0,
     }
     if request.get('images_from'):
-        signed = sign(SourceCard(**request['reference']), evenly(image_files(Path(request['images_from']))))
+        signed = sign(
+            SourceModelSpec(**request['reference']), evenly(image_files(Path(request['images_from'])))
+        )
         answer |= {'signature': list(signed.mean), 'signed_with': signed.images}
     return answer
 

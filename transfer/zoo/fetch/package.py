@@ -20,7 +20,7 @@ from torchvision.models import MobileNet_V2_Weights
 
 from p2l.signatures import rounded
 from transfer.spec.errors import TrainingError, UnusableSourceError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.fetch.torchvision_weights import IMAGES
 from transfer.zoo.loading import read_state
 from transfer.zoo.networks import efficientnet_lite
@@ -61,11 +61,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def card(folder: Path) -> SourceCard:
+def unpack(folder: Path) -> SourceModelSpec:
     """Unpack it into a folder, to be used from there. Errors: as `answer`."""
     told = answer({'name': SOURCE, 'folder': str(folder)})
     path = Path(told['path'])
-    return SourceCard(
+    return SourceModelSpec(
         name=SOURCE,
         architecture=told['architecture'],
         weights=str(path),

@@ -25,7 +25,7 @@ FAMILIES: dict[str, tuple[Layout, dict[str, Any]]] = {
     'densenet': (torchvision_families.densenet, {}),
     'efficientnet': (torchvision_families.inverted_residuals, {'signed': True}),
     # The published weights of these two rescale their input to mean 0.5, std 0.5 inside the network; ours leave that
-    # to the card, as for every other network.
+    # to the source model's mean and std, as for every other network.
     'googlenet': (torchvision_families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3}),
     'inception': (torchvision_families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3, 'min_side': 75}),
     'maxvit': (torchvision_families.maxvit, {'signed': True, 'fixed_side': True, 'min_side': 224}),

@@ -18,22 +18,22 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from p2l.signatures import Look
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.fetch import package
 from transfer.zoo.signatures.compute import evenly, image_files, reference_called, sign
-from transfer.zoo.weights import STARTER, starter_cards
+from transfer.zoo.weights import STARTER, read_starter_models
 
 FILE = STARTER / 'looks.safetensors'
 MOST_OF_A_CLASS = 60  # images behind a class's mean
 
 
-def read_look(card: SourceCard, reference: str, file: Path = FILE) -> Look | None:
+def read_look(source: SourceModelSpec, reference: str, file: Path = FILE) -> Look | None:
     """Of a source of the starter zoo, under the reference of that digest; None for any other, whose classes nobody kept."""
-    if Path(card.weights).parent != file.parent or not file.is_file():
+    if Path(source.weights).parent != file.parent or not file.is_file():
         return None
     with safe_open(file, framework='np') as kept:
         names = set(kept.keys())
-        sets = card.dataset.split('+')
+        sets = source.dataset.split('+')
         if not {f'{reference}/{name}/means' for name in sets} <= names:
             return None
         means = np.concatenate([kept.get_tensor(f'{reference}/{name}/means') for name in sets]).astype(
@@ -47,7 +47,7 @@ def read_look(card: SourceCard, reference: str, file: Path = FILE) -> Look | Non
         )
 
 
-def look_at(reference: SourceCard, folder: Path) -> Look:
+def look_at(reference: SourceModelSpec, folder: Path) -> Look:
     """A set of class folders as the reference sees it."""
     classes = {path.name: image_files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
     means = [sign(reference, evenly(paths, MOST_OF_A_CLASS)).mean for paths in classes.values()]
@@ -64,7 +64,7 @@ def main() -> None:
     tensors = load_file(FILE) if FILE.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         reference = reference_called(options.reference, STARTER, Path(folder))
-        for name in sorted({part for card in starter_cards() for part in card.dataset.split('+')}):
+        for name in sorted({part for source in read_starter_models() for part in source.dataset.split('+')}):
             look = look_at(reference, options.sources / name)
             tensors[f'{reference.digest}/{name}/means'] = look.means.astype(np.float16)
             tensors[f'{reference.digest}/{name}/images'] = look.images.astype(np.int32)

