@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image as Picture
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
@@ -67,17 +63,6 @@ def keeper(client, django_user_model, db):
     return client
 
 
-def draw_photo(
-    seed: int = 0, side: int = 48, tint: tuple[int, int, int] = (120, 120, 120), format: str = 'JPEG'
-) -> bytes:
-    """A small noisy picture around a tint, different for every seed."""
-    noise = np.random.default_rng(seed).integers(-40, 40, (side, side, 3))
-    pixels = np.clip(np.array(tint) + noise, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Picture.fromarray(pixels).save(buffer, format)
-    return buffer.getvalue()
-
-
 @pytest.fixture
 def in_this_process(monkeypatch):
     """A weights file is examined, or unpacked, as ever, but without a process of its own, which needs seconds to load torch: for
@@ -110,13 +95,3 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f'needs the development images in {SHARED}')
     return SHARED
-
-
-def service_address(variable: str) -> str:
-    """The address of a server under test; skips without one, fails when REQUIRE_SERVICES is set."""
-    address = os.environ.get(variable, '')
-    if not address:
-        if os.environ.get('REQUIRE_SERVICES'):
-            pytest.fail(f'REQUIRE_SERVICES is set but {variable} is not')
-        pytest.skip(f'set {variable} to run this against a real server')
-    return address

@@ -10,9 +10,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
-from recognition import storage
-from recognition.models import TrainedModel
-from tests import sealed
+from tests.support import sealed_classifier
+from tests.support.browser_waits import PATIENCE
+from tests.support.model_rows import publish_version
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 FLAGS = [
@@ -24,7 +24,6 @@ FLAGS = [
     '--use-fake-ui-for-media-stream',
     '--use-fake-device-for-media-stream',
 ]
-PATIENCE = 20_000  # ms; the machine may be busy
 
 
 @pytest.fixture(scope='session')
@@ -88,27 +87,10 @@ def node_modules() -> Path:
 
 @pytest.fixture(scope='session')
 def artifact(tmp_path_factory):
-    return sealed.seal(tmp_path_factory.mktemp('models') / 'colours')
+    return sealed_classifier.seal(tmp_path_factory.mktemp('models') / 'colours')
 
 
 @pytest.fixture
 def model(project, artifact):
     """A model of alice's that tells blue, green and red pictures."""
     return publish_version(project, artifact, 1)
-
-
-def publish_version(project, artifact, version: int, **changes) -> TrainedModel:
-    storage.publish_artifact(Path(artifact.folder), f'{project.pk}/colours')
-    values = {
-        'artifact': f'{project.pk}/colours',
-        'digest': artifact.digest,
-        'labels': list(sealed.LABELS),
-        'source_name': 'none',
-        'images': 30,
-        'accuracy': artifact.report.accuracy,
-        'accuracy_low': artifact.report.interval[0],
-        'accuracy_high': artifact.report.interval[1],
-        'report': artifact.report.to_json(),
-        **changes,
-    }
-    return TrainedModel.objects.create(project=project, version=version, **values)

@@ -11,9 +11,10 @@ from playwright.sync_api import expect
 from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind
 from recognition.zoo import signature_jobs
-from tests.conftest import draw_photo
-from tests.recognition.zoo.test_import_jobs import run, weights
-from tests.recognition.zoo.test_signature_jobs import source  # noqa: F401  fixtures
+from tests.support.import_jobs import run_job
+from tests.support.photos import draw_photo
+from tests.support.source_rows import add_source
+from tests.support.weights_files import upload_weights
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -28,13 +29,20 @@ def archive() -> dict:
 
 
 @pytest.fixture
-def page(page_of, django_user_model, source):  # noqa: F811
+def source(tmp_path, settings):
+    settings.P2L_REFERENCE = 'reference'
+    add_source(tmp_path, 'reference', 1)
+    return add_source(tmp_path, 'mine', 2)
+
+
+@pytest.fixture
+def page(page_of, django_user_model, source):
     opened = page_of(django_user_model.objects.create_superuser('root', password='x'))
     opened.goto(f'/admin/recognition/sourcemodel/{source.pk}/change/')
     return opened
 
 
-def test_a_signing_is_followed_to_its_end(page, source, archive):  # noqa: F811
+def test_a_signing_is_followed_to_its_end(page, source, archive):
     page.get_by_label('A zip').set_input_files(archive)
     page.get_by_role('button', name='Send and sign').click()
     panel = page.locator('[data-follow]')
@@ -51,7 +59,7 @@ def test_a_signing_is_followed_to_its_end(page, source, archive):  # noqa: F811
 def test_a_source_is_removed_after_a_second_thought(page):
     expect(page.get_by_role('button', name='Remove mine')).to_be_hidden()
     page.get_by_text('Remove …').click()
-    expect(page.get_by_text('its weights are deleted for good')).to_be_visible()
+    expect(page.get_by_text('its upload_weights are deleted for good')).to_be_visible()
     page.get_by_role('button', name='Remove mine').click()
     expect(page.get_by_text('“mine” is removed')).to_be_visible()
     assert not SourceModel.objects.filter(name='mine').exists()
@@ -61,7 +69,7 @@ def test_a_source_is_removed_after_a_second_thought(page):
 def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(page):
     page.goto('/admin/recognition/sourcemodel/add/')
     page.get_by_label('Weights file').set_input_files(
-        {'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()}
+        {'name': 'lenet5.pth', 'mimeType': '', 'buffer': upload_weights().read()}
     )
     page.get_by_label('Number of images').fill('60')
     page.get_by_label('or typed here').fill('one\ntwo')
@@ -80,7 +88,7 @@ def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(pa
     page.get_by_label('or typed here').fill('one\ntwo\nthree')
     page.get_by_role('button', name='Examine again').click()
     expect(panel).to_contain_text('Queued')
-    run(job)
+    run_job(job)
     expect(page.get_by_text('“lenet5” is in the zoo.')).to_be_visible()
     assert SourceModel.objects.get(name='lenet5').class_names == ['one', 'two', 'three']
 
@@ -88,7 +96,7 @@ def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(pa
 def test_an_addition_is_stopped_and_its_file_discarded(page):
     page.goto('/admin/recognition/sourcemodel/add/')
     page.get_by_label('Weights file').set_input_files(
-        {'name': 'lenet5.pth', 'mimeType': '', 'buffer': weights().read()}
+        {'name': 'lenet5.pth', 'mimeType': '', 'buffer': upload_weights().read()}
     )
     page.get_by_label('Number of images').fill('60')
     page.get_by_role('button', name='Send and examine').click()

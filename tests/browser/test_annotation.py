@@ -11,12 +11,11 @@ from recognition import storage
 from recognition.datasets import box_annotations
 from recognition.models import Label, Project, TrainedModel
 from recognition.serving import prediction, prelabels
-from tests import sealed_detector
-from tests.browser.conftest import PATIENCE
-from tests.browser.test_design import LONG
-from tests.conftest import draw_photo
-from tests.recognition.boxes import boxed_project, detection_project, draw, photo
-from tests.recognition.pages.conftest import NASTY
+from tests.support import sealed_detector
+from tests.support.browser_waits import PATIENCE
+from tests.support.detection_projects import boxed_project, detection_project, draw, photo
+from tests.support.photos import draw_photo
+from tests.support.reported_project import LONG_NAME, MALICIOUS_NAME
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -240,12 +239,12 @@ def test_assistive_technology_finds_its_way_and_nothing_sticks_out(
     page_of, alice, node_modules, width, scheme
 ):
     project = boxed_project(alice, 3)
-    project.labels.filter(name='red').update(name=NASTY)
-    project.labels.filter(name='white').update(name=LONG[:120])
+    project.labels.filter(name='red').update(name=MALICIOUS_NAME)
+    project.labels.filter(name='white').update(name=LONG_NAME[:120])
     page = page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce')
     page.on('dialog', lambda dialog: pytest.fail(f'a name was run: {dialog.message}'))
     opened(page, project)
-    project.images.update(name=f'{LONG}.jpg')
+    project.images.update(name=f'{LONG_NAME}.jpg')
     page.keyboard.press('n')
     page.get_by_text('2 of 3', exact=True).wait_for()
     page.locator('.boxes button').first.click()
@@ -256,7 +255,7 @@ def test_assistive_technology_finds_its_way_and_nothing_sticks_out(
     )
     assert [f'{rule["id"]} {node["target"]}' for rule in result['violations'] for node in rule['nodes']] == []
     assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
-    assert page.locator('.paint text', has_text=NASTY).count() == 1
+    assert page.locator('.paint text', has_text=MALICIOUS_NAME).count() == 1
 
 
 def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):

@@ -5,20 +5,43 @@ from __future__ import annotations
 import pytest
 
 from recognition.datasets import projects
+from recognition.models import Job
 from recognition.serving import publishing
-from tests.recognition.pages.conftest import NASTY, add, image, job, labelled, model, source  # noqa: F401  fixtures
+from tests.support.reported_project import (
+    LONG_NAME,
+    MALICIOUS_NAME,
+    add_photos,
+    create_reported_model,
+    create_source,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-LONG = 'Averyveryverylongnamewithoutanyspaces' * 3
+
+@pytest.fixture
+def labelled(project, alice):
+    add_photos(project, alice, ['daisy', 'rose'] * 4)
+    return project
 
 
 @pytest.fixture
-def addresses(labelled, image, job, model, source, alice, bob, charlie):  # noqa: F811
+def image(labelled):
+    return labelled.images.filter(label__name='daisy').first()
+
+
+@pytest.fixture
+def job(labelled, alice):
+    return Job.objects.create(project=labelled, created_by=alice)
+
+
+@pytest.fixture
+def addresses(labelled, image, job, tmp_path, alice, bob, charlie):
     """Every page, with names that try to break it."""
-    projects.rename_project(labelled, LONG[:120])
-    labelled.images.filter(pk=image.pk).update(name=f'{LONG}.jpg')
-    add(labelled, alice, [None, NASTY, LONG[:120]], start=50)
+    projects.rename_project(labelled, LONG_NAME[:120])
+    labelled.images.filter(pk=image.pk).update(name=f'{LONG_NAME}.jpg')
+    add_photos(labelled, alice, [None, MALICIOUS_NAME, LONG_NAME[:120]], start=50)
+    create_source(tmp_path)
+    model = create_reported_model(labelled, job, image)
     publishing.publish(model, 'flowers', alice)
     running = projects.create_project(bob, 'Running')
     return {

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from recognition.jobs import queue
 from recognition.models import Job
-from tests import sealed_detector
-from tests.conftest import draw_photo
+from tests.support import sealed_detector
+from tests.support.photos import draw_photo
 from transfer.worker import execute
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

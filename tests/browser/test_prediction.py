@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from recognition.models import Job, Publication
-from tests import sealed
-from tests.browser.conftest import publish_version
+from tests.support import sealed_classifier
+from tests.support.model_rows import publish_version
 from transfer.spec.report import Progress
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 def red(tmp_path) -> str:
     path = tmp_path / 'red.jpg'
-    path.write_bytes(sealed.photo('red', seed=99))
+    path.write_bytes(sealed_classifier.photo('red', seed=99))
     return str(path)
 
 
@@ -56,7 +56,7 @@ def test_a_chosen_photo_is_answered_with_bars_surest_first(page_of, alice, proje
 def test_a_dropped_and_a_pasted_photo_are_answered_too(page_of, alice, project, model, event):
     page = page_of(alice)
     page.goto(f'/projects/{project.pk}/')
-    give(page, '#try-drop', event, sealed.photo('blue', seed=98))
+    give(page, '#try-drop', event, sealed_classifier.photo('blue', seed=98))
     assert first_bar(page) == 'blue'
 
 

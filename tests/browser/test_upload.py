@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from recognition.models import Project
-from tests.conftest import draw_photo
-from tests.recognition.pages.conftest import add
+from tests.support.photos import draw_photo
+from tests.support.reported_project import add_photos
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -183,7 +183,7 @@ def test_a_stopped_upload_keeps_what_came_in_and_goes_on_when_asked(page_of, ali
 
 
 def test_photos_are_chosen_moved_deleted_and_brought_back(page_of, alice, project, tmp_path):
-    add(project, alice, ['daisy'] * 5 + ['rose'])
+    add_photos(project, alice, ['daisy'] * 5 + ['rose'])
     page = page_of(alice)
     daisy = project.labels.get(name='daisy')
     page.goto(f'/projects/{project.pk}/classes/{daisy.pk}/')
@@ -207,7 +207,7 @@ def test_photos_are_chosen_moved_deleted_and_brought_back(page_of, alice, projec
 
 
 def test_photos_go_to_a_new_class_whose_name_is_asked_for(page_of, alice, project):
-    add(project, alice, [None, None])
+    add_photos(project, alice, [None, None])
     page = page_of(alice)
     page.goto(f'/projects/{project.pk}/classes/none/')
     page.on('dialog', lambda dialog: dialog.accept('marigold'))
@@ -218,7 +218,7 @@ def test_photos_go_to_a_new_class_whose_name_is_asked_for(page_of, alice, projec
 
 
 def test_more_photos_come_as_one_scrolls(page_of, alice, project):
-    add(project, alice, ['daisy'] * 70)
+    add_photos(project, alice, ['daisy'] * 70)
     page = page_of(alice)
     page.goto(f'/projects/{project.pk}/classes/{project.labels.get().pk}/')
     page.mouse.wheel(0, 20_000)

@@ -25,7 +25,7 @@ from recognition import storage
 from recognition.management.progress_bar import line
 from recognition.models import Image, Job, Project, SourceModel, TrainedModel
 from recognition.zoo import catalog
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 from transfer.spec.report import Progress
 from transfer.zoo.networks.registry import architecture
 

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from recognition.models import Job, Project, TrainedModel
 from recognition.zoo import catalog
-from tests.transfer import drawn_scenes
+from tests.support import synthetic_scenes
 
 SMALL = {
     'short_side': 96,
@@ -33,7 +33,7 @@ SMALL = {
 def folder(tmp_path):
     """images/ and annotations/ as Pascal VOC has them."""
     (tmp_path / 'set' / 'annotations').mkdir(parents=True)
-    manifest = drawn_scenes.write_scenes(tmp_path / 'set' / 'images', count=10)
+    manifest = synthetic_scenes.write_scenes(tmp_path / 'set' / 'images', count=10)
     for image in manifest.images:
         root = ElementTree.Element('annotation')
         ElementTree.SubElement(root, 'filename').text = image.name
@@ -54,7 +54,7 @@ def folder(tmp_path):
 def source(db, settings, tmp_path):
     """A zoo of one network, which is also the reference."""
     folder = settings.STARTER_ZOO = tmp_path / 'starter'
-    drawn_scenes.source(folder, settings.P2L_REFERENCE)
+    synthetic_scenes.source(folder, settings.P2L_REFERENCE)
     source = {
         'name': settings.P2L_REFERENCE,
         'title': 'Small',

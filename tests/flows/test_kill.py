@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import service_address
+from tests.support.services import service_address
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20

@@ -8,7 +8,7 @@ import pytest
 from p2l.benchmark.baselines import chances, compare, exhaustive, generic, shortlisted, similarity
 from p2l.benchmark.metrics import by_name
 from p2l.benchmark.records import read, signed_only
-from tests.p2l.recorded import copy_target, write_evaluation
+from tests.support.benchmark_records import copy_target, write_evaluation
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from recognition.datasets.uploads import add_images
 from recognition.models import DeletedLabel, Image, Job, Label, Publication, PublicationEvent, TrainedModel
 from recognition.models.job import JobKind
 from recognition.serving import api_keys
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
 

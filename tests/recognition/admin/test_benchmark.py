@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from recognition.admin import plots
 from recognition.zoo import benchmark_results
-from tests.p2l.recorded import write_evaluation
+from tests.support.benchmark_records import write_evaluation
 
 pytestmark = pytest.mark.django_db
 ADDRESS = 'admin:recognition_sourcemodel_evidence'

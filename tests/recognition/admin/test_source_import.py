@@ -13,7 +13,8 @@ from django.urls import reverse
 from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind
 from recognition.zoo import import_jobs
-from tests.recognition.zoo.test_import_jobs import files_of, refuse, run, said, weights
+from tests.support.import_jobs import list_zoo_files, metadata_of, refuse_job, run_job
+from tests.support.weights_files import upload_weights
 
 # The heart beats in a thread, which must see the job's row.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +28,7 @@ def at(name: str, job: Job) -> str:
 
 
 def send(client, **fields) -> Job:
-    answer = client.post(ADD, {'file': weights(), 'images': 60, **fields})
+    answer = client.post(ADD, {'file': upload_weights(), 'images': 60, **fields})
     job = Job.objects.get(kind=JobKind.SOURCE_IMPORT)
     assert answer['Location'] == at('addition', job)
     return job
@@ -40,7 +41,7 @@ def test_it_follows_to_the_source(keeper):
     told = keeper.get(at('addition_progress', job)).json()
     assert (told['state'], told['finished'], told['fraction']) == ('queued', False, None)
     assert 'is being added' in keeper.get(LIST).content.decode()
-    run(job)
+    run_job(job)
     answer = keeper.get(at('addition', job), follow=True)
     row = SourceModel.objects.get()
     assert answer.redirect_chain[-1][0] == reverse('admin:recognition_sourcemodel_change', args=[row.pk])
@@ -53,7 +54,7 @@ def test_a_refusal_stands_beside_its_field_with_what_was_said_and_is_corrected_w
     keeper, settings
 ):
     names = SimpleUploadedFile('names.json', b'["[one]", "two"]')
-    job = run(send(keeper, classes_file=names, title='Digits <b>', domain='numbers', side=32))
+    job = run_job(send(keeper, classes_file=names, title='Digits <b>', domain='numbers', side=32))
     answer = keeper.get(at('addition', job))
     form = answer.context['form']
     assert answer.status_code == 200
@@ -76,9 +77,9 @@ def test_a_refusal_stands_beside_its_field_with_what_was_said_and_is_corrected_w
     assert still.status_code == 422 and 'images' in still.context['form'].errors
     answer = keeper.post(at('addition', job), {**told, 'classes': 'one\ntwo\nthree'})
     assert answer['Location'] == at('addition', job)
-    run(Job.objects.get())
+    run_job(Job.objects.get())
     row = SourceModel.objects.get()
-    assert (row.class_names, row.title, files_of(settings)) == (
+    assert (row.class_names, row.title, list_zoo_files(settings)) == (
         ['one', 'two', 'three'],
         'Digits <b>',
         [Path(row.weights)],
@@ -86,7 +87,7 @@ def test_a_refusal_stands_beside_its_field_with_what_was_said_and_is_corrected_w
 
 
 def test_what_a_file_is_called_is_shown_as_text(keeper):
-    job = refuse(send(keeper, file=weights(name='<i>lenet5.pth'), name='mine'))
+    job = refuse_job(send(keeper, file=upload_weights(name='<i>lenet5.pth'), name='mine'))
     for page in (keeper.get(at('addition', job)), keeper.post(at('addition', job), {}), keeper.get(LIST)):
         assert '<i>lenet5' not in page.content.decode()
     assert '&lt;i&gt;lenet5.pth is kept' in keeper.get(at('addition', job)).content.decode()
@@ -94,14 +95,14 @@ def test_what_a_file_is_called_is_shown_as_text(keeper):
 
 @pytest.mark.usefixtures('in_this_process')
 def test_another_file_may_be_sent_instead(keeper, settings):
-    job = refuse(send(keeper, architecture='resnet18'))
+    job = refuse_job(send(keeper, architecture='resnet18'))
     answer = keeper.post(
-        at('addition', job), {'file': weights(4, 'lenet5_four.pth'), 'images': 60, 'name': 'four'}
+        at('addition', job), {'file': upload_weights(4, 'lenet5_four.pth'), 'images': 60, 'name': 'four'}
     )
     other = Job.objects.get()
     assert (other.pk != job.pk, answer['Location']) == (True, at('addition', other))
-    run(other)
-    assert files_of(settings) == [Path(SourceModel.objects.get(name='four', classes=4).weights)]
+    run_job(other)
+    assert list_zoo_files(settings) == [Path(SourceModel.objects.get(name='four', classes=4).weights)]
 
 
 def test_what_is_said_of_one_that_is_under_way_again_is_not_swallowed(keeper):
@@ -118,7 +119,7 @@ def test_what_is_said_of_one_that_is_under_way_again_is_not_swallowed(keeper):
 )
 def test_class_names_survive_the_form_that_they_are_corrected_in(keeper, names):
     file = SimpleUploadedFile('names.json', json.dumps(names).encode())
-    job = refuse(send(keeper, classes_file=file, architecture='resnet18'))
+    job = refuse_job(send(keeper, classes_file=file, architecture='resnet18'))
     known = job.spec['class_names']
     form = keeper.get(at('addition', job)).context['form']
     assert form.cleaned_data['classes'] == tuple(known)
@@ -131,7 +132,7 @@ def test_it_stops_and_discards(keeper, settings):
     assert 'was stopped' in keeper.get(LIST).content.decode()
     page = keeper.post(at('discard_addition', job), follow=True).content.decode()
     assert '“lenet5_digits.pth” is discarded.' in page
-    assert (files_of(settings), Job.objects.count()) == ([], 0)
+    assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
     assert keeper.get(at('addition', job)).status_code == 404
 
 
@@ -145,7 +146,7 @@ def test_when_the_kept_file_is_gone_it_asks_for_it(keeper):
 
 
 def test_only_who_may_add_may_see_or_touch_one(client, bob, alice):
-    job = import_jobs.begin(weights(), said(), alice)
+    job = import_jobs.begin(upload_weights(), metadata_of(), alice)
     bob.is_staff = True
     bob.save(update_fields=['is_staff'])
     bob.user_permissions.add(Permission.objects.get(codename='view_sourcemodel'))

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
 from recognition.zoo import catalog, track_records
-from tests.recognition.zoo.test_import_jobs import files_of, run, weights
+from tests.support.import_jobs import list_zoo_files, run_job
+from tests.support.weights_files import upload_weights
 from transfer.zoo.networks.registry import architecture
 
 pytestmark = pytest.mark.django_db
@@ -39,8 +40,8 @@ class TestAdding:
     def test_an_uploaded_file_becomes_a_source_with_what_was_said_of_it(self, keeper, settings):
         names = SimpleUploadedFile('names.txt', 'eins\r\nzwei\r\ndrei\r\n'.encode('utf-8-sig'))
         fields = {'title': 'Digits', 'licence': 'MIT', 'dataset': 'digits', 'domain': 'numbers', 'images': 60}
-        keeper.post(ADD, {'file': weights(), 'classes_file': names, **fields})
-        run(Job.objects.get())
+        keeper.post(ADD, {'file': upload_weights(), 'classes_file': names, **fields})
+        run_job(Job.objects.get())
         row = SourceModel.objects.get()
         assert (row.name, row.architecture, row.classes) == ('lenet5_digits', 'lenet5', 3)
         assert row.class_names == ['eins', 'zwei', 'drei']
@@ -58,7 +59,7 @@ class TestAdding:
             (),
         )  # approval was not ticked
         keeper.post(reverse('admin:recognition_sourcemodel_do', args=[row.pk, 'approve']))
-        assert files_of(settings) == [Path(row.weights)]
+        assert list_zoo_files(settings) == [Path(row.weights)]
         assert [source.name for source in catalog.list_sources(None)] == ['lenet5_digits']
 
     @pytest.mark.parametrize(
@@ -79,12 +80,12 @@ class TestAdding:
     def test_what_is_wrong_is_told_beside_its_field_and_nothing_is_kept(
         self, keeper, settings, fields, field, reason
     ):
-        sent = {'file': weights(), 'images': 60, **fields}
+        sent = {'file': upload_weights(), 'images': 60, **fields}
         answer = keeper.post(ADD, {name: value for name, value in sent.items() if value is not None})
         assert answer.status_code == 422
         assert reason in ' '.join(answer.context['form'].errors[field])
         assert 'choose the file again' in said(answer)
-        assert (files_of(settings), SourceModel.objects.count(), Job.objects.count()) == ([], 0, 0)
+        assert (list_zoo_files(settings), SourceModel.objects.count(), Job.objects.count()) == ([], 0, 0)
 
     def test_who_may_only_look_may_not_add(self, client, bob):
         bob.is_staff = True
@@ -92,7 +93,7 @@ class TestAdding:
         bob.user_permissions.add(Permission.objects.get(codename='view_sourcemodel'))
         client.force_login(bob)
         assert client.get(ADD).status_code == 403
-        assert client.post(ADD, {'file': weights(), 'images': 60}).status_code == 403
+        assert client.post(ADD, {'file': upload_weights(), 'images': 60}).status_code == 403
         assert (
             client.post(
                 reverse('admin:recognition_sourcemodel_do', args=[add_row().pk, 'retire'])

@@ -12,10 +12,11 @@ from recognition import storage
 from recognition.api import throttling
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
-from recognition.models import Image, Job, SourceModel, TrainedModel
+from recognition.models import Image, Job, SourceModel
 from recognition.serving import api_keys
-from tests import sealed
-from tests.conftest import draw_photo
+from tests.support import sealed_classifier
+from tests.support.model_rows import make_model
+from tests.support.photos import draw_photo
 
 ALICES = '/api/v1/projects/{}'
 
@@ -95,7 +96,7 @@ def job(labelled, alice):
 
 @pytest.fixture(scope='session')
 def artifact(tmp_path_factory):
-    return sealed.seal(tmp_path_factory.mktemp('models') / 'colours')
+    return sealed_classifier.seal(tmp_path_factory.mktemp('models') / 'colours')
 
 
 @pytest.fixture
@@ -103,28 +104,3 @@ def model(project, artifact):
     """A model that tells blue, green and red pictures."""
     storage.publish_artifact(Path(artifact.folder), f'{project.pk}/colours')
     return make_model(project, artifact, 1)
-
-
-def make_model(project, artifact, version: int) -> TrainedModel:
-    return TrainedModel.objects.create(
-        project=project,
-        version=version,
-        artifact=f'{project.pk}/colours',
-        digest=artifact.digest,
-        labels=list(sealed.LABELS),
-        source_name='none',
-        images=30,
-        accuracy=artifact.report.accuracy,
-        accuracy_low=artifact.report.interval[0],
-        accuracy_high=artifact.report.interval[1],
-        report=artifact.report.to_json(),
-    )
-
-
-def refused(answer, status: int, code: str, field: str | None = None) -> bool:
-    """The one shape of every refusal."""
-    body = answer.json()
-    assert (answer.status_code, body['code']) == (status, code), body
-    assert set(body) >= {'code', 'message', 'field'} and body['message']
-    assert field is None or body['field'] == field, body
-    return True

@@ -8,8 +8,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from recognition.serving import api_keys
-from tests import sealed
-from tests.recognition.api.conftest import refused
+from tests.support import sealed_classifier
+from tests.support.api_answers import is_refusal
 
 pytestmark = pytest.mark.django_db
 LIST = '/api/v1/projects'
@@ -38,14 +38,14 @@ def test_a_key_opens_by_either_header(alice, project):
 )
 def test_without_a_valid_key_the_answer_is_401_with_a_challenge(alice, headers):
     answer = APIClient().get(LIST, **headers)
-    assert refused(answer, 401, 'unauthenticated')
+    assert is_refusal(answer, 401, 'unauthenticated')
     assert answer['WWW-Authenticate'].startswith('Bearer')
 
 
 def test_a_key_in_the_address_is_no_key(alice):
     _, plain = api_keys.issue(alice, 'x', 'manage')
     for name in ('key', 'api_key', 'access_token', 'token'):
-        assert refused(APIClient().get(f'{LIST}?{name}={plain}'), 401, 'unauthenticated')
+        assert is_refusal(APIClient().get(f'{LIST}?{name}={plain}'), 401, 'unauthenticated')
 
 
 def test_a_revoked_key_is_refused_with_the_next_request(alice):
@@ -54,7 +54,7 @@ def test_a_revoked_key_is_refused_with_the_next_request(alice):
     client.credentials(HTTP_AUTHORIZATION=f'Bearer {plain}')
     assert client.get(LIST).status_code == 200
     api_keys.revoke(key)
-    assert refused(client.get(LIST), 401, 'unauthenticated')
+    assert is_refusal(client.get(LIST), 401, 'unauthenticated')
 
 
 def test_keys_never_reach_the_log(alice, caplog):
@@ -71,7 +71,7 @@ def test_keys_never_reach_the_log(alice, caplog):
 def test_a_key_that_may_predict_does_that_and_no_more(predictor, model, labelled, image, job):
     assert (
         predictor.post(
-            f'/api/v1/models/{model.pk}/classify', sealed.photo('red'), content_type='image/jpeg'
+            f'/api/v1/models/{model.pk}/classify', sealed_classifier.photo('red'), content_type='image/jpeg'
         ).status_code
         == 200
     )
@@ -93,14 +93,14 @@ def test_a_key_that_may_predict_does_that_and_no_more(predictor, model, labelled
         ('get', '/api/v1/publications'),
         ('get', '/api/v1/sources'),
     ]:
-        assert refused(getattr(predictor, method)(address), 403, 'not_allowed'), address
+        assert is_refusal(getattr(predictor, method)(address), 403, 'not_allowed'), address
 
 
 def test_a_session_may_read_and_with_its_token_write(alice, project):
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(alice)
     assert client.get(LIST).status_code == 200
-    assert refused(client.post(LIST, {'name': 'x'}, format='json'), 403, 'not_allowed')
+    assert is_refusal(client.post(LIST, {'name': 'x'}, format='json'), 403, 'not_allowed')
     client.get('/password/')
     token = client.cookies['csrftoken'].value
     assert client.post(LIST, {'name': 'x'}, format='json', HTTP_X_CSRFTOKEN=token).status_code == 201
@@ -110,7 +110,7 @@ def test_one_person_may_not_ask_without_end(program, client_of, charlie, setting
     settings.API_RATE = '3/min'
     assert [program.get(LIST).status_code for _ in range(4)] == [200, 200, 200, 429]
     answer = program.get(LIST)
-    assert refused(answer, 429, 'throttled') and 1 <= int(answer['Retry-After']) <= 20
+    assert is_refusal(answer, 429, 'throttled') and 1 <= int(answer['Retry-After']) <= 20
     assert client_of(charlie).get(LIST).status_code == 200
 
 

@@ -8,10 +8,10 @@ import zipfile
 
 import pytest
 
-from tests.conftest import draw_photo
-from tests.recognition.api.conftest import refused
-from tests.recognition.boxes import boxed_project, detection_project, photo
-from tests.recognition.zips import packed
+from tests.support.api_answers import is_refusal
+from tests.support.detection_projects import boxed_project, detection_project, photo
+from tests.support.photos import draw_photo
+from tests.support.zip_archives import write_zip
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def test_a_program_draws_changes_and_undoes(program, address):
 def test_whoever_comes_late_gets_a_conflict_and_whoever_repeats_does_not(program, address):
     body = {'version': 0, 'boxes': [BOX]}
     assert program.put(address, body).json() == program.put(address, body).json()
-    assert refused(program.put(address, {'version': 0, 'boxes': []}), 409, 'conflict', 'version')
+    assert is_refusal(program.put(address, {'version': 0, 'boxes': []}), 409, 'conflict', 'version')
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_whoever_comes_late_gets_a_conflict_and_whoever_repeats_does_not(program
 )
 def test_a_box_that_is_none_is_refused_by_its_place(program, address, change, field):
     answer = program.put(address, {'version': 0, 'boxes': [BOX, {**BOX, **change}]})
-    assert refused(answer, 422, 'invalid', field)
+    assert is_refusal(answer, 422, 'invalid', field)
     assert program.get(address).json()['version'] == 0
 
 
 def test_far_too_many_boxes_are_counted_before_any_is_looked_at(program, address):
     answer = program.put(address, {'version': 0, 'boxes': ['no box'] * 100_000})
-    assert refused(answer, 422, 'invalid', 'boxes') and '100,000 boxes' in answer.json()['message']
+    assert is_refusal(answer, 422, 'invalid', 'boxes') and '100,000 boxes' in answer.json()['message']
 
 
 def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
@@ -91,7 +91,7 @@ def test_a_project_is_made_to_find_things_and_its_health_counts_boxes(program, a
         == 'classification'
     )
     cells = boxed_project(alice, 5)
-    assert refused(
+    assert is_refusal(
         program.patch(f'/api/v1/projects/{cells.pk}', {'task': 'classification'}), 409, 'conflict', 'task'
     )
     health = program.get(f'/api/v1/projects/{cells.pk}/health').json()
@@ -119,13 +119,13 @@ def test_annotations_alone_answer_200_and_nothing_of_use_422(program, alice):
     elsewhere = {'images': [{'id': 1, 'file_name': 'x.jpg'}], 'annotations': []}
     answer = send(program, cells, 'a.json', io.BytesIO(json.dumps(elsewhere).encode()))
     assert answer.status_code == 422 and 'no uploaded image has this name' in answer.json()['message']
-    assert refused(send(program, cells, 'a.json', io.BytesIO(b'{}')), 422, 'invalid', 'files')
+    assert is_refusal(send(program, cells, 'a.json', io.BytesIO(b'{}')), 422, 'invalid', 'files')
 
 
 def test_an_unknown_format_is_refused(program, cells):
     assert program.get(f'/api/v1/projects/{cells.pk}/annotations/export?format=tfrecord').status_code == 400
-    file = packed({'a.jpg': draw_photo(1)})
+    file = write_zip({'a.jpg': draw_photo(1)})
     file.name = 'a.zip'
     body = {'files': file, 'format': 'x'}
     answer = program.post(f'/api/v1/projects/{cells.pk}/annotations/import', body, format='multipart')
-    assert refused(answer, 422, 'invalid', 'format')
+    assert is_refusal(answer, 422, 'invalid', 'format')

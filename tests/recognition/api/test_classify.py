@@ -12,12 +12,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from recognition import storage
 from recognition.datasets.projects import delete_project
 from recognition.serving import prediction, publishing
-from tests import sealed
-from tests.recognition.api.conftest import refused
+from tests.support import sealed_classifier
+from tests.support.api_answers import is_refusal
 
 pytestmark = pytest.mark.django_db
 
-PHOTOS = {label: sealed.photo(label, 70) for label in sealed.LABELS}
+PHOTOS = {label: sealed_classifier.photo(label, 70) for label in sealed_classifier.LABELS}
 
 
 @pytest.fixture(autouse=True)
@@ -89,13 +89,13 @@ def test_a_published_name_answers_too(predictor, model, alice):
     publishing.publish(model, 'colours', alice)
     for address in ('/api/v1/models/colours/classify', '/api/v1/publications/colours/classify'):
         assert best(predictor.post(address, PHOTOS['blue'], content_type='image/jpeg')) == ['blue']
-    assert refused(predictor.post(f'/api/v1/publications/{model.pk}/classify', b''), 404, 'not_found')
+    assert is_refusal(predictor.post(f'/api/v1/publications/{model.pk}/classify', b''), 404, 'not_found')
 
 
 def test_the_name_of_a_deleted_project_answers_no_more(predictor, project, model, alice):
     publishing.publish(model, 'colours', alice)
     delete_project(project, alice)
-    assert refused(
+    assert is_refusal(
         predictor.post('/api/v1/models/colours/classify', PHOTOS['red'], content_type='image/jpeg'),
         404,
         'not_found',
@@ -107,7 +107,7 @@ def test_the_name_of_a_deleted_project_answers_no_more(predictor, project, model
 )
 def test_a_parameter_that_makes_no_sense_is_named(predictor, address, query):
     answer = predictor.post(f'{address}?{query}', PHOTOS['red'], content_type='image/jpeg')
-    assert refused(answer, 400, 'bad_query', query.split('=')[0])
+    assert is_refusal(answer, 400, 'bad_query', query.split('=')[0])
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_what_is_wrong_with_the_body_is_named(predictor, address, body, field):
 
 
 def test_what_is_wrong_with_the_files_is_named(predictor, address, settings):
-    assert refused(predictor.post(address, {'top': '1'}, format='multipart'), 422, 'invalid', 'image')
-    assert refused(
+    assert is_refusal(predictor.post(address, {'top': '1'}, format='multipart'), 422, 'invalid', 'image')
+    assert is_refusal(
         predictor.post(address, files('image', *['red'] * 21), format='multipart'), 422, 'invalid', 'images'
     )
     answer = predictor.post(address, {**files('image', 'red'), 'owner': 'x'}, format='multipart')
-    assert refused(answer, 422, 'invalid', 'owner')
+    assert is_refusal(answer, 422, 'invalid', 'owner')
     bad = {'image': [SimpleUploadedFile('a.jpg', PHOTOS['red']), SimpleUploadedFile('b.jpg', b'<svg/>')]}
-    assert refused(predictor.post(address, bad, format='multipart'), 422, 'invalid_image', 'images[1]')
+    assert is_refusal(predictor.post(address, bad, format='multipart'), 422, 'invalid_image', 'images[1]')
     settings.MAX_IMAGE_BYTES = 100
-    assert refused(
+    assert is_refusal(
         predictor.post(address, files('image', 'red'), format='multipart'), 413, 'too_large', 'images[0]'
     )
 
@@ -157,20 +157,22 @@ def test_a_raw_body_that_is_no_image(predictor, address, data):
 
 def test_a_raw_body_that_is_too_large(predictor, address, settings):
     settings.MAX_IMAGE_BYTES = 1000
-    assert refused(predictor.post(address, bytes(2000), content_type='image/jpeg'), 413, 'too_large')
+    assert is_refusal(predictor.post(address, bytes(2000), content_type='image/jpeg'), 413, 'too_large')
 
 
 @pytest.mark.parametrize(
     'kind', ['text/plain', 'application/xml', 'video/mp4', 'application/x-www-form-urlencoded']
 )
 def test_a_body_of_another_type(predictor, address, kind):
-    assert refused(predictor.generic('POST', address, b'x', content_type=kind), 415, 'unsupported_media_type')
+    assert is_refusal(
+        predictor.generic('POST', address, b'x', content_type=kind), 415, 'unsupported_media_type'
+    )
 
 
 def test_a_model_whose_artifact_is_gone_says_so(predictor, address, model):
     shutil.rmtree(storage.artifact_folder(model.artifact))
     answer = predictor.post(address, PHOTOS['red'], content_type='image/jpeg')
-    assert refused(answer, 503, 'model_unavailable') and answer['Retry-After']
+    assert is_refusal(answer, 503, 'model_unavailable') and answer['Retry-After']
 
 
 def test_an_image_of_many_shapes_is_no_fault(predictor, address):

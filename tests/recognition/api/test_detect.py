@@ -14,9 +14,9 @@ from PIL import Image as Picture
 from recognition import storage
 from recognition.models import TrainedModel
 from recognition.serving import prediction, publishing
-from tests import sealed, sealed_detector
-from tests.conftest import draw_photo
-from tests.recognition.api.conftest import refused
+from tests.support import sealed_classifier, sealed_detector
+from tests.support.api_answers import is_refusal
+from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_used_is_named(predictor, address, query, body, status, c
 
 
 def test_a_model_of_the_other_task_says_so(predictor, address, detector, artifact):
-    assert refused(
+    assert is_refusal(
         predictor.post(address.replace('detect', 'classify'), PHOTO, content_type='image/jpeg'),
         422,
         'invalid',
@@ -117,20 +117,20 @@ def test_a_model_of_the_other_task_says_so(predictor, address, detector, artifac
         version=2,
         artifact='colours',
         digest=artifact.digest,
-        labels=list(sealed.LABELS),
+        labels=list(sealed_classifier.LABELS),
         images=3,
     )
     answer = predictor.post(f'/api/v1/models/{other.pk}/detect', PHOTO, content_type='image/jpeg')
-    assert refused(answer, 422, 'invalid')
+    assert is_refusal(answer, 422, 'invalid')
 
 
 def test_a_detector_whose_files_are_gone_is_unavailable(predictor, address, detector):
     storage.delete_artifact(detector.artifact)
-    assert refused(predictor.post(address, PHOTO, content_type='image/jpeg'), 503, 'model_unavailable')
+    assert is_refusal(predictor.post(address, PHOTO, content_type='image/jpeg'), 503, 'model_unavailable')
 
 
 def test_too_many_at_once_are_told_to_come_back(predictor, address, detector):
     prediction.warm(detector)
     model = prediction._loaded(detector)
     model._room = threading.Semaphore(0)
-    assert refused(predictor.post(address, PHOTO, content_type='image/jpeg'), 503, 'overloaded')
+    assert is_refusal(predictor.post(address, PHOTO, content_type='image/jpeg'), 503, 'overloaded')

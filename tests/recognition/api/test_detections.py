@@ -16,10 +16,10 @@ from recognition.jobs import queue
 from recognition.models import Job
 from recognition.models.job import JobKind
 from recognition.serving import detection_jobs, prediction
-from tests import sealed_detector
-from tests.conftest import draw_photo
-from tests.recognition.api.conftest import refused
-from tests.recognition.jobs.test_queue import end_of_a_process
+from tests.support import sealed_detector
+from tests.support.api_answers import is_refusal
+from tests.support.dead_process import start_and_end_process
+from tests.support.photos import draw_photo
 from transfer.worker import execute
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +114,7 @@ def test_a_waiting_one_is_called_off_with_its_photos(ask, predictor):
     told = predictor.post(f'{address}/cancel')
     assert (told.status_code, told.json()['state']) == (202, 'cancelled')
     assert kept(Job.objects.get()) == []
-    assert refused(predictor.post(f'{address}/cancel'), 409, 'conflict')
+    assert is_refusal(predictor.post(f'{address}/cancel'), 409, 'conflict')
 
 
 def test_a_running_one_is_called_off_at_its_next_word(ask, predictor):
@@ -129,20 +129,20 @@ def test_a_running_one_is_called_off_at_its_next_word(ask, predictor):
 def test_only_who_asked_sees_the_answer(ask, client_of, bob, charlie, detector):
     address = ask()['Location']
     for person in (bob, charlie):  # bob works on the same project, but the photos were not his
-        assert refused(client_of(person).get(address), 404, 'not_found')
-        assert refused(client_of(person).post(f'{address}/cancel'), 404, 'not_found')
+        assert is_refusal(client_of(person).get(address), 404, 'not_found')
+        assert is_refusal(client_of(person).post(f'{address}/cancel'), 404, 'not_found')
 
 
 def test_it_is_no_training(ask, program, detector):
     job = ask().json()['id']
     assert program.get(f'/api/v1/projects/{detector.project_id}/trainings').json()['results'] == []
-    assert refused(program.get(f'/api/v1/trainings/{job}'), 404, 'not_found')
+    assert is_refusal(program.get(f'/api/v1/trainings/{job}'), 404, 'not_found')
 
 
 def test_what_can_be_refused_is_refused_before_anything_waits(ask):
-    assert refused(ask([*PHOTOS[:4], b'no photo']), 422, 'invalid_image', 'images[4]')
-    assert refused(ask(PHOTOS[:1] * 21, '?wait=false'), 422, 'invalid', 'images')
-    assert refused(ask(query='?wait=perhaps'), 400, 'bad_query', 'wait')
+    assert is_refusal(ask([*PHOTOS[:4], b'no photo']), 422, 'invalid_image', 'images[4]')
+    assert is_refusal(ask(PHOTOS[:1] * 21, '?wait=false'), 422, 'invalid', 'images')
+    assert is_refusal(ask(query='?wait=perhaps'), 400, 'bad_query', 'wait')
     assert Job.objects.count() == 0
 
 
@@ -166,7 +166,7 @@ def test_a_model_deleted_meanwhile_answers_no_more(ask, predictor, detector):
 
 def test_a_killed_worker_loses_nothing(ask, predictor):
     address = ask()['Location']
-    assert Job.objects.get().claim(end_of_a_process())
+    assert Job.objects.get().claim(start_and_end_process())
     assert queue.take_back_dead() == (1, 0)
     assert len(kept(Job.objects.get())) == 5
     work()
@@ -176,7 +176,7 @@ def test_a_killed_worker_loses_nothing(ask, predictor):
 def test_too_many_that_wait_are_too_many(ask, settings):
     settings.ANSWERS_WAITING_PER_PERSON = 2
     assert [ask().status_code for _ in range(2)] == [202, 202]
-    assert refused(ask(), 429, 'queue_full')
+    assert is_refusal(ask(), 429, 'queue_full')
 
 
 def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
@@ -185,7 +185,7 @@ def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
     assert detection_jobs.forget() == 0 and predictor.get(address).status_code == 200
     old = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS, minutes=1)
     Job.objects.update(finished_at=old)
-    assert refused(predictor.get(address), 404, 'not_found')
+    assert is_refusal(predictor.get(address), 404, 'not_found')
     assert detection_jobs.forget() == 1 and Job.objects.count() == 0
 
 

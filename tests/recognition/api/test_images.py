@@ -11,9 +11,9 @@ from PIL import Image as Picture
 
 from recognition.datasets.projects import create_project
 from recognition.models import Image, Label
-from tests.conftest import draw_photo
-from tests.recognition.api.conftest import refused
-from tests.recognition.zips import packed
+from tests.support.api_answers import is_refusal
+from tests.support.photos import draw_photo
+from tests.support.zip_archives import write_zip
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def send(program, address, *files, **fields):
 
 
 def test_photos_and_zips_come_in_together_and_each_gets_a_verdict(program, address):
-    archive = packed(
+    archive = write_zip(
         {
             'rose/1.jpg': draw_photo(1),
             'tulip/2.jpg': draw_photo(2),
@@ -72,7 +72,7 @@ def test_a_folder_comes_with_its_paths(program, address):
     files = [file('1.jpg', draw_photo(1)), file('2.jpg', draw_photo(2))]
     answer = send(program, address, *files, paths=['flowers/rose/1.jpg', 'flowers/tulip/2.jpg'])
     assert [entry['label'] for entry in answer.json()['files']] == ['rose', 'tulip']
-    assert refused(
+    assert is_refusal(
         send(program, address, *[file('1.jpg', draw_photo(1))] * 2, paths=['a']), 422, 'invalid', 'paths'
     )
 
@@ -84,7 +84,7 @@ def test_a_label_for_all(program, address):
 
 def test_when_nothing_can_be_taken_the_answer_is_a_refusal_that_names_the_file(program, address):
     answer = send(program, address, file('drawing.svg', b'<svg onload="alert(1)"/>'))
-    assert refused(answer, 422, 'invalid_image', 'files')
+    assert is_refusal(answer, 422, 'invalid_image', 'files')
     assert 'drawing.svg' in answer.json()['message'] and answer.json()['files'][0]['outcome'] == 'rejected'
 
 
@@ -95,24 +95,24 @@ def test_sending_all_again_is_no_fault(program, address):
 
 
 def test_a_request_without_files_is_refused(program, address):
-    assert refused(
+    assert is_refusal(
         program.post(f'{address}/images', {'label': 'x'}, format='multipart'), 422, 'invalid', 'files'
     )
-    assert refused(program.post(f'{address}/images', {'label': 'x'}), 415, 'unsupported_media_type')
+    assert is_refusal(program.post(f'{address}/images', {'label': 'x'}), 415, 'unsupported_media_type')
 
 
 def test_a_bomb_is_too_large_and_leaves_no_file_behind(program, address, settings):
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000  # so that it goes through the disk
-    bomb = packed({f'{n}.bmp': bytes(8 * 2**20) for n in range(10)})
+    bomb = write_zip({f'{n}.bmp': bytes(8 * 2**20) for n in range(10)})
     answer = send(program, address, file('good.jpg', draw_photo(1)), file('bomb.zip', bomb.getvalue()))
-    assert refused(answer, 413, 'too_large')
+    assert is_refusal(answer, 413, 'too_large')
     assert list(settings.FILE_UPLOAD_TEMP_DIR.iterdir()) == []
     assert not Image.objects.exists()
 
 
 def test_an_archive_that_goes_through_the_disk_leaves_no_file_behind(program, address, settings):
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000
-    archive = packed({'a/1.jpg': draw_photo(1), 'b/2.jpg': draw_photo(2)})
+    archive = write_zip({'a/1.jpg': draw_photo(1), 'b/2.jpg': draw_photo(2)})
     assert send(program, address, file('x.zip', archive.getvalue())).json()['created'] == 2
     assert list(settings.FILE_UPLOAD_TEMP_DIR.iterdir()) == []
 
@@ -165,13 +165,13 @@ def test_an_image_changes_its_label(program, address, image):
     assert program.patch(f'{address}/images/{image.pk}', {'label': 'rose'}).json()['label'] == 'rose'
     assert program.patch(f'{address}/images/{image.pk}', {'label': 'oak'}).json()['label'] == 'oak'
     assert program.patch(f'{address}/images/{image.pk}', {'label': None}).json()['label'] is None
-    assert refused(program.patch(f'{address}/images/{image.pk}', {}), 422, 'invalid', 'label')
+    assert is_refusal(program.patch(f'{address}/images/{image.pk}', {}), 422, 'invalid', 'label')
 
 
 @pytest.mark.parametrize('field', ['name', 'key', 'project', 'digest', 'added_by', 'deleted_at', 'id'])
 def test_nothing_else_of_an_image_can_be_set(program, address, image, field):
     before = Image.objects.filter(pk=image.pk).values().get()
-    assert refused(
+    assert is_refusal(
         program.patch(f'{address}/images/{image.pk}', {'label': 'x', field: 'y'}), 422, 'invalid', field
     )
     assert Image.objects.filter(pk=image.pk).values().get() == before
@@ -197,8 +197,8 @@ def test_many_images_are_deleted_and_restored(program, address, labelled):
 def test_images_of_another_project_do_not_exist_here(program, address, labelled, image, alice, action):
     elsewhere = f'/api/v1/projects/{create_project(alice, "Other").pk}'
     body = {'ids': [str(image.pk)], **({'label': 'x'} if action == 'label' else {})}
-    assert refused(program.post(f'{elsewhere}/images/{action}', body), 404, 'not_found', 'ids')
-    assert refused(program.get(f'{elsewhere}/images/{image.pk}/content'), 404, 'not_found')
+    assert is_refusal(program.post(f'{elsewhere}/images/{action}', body), 404, 'not_found', 'ids')
+    assert is_refusal(program.get(f'{elsewhere}/images/{image.pk}/content'), 404, 'not_found')
     image.refresh_from_db()
     assert image.deleted_at is None and image.label.name == 'daisy'
 
@@ -212,22 +212,22 @@ def test_ids_that_are_none_are_refused(program, address, ids):
 def test_labels_are_made_renamed_merged_and_deleted(program, address, labelled):
     made = program.post(f'{address}/labels', {'name': 'oak'})
     assert made.status_code == 201 and made.json()['images'] == 0
-    assert refused(program.post(f'{address}/labels', {'name': 'oak'}), 409, 'conflict', 'name')
+    assert is_refusal(program.post(f'{address}/labels', {'name': 'oak'}), 409, 'conflict', 'name')
     names = {entry['name']: entry for entry in program.get(f'{address}/labels').json()['results']}
     assert {name: entry['images'] for name, entry in names.items()} == {'daisy': 4, 'oak': 0, 'rose': 4}
     merged = program.patch(f'{address}/labels/{names["daisy"]["id"]}', {'name': 'rose'}).json()
     assert merged == {'id': names['rose']['id'], 'name': 'rose', 'images': 8, 'boxes': 0}
     told = program.delete(f'{address}/labels/{merged["id"]}').json()
     assert len(told['previous']) == 8 and Image.objects.filter(label=None).count() == 8
-    assert refused(program.get(f'{address}/labels/{merged["id"]}'), 404, 'not_found')
+    assert is_refusal(program.get(f'{address}/labels/{merged["id"]}'), 404, 'not_found')
 
 
 def test_labels_of_another_project_do_not_exist_here(program, address, labelled, alice):
     elsewhere = f'/api/v1/projects/{create_project(alice, "Other").pk}'
     rose = Label.objects.get(name='rose')
     for method in ('get', 'patch', 'delete'):
-        assert refused(
+        assert is_refusal(
             getattr(program, method)(f'{elsewhere}/labels/{rose.pk}', {'name': 'x'}), 404, 'not_found'
         )
-    assert refused(program.get(f'{address}/labels/{10**30}'), 404, 'not_found')
-    assert refused(program.get(f'{address}/images/{uuid.uuid4()}'), 404, 'not_found')
+    assert is_refusal(program.get(f'{address}/labels/{10**30}'), 404, 'not_found')
+    assert is_refusal(program.get(f'{address}/images/{uuid.uuid4()}'), 404, 'not_found')

@@ -9,8 +9,9 @@ import pytest
 from recognition import storage
 from recognition.models import AuditEvent, Job, Publication, TrainedModel
 from recognition.models.job import State
-from tests import sealed
-from tests.recognition.api.conftest import make_model, refused
+from tests.support import sealed_classifier
+from tests.support.api_answers import is_refusal
+from tests.support.model_rows import make_model
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +40,7 @@ def test_a_training_is_started_seen_and_called_off(program, address, labelled, s
     assert [entry['id'] for entry in program.get(f'{address}/trainings').json()['results']] == [told['id']]
     cancelled = program.post(f'/api/v1/trainings/{told["id"]}/cancel')
     assert cancelled.status_code == 202 and cancelled.json()['state'] == 'cancelled'
-    assert refused(program.post(f'/api/v1/trainings/{told["id"]}/cancel'), 409, 'conflict')
+    assert is_refusal(program.post(f'/api/v1/trainings/{told["id"]}/cancel'), 409, 'conflict')
 
 
 def test_a_running_training_tells_its_progress_and_is_asked_to_stop(program, job):
@@ -61,7 +62,7 @@ def test_a_running_training_tells_its_progress_and_is_asked_to_stop(program, job
 
 def test_a_project_that_is_not_ready_is_told_what_it_lacks(program, address, source):
     answer = program.post(f'{address}/trainings', {})
-    assert refused(answer, 409, 'not_ready') and 'classes' in answer.json()['message']
+    assert is_refusal(answer, 409, 'not_ready') and 'classes' in answer.json()['message']
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_model_tells_everything_that_was_measured(program, address, model):
     report = program.get(f'/api/v1/models/{model.pk}').json()
     assert (
         report['why'] == 'it was better'
-        and report['labels'] == list(sealed.LABELS)
+        and report['labels'] == list(sealed_classifier.LABELS)
         and report['images'] == 30
     )
 
@@ -125,11 +126,11 @@ def test_a_model_is_published_replaced_rolled_back_and_taken_down(
     assert predictor.get('/api/v1/models/colours').json()['version'] == 2
     assert predictor.get('/api/v1/publications/colours').json()['model']['version'] == 2
     assert program.post('/api/v1/publications/colours/rollback').json()['model']['version'] == 1
-    assert refused(program.post('/api/v1/publications/colours/rollback'), 409, 'conflict')
+    assert is_refusal(program.post('/api/v1/publications/colours/rollback'), 409, 'conflict')
     assert [entry['name'] for entry in program.get('/api/v1/publications').json()['results']] == ['colours']
     assert program.delete('/api/v1/publications/colours').status_code == 204
-    assert refused(program.get('/api/v1/publications/colours'), 404, 'not_found')
-    assert refused(program.get('/api/v1/models/colours'), 404, 'not_found')
+    assert is_refusal(program.get('/api/v1/publications/colours'), 404, 'not_found')
+    assert is_refusal(program.get('/api/v1/models/colours'), 404, 'not_found')
 
 
 @pytest.mark.parametrize('name', ['', 'with space', '../x', 'x' * 81, 'é', '<b>', None])
@@ -146,8 +147,8 @@ def test_a_name_of_another_project_is_taken_without_saying_whose(
     program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'})
     theirs = make_model(create_project(charlie, 'Theirs'), artifact, 1)
     answer = client_of(charlie).post(f'/api/v1/models/{theirs.pk}/publish', {'name': 'colours'})
-    assert refused(answer, 409, 'conflict', 'name') and 'lowers' not in answer.json()['message']
-    assert refused(client_of(charlie).get('/api/v1/models/colours'), 404, 'not_found')
+    assert is_refusal(answer, 409, 'conflict', 'name') and 'lowers' not in answer.json()['message']
+    assert is_refusal(client_of(charlie).get('/api/v1/models/colours'), 404, 'not_found')
     assert client_of(charlie).get('/api/v1/publications').json()['results'] == []
 
 
@@ -156,8 +157,8 @@ def test_a_model_is_deleted_with_its_artifact_unless_it_is_published(
 ):
     folder = storage.artifact_folder(model.artifact)
     program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'})
-    assert refused(program.delete(f'/api/v1/models/{model.pk}'), 409, 'conflict')
-    assert refused(program.delete('/api/v1/models/colours'), 404, 'not_found')
+    assert is_refusal(program.delete(f'/api/v1/models/{model.pk}'), 409, 'conflict')
+    assert is_refusal(program.delete('/api/v1/models/colours'), 404, 'not_found')
     assert folder.is_dir()
     program.delete('/api/v1/publications/colours')
     with django_capture_on_commit_callbacks(execute=True):
@@ -169,7 +170,7 @@ def test_a_model_is_deleted_with_its_artifact_unless_it_is_published(
 def test_a_model_whose_training_goes_on_is_not_deleted(program, model, job):
     model.job = job
     model.save(update_fields=['job'])
-    assert refused(program.delete(f'/api/v1/models/{model.pk}'), 409, 'conflict')
+    assert is_refusal(program.delete(f'/api/v1/models/{model.pk}'), 409, 'conflict')
     Job.objects.filter(pk=job.pk).update(state=State.CANCELLED)
     assert program.delete(f'/api/v1/models/{model.pk}').status_code == 204
 

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from recognition.models import Membership, Project
-from tests.recognition.api.conftest import refused
+from tests.support.api_answers import is_refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ def test_a_program_makes_renames_and_deletes_a_project(program):
     assert program.patch(address, {'name': 'Bolts'}).json()['name'] == 'Bolts'
     assert program.get(address).json()['name'] == 'Bolts'
     assert program.delete(address).status_code == 204
-    assert refused(program.get(address), 404, 'not_found')
+    assert is_refusal(program.get(address), 404, 'not_found')
 
 
 def test_each_sees_her_own_projects(project, client_of, alice, bob, charlie):
@@ -56,14 +56,14 @@ def test_only_an_owner_deletes_and_shares_and_a_viewer_changes_nothing(project, 
     Membership.objects.create(project=project, user=charlie, role='viewer')
     address = f'/api/v1/projects/{project.pk}'
     for person in (bob, charlie):
-        assert refused(client_of(person).delete(address), 403, 'not_allowed')
-        assert refused(
+        assert is_refusal(client_of(person).delete(address), 403, 'not_allowed')
+        assert is_refusal(
             client_of(person).post(f'{address}/members', {'username': 'charlie', 'role': 'owner'}),
             403,
             'not_allowed',
         )
-        assert refused(client_of(person).delete(f'{address}/members/alice'), 403, 'not_allowed')
-    assert refused(client_of(charlie).patch(address, {'name': 'Mine'}), 403, 'not_allowed')
+        assert is_refusal(client_of(person).delete(f'{address}/members/alice'), 403, 'not_allowed')
+    assert is_refusal(client_of(charlie).patch(address, {'name': 'Mine'}), 403, 'not_allowed')
     assert client_of(charlie).get(address).status_code == 200
 
 
@@ -79,10 +79,10 @@ def test_members_come_and_go(project, program, client_of, charlie):
         'charlie': 'viewer',
     }
     assert program.delete(f'{members}/charlie').status_code == 204
-    assert refused(client_of(charlie).get(f'/api/v1/projects/{project.pk}'), 404, 'not_found')
-    assert refused(program.delete(f'{members}/alice'), 409, 'conflict')
-    assert refused(program.post(members, {'username': 'nobody'}), 404, 'not_found', 'username')
-    assert refused(program.post(members, {'username': 'bob', 'role': 'emperor'}), 422, 'invalid', 'role')
+    assert is_refusal(client_of(charlie).get(f'/api/v1/projects/{project.pk}'), 404, 'not_found')
+    assert is_refusal(program.delete(f'{members}/alice'), 409, 'conflict')
+    assert is_refusal(program.post(members, {'username': 'nobody'}), 404, 'not_found', 'username')
+    assert is_refusal(program.post(members, {'username': 'bob', 'role': 'emperor'}), 422, 'invalid', 'role')
 
 
 def test_health_says_what_is_missing(project, labelled, program):
@@ -108,7 +108,7 @@ BAD_NAMES = [
 @pytest.mark.parametrize('body', [*BAD_NAMES, {'\ud800': 1}])
 def test_a_bad_name_is_refused(program, body):
     answer = program.generic('POST', '/api/v1/projects', json.dumps(body), content_type='application/json')
-    assert refused(answer, 422, 'invalid')
+    assert is_refusal(answer, 422, 'invalid')
     assert not Project.objects.exists()
 
 
@@ -117,8 +117,8 @@ def test_a_bad_name_is_refused(program, body):
 )
 def test_fields_that_are_not_for_the_asker_are_refused(program, project, field):
     value = str(uuid.uuid4())
-    assert refused(program.post('/api/v1/projects', {'name': 'x', field: value}), 422, 'invalid', field)
-    assert refused(
+    assert is_refusal(program.post('/api/v1/projects', {'name': 'x', field: value}), 422, 'invalid', field)
+    assert is_refusal(
         program.patch(f'/api/v1/projects/{project.pk}', {'name': 'x', field: value}), 422, 'invalid', field
     )
     project.refresh_from_db()

@@ -8,7 +8,7 @@ import time
 import pytest
 from django.test import Client
 
-from tests.recognition.api.conftest import refused
+from tests.support.api_answers import is_refusal
 
 pytestmark = pytest.mark.django_db
 LIST = '/api/v1/projects'
@@ -28,13 +28,13 @@ LIST = '/api/v1/projects'
 )
 def test_addresses_that_do_not_exist(program, address):
     for method in ('get', 'post', 'put', 'patch', 'delete'):
-        assert refused(getattr(program, method)(address), 404, 'not_found')
+        assert is_refusal(getattr(program, method)(address), 404, 'not_found')
 
 
 def test_methods_that_do_not_exist(program, project):
     answer = program.put(f'{LIST}/{project.pk}', {'name': 'x'})
-    assert refused(answer, 405, 'method_not_allowed') and 'PATCH' in answer['Allow']
-    assert refused(program.get('/api/v1/models/x/classify'), 405, 'method_not_allowed')
+    assert is_refusal(answer, 405, 'method_not_allowed') and 'PATCH' in answer['Allow']
+    assert is_refusal(program.get('/api/v1/models/x/classify'), 405, 'method_not_allowed')
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_json_that_is_none(program, body):
 
 @pytest.mark.parametrize('body', [[], 'text', 5, None, [{'name': 'x'}], True])
 def test_json_that_is_no_object(program, body):
-    assert refused(
+    assert is_refusal(
         program.generic('POST', LIST, json.dumps(body), content_type='application/json'), 422, 'invalid'
     )
 
@@ -74,12 +74,14 @@ def test_json_that_is_no_object(program, body):
     ],
 )
 def test_types_that_are_not_taken(program, kind):
-    assert refused(program.generic('POST', LIST, b'name=x', content_type=kind), 415, 'unsupported_media_type')
+    assert is_refusal(
+        program.generic('POST', LIST, b'name=x', content_type=kind), 415, 'unsupported_media_type'
+    )
 
 
 def test_json_beyond_the_bound_is_refused_unread(program, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
-    assert refused(program.post(LIST, {'name': 'x' * 2000}), 413, 'too_large')
+    assert is_refusal(program.post(LIST, {'name': 'x' * 2000}), 413, 'too_large')
 
 
 @pytest.mark.parametrize(
@@ -94,13 +96,17 @@ def test_json_beyond_the_bound_is_refused_unread(program, settings):
     ],
 )
 def test_parameters_that_are_not_for_the_asker(program, project, query):
-    assert refused(program.get(f'{LIST}?{query}'), 400, 'bad_query', query.split('=')[0])
-    assert refused(program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'bad_query', query.split('=')[0])
+    assert is_refusal(program.get(f'{LIST}?{query}'), 400, 'bad_query', query.split('=')[0])
+    assert is_refusal(
+        program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'bad_query', query.split('=')[0]
+    )
 
 
 @pytest.mark.parametrize('query', ['labelled=perhaps', 'label=%00', 'deleted=x', 'label='])
 def test_parameters_that_make_no_sense(program, project, query):
-    assert refused(program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'bad_query', query.split('=')[0])
+    assert is_refusal(
+        program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'bad_query', query.split('=')[0]
+    )
 
 
 @pytest.mark.parametrize('accept', ['text/html', 'image/jpeg', 'application/xml', 'nonsense', ''])
@@ -124,7 +130,7 @@ def test_a_boundary_of_a_megabyte_of_dashes(program, project):
 
 def test_too_many_fields(program, project):
     part = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
-    assert refused(
+    assert is_refusal(
         multipart(program, f'{LIST}/{project.pk}/images', part * 5000 + b'--b--\r\n', 'b'), 400, 'malformed'
     )
 
@@ -132,7 +138,7 @@ def test_too_many_fields(program, project):
 def test_too_many_files(program, project, settings):
     settings.DATA_UPLOAD_MAX_NUMBER_FILES = 10
     part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n1\r\n'
-    assert refused(
+    assert is_refusal(
         multipart(program, f'{LIST}/{project.pk}/images', part * 11 + b'--b--\r\n', 'b'), 400, 'malformed'
     )
 
@@ -140,7 +146,7 @@ def test_too_many_files(program, project, settings):
 def test_a_text_field_without_end(program, project, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000
     body = b'--b\r\nContent-Disposition: form-data; name="label"\r\n\r\n' + b'x' * 20_000 + b'\r\n--b--\r\n'
-    assert refused(multipart(program, f'{LIST}/{project.pk}/images', body, 'b'), 413, 'too_large')
+    assert is_refusal(multipart(program, f'{LIST}/{project.pk}/images', body, 'b'), 413, 'too_large')
 
 
 def test_a_request_that_claims_to_be_larger_than_any_archive(program, project):
@@ -151,7 +157,7 @@ def test_a_request_that_claims_to_be_larger_than_any_archive(program, project):
         content_type='multipart/form-data; boundary=b',
         CONTENT_LENGTH=str(10**12),
     )
-    assert refused(answer, 413, 'too_large')
+    assert is_refusal(answer, 413, 'too_large')
 
 
 def test_a_fault_of_ours_is_told_in_the_same_shape_and_without_its_details(
@@ -166,7 +172,7 @@ def test_a_fault_of_ours_is_told_in_the_same_shape_and_without_its_details(
 
     with connection.execute_wrapper(broken):
         answer = program.get(LIST)
-    assert refused(answer, 500, 'internal') and 'secret' not in answer.content.decode()
+    assert is_refusal(answer, 500, 'internal') and 'secret' not in answer.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from recognition.datasets.uploads import add_images
 from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.management import local_annotations
 from recognition.models import AuditEvent, Image, Project
-from tests.conftest import draw_photo
-from tests.recognition.boxes import boxed_project, detection_project, draw, photo
-from tests.recognition.zips import packed
+from tests.support.detection_projects import boxed_project, detection_project, draw, photo
+from tests.support.photos import draw_photo
+from tests.support.zip_archives import write_zip
 
 pytestmark = pytest.mark.django_db
 
@@ -138,7 +138,9 @@ def test_what_cannot_be_taken_is_listed_and_the_rest_is_imported(alice):
     }
     result = imported(
         cells,
-        packed({'a.jpg': draw_photo(1), 'b.jpg': b'no image', 'labels.json': json.dumps(document).encode()}),
+        write_zip(
+            {'a.jpg': draw_photo(1), 'b.jpg': b'no image', 'labels.json': json.dumps(document).encode()}
+        ),
     )
     assert (result.images, result.boxes, result.refused_count) == (1, 1, 5)
     assert {refusal.where for refusal in result.refused} == {'a.jpg', '../../etc/passwd', 'gone.jpg'}
@@ -157,7 +159,7 @@ def test_equal_names_in_the_folders_of_a_set_are_told_apart_by_what_lies_beside(
             f'set/{part}/labels/1.txt': b'0 0.5 0.5 0.25 0.25\n',
         }
     entries |= {'set/data.yaml': b'names: [red]', 'set/README.dataset.txt': b'hello'}
-    result = imported(cells, packed(entries))
+    result = imported(cells, write_zip(entries))
     assert (result.images, result.boxes, result.refused) == (2, 2, ())
 
 
@@ -165,7 +167,7 @@ def test_a_photo_that_lies_twice_in_a_set_takes_the_first_annotation(alice):
     cells = detection_project(alice)
     same = draw_photo(1)
     entries = {f'{n}.jpg': same for n in 'ab'} | {f'{n}.xml': VOC.format(f'{n}.jpg').encode() for n in 'ab'}
-    result = imported(cells, packed(entries))
+    result = imported(cells, write_zip(entries))
     assert (result.images, result.boxes, [refusal.where for refusal in result.refused]) == (1, 1, ['b.jpg'])
 
 
@@ -179,7 +181,7 @@ def test_a_photo_that_lies_twice_in_a_set_takes_the_first_annotation(alice):
 )
 def test_with_photos_a_bad_annotation_file_is_listed_and_the_photos_are_in(alice, entries, said):
     cells = detection_project(alice)
-    result = imported(cells, packed({'a.jpg': draw_photo(1), **entries}))
+    result = imported(cells, write_zip({'a.jpg': draw_photo(1), **entries}))
     assert said in result.refused[0].reason
     assert Image.objects.count() == 1 and content(cells).popitem()[1] == ('unlabelled', [])
 
@@ -191,12 +193,12 @@ def test_without_photos_a_bad_annotation_file_is_refused(cells):
         {'a.xml': b'', 'classes.txt': b'red'},
     ):
         with pytest.raises(InvalidInputError):
-            imported(cells, packed(entries))
+            imported(cells, write_zip(entries))
 
 
 def test_a_project_of_whole_photos_takes_no_boxes(project):
     with pytest.raises(ConflictError):
-        imported(project, packed({'a.jpg': draw_photo(1)}))
+        imported(project, write_zip({'a.jpg': draw_photo(1)}))
     assert not Image.objects.exists()
 
 

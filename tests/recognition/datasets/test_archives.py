@@ -10,8 +10,8 @@ from recognition.datasets.archives import label_of, read_files, read_folder, rea
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import add_images
 from recognition.errors import InvalidInputError
-from tests.conftest import draw_photo
-from tests.recognition.zips import packed
+from tests.support.photos import draw_photo
+from tests.support.zip_archives import write_zip
 
 PHOTO = draw_photo(1, side=16)
 
@@ -25,7 +25,7 @@ def told(items) -> dict[str, str]:
 
 
 def test_one_folder_a_class_labels_itself():
-    archive = packed({'rose/1.jpg': PHOTO, 'rose/2.jpg': PHOTO, 'tulip/1.jpg': PHOTO, 'loose.jpg': PHOTO})
+    archive = write_zip({'rose/1.jpg': PHOTO, 'rose/2.jpg': PHOTO, 'tulip/1.jpg': PHOTO, 'loose.jpg': PHOTO})
     assert labels(read_upload('flowers.zip', archive)) == {
         'rose/1.jpg': 'rose',
         'rose/2.jpg': 'rose',
@@ -35,7 +35,7 @@ def test_one_folder_a_class_labels_itself():
 
 
 def test_folders_that_hold_everything_are_unwrapped():
-    archive = packed(
+    archive = write_zip(
         {'data/flowers/rose/1.jpg': PHOTO, 'data/flowers/tulip/1.jpg': PHOTO, 'data/README.txt': b'hello'}
     )
     items = list(read_upload('x.zip', archive))
@@ -44,14 +44,14 @@ def test_folders_that_hold_everything_are_unwrapped():
 
 
 def test_photos_in_one_single_folder_are_loose():
-    assert labels(read_upload('x.zip', packed({'holiday/1.jpg': PHOTO, 'holiday/2.jpg': PHOTO}))) == {
+    assert labels(read_upload('x.zip', write_zip({'holiday/1.jpg': PHOTO, 'holiday/2.jpg': PHOTO}))) == {
         'holiday/1.jpg': None,
         'holiday/2.jpg': None,
     }
 
 
 def test_the_first_folder_names_the_class_however_deep_the_file_lies():
-    archive = packed({'rose/2026/may/1.jpg': PHOTO, 'tulip/1.jpg': PHOTO})
+    archive = write_zip({'rose/2026/may/1.jpg': PHOTO, 'tulip/1.jpg': PHOTO})
     assert labels(read_upload('x.zip', archive)) == {'rose/2026/may/1.jpg': 'rose', 'tulip/1.jpg': 'tulip'}
 
 
@@ -65,7 +65,7 @@ def test_what_may_hold_boxes_is_told_where_it_is_taken():
     }
     reasons = {
         item.name: item.reason
-        for item in read_upload('x.zip', packed(entries))
+        for item in read_upload('x.zip', write_zip(entries))
         if isinstance(item, UploadResult)
     }
     hint = '; if it holds boxes, a project that finds things takes it'
@@ -89,14 +89,14 @@ def test_what_systems_leave_behind_and_strays_are_skipped_and_listed():
         'tulip/2.JPEG': PHOTO,
         'tulip/nosuffix': PHOTO,
     }
-    items = list(read_upload('x.zip', packed(entries)))
+    items = list(read_upload('x.zip', write_zip(entries)))
     assert set(labels(items)) == {'rose/1.jpg', 'tulip/2.JPEG', 'tulip/nosuffix'}
     assert set(told(items)) == set(entries) - set(labels(items)) and set(told(items).values()) == {'skipped'}
 
 
 @pytest.mark.django_db
 def test_a_picture_of_another_kind_is_rejected_with_a_reason_rather_than_skipped(project):
-    archive = packed({'a.tiff': b'II*\0' + bytes(64), 'b.heic': b'\0\0\0\x18ftypheic' + bytes(64)})
+    archive = write_zip({'a.tiff': b'II*\0' + bytes(64), 'b.heic': b'\0\0\0\x18ftypheic' + bytes(64)})
     verdicts = add_images(project, None, read_upload('x.zip', archive))
     assert [verdict.outcome for verdict in verdicts] == ['rejected', 'rejected']
     assert 'TIFF' in verdicts[0].reason and 'HEIC' in verdicts[1].reason
@@ -117,7 +117,7 @@ def test_what_is_no_good_zip_gets_a_verdict_and_loses_no_other_file(name, data):
 
 
 def test_an_empty_zip_gives_nothing():
-    assert list(read_upload('x.zip', packed({}))) == []
+    assert list(read_upload('x.zip', write_zip({}))) == []
 
 
 def test_the_files_of_a_dropped_folder_are_labelled_by_their_paths():
@@ -139,7 +139,7 @@ def test_a_drop_that_comes_in_parts_names_the_folder_around_the_whole():
 
 
 def test_a_label_for_the_request_goes_to_files_whose_folder_names_none():
-    archive = packed({'rose/1.jpg': PHOTO, 'loose.jpg': PHOTO})
+    archive = write_zip({'rose/1.jpg': PHOTO, 'loose.jpg': PHOTO})
     items = read_files([('x.zip', archive), ('photo.jpg', io.BytesIO(PHOTO))], label='weed')
     assert labels(items) == {'rose/1.jpg': 'rose', 'loose.jpg': 'weed', 'photo.jpg': 'weed'}
 
@@ -199,7 +199,7 @@ def test_a_folder_of_this_machine_reads_like_a_zip(tmp_path):
 @pytest.mark.django_db
 def test_a_zip_of_real_photos_labels_itself(project, shared):
     paths = sorted((shared / 'classification' / 'flower').glob('*/*.jpg'))[::10]
-    archive = packed({f'flower/{path.parent.name}/{path.name}': path.read_bytes() for path in paths})
+    archive = write_zip({f'flower/{path.parent.name}/{path.name}': path.read_bytes() for path in paths})
     verdicts = add_images(project, None, read_upload('flower.zip', archive))
     assert [verdict.label for verdict in verdicts] == [path.parent.name for path in paths]
     assert {verdict.outcome for verdict in verdicts} == {'created'}

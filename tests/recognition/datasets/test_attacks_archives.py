@@ -20,8 +20,8 @@ from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import add_images
 from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image
-from tests.conftest import draw_photo
-from tests.recognition.zips import packed, patched
+from tests.support.photos import draw_photo
+from tests.support.zip_archives import replace_bytes, write_zip
 
 PHOTO = draw_photo(1, side=16)
 MEBIBYTE = 2**20
@@ -54,8 +54,8 @@ def everything_below(folder) -> set[str]:
 )
 def test_an_entry_with_an_unsafe_path_is_refused_by_name_and_the_rest_is_kept(project, tmp_path, name):
     placeholder = 'p' * len(name)
-    archive = packed({placeholder: draw_photo(9, side=16), 'good.jpg': PHOTO}, zipfile.ZIP_STORED)
-    found = outcomes(project, patched(archive, placeholder.encode(), name.encode()))
+    archive = write_zip({placeholder: draw_photo(9, side=16), 'good.jpg': PHOTO}, zipfile.ZIP_STORED)
+    found = outcomes(project, replace_bytes(archive, placeholder.encode(), name.encode()))
     assert found['good.jpg'][0] == 'created'
     assert found[name] == ('rejected', 'has an unsafe path')
     assert [path for path in everything_below(tmp_path) if 'evil' in path or 'good' in path] == []
@@ -85,7 +85,7 @@ def test_links_and_devices_are_refused_by_type(project, kind, system):
 
 
 def test_an_archive_that_unpacks_to_too_much_is_too_large():
-    archive = packed({f'{n}.bmp': bytes(8 * MEBIBYTE) for n in range(10)})
+    archive = write_zip({f'{n}.bmp': bytes(8 * MEBIBYTE) for n in range(10)})
     assert len(archive.getvalue()) < MEBIBYTE
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(TooLargeError):
@@ -96,7 +96,7 @@ def test_an_archive_that_unpacks_to_too_much_is_too_large():
 def test_overlapping_entries_count_each_time(settings):
     """Many names in the directory for the same bytes, as in the densest bombs."""
     settings.MAX_ARCHIVE_BYTES = 10 * MEBIBYTE
-    archive = packed({f'{n:04}.jpg': b'' for n in range(500)} | {'kernel.jpg': bytes(MEBIBYTE)})
+    archive = write_zip({f'{n:04}.jpg': b'' for n in range(500)} | {'kernel.jpg': bytes(MEBIBYTE)})
     with zipfile.ZipFile(archive) as reader:
         kernel = reader.getinfo('kernel.jpg')
     record = struct.pack('<II', kernel.compress_size, kernel.file_size)
@@ -112,10 +112,10 @@ def test_overlapping_entries_count_each_time(settings):
 
 @pytest.mark.django_db
 def test_an_entry_that_lies_about_its_size_is_refused_and_never_unpacked_beyond_it(project):
-    archive = packed({'lies.jpg': bytes(30 * MEBIBYTE), 'good.jpg': PHOTO})
+    archive = write_zip({'lies.jpg': bytes(30 * MEBIBYTE), 'good.jpg': PHOTO})
     true, false = struct.pack('<I', 30 * MEBIBYTE), struct.pack('<I', 100)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = outcomes(project, patched(archive, true, false))
+    found = outcomes(project, replace_bytes(archive, true, false))
     assert (
         found['lies.jpg'] == ('rejected', 'is damaged in the archive') and found['good.jpg'][0] == 'created'
     )
@@ -125,14 +125,14 @@ def test_an_entry_that_lies_about_its_size_is_refused_and_never_unpacked_beyond_
 @pytest.mark.django_db
 def test_an_entry_larger_than_an_image_may_be_is_refused_unread(project, settings):
     settings.MAX_IMAGE_BYTES = MEBIBYTE
-    found = outcomes(project, packed({'large.jpg': bytes(2 * MEBIBYTE), 'good.jpg': PHOTO}))
+    found = outcomes(project, write_zip({'large.jpg': bytes(2 * MEBIBYTE), 'good.jpg': PHOTO}))
     assert 'larger than 1 MB' in found['large.jpg'][1] and found['good.jpg'][0] == 'created'
 
 
 def test_too_many_entries_are_too_large(settings):
     settings.MAX_ARCHIVE_ENTRIES = 50
     with pytest.raises(TooLargeError):
-        read_upload('many.zip', packed({f'{n}.jpg': b'' for n in range(51)}))
+        read_upload('many.zip', write_zip({f'{n}.jpg': b'' for n in range(51)}))
 
 
 def test_a_directory_of_a_million_entries_is_not_even_read():
@@ -152,14 +152,14 @@ def test_a_directory_of_a_million_entries_is_not_even_read():
 def test_an_archive_larger_than_allowed_is_too_large(settings):
     settings.MAX_ARCHIVE_BYTES = 1000
     with pytest.raises(TooLargeError):
-        read_upload('x.zip', packed({'a.jpg': PHOTO * 20}, zipfile.ZIP_STORED))
+        read_upload('x.zip', write_zip({'a.jpg': PHOTO * 20}, zipfile.ZIP_STORED))
 
 
 @pytest.mark.django_db
 def test_archives_inside_archives_are_refused(project):
-    inner = packed({'deep.jpg': PHOTO}).getvalue()
+    inner = write_zip({'deep.jpg': PHOTO}).getvalue()
     entries = {'inner.zip': inner, 'disguised.jpg': inner, 'x.tar.gz': b'x', 'x.7z': b'x', 'good.jpg': PHOTO}
-    found = outcomes(project, packed(entries))
+    found = outcomes(project, write_zip(entries))
     assert {name for name, (outcome, _) in found.items() if outcome == 'rejected'} == set(entries) - {
         'good.jpg'
     }
@@ -168,7 +168,7 @@ def test_archives_inside_archives_are_refused(project):
 
 def test_a_bomb_among_good_files_is_found_before_any_file_is_read(settings):
     settings.MAX_ARCHIVE_ENTRIES = 2
-    bomb = packed({f'{n}.jpg': b'' for n in range(3)})
+    bomb = write_zip({f'{n}.jpg': b'' for n in range(3)})
     with pytest.raises(TooLargeError):
         read_files([('good.jpg', io.BytesIO(PHOTO)), ('bomb.zip', bomb)])
 
@@ -176,7 +176,7 @@ def test_a_bomb_among_good_files_is_found_before_any_file_is_read(settings):
 @pytest.mark.django_db
 @pytest.mark.parametrize('method', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_that_unpack_without_a_bound_are_refused(project, method):
-    found = outcomes(project, packed({'a.jpg': PHOTO}, method))
+    found = outcomes(project, write_zip({'a.jpg': PHOTO}, method))
     assert found['a.jpg'] == ('rejected', 'is compressed by a method that is not taken')
 
 
@@ -190,7 +190,7 @@ def test_names_that_differ_by_case_or_normal_form_are_both_kept(project):
         name: draw_photo(n, side=16)
         for n, name in enumerate(['A.jpg', 'a.jpg', one, other, 'CON.jpg', 'NUL'])
     }
-    verdicts = add_images(project, None, read_upload('x.zip', packed(entries)))
+    verdicts = add_images(project, None, read_upload('x.zip', write_zip(entries)))
     assert [verdict.outcome for verdict in verdicts] == ['created'] * 6
     assert Image.objects.values('key').distinct().count() == 6
 
@@ -202,7 +202,7 @@ def test_folders_that_differ_by_normal_form_only_are_one_class(project):
         for n, form in enumerate(['NFC', 'NFD'])
     }
     verdicts = add_images(
-        project, None, read_upload('x.zip', packed(entries | {'tea/1.jpg': draw_photo(7, side=16)}))
+        project, None, read_upload('x.zip', write_zip(entries | {'tea/1.jpg': draw_photo(7, side=16)}))
     )
     assert [verdict.label for verdict in verdicts] == ['café', 'café', 'tea']
 
@@ -210,7 +210,7 @@ def test_folders_that_differ_by_normal_form_only_are_one_class(project):
 @pytest.mark.django_db
 def test_a_name_of_300_bytes_is_kept_cut_to_what_can_be_shown(project):
     name = 'ü' * 200 + '.jpg'
-    [verdict] = add_images(project, None, read_upload('x.zip', packed({name: PHOTO})))
+    [verdict] = add_images(project, None, read_upload('x.zip', write_zip({name: PHOTO})))
     row = Image.objects.get(pk=verdict.image_id)
     assert verdict.outcome == 'created' and row.name.endswith('.jpg') and len(row.name) <= 255
 
@@ -219,7 +219,7 @@ def test_a_name_of_300_bytes_is_kept_cut_to_what_can_be_shown(project):
 @pytest.mark.parametrize('raw', [b'\xe9t\xe9.jpg', b'\xff\xfe.jpg', 'été.jpg'.encode()])
 def test_names_in_any_encoding_are_kept(project, raw):
     placeholder = b'p' * len(raw)
-    archive = patched(packed({placeholder.decode(): PHOTO}, zipfile.ZIP_STORED), placeholder, raw)
+    archive = replace_bytes(write_zip({placeholder.decode(): PHOTO}, zipfile.ZIP_STORED), placeholder, raw)
     [verdict] = add_images(project, None, read_upload('x.zip', archive))
     assert verdict.outcome == 'created' and verdict.name.endswith('.jpg')
     assert verdict.name == 'été.jpg' or raw != 'été.jpg'.encode()
@@ -227,7 +227,9 @@ def test_names_in_any_encoding_are_kept(project, raw):
 
 def test_names_that_claim_to_be_utf8_and_are_not_refuse_the_archive_with_a_verdict():
     data = (
-        packed({'éé.jpg': PHOTO}, zipfile.ZIP_STORED).getvalue().replace('éé'.encode(), b'\xff\xff\xff\xff')
+        write_zip({'éé.jpg': PHOTO}, zipfile.ZIP_STORED)
+        .getvalue()
+        .replace('éé'.encode(), b'\xff\xff\xff\xff')
     )
     [verdict] = read_upload('x.zip', io.BytesIO(data))
     assert isinstance(verdict, UploadResult) and verdict.outcome == 'rejected'
@@ -238,7 +240,7 @@ def test_names_that_claim_to_be_utf8_and_are_not_refuse_the_archive_with_a_verdi
 
 @pytest.mark.django_db
 def test_encrypted_entries_are_refused(project):
-    data = bytearray(packed({'a.jpg': PHOTO}).getvalue())
+    data = bytearray(write_zip({'a.jpg': PHOTO}).getvalue())
     data[6] |= 1
     data[data.find(b'PK\x01\x02') + 8] |= 1
     assert outcomes(project, io.BytesIO(bytes(data)))['a.jpg'] == ('rejected', 'is encrypted')
@@ -246,7 +248,7 @@ def test_encrypted_entries_are_refused(project):
 
 @pytest.mark.django_db
 def test_a_damaged_entry_is_refused_and_the_others_are_kept(project):
-    archive = packed({'a.jpg': PHOTO, 'b.jpg': draw_photo(2, side=16)}, zipfile.ZIP_STORED)
+    archive = write_zip({'a.jpg': PHOTO, 'b.jpg': draw_photo(2, side=16)}, zipfile.ZIP_STORED)
     data = bytearray(archive.getvalue())
     data[data.find(PHOTO) + 200] ^= 0xFF
     found = outcomes(project, io.BytesIO(bytes(data)))
@@ -256,7 +258,7 @@ def test_a_damaged_entry_is_refused_and_the_others_are_kept(project):
 @hypothesis_settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_whatever_archive_comes_every_entry_gives_a_file_or_a_verdict(draw):
-    data = bytearray(packed({'rose/1.jpg': PHOTO, 'tulip/2.jpg': PHOTO, '.hidden': b'x'}).getvalue())
+    data = bytearray(write_zip({'rose/1.jpg': PHOTO, 'tulip/2.jpg': PHOTO, '.hidden': b'x'}).getvalue())
     for _ in range(draw.draw(st.integers(1, 10))):
         data[draw.draw(st.integers(4, len(data) - 1))] = draw.draw(st.integers(0, 255))
     try:

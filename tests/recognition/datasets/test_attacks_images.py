@@ -25,7 +25,7 @@ from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.errors import GraftError, InvalidImageError, TooLargeError
 from recognition.models import Image
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 
 def add(project, data: bytes, name: str = 'photo.jpg'):

@@ -12,7 +12,7 @@ from recognition.datasets.box_annotations import Box
 from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.models import Annotation, Image, Label
 from recognition.training.readiness import check_readiness
-from tests.recognition.boxes import boxed_project, detection_project, draw, photo
+from tests.support.detection_projects import boxed_project, detection_project, draw, photo
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +105,7 @@ def test_boxes_that_stay_keep_who_drew_them(cells, alice, bob):
 
 
 def test_boxes_belong_to_projects_that_find_things(project, cells):
-    from tests.recognition.boxes import add_photos
+    from tests.support.detection_projects import add_photos
 
     add_photos(project, None, 1)
     with pytest.raises(ConflictError):
@@ -117,7 +117,7 @@ def test_boxes_belong_to_projects_that_find_things(project, cells):
 def test_photos_of_such_a_project_have_no_class_of_their_own(cells, alice):
     from recognition.datasets.upload_results import IncomingFile
     from recognition.datasets.uploads import add_images
-    from tests.conftest import draw_photo
+    from tests.support.photos import draw_photo
 
     add_images(cells, alice, [IncomingFile('train/7.jpg', lambda: draw_photo(7), 1000, 'train')])
     assert not Label.objects.exists() and not Image.objects.labelled().exists()

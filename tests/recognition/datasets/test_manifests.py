@@ -10,7 +10,7 @@ from django.utils import timezone
 from recognition.datasets import labels as dataset_labels
 from recognition.datasets import manifests, uploads
 from recognition.models import Image, Label, Project
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
 

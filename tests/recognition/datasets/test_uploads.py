@@ -19,7 +19,7 @@ from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import BATCH_FILES, add_images
 from recognition.errors import InvalidImageError
 from recognition.models import Image, Label
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
 

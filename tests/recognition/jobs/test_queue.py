@@ -20,7 +20,8 @@ from recognition.jobs import processes
 from recognition.jobs import queue as job_queue
 from recognition.models import Image, Job, Label, Project, TrainedModel
 from recognition.models.job import State
-from tests.conftest import draw_photo
+from tests.support.dead_process import start_and_end_process
+from tests.support.photos import draw_photo
 from transfer.spec.errors import JobCancelledError, UnreadableImageError
 from transfer.spec.report import Progress, SealedModel, TrainReport
 from transfer.worker import execute, heartbeat
@@ -107,14 +108,6 @@ def run(job, train):
     execute.run(job, train=train)
     job.refresh_from_db()
     return job
-
-
-def end_of_a_process():
-    """The name of a process that has lived and is dead."""
-    child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
-    name = processes.name_of(child.pid)
-    child.communicate()
-    return name
 
 
 # --- The line ---------------------------------------------------------------------------------------------------------
@@ -318,7 +311,7 @@ def test_the_job_of_a_dead_process_of_this_machine_is_taken_back_at_once(
     queue, messages, django_capture_on_commit_callbacks
 ):
     job, living = queue(), queue()
-    assert job.claim(end_of_a_process())
+    assert job.claim(start_and_end_process())
     assert living.claim(processes.name_of(os.getpid()))
     with django_capture_on_commit_callbacks(execute=True):
         assert job_queue.take_back_dead() == (1, 0)
@@ -371,7 +364,7 @@ def test_a_heartbeat_that_arrives_in_between_keeps_the_job_with_its_worker(queue
 def test_a_job_that_kills_its_workers_is_given_up_with_a_clear_sentence(queue, settings):
     job = queue()
     for _ in range(settings.JOB_MAX_ATTEMPTS):
-        assert job.claim(end_of_a_process())
+        assert job.claim(start_and_end_process())
         job_queue.take_back_dead()
         job.refresh_from_db()
     assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
@@ -389,7 +382,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_job_back_and_that_is_no_death(
 
 def test_a_job_that_was_being_cancelled_when_its_worker_died_is_cancelled(queue):
     job = queue()
-    assert job.claim(end_of_a_process())
+    assert job.claim(start_and_end_process())
     Job.objects.update(cancel_requested=True)
     assert job_queue.take_back_dead() == (0, 1)
     job.refresh_from_db()
@@ -398,7 +391,7 @@ def test_a_job_that_was_being_cancelled_when_its_worker_died_is_cancelled(queue)
 
 def test_the_job_of_a_command_that_was_killed_fails_because_nobody_waits_for_it(queue):
     job = queue(queue=job_queue.HERE)
-    assert job.claim(end_of_a_process())
+    assert job.claim(start_and_end_process())
     assert job_queue.take_back_dead() == (0, 1)
     job.refresh_from_db()
     assert (job.state, job.error_code) == (State.FAILED, 'interrupted')

@@ -16,7 +16,7 @@ from recognition.datasets.uploads import add_images
 from recognition.management import purge
 from recognition.models import Image, Job, Project, TrainedModel
 from recognition.serving import publishing
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recognition.serving import api_keys
-from tests.recognition.pages.test_projects import words_of
+from tests.support.page_text import visible_text
 
 
 def test_signing_in_leads_to_the_projects(client, alice):
@@ -14,7 +14,7 @@ def test_signing_in_leads_to_the_projects(client, alice):
 def test_a_wrong_password_is_told_without_saying_which_part_was_wrong(client, alice):
     for name in ('alice', 'nobody'):
         answer = client.post('/login/', {'username': name, 'password': 'wrong'})
-        assert 'That name and password do not fit together.' in words_of(answer)
+        assert 'That name and password do not fit together.' in visible_text(answer)
 
 
 def test_signing_in_never_leads_to_another_site(client, alice):
@@ -37,26 +37,26 @@ def test_the_password_is_changed_with_the_old_one(browser, alice):
         'new_password1': 'a-much-better-one',
         'new_password2': 'a-much-better-one',
     }
-    assert 'Password changed' in words_of(browser.post('/password/', fields, follow=True))
+    assert 'Password changed' in visible_text(browser.post('/password/', fields, follow=True))
     alice.refresh_from_db()
     assert alice.check_password('a-much-better-one')
 
 
 def test_a_weak_password_is_refused_in_words(browser):
     fields = {'old_password': 'alice-password', 'new_password1': '12345', 'new_password2': '12345'}
-    assert 'too short' in words_of(browser.post('/password/', fields))
+    assert 'too short' in visible_text(browser.post('/password/', fields))
 
 
 def test_a_key_is_shown_once_and_works_until_it_is_revoked(browser, alice):
     answer = browser.post('/keys/issue/', {'name': 'The line camera', 'scope': 'predict'})
-    plain = words_of(answer).split('only its hash is kept. ')[1].split()[0]
+    plain = visible_text(answer).split('only its hash is kept. ')[1].split()[0]
     assert plain.startswith('graft_')
     assert answer.headers['Cache-Control'] == 'no-store'
     assert api_keys.check(plain).user == alice
     assert plain not in browser.get('/keys/').content.decode()
     browser.post(f'/keys/{alice.api_keys.get().pk}/revoke/')
     assert api_keys.check(plain) is None
-    assert 'revoked' in words_of(browser.get('/keys/'))
+    assert 'revoked' in visible_text(browser.get('/keys/'))
 
 
 def test_a_key_needs_a_name(browser, alice):
@@ -66,12 +66,12 @@ def test_a_key_needs_a_name(browser, alice):
         follow=True,
         headers={'referer': 'http://testserver/keys/'},
     )
-    assert 'Say what the key is for' in words_of(answer)
+    assert 'Say what the key is for' in visible_text(answer)
     assert not alice.api_keys.exists()
 
 
 def test_the_zoo_tells_what_every_source_learned_from(browser, source):
-    page = words_of(browser.get('/zoo/'))
+    page = visible_text(browser.get('/zoo/'))
     for told in (
         'Leaves graft-leaf',
         'Photos of leaves',
@@ -99,5 +99,5 @@ def test_after_many_wrong_passwords_one_has_to_wait_and_is_told_so(client, alice
     for _ in range(settings.AXES_FAILURE_LIMIT):
         answer = client.post('/login/', {'username': 'alice', 'password': 'wrong'})
     assert answer.status_code == 429
-    assert 'Too many tries' in words_of(answer)
+    assert 'Too many tries' in visible_text(answer)
     assert client.post('/login/', {'username': 'alice', 'password': 'alice-password'}).status_code == 429

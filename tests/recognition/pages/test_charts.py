@@ -6,7 +6,7 @@ import pytest
 
 from recognition.pages import charts, report_tables
 from recognition.templatetags import graft
-from tests.recognition.pages.conftest import OUTLOOK
+from tests.support.reported_project import FORECAST
 
 
 def test_a_cell_is_as_hot_as_its_share_of_the_row():
@@ -75,7 +75,7 @@ def test_shares_and_rates_are_written_for_people():
 
 
 def test_the_outlook_goes_from_the_points_to_the_band_of_more_photos():
-    found = charts.outlook(OUTLOOK)
+    found = charts.outlook(FORECAST)
     assert [(mark.x, mark.images) for mark in found.marks] == [(80, 20), (160, 40)]
     assert found.lowest == 0.5
     assert found.marks[1].y == pytest.approx(charts.HIGH * (1 - 0.7))
@@ -85,8 +85,8 @@ def test_the_outlook_goes_from_the_points_to_the_band_of_more_photos():
 
 
 def test_without_a_gain_there_is_no_band_and_of_one_point_no_curve():
-    found = charts.outlook({**OUTLOOK, 'gain': None})
+    found = charts.outlook({**FORECAST, 'gain': None})
     assert (found.band, found.ahead) == ('', None)
     assert found.marks[1].x == charts.WIDE
-    assert charts.outlook({'points': OUTLOOK['points'][:1]}) is None
+    assert charts.outlook({'points': FORECAST['points'][:1]}) is None
     assert charts.outlook({}) is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from recognition.datasets import labels
-from tests.recognition.pages.conftest import add
-from tests.recognition.pages.test_projects import words_of
+from tests.support.page_text import visible_text
+from tests.support.reported_project import add_photos
 
 
 def shown(answer) -> list[str]:
@@ -20,7 +20,7 @@ def test_a_class_shows_its_photos_newest_first(browser, labelled, image):
 
 
 def test_many_photos_come_in_pages_that_miss_and_repeat_none(browser, project, alice):
-    add(project, alice, ['rose'] * 65)
+    add_photos(project, alice, ['rose'] * 65)
     address = f'/projects/{project.pk}/classes/{project.labels.get().pk}/'
     first, second = browser.get(address), browser.get(f'{address}?page=2')
     assert (len(shown(first)), len(shown(second))) == (60, 5)
@@ -40,10 +40,12 @@ def test_a_class_is_made_renamed_and_deleted(browser, labelled, image):
     browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'marguerite'})
     assert sorted(labelled.labels.values_list('name', flat=True)) == ['marguerite', 'rose', 'tulip']
     answer = browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/delete/', follow=True)
-    assert '4 images are unlabelled now' in words_of(answer) and 'Deleted classes' in words_of(answer)
+    assert '4 images are unlabelled now' in visible_text(answer) and 'Deleted classes' in visible_text(answer)
     [deleted] = labelled.deleted_labels.all()
     answer = browser.post(f'/projects/{labelled.pk}/classes/deleted/{deleted.pk}/restore/', follow=True)
-    assert 'The class “marguerite” is back.' in words_of(answer) and 'Deleted classes' not in words_of(answer)
+    assert 'The class “marguerite” is back.' in visible_text(
+        answer
+    ) and 'Deleted classes' not in visible_text(answer)
     assert labelled.images.filter(label__name='marguerite').count() == 4
 
 
@@ -54,14 +56,14 @@ def test_a_class_that_exists_already_is_told(browser, labelled):
         follow=True,
         headers={'referer': f'http://testserver/projects/{labelled.pk}/'},
     )
-    assert 'There is already a label “rose”.' in words_of(answer)
+    assert 'There is already a label “rose”.' in visible_text(answer)
 
 
 def test_renaming_onto_another_class_joins_the_two_and_says_so(browser, labelled, image):
     answer = browser.post(
         f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'rose'}, follow=True
     )
-    assert 'The two classes are now one: “rose”.' in words_of(answer)
+    assert 'The two classes are now one: “rose”.' in visible_text(answer)
     assert len(shown(answer)) == 8
 
 

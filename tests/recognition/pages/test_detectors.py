@@ -10,7 +10,7 @@ from recognition.models import Image, TrainedModel
 from recognition.models.project import Task
 from recognition.pages import detector_plots
 from recognition.pages.forms import training_form
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from recognition.datasets import labels
-from tests.recognition.boxes import detection_project, draw, photo
+from tests.support.detection_projects import detection_project, draw, photo
 
 pytestmark = pytest.mark.django_db
 

@@ -7,12 +7,12 @@ import html
 import pytest
 
 from recognition.models import Publication, TrainedModel
-from tests.recognition.pages.conftest import NASTY
-from tests.recognition.pages.test_projects import words_of
+from tests.support.page_text import visible_text
+from tests.support.reported_project import MALICIOUS_NAME
 
 
 def test_the_report_tells_every_number_with_its_uncertainty(browser, model):
-    page = words_of(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
+    page = visible_text(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
     for told in (
         '90.0 %',
         'between 80.0 % and 95.0 %; n = 40',
@@ -38,13 +38,13 @@ def test_intervals_are_drawn_and_read_out(browser, model):
 def test_the_wrong_photos_are_shown_the_surest_first_and_a_deleted_one_is_named(browser, model, image):
     page = browser.get(f'/models/{model.pk}/').content.decode()
     assert page.index('gone.jpg') < page.index(f'/images/{image.pk}/thumbnail')
-    assert 'gone.jpg (deleted)' in words_of(browser.get(f'/models/{model.pk}/'))
+    assert 'gone.jpg (deleted)' in visible_text(browser.get(f'/models/{model.pk}/'))
 
 
 def test_markup_in_a_class_name_is_shown_and_never_run(browser, model):
     page = browser.get(f'/models/{model.pk}/').content.decode()
     assert '<img src=x' not in page
-    assert page.count(html.escape(NASTY)) > 3
+    assert page.count(html.escape(MALICIOUS_NAME)) > 3
 
 
 def test_a_model_of_which_nothing_was_measured_has_a_page(browser, labelled):
@@ -57,14 +57,14 @@ def test_a_model_of_which_nothing_was_measured_has_a_page(browser, labelled):
         images=8,
         provisional=True,
     )
-    page = words_of(browser.get(f'/models/{bare.pk}/'))
+    page = visible_text(browser.get(f'/models/{bare.pk}/'))
     assert 'Version 9' in page
     assert 'provisional' in page
 
 
 def test_publishing_names_the_model_and_the_page_gives_the_lines_that_call_it(browser, model, labelled):
     answer = browser.post(f'/models/{model.pk}/publish/', {'name': 'my-flowers'}, follow=True)
-    page = words_of(answer)
+    page = visible_text(answer)
     assert '“my-flowers” now answers with version 1.' in page
     assert "'http://testserver/api/v1/models/my-flowers/classify?top=3'" in page
     assert 'import requests' in page
@@ -73,7 +73,7 @@ def test_publishing_names_the_model_and_the_page_gives_the_lines_that_call_it(br
 @pytest.mark.parametrize('name', ['', 'has spaces', 'ünïcode', 'x' * 81])
 def test_a_name_that_cannot_be_called_is_refused_in_words(browser, model, name):
     answer = browser.post(f'/models/{model.pk}/publish/', {'name': name}, follow=True)
-    assert 'A name has' in words_of(answer)
+    assert 'A name has' in visible_text(answer)
     assert not Publication.objects.exists()
 
 
@@ -90,23 +90,23 @@ def test_a_published_name_goes_back_to_the_version_before(browser, model, labell
     for one in (model, second):
         browser.post(f'/models/{one.pk}/publish/', {'name': 'flowers'})
     publication = Publication.objects.get()
-    assert 'Roll back' in words_of(browser.get(f'/projects/{labelled.pk}/'))
+    assert 'Roll back' in visible_text(browser.get(f'/projects/{labelled.pk}/'))
     answer = browser.post(f'/publications/{publication.pk}/rollback/', follow=True)
-    assert '“flowers” is back at version 1.' in words_of(answer)
+    assert '“flowers” is back at version 1.' in visible_text(answer)
     publication.refresh_from_db()
     assert publication.model == model
-    assert 'Roll back' not in words_of(answer)
+    assert 'Roll back' not in visible_text(answer)
 
 
 def test_an_unpublished_name_is_free_again(browser, model):
     browser.post(f'/models/{model.pk}/publish/', {'name': 'flowers'})
     answer = browser.post(f'/publications/{Publication.objects.get().pk}/unpublish/', follow=True)
-    assert '“flowers” answers no more.' in words_of(answer)
+    assert '“flowers” answers no more.' in visible_text(answer)
     assert not Publication.objects.exists()
 
 
 def test_the_report_tells_what_was_expected_and_what_more_photos_would_add(browser, model):
-    page = words_of(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
+    page = visible_text(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
     assert '80 % to 94 %' in page
     assert 'learned from 6 other sets of photos. Measured since: 90.0 %' in page
     assert '40 more photos would add about 3.0 percentage points (95 % interval 0.0 to 7.0)' in page

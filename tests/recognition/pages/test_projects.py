@@ -10,13 +10,8 @@ import pytest
 from recognition.datasets import projects
 from recognition.models import Membership, Project
 from recognition.training.readiness import check_readiness
-from tests.recognition.pages.conftest import NASTY, add
-
-
-def words_of(answer) -> str:
-    """What a reader sees: tags and their attributes gone, spaces folded."""
-    body = answer.content.decode().split('<main', 1)[1].replace('<wbr>', '')
-    return ' '.join(html.unescape(re.sub(r'<[^>]*>', ' ', body)).split())
+from tests.support.page_text import visible_text
+from tests.support.reported_project import MALICIOUS_NAME, add_photos
 
 
 def test_the_first_visit_invites_to_drop_a_zip_right_there(browser):
@@ -26,15 +21,15 @@ def test_the_first_visit_invites_to_drop_a_zip_right_there(browser):
 
 
 def test_the_list_shows_ones_own_projects_only(browser, browser_of, labelled, charlie):
-    assert '8 photos in 2 classes' in words_of(browser.get('/'))
-    assert 'Flowers' not in words_of(browser_of(charlie).get('/'))
+    assert '8 photos in 2 classes' in visible_text(browser.get('/'))
+    assert 'Flowers' not in visible_text(browser_of(charlie).get('/'))
 
 
 def test_the_list_takes_the_same_number_of_queries_for_many_projects(
     browser, labelled, alice, django_assert_max_num_queries
 ):
     for number in range(5):
-        add(projects.create_project(alice, f'Number {number}'), alice, ['a', 'b'], start=100)
+        add_photos(projects.create_project(alice, f'Number {number}'), alice, ['a', 'b'], start=100)
     with django_assert_max_num_queries(8):
         browser.get('/')
 
@@ -47,12 +42,12 @@ def test_a_project_is_made_by_its_name(browser, alice):
 
 def test_a_project_without_a_name_is_refused_in_words(browser):
     answer = browser.post('/projects/create/', {'name': '  '}, follow=True)
-    assert 'name must not be empty' in words_of(answer)
+    assert 'name must not be empty' in visible_text(answer)
     assert not Project.objects.exists()
 
 
 def test_the_page_counts_and_warns_in_words(browser, labelled):
-    page = words_of(browser.get(f'/projects/{labelled.pk}/'))
+    page = visible_text(browser.get(f'/projects/{labelled.pk}/'))
     assert '8 photos, 2 classes' in page
     assert '“daisy” has only 4 images' in page
 
@@ -65,18 +60,18 @@ def test_an_empty_project_cannot_be_trained_and_a_ready_one_can(browser, project
         )[0]
 
     assert 'disabled' in button()
-    add(project, alice, ['daisy', 'rose'] * 4)
+    add_photos(project, alice, ['daisy', 'rose'] * 4)
     assert 'disabled' not in button()
 
 
 def test_what_is_missing_is_said(browser, project, alice):
-    add(project, alice, ['daisy'] * 4 + ['rose'])
-    page = words_of(browser.get(f'/projects/{project.pk}/'))
+    add_photos(project, alice, ['daisy'] * 4 + ['rose'])
+    page = visible_text(browser.get(f'/projects/{project.pk}/'))
     assert check_readiness(project).missing[0] in page
 
 
 def test_photos_without_a_class_come_first_and_lead_to_where_they_are_labelled(browser, project, alice):
-    add(project, alice, [None, None, 'rose'])
+    add_photos(project, alice, [None, None, 'rose'])
     page = browser.get(f'/projects/{project.pk}/').content.decode().split('id="classes"')[1]
     assert page.index('Without a class') < page.index('rose')
     assert f'/projects/{project.pk}/classes/none/' in page
@@ -93,9 +88,9 @@ def test_a_viewer_sees_no_button_that_would_be_refused(browser_of, viewer, label
 @pytest.mark.parametrize('field', ['project', 'class', 'file'])
 def test_markup_in_names_is_shown_and_never_run(browser, project, alice, field):
     if field == 'project':
-        projects.rename_project(project, NASTY)
-    add(project, alice, [NASTY if field == 'class' else 'rose'])
-    project.images.update(name=NASTY if field == 'file' else 'a.jpg')
+        projects.rename_project(project, MALICIOUS_NAME)
+    add_photos(project, alice, [MALICIOUS_NAME if field == 'class' else 'rose'])
+    project.images.update(name=MALICIOUS_NAME if field == 'file' else 'a.jpg')
     image = project.images.get()
     for address in (
         '/',
@@ -105,7 +100,7 @@ def test_markup_in_names_is_shown_and_never_run(browser, project, alice, field):
     ):
         page = browser.get(address).content.decode()
         assert '<img src=x' not in page
-    assert html.escape(NASTY) in page or field == 'project'
+    assert html.escape(MALICIOUS_NAME) in page or field == 'project'
 
 
 def test_renaming_and_deleting(browser, project):
@@ -113,7 +108,7 @@ def test_renaming_and_deleting(browser, project):
     project.refresh_from_db()
     assert project.name == 'Roses'
     answer = browser.post(f'/projects/{project.pk}/delete/', follow=True)
-    assert 'The project “Roses” was deleted.' in words_of(answer)
+    assert 'The project “Roses” was deleted.' in visible_text(answer)
     assert browser.get(f'/projects/{project.pk}/').status_code == 404
 
 
@@ -121,7 +116,7 @@ def test_an_owner_lets_a_person_in_by_name(browser, browser_of, project, charlie
     answer = browser.post(
         f'/projects/{project.pk}/members/share/', {'username': 'charlie', 'role': 'viewer'}, follow=True
     )
-    assert 'charlie is in.' in words_of(answer)
+    assert 'charlie is in.' in visible_text(answer)
     assert Membership.objects.get(project=project, user=charlie).role == 'viewer'
     assert browser_of(charlie).get(f'/projects/{project.pk}/').status_code == 200
 
@@ -134,12 +129,12 @@ def test_a_name_that_nobody_has_is_told_on_the_members_page(browser, project):
         follow=True,
         headers={'referer': f'http://testserver{address}'},
     )
-    assert 'There is no person of that name.' in words_of(answer)
+    assert 'There is no person of that name.' in visible_text(answer)
 
 
 def test_the_last_owner_stays(browser, project, alice):
     answer = browser.post(f'/projects/{project.pk}/members/unshare/', {'username': 'alice'}, follow=True)
-    assert 'A project needs an owner.' in words_of(answer)
+    assert 'A project needs an owner.' in visible_text(answer)
     assert Membership.objects.filter(project=project, user=alice).exists()
 
 

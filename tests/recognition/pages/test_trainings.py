@@ -6,7 +6,7 @@ import pytest
 
 from recognition.models import Job
 from recognition.pages.forms import TrainingForm
-from tests.recognition.pages.test_projects import words_of
+from tests.support.page_text import visible_text
 
 ADVANCED = {
     'source': 'auto',
@@ -73,7 +73,7 @@ class TestPages:
             headers={'referer': f'http://testserver/projects/{labelled.pk}/'},
             follow=True,
         )
-        assert 'Start from: Select a valid choice' in words_of(answer)
+        assert 'Start from: Select a valid choice' in visible_text(answer)
         assert not Job.objects.exists()
 
     def test_a_project_that_is_not_ready_says_what_is_missing(self, browser, project):
@@ -82,7 +82,7 @@ class TestPages:
             follow=True,
             headers={'referer': f'http://testserver/projects/{project.pk}/'},
         )
-        assert 'Label images of at least 2 classes' in words_of(answer)
+        assert 'Label images of at least 2 classes' in visible_text(answer)
 
     def test_while_it_runs_the_page_follows_it_and_offers_no_second_one(self, browser, job, labelled):
         page = browser.get(f'/projects/{labelled.pk}/').content.decode()
@@ -92,7 +92,7 @@ class TestPages:
     def test_its_page_tells_what_happened(self, browser, job):
         job.claim('worker one')
         job.fail(job.attempt, 'out_of_memory', 'The photos did not fit into memory.')
-        page = words_of(browser.get(f'/trainings/{job.pk}/'))
+        page = visible_text(browser.get(f'/trainings/{job.pk}/'))
         assert 'The photos did not fit into memory.' in page
         assert 'claimed by worker one' in page
 
@@ -104,6 +104,6 @@ class TestPages:
     def test_a_failed_training_is_told_on_the_project(self, browser, job, labelled):
         job.claim('worker one')
         job.fail(job.attempt, 'unusable_source', 'The weights are damaged.')
-        assert 'The last training failed: The weights are damaged.' in words_of(
+        assert 'The last training failed: The weights are damaged.' in visible_text(
             browser.get(f'/projects/{labelled.pk}/')
         )

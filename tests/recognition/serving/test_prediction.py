@@ -19,13 +19,13 @@ from recognition.errors import (
 )
 from recognition.models import TrainedModel
 from recognition.serving import prediction
-from tests import sealed
+from tests.support import sealed_classifier
 from transfer.serving.classifier import Predictor
 
 
 @pytest.fixture(scope='module')
 def artifact(tmp_path_factory):
-    return sealed.seal(tmp_path_factory.mktemp('models') / 'colours')
+    return sealed_classifier.seal(tmp_path_factory.mktemp('models') / 'colours')
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def model(project, artifact):
         version=1,
         artifact='colours',
         digest=artifact.digest,
-        labels=list(sealed.LABELS),
+        labels=list(sealed_classifier.LABELS),
         images=30,
     )
 
@@ -51,7 +51,7 @@ def best(classifications):
 
 
 def test_the_best_class_comes_first_with_its_probability(model):
-    photos = [sealed.photo(label, 50) for label in ('red', 'blue', 'green')]
+    photos = [sealed_classifier.photo(label, 50) for label in ('red', 'blue', 'green')]
     found = prediction.classify(model, photos)
     assert best(found) == ['red', 'blue', 'green']
     scores = [score.score for score in found[0].scores]
@@ -60,7 +60,7 @@ def test_the_best_class_comes_first_with_its_probability(model):
 
 
 def test_top_and_threshold_leave_out_the_rest(model):
-    photo = sealed.photo('red', 51)
+    photo = sealed_classifier.photo('red', 51)
     assert len(prediction.classify(model, [photo], top=2)[0].scores) == 2
     assert [score.label for score in prediction.classify(model, [photo], threshold=0.5)[0].scores] == ['red']
     assert prediction.classify(model, [photo], threshold=1.0)[0].scores == ()
@@ -78,7 +78,7 @@ def test_top_and_threshold_leave_out_the_rest(model):
 )
 def test_what_makes_no_sense_is_refused_by_name(model, count, top, threshold, field):
     with pytest.raises(InvalidInputError) as refusal:
-        prediction.classify(model, [sealed.photo('red')] * count, top, threshold)
+        prediction.classify(model, [sealed_classifier.photo('red')] * count, top, threshold)
     assert refusal.value.field == field
 
 
@@ -88,14 +88,14 @@ def test_what_makes_no_sense_is_refused_by_name(model, count, top, threshold, fi
         (b'', InvalidImageError),
         (b'not an image', InvalidImageError),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', InvalidImageError),
-        (sealed.photo('red')[:500], InvalidImageError),
+        (sealed_classifier.photo('red')[:500], InvalidImageError),
         (b'\xff\xd8\xff' + b'\0' * 64, InvalidImageError),
     ],
     ids=['empty', 'text', 'svg', 'cut short', 'a header only'],
 )
 def test_a_bad_image_is_named_by_its_place(model, data, error):
     with pytest.raises(error) as refusal:
-        prediction.classify(model, [sealed.photo('red'), data])
+        prediction.classify(model, [sealed_classifier.photo('red'), data])
     assert refusal.value.field == 'images[1]'
     assert refusal.value.message.startswith('images[1] ')
 
@@ -103,13 +103,13 @@ def test_a_bad_image_is_named_by_its_place(model, data, error):
 def test_a_file_beyond_the_limit_is_too_large(model, settings):
     settings.MAX_IMAGE_BYTES = 300
     with pytest.raises(TooLargeError):
-        prediction.classify(model, [sealed.photo('red')])
+        prediction.classify(model, [sealed_classifier.photo('red')])
 
 
 def test_a_bomb_is_refused_by_its_header(model, settings):
     settings.MAX_IMAGE_PIXELS = 1000
     with pytest.raises(InvalidImageError, match='pixels'):
-        prediction.classify(model, [sealed.photo('red')])
+        prediction.classify(model, [sealed_classifier.photo('red')])
 
 
 @pytest.mark.parametrize('mode', ['L', 'LA', 'P', 'RGBA', 'CMYK', 'I;16'])
@@ -146,7 +146,7 @@ def test_a_photo_is_turned_upright_before_it_is_seen(model, artifact):
 def test_a_missing_artifact_is_named_and_not_our_callers_fault(model):
     storage.delete_artifact('colours')
     with pytest.raises(ModelUnavailableError, match='Flowers v1') as refusal:
-        prediction.classify(model, [sealed.photo('red')])
+        prediction.classify(model, [sealed_classifier.photo('red')])
     assert (refusal.value.status, refusal.value.code) == (503, 'model_unavailable')
 
 
@@ -164,20 +164,20 @@ def test_a_mended_artifact_answers_again(model, artifact):
     with pytest.raises(ModelUnavailableError):
         prediction.warm(model)
     path.write_bytes(whole)
-    assert best(prediction.classify(model, [sealed.photo('green', 52)])) == ['green']
+    assert best(prediction.classify(model, [sealed_classifier.photo('green', 52)])) == ['green']
 
 
 def test_a_model_that_was_finished_after_its_row_was_read_is_served(model, artifact):
     """The finished model replaces the instant one under the same id, and the instant artifact is deleted."""
     stale = TrainedModel.objects.get(pk=model.pk)
     stale.artifact, stale.digest = 'instant', '0' * 64
-    assert best(prediction.classify(stale, [sealed.photo('blue', 53)])) == ['blue']
+    assert best(prediction.classify(stale, [sealed_classifier.photo('blue', 53)])) == ['blue']
 
 
 def test_a_loaded_model_is_kept(model):
     prediction.warm(model)
     storage.delete_artifact('colours')
-    assert best(prediction.classify(model, [sealed.photo('red', 54)])) == ['red']
+    assert best(prediction.classify(model, [sealed_classifier.photo('red', 54)])) == ['red']
 
 
 def test_too_many_at_once_are_told_to_come_back(model):
@@ -189,11 +189,11 @@ def test_too_many_at_once_are_told_to_come_back(model):
         lambda images: computing.set() or (gate.wait(20) and compute(images)),
     )
     batches._free, batches._most = 1, 0
-    first = threading.Thread(target=predictor.classify, args=([sealed.photo('red', 55)],))
+    first = threading.Thread(target=predictor.classify, args=([sealed_classifier.photo('red', 55)],))
     first.start()
     assert computing.wait(20)
     with pytest.raises(ModelOverloadedError) as refusal:
-        prediction.classify(model, [sealed.photo('red', 56)])
+        prediction.classify(model, [sealed_classifier.photo('red', 56)])
     gate.set()
     first.join()
     assert (refusal.value.status, refusal.value.retryable) == (503, True)

@@ -11,8 +11,8 @@ from recognition.models import Label, TrainedModel
 from recognition.models.project import Task
 from recognition.serving import prediction, prelabels
 from recognition.serving.prediction import Found
-from tests import sealed_detector
-from tests.recognition.boxes import detection_project, photo
+from tests.support import sealed_detector
+from tests.support.detection_projects import detection_project, photo
 
 pytestmark = pytest.mark.django_db
 

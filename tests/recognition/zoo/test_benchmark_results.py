@@ -8,9 +8,9 @@ from django.core.management import CommandError, call_command
 
 from recognition.errors import InvalidInputError
 from recognition.zoo import benchmark_results, selection_params
-from tests.conftest import draw_photo
-from tests.p2l.recorded import copy_target, write_evaluation
-from tests.recognition.zoo.test_catalog import write_starter_model
+from tests.support.benchmark_records import copy_target, write_evaluation
+from tests.support.photos import draw_photo
+from tests.support.weights_files import write_starter_model
 from transfer.spec.train_spec import TrainSpec
 
 pytestmark = pytest.mark.django_db

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -9,12 +8,13 @@ import pytest
 import torch
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from safetensors.torch import save_file
 
 from recognition.errors import ConflictError, InvalidInputError, NotFoundError, NotReadyError
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
 from recognition.zoo import catalog, registration, subprocess_call
-from tests.conftest import draw_photo
+from tests.support.import_jobs import list_zoo_file_names
+from tests.support.photos import draw_photo
+from tests.support.weights_files import save_lenet, write_starter_model
 from transfer.data.decode import decode
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
@@ -22,32 +22,6 @@ from transfer.zoo.signatures.compute import as_source, sign_starter
 from transfer.zoo.weights import file_digest, read_starter_models
 
 pytestmark = pytest.mark.django_db
-
-
-def save_lenet(path: Path, classes: int = 3, seed: int = 0) -> Path:
-    torch.manual_seed(seed)
-    state = architecture('lenet5').build(classes).state_dict()
-    save_file(state, path) if path.suffix == '.safetensors' else torch.save(state, path)
-    return path
-
-
-def write_starter_model(folder: Path, name: str, **changes) -> Path:
-    save_lenet(folder / f'{name}.safetensors', seed=len(name))
-    source = {
-        'name': name,
-        'title': f'The {name}',
-        'architecture': 'lenet5',
-        'class_names': ['a', 'b', 'c'],
-        'images': 90,
-        'side': 32,
-        'mean': [0.5, 0.5, 0.5],
-        'std': [0.2, 0.2, 0.2],
-        'sets': [{'name': 'tints', 'origin': 'drawn', 'licence': 'CC0-1.0'}],
-        'licence': 'Apache-2.0',
-        **changes,
-    }
-    (folder / f'{name}.json').write_text(json.dumps(source))
-    return folder / f'{name}.json'
 
 
 @pytest.fixture
@@ -70,14 +44,6 @@ def photos(tmp_path):
         for seed in range(3):
             (folder / name / f'{seed}.jpg').write_bytes(draw_photo(seed, tint=tint))
     return folder
-
-
-def files_of(settings) -> list[str]:
-    return (
-        sorted(path.name for path in Path(settings.ZOO_DIR).glob('*'))
-        if Path(settings.ZOO_DIR).exists()
-        else []
-    )
 
 
 class TestStarter:
@@ -179,7 +145,7 @@ class TestImport:
         path.unlink()
         (source,) = catalog.list_sources(alice)
         assert load(source) is not None
-        assert files_of(settings) == [Path(row.weights).name]
+        assert list_zoo_file_names(settings) == [Path(row.weights).name]
         assert AuditEvent.objects.get(action='add source').user == alice
 
     def test_its_own_images_sign_it_and_count(self, tmp_path, starter, photos, alice):
@@ -210,7 +176,7 @@ class TestImport:
         torch.save(state, path)
         with pytest.raises(InvalidInputError, match=reason):
             registration.import_source(path, said)
-        assert files_of(settings) == []
+        assert list_zoo_file_names(settings) == []
         assert not SourceModel.objects.exists()
 
     @pytest.mark.parametrize(
@@ -232,7 +198,7 @@ class TestImport:
         with pytest.raises(InvalidInputError, match=reason) as refusal:
             registration.import_source(tmp_path / name, registration.Origins(images=5, **said))
         assert refusal.value.field == field
-        assert files_of(settings) == []
+        assert list_zoo_file_names(settings) == []
 
     @pytest.mark.slow
     def test_the_longest_architecture_that_begins_the_files_name_counts(self, tmp_path):

@@ -12,8 +12,9 @@ from recognition.errors import InvalidInputError
 from recognition.management.progress_bar import DownloadLine, fetched_line
 from recognition.models import SourceModel
 from recognition.zoo import downloads, subprocess_call
-from tests.mirror import running
-from tests.recognition.zoo.test_catalog import files_of, save_lenet
+from tests.support.import_jobs import list_zoo_file_names
+from tests.support.weights_files import save_lenet
+from tests.support.weights_server import serve_weights
 from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import torchvision_weights
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def mirror():
-    with running() as server:
+    with serve_weights() as server:
         yield server
 
 
@@ -33,7 +34,7 @@ def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(settings):
     ) as refusal:
         downloads.pull('resnet18')
     assert '\n' not in refusal.value.message
-    assert files_of(settings) == []
+    assert list_zoo_file_names(settings) == []
     assert not SourceModel.objects.exists()
 
 
@@ -41,7 +42,7 @@ def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(settings, mirror):
     settings.TORCHVISION_URL = mirror.url
     with pytest.raises(InvalidInputError, match='did not give the weights'):
         downloads.pull('resnet18')
-    assert files_of(settings) == []
+    assert list_zoo_file_names(settings) == []
 
 
 def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch):
@@ -116,4 +117,4 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
         7,
         'usable',
     )
-    assert files_of(settings) == [Path(row.weights).name]
+    assert list_zoo_file_names(settings) == [Path(row.weights).name]

@@ -19,45 +19,14 @@ from recognition.jobs import queue
 from recognition.models import AuditEvent, Job, SourceModel
 from recognition.models.job import State
 from recognition.zoo import catalog, import_jobs, registration, subprocess_call
+from tests.support.import_jobs import list_zoo_files, metadata_of, refuse_job, run_job
+from tests.support.weights_files import upload_weights
 from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import Progress
 from transfer.worker import execute
-from transfer.zoo.networks.registry import architecture
 
 # The heart beats in a thread, which must see the job's row.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def weights(
-    classes: int = 3, name: str = 'lenet5_digits.pth', seed: int = 1, **changes
-) -> SimpleUploadedFile:
-    torch.manual_seed(seed)
-    file = io.BytesIO()
-    torch.save(architecture('lenet5').build(classes).state_dict() | changes, file)
-    return SimpleUploadedFile(name, file.getvalue())
-
-
-def said(**changes) -> registration.Origins:
-    return registration.Origins(**{'images': 60, **changes})
-
-
-def run(job: Job) -> Job:
-    assert queue.claim(job)
-    execute.run(job)
-    job.refresh_from_db()
-    return job
-
-
-def refuse(job: Job, field: str = 'architecture') -> Job:
-    """As a worker would, without its work."""
-    assert queue.claim(job) and job.fail(
-        job.attempt, 'invalid', 'It is not what was said.', result={'field': field}
-    )
-    return job
-
-
-def files_of(settings) -> list[Path]:
-    return list(Path(settings.ZOO_DIR).iterdir()) if Path(settings.ZOO_DIR).exists() else []
 
 
 def end_long_ago(job: Job) -> None:
@@ -82,7 +51,9 @@ class Malice:
 class TestJob:
     def test_a_worker_of_the_answers_queue_makes_the_file_a_source(self, settings, alice):
         job = import_jobs.begin(
-            weights(), said(title='Digits', class_names=('eins', 'zwei', 'drei'), approved=False), alice
+            upload_weights(),
+            metadata_of(title='Digits', class_names=('eins', 'zwei', 'drei'), approved=False),
+            alice,
         )
         assert (job.kind, job.queue, job.state, job.project) == (
             'source_import',
@@ -90,27 +61,27 @@ class TestJob:
             State.QUEUED,
             None,
         )
-        assert files_of(settings) == [import_jobs.kept_file(job)] and not SourceModel.objects.exists()
-        run(job)
+        assert list_zoo_files(settings) == [import_jobs.kept_file(job)] and not SourceModel.objects.exists()
+        run_job(job)
         row = SourceModel.objects.get()
         assert (job.state, job.result, import_jobs.became(job)) == (State.SUCCEEDED, {'source': row.pk}, row)
         assert (row.name, row.architecture, row.title, row.class_names) == (
             'lenet5_digits', 'lenet5', 'Digits', ['eins', 'zwei', 'drei'],
         )  # fmt: skip
         assert (row.added_by, row.standing, AuditEvent.objects.get().user) == (alice, 'offered', alice)
-        assert files_of(settings) == [Path(row.weights)]
+        assert list_zoo_files(settings) == [Path(row.weights)]
 
     @pytest.mark.usefixtures('in_this_process')
     def test_what_is_sent_in_pieces_is_moved_and_not_read(self, settings, alice):
         upload = TemporaryUploadedFile('lenet5.pth', 'application/octet-stream', 0, None)
-        upload.write(weights().read())
+        upload.write(upload_weights().read())
         upload.size = upload.tell()
         upload.flush()
         there = Path(upload.temporary_file_path()).stat().st_ino
-        job = import_jobs.begin(upload, said(), alice)
+        job = import_jobs.begin(upload, metadata_of(), alice)
         upload.close()
         assert import_jobs.kept_file(job).stat().st_ino == there
-        assert run(job).state == State.SUCCEEDED
+        assert run_job(job).state == State.SUCCEEDED
 
     @pytest.mark.parametrize(
         ('changes', 'reason'),
@@ -126,22 +97,24 @@ class TestJob:
         self, alice, changes, reason
     ):
         """The other kinds: tests/transfer/zoo/test_attacks_weights.py."""
-        job = run(import_jobs.begin(weights(**changes), said(), alice))
+        job = run_job(import_jobs.begin(upload_weights(**changes), metadata_of(), alice))
         assert (job.state, job.result) == (State.FAILED, {'field': 'file'})
         assert reason in job.error_message
         assert not SourceModel.objects.exists() and not Path('executed').exists()
 
     @pytest.mark.usefixtures('in_this_process')
     def test_what_is_no_weights_file_at_all_is_refused_too(self, alice):
-        job = run(
-            import_jobs.begin(SimpleUploadedFile('lenet5.pth', b'PK\x03\x04' + b'\xff' * 4000), said(), alice)
+        job = run_job(
+            import_jobs.begin(
+                SimpleUploadedFile('lenet5.pth', b'PK\x03\x04' + b'\xff' * 4000), metadata_of(), alice
+            )
         )
         assert (job.state, job.result) == (State.FAILED, {'field': 'file'})
         assert not SourceModel.objects.exists()
 
     def test_a_bomb_meets_the_memory_limit_and_is_refused(self, alice, monkeypatch):
         monkeypatch.setattr(registration, 'MEMORY', 2**30)
-        upload = weights()
+        upload = upload_weights()
         bomb = io.BytesIO()
         with (
             zipfile.ZipFile(upload) as small,
@@ -152,7 +125,9 @@ class TestJob:
                     for _ in range(1200 if entry.filename.endswith('/data/0') else 0):
                         part.write(bytes(2**20))
                     part.write(small.read(entry))
-        job = run(import_jobs.begin(SimpleUploadedFile('lenet5.pth', bomb.getvalue()), said(), alice))
+        job = run_job(
+            import_jobs.begin(SimpleUploadedFile('lenet5.pth', bomb.getvalue()), metadata_of(), alice)
+        )
         assert (job.state, job.result, SourceModel.objects.count()) == (State.FAILED, {'field': 'file'}, 0)
 
     @pytest.mark.usefixtures('in_this_process')
@@ -171,18 +146,18 @@ class TestJob:
     def test_what_was_said_wrongly_is_blamed_on_its_field_and_the_file_is_kept(
         self, settings, alice, wrong, field, reason
     ):
-        job = run(import_jobs.begin(weights(), said(**wrong), alice))
+        job = run_job(import_jobs.begin(upload_weights(), metadata_of(**wrong), alice))
         assert (job.state, job.result['field']) == (State.FAILED, field)
         assert reason in job.error_message
-        assert files_of(settings) == [import_jobs.kept_file(job)]
+        assert list_zoo_files(settings) == [import_jobs.kept_file(job)]
 
     @pytest.mark.usefixtures('in_this_process')
     def test_it_is_said_again_and_the_same_file_becomes_a_source(self, alice, bob):
-        job = refuse(import_jobs.begin(weights(), said(architecture='resnet18'), alice))
+        job = refuse_job(import_jobs.begin(upload_weights(), metadata_of(architecture='resnet18'), alice))
         kept = import_jobs.kept_file(job)
-        import_jobs.examine_again(job, said(), bob)
+        import_jobs.examine_again(job, metadata_of(), bob)
         assert (job.state, job.error_message, job.result) == (State.QUEUED, '', {})
-        run(job)
+        run_job(job)
         row = SourceModel.objects.get()
         assert (job.state, row.architecture, row.weights, row.added_by) == (
             State.SUCCEEDED,
@@ -196,8 +171,8 @@ class TestJob:
 
     @pytest.mark.usefixtures('in_this_process')
     def test_a_copy_of_what_is_there_is_refused(self, alice):
-        run(import_jobs.begin(weights(), said(), alice))
-        job = run(import_jobs.begin(weights(), said(name='twin'), alice))
+        run_job(import_jobs.begin(upload_weights(), metadata_of(), alice))
+        job = run_job(import_jobs.begin(upload_weights(), metadata_of(name='twin'), alice))
         assert (job.error_message, job.error_code) == (
             'lenet5_digits.pth is in the zoo already, as lenet5_digits.',
             'conflict',
@@ -205,43 +180,43 @@ class TestJob:
 
     @pytest.mark.usefixtures('in_this_process')
     def test_of_two_with_one_name_the_second_gets_the_conflict(self, settings, alice):
-        first = import_jobs.begin(weights(), said(name='mine'), alice)
+        first = import_jobs.begin(upload_weights(), metadata_of(name='mine'), alice)
         with pytest.raises(ConflictError, match='called mine is being added already') as refusal:
-            import_jobs.begin(weights(seed=2), said(name='mine'), alice)
+            import_jobs.begin(upload_weights(seed=2), metadata_of(name='mine'), alice)
         assert refusal.value.field == 'name'
-        second = import_jobs.begin(weights(seed=2), said(name='other'), alice)
+        second = import_jobs.begin(upload_weights(seed=2), metadata_of(name='other'), alice)
         Job.objects.filter(pk=second.pk).update(
             spec=second.spec | {'name': 'mine'}
         )  # both were sent in the same moment
         second.refresh_from_db()
-        assert run(first).state == State.SUCCEEDED
-        assert (run(second).state, second.error_code, second.result) == (
+        assert run_job(first).state == State.SUCCEEDED
+        assert (run_job(second).state, second.error_code, second.result) == (
             State.FAILED,
             'conflict',
             {'field': 'name'},
         )
         assert second.error_message == 'There is a source called mine already.'
-        assert SourceModel.objects.count() == 1 and len(files_of(settings)) == 2
+        assert SourceModel.objects.count() == 1 and len(list_zoo_files(settings)) == 2
 
     @pytest.mark.parametrize(('name', 'size'), [('w.exe', 5), ('w.pth', 5 * 2**30)])
     def test_what_needs_no_reading_is_refused_at_once(self, settings, alice, name, size):
         upload = SimpleUploadedFile(name, b'x')
         upload.size = size
         with pytest.raises((InvalidInputError, TooLargeError)) as refusal:
-            import_jobs.begin(upload, said(), alice)
+            import_jobs.begin(upload, metadata_of(), alice)
         assert refusal.value.field == 'file'
-        assert (files_of(settings), Job.objects.count()) == ([], 0)
+        assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
     def test_an_upload_that_breaks_off_on_its_way_into_the_zoo_leaves_nothing(self, settings, alice):
-        upload = weights()
+        upload = upload_weights()
         upload.chunks = lambda: iter([b'half', *(1 / 0 for _ in range(1))])
         with pytest.raises(ZeroDivisionError):
-            import_jobs.begin(upload, said(), alice)
-        assert (files_of(settings), Job.objects.count()) == ([], 0)
+            import_jobs.begin(upload, metadata_of(), alice)
+        assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
     def test_it_tells_its_stages(self, alice):
         told = []
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         assert queue.claim(job)
         execute.run(job, watch=lambda progress: told.append(progress.phase))
         assert list(dict.fromkeys(told)) == ['digest', 'read', 'fit', 'try']
@@ -255,7 +230,7 @@ class TestStopping:
         monkeypatch.setattr(
             subprocess_call, 'ask', lambda module, request, **options: real('sleeper', request, **options)
         )
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
 
         def stop_at_reading(progress: Progress) -> None:
             if progress.phase == 'read' and not job.cancel_requested:
@@ -266,29 +241,29 @@ class TestStopping:
         job.refresh_from_db()
         assert job.state == State.CANCELLED and not SourceModel.objects.exists()
         assert not Path(f'/proc/{(settings.DATA_DIR / "pid").read_text()}').exists()
-        assert files_of(settings) == [import_jobs.kept_file(job)]
+        assert list_zoo_files(settings) == [import_jobs.kept_file(job)]
 
     @pytest.mark.usefixtures('in_this_process')
     def test_a_waiting_one_is_withdrawn_and_its_file_kept(self, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
         assert job.state == State.CANCELLED and import_jobs.kept_file(job).exists()
-        import_jobs.examine_again(job, said(), alice)
-        assert run(job).state == State.SUCCEEDED
+        import_jobs.examine_again(job, metadata_of(), alice)
+        assert run_job(job).state == State.SUCCEEDED
 
     @pytest.mark.usefixtures('in_this_process')
     def test_only_what_has_ended_without_a_source_is_examined_again_or_discarded(self, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         for action in (
             lambda: import_jobs.discard(job, alice),
-            lambda: import_jobs.examine_again(job, said(name='other'), alice),
+            lambda: import_jobs.examine_again(job, metadata_of(name='other'), alice),
         ):
             with pytest.raises(ConflictError):
                 action()
-        run(job)
+        run_job(job)
         for action in (
             lambda: import_jobs.discard(job, alice),
-            lambda: import_jobs.examine_again(job, said(name='other'), alice),
+            lambda: import_jobs.examine_again(job, metadata_of(name='other'), alice),
         ):
             with pytest.raises(ConflictError):
                 action()
@@ -297,16 +272,16 @@ class TestStopping:
 
 class TestKill:
     def test_the_next_attempt_examines_again_and_one_source_comes_of_it(self, settings, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         assert job.claim(f'{queue.processes.here()}4194305~1')  # a process that never was
         assert queue.take_back_dead() == (1, 0)
         job.refresh_from_db()
         assert job.state == State.QUEUED and import_jobs.kept_file(job).exists()
-        assert run(job).attempt == 2
-        assert files_of(settings) == [Path(SourceModel.objects.get().weights)]
+        assert run_job(job).attempt == 2
+        assert list_zoo_files(settings) == [Path(SourceModel.objects.get().weights)]
 
     def test_who_lost_the_job_while_it_examined_registers_nothing(self, alice, monkeypatch):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         real = subprocess_call.ask
 
         def taken_back_meanwhile(module, request, **options):
@@ -322,27 +297,27 @@ class TestKill:
         job.refresh_from_db()
         assert (job.state, SourceModel.objects.count()) == (State.QUEUED, 0)
         monkeypatch.undo()
-        assert run(job).state == State.SUCCEEDED
+        assert run_job(job).state == State.SUCCEEDED
 
     def test_a_file_that_never_arrived_in_whole_is_found_by_its_row(self, settings, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         Job.objects.filter(pk=job.pk).update(queue=queue.NOWHERE)  # where it was when the web process died
         assert import_jobs.forget() == 0
         Job.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(days=2))
         assert import_jobs.forget() == 1
-        assert (files_of(settings), Job.objects.count()) == ([], 0)
+        assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
     @pytest.mark.usefixtures('in_this_process')
     def test_what_was_stopped_on_its_way_in_reaches_a_worker_when_it_is_asked_for_again(
         self, settings, alice
     ):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         Job.objects.filter(pk=job.pk).update(queue=queue.NOWHERE)
         job.refresh_from_db()
         queue.cancel(job, alice)
-        import_jobs.examine_again(job, said(), alice)
+        import_jobs.examine_again(job, metadata_of(), alice)
         assert job.queue == settings.SERVING_QUEUE
-        assert run(job).state == State.SUCCEEDED
+        assert run_job(job).state == State.SUCCEEDED
 
     @pytest.mark.parametrize('discarded', [False, True])
     def test_one_that_was_stopped_while_its_file_came_is_not_begun(
@@ -360,64 +335,64 @@ class TestKill:
         monkeypatch.setattr(registration, 'keep_upload', stopped_meanwhile)
         if discarded:
             with pytest.raises(ConflictError, match='discarded while its file was being sent'):
-                import_jobs.begin(weights(), said(), alice)
-            assert (files_of(settings), Job.objects.count()) == ([], 0)
+                import_jobs.begin(upload_weights(), metadata_of(), alice)
+            assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
         else:
-            job = import_jobs.begin(weights(), said(), alice)
-            assert (job.state, files_of(settings)) == (State.CANCELLED, [import_jobs.kept_file(job)])
+            job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+            assert (job.state, list_zoo_files(settings)) == (State.CANCELLED, [import_jobs.kept_file(job)])
 
     def test_deaths_are_counted_from_the_last_time_that_it_was_asked_for(self, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         for asked in range(2):
             for death in range(4):
                 assert job.claim(f'{queue.processes.here()}4194305~{asked}{death}')
                 assert queue.take_back_dead() == ((0, 1) if death == 3 else (1, 0))
                 job.refresh_from_db()
             assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
-            import_jobs.examine_again(job, said(), alice)
+            import_jobs.examine_again(job, metadata_of(), alice)
 
     def test_a_file_that_came_in_part_is_not_examined(self, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
         os.truncate(import_jobs.kept_file(job), 1000)
         with pytest.raises(InvalidInputError, match='not kept in whole'):
-            import_jobs.examine_again(job, said(), alice)
+            import_jobs.examine_again(job, metadata_of(), alice)
 
     def test_a_kept_file_that_is_gone_is_told(self, alice):
-        job = import_jobs.begin(weights(), said(), alice)
+        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
         import_jobs.kept_file(job).unlink()
         with pytest.raises(InvalidInputError, match='not kept in whole: choose it again'):
-            import_jobs.examine_again(job, said(), alice)
+            import_jobs.examine_again(job, metadata_of(), alice)
 
 
 @pytest.mark.usefixtures('in_this_process')
 class TestForgetting:
     def test_an_addition_keeps_no_removed_source_in_the_zoo(self, settings, alice):
-        run(import_jobs.begin(weights(), said(name='old'), alice))
-        waiting = import_jobs.begin(weights(seed=2), said(name='new'), alice)
+        run_job(import_jobs.begin(upload_weights(), metadata_of(name='old'), alice))
+        waiting = import_jobs.begin(upload_weights(seed=2), metadata_of(name='new'), alice)
         assert catalog.remove('old') is True
-        assert files_of(settings) == [import_jobs.kept_file(waiting)]
+        assert list_zoo_files(settings) == [import_jobs.kept_file(waiting)]
 
     def test_a_refused_file_goes_after_a_day_and_a_source_never(self, settings, alice, capsys):
-        refused = refuse(import_jobs.begin(weights(2, 'lenet5_two.pth'), said(), alice))
-        added = run(import_jobs.begin(weights(), said(), alice))
-        waiting = import_jobs.begin(weights(seed=3), said(name='waiting'), alice)
+        refused = refuse_job(import_jobs.begin(upload_weights(2, 'lenet5_two.pth'), metadata_of(), alice))
+        added = run_job(import_jobs.begin(upload_weights(), metadata_of(), alice))
+        waiting = import_jobs.begin(upload_weights(seed=3), metadata_of(name='waiting'), alice)
         assert import_jobs.forget() == 0
         for job in (refused, added):
             end_long_ago(job)
         call_command('purge')
         assert capsys.readouterr().out.endswith('; 1 weights files that were refused are dropped\n')
         assert set(Job.objects.all()) == {added, waiting}
-        assert set(files_of(settings)) == {
+        assert set(list_zoo_files(settings)) == {
             Path(SourceModel.objects.get().weights),
             import_jobs.kept_file(waiting),
         }
 
     def test_discarding_drops_row_and_file(self, settings, alice):
-        job = refuse(import_jobs.begin(weights(), said(), alice))
+        job = refuse_job(import_jobs.begin(upload_weights(), metadata_of(), alice))
         import_jobs.discard(job, alice)
-        assert (files_of(settings), Job.objects.count()) == ([], 0)
+        assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
         assert AuditEvent.objects.get().action == 'discard addition'
 
 

@@ -14,7 +14,7 @@ from recognition.errors import ConflictError
 from recognition.management import bootstrap
 from recognition.models import SourceModel
 from recognition.zoo import catalog, downloads, registration, signature_jobs, subprocess_call
-from tests.recognition.zoo.test_catalog import save_lenet
+from tests.support.weights_files import save_lenet
 from transfer.zoo.weights import file_digest
 
 pytestmark = pytest.mark.django_db

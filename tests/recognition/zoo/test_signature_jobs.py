@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 from PIL import Image as Picture
-from safetensors.torch import save_file
 
 from recognition import storage
 from recognition.datasets import archives
@@ -23,27 +21,15 @@ from recognition.management import bootstrap
 from recognition.models import Job, SourceModel
 from recognition.models.job import State
 from recognition.zoo import signature_jobs
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
+from tests.support.source_rows import add_source
 from transfer.spec.errors import JobCancelledError
 from transfer.worker import execute
-from transfer.zoo.networks.registry import architecture
 from transfer.zoo.signatures import compute
-from transfer.zoo.weights import file_digest
 
 pytestmark = pytest.mark.django_db
 
 SIDE = 84  # numbers of LeNet's penultimate feature
-
-
-def add_source(folder: Path, name: str, seed: int, **fields) -> SourceModel:
-    torch.manual_seed(seed)
-    path = folder / f'{name}.safetensors'
-    save_file(architecture('lenet5').build(3).state_dict(), path)
-    known = {
-        'architecture': 'lenet5', 'weights': str(path), 'digest': file_digest(path), 'size': 1, 'side': 32, 'mean': [0.5] * 3,
-        'std': [0.2] * 3, 'images': 9, 'classes': 3, 'origin': 'imported', 'approved_at': timezone.now(),
-    }  # fmt: skip
-    return SourceModel.objects.create(name=name, **{**known, **fields})
 
 
 @pytest.fixture

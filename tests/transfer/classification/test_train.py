@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.transfer.small_world import Ears, source, write_photos
+from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.data.manifests import Manifest
 from transfer.pipeline import train
 from transfer.selection.choose import looked_at
@@ -62,7 +62,7 @@ def same_weights(a: str, b: str) -> bool:
 
 def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
     manifest = write_photos(tmp_path / 'photos')
-    ears = Ears()
+    ears = RecordingReport()
     sealed = train(
         manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', ears, tmp_path / 'cache'
     )
@@ -75,7 +75,7 @@ def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
 
 
 def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):
-    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     again = json.loads(json.dumps(report.to_json()))
     assert again['images'] == 30
     assert again['interval'][0] <= again['accuracy'] <= again['interval'][1]
@@ -96,13 +96,18 @@ def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):
 def test_the_same_data_and_spec_give_the_same_model(spec, manifest, tmp_path):
     spec = dataclasses.replace(spec, rates={'head': 0.01})
     first, second = (
-        train(manifest, spec, tmp_path / name, Ears(), tmp_path / f'cache-{name}') for name in ('one', 'two')
+        train(manifest, spec, tmp_path / name, RecordingReport(), tmp_path / f'cache-{name}')
+        for name in ('one', 'two')
     )
     assert same_weights(first.folder, second.folder)
     assert first.report.confusion == second.report.confusion
     assert first.report.calibration == second.report.calibration
     other = train(
-        manifest, dataclasses.replace(spec, seed=1), tmp_path / 'three', Ears(), tmp_path / 'cache-one'
+        manifest,
+        dataclasses.replace(spec, seed=1),
+        tmp_path / 'three',
+        RecordingReport(),
+        tmp_path / 'cache-one',
     )
     assert not same_weights(first.folder, other.folder)
 
@@ -113,12 +118,12 @@ def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, s
         'transfer.runtime.progress.EVERY', 0.0
     )  # every word is heard, so that it can break off anywhere
     monkeypatch.setattr('transfer.finetune.trainer.SAVE_EVERY', 0.0)
-    undisturbed = Ears()
+    undisturbed = RecordingReport()
     whole = train(manifest, spec, tmp_path / 'whole', undisturbed, tmp_path / 'cache')
-    broken = Ears(raise_at=int(share * len(undisturbed.heard)))
+    broken = RecordingReport(raise_at=int(share * len(undisturbed.heard)))
     with pytest.raises(InterruptedError):
         train(manifest, spec, tmp_path / 'broken', broken, tmp_path / 'cache-2')
-    resumed = Ears()
+    resumed = RecordingReport()
     end = train(manifest, spec, tmp_path / 'broken', resumed, tmp_path / 'cache-2')
     assert same_weights(whole.folder, end.folder)
     assert whole.report.confusion == end.report.confusion
@@ -127,7 +132,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, s
 
 def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path, monkeypatch):
     monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
-    ears = Ears()
+    ears = RecordingReport()
     train(manifest, spec, tmp_path / 'work', ears, tmp_path / 'cache')
     fractions = [progress.fraction for progress in ears.heard]
     assert fractions == sorted(fractions)
@@ -139,12 +144,16 @@ def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path
 def test_cancelling_reaches_the_caller(spec, manifest, tmp_path):
     with pytest.raises(JobCancelledError):
         train(
-            manifest, spec, tmp_path / 'work', Ears(raise_at=4, error=JobCancelledError), tmp_path / 'cache'
+            manifest,
+            spec,
+            tmp_path / 'work',
+            RecordingReport(raise_at=4, error=JobCancelledError),
+            tmp_path / 'cache',
         )
 
 
 def test_only_the_instant_model_when_no_more_is_asked(spec, manifest, tmp_path):
-    ears = Ears()
+    ears = RecordingReport()
     sealed = train(
         manifest, dataclasses.replace(spec, instant_only=True), tmp_path / 'work', ears, tmp_path / 'cache'
     )
@@ -157,7 +166,7 @@ def test_finetuning_that_does_harm_is_thrown_away(spec, tmp_path):
     """At an absurd rate the network is ruined; the linear head stays, and the report says so."""
     manifest = write_photos(tmp_path / 'photos', 15, {'a': (140, 100, 100), 'b': (100, 120, 100)})
     ruinous = dataclasses.replace(spec, rates=dict.fromkeys(_groups(), 1.0))
-    report = train(manifest, ruinous, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, ruinous, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.winner == 'linear'
     assert report.why.endswith('so the linear head is kept.')
     assert report.accuracy == report.probes[0]['accuracy']
@@ -179,7 +188,7 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(spec, manifest, tmp_p
         backward(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.Tensor, 'backward', once)
-    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert failed
     assert any('halved' in note for note in report.notes)
 
@@ -188,19 +197,23 @@ def test_a_source_that_cannot_be_used_is_left_out_and_named(spec, manifest, tmp_
     broken = dataclasses.replace(source(tmp_path / 'zoo', 'broken', seed=9), images=10**9)
     Path(broken.weights).write_bytes(b'damaged')
     both = dataclasses.replace(spec, sources=(broken, *spec.sources), plan='linear')
-    report = train(manifest, both, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, both, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.source == 'tiny'
     assert any('broken was left out' in note for note in report.notes)
     with pytest.raises(UnusableSourceError, match='broken'):
         train(
-            manifest, dataclasses.replace(both, source='broken'), tmp_path / 'w2', Ears(), tmp_path / 'cache'
+            manifest,
+            dataclasses.replace(both, source='broken'),
+            tmp_path / 'w2',
+            RecordingReport(),
+            tmp_path / 'cache',
         )
 
 
 def test_the_user_may_choose_the_source(spec, manifest, tmp_path):
     other = source(tmp_path / 'zoo', 'other', seed=3)
     asked = dataclasses.replace(spec, sources=(*spec.sources, other), source='other', plan='linear')
-    report = train(manifest, asked, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, asked, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.source == 'other'
     assert {row['name'] for row in report.ranking} == {'tiny', 'other'}
     assert report.plan['source_why'] == 'other was asked for.'
@@ -214,7 +227,7 @@ def test_of_networks_that_nothing_tells_apart_a_cpu_takes_the_lighter_one(spec, 
     heavy = source(tmp_path / 'zoo', 'heavy', 'mobilenet_v3_small')
     heavy = dataclasses.replace(heavy, images=50_000, dataset='same', parameters=1_500_000)
     both = dataclasses.replace(spec, sources=(light, heavy), plan='linear')
-    report = train(manifest, both, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, both, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert [row['name'] for row in report.ranking] == ['heavy', 'light']
     assert [row['accuracy'] for row in report.probes] == [1, 1]
     assert report.source == 'light'
@@ -227,7 +240,11 @@ def test_a_class_of_one_image_is_left_out_of_the_model(spec, manifest, tmp_path)
     lone = dataclasses.replace(manifest.images[0], label=2, digest='lone')
     wider = Manifest((*manifest.labels, 'lonely'), (*manifest.images, lone))
     report = train(
-        wider, dataclasses.replace(spec, plan='linear'), tmp_path / 'work', Ears(), tmp_path / 'cache'
+        wider,
+        dataclasses.replace(spec, plan='linear'),
+        tmp_path / 'work',
+        RecordingReport(),
+        tmp_path / 'cache',
     ).report
     assert report.labels == ('a', 'b')
     assert any('"lonely"' in note for note in report.notes)
@@ -236,7 +253,11 @@ def test_a_class_of_one_image_is_left_out_of_the_model(spec, manifest, tmp_path)
 def test_two_images_a_class_make_a_model(spec, tmp_path):
     manifest = write_photos(tmp_path / 'photos', 2)
     report = train(
-        manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', Ears(), tmp_path / 'cache'
+        manifest,
+        dataclasses.replace(spec, plan='auto'),
+        tmp_path / 'work',
+        RecordingReport(),
+        tmp_path / 'cache',
     ).report
     assert report.images == 6
     assert np.isfinite(report.accuracy)
@@ -245,17 +266,23 @@ def test_two_images_a_class_make_a_model(spec, tmp_path):
 def test_what_cannot_be_trained_is_said_in_a_sentence(spec, manifest, tmp_path):
     one = Manifest(('a', 'b'), tuple(image for image in manifest.images if image.label == 0))
     with pytest.raises(TrainingError, match='two classes'):
-        train(one, spec, tmp_path / 'work', Ears(), tmp_path / 'cache')
+        train(one, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
     with pytest.raises(TrainingError, match='no source model'):
-        train(manifest, dataclasses.replace(spec, sources=()), tmp_path / 'work', Ears(), tmp_path / 'cache')
+        train(
+            manifest,
+            dataclasses.replace(spec, sources=()),
+            tmp_path / 'work',
+            RecordingReport(),
+            tmp_path / 'cache',
+        )
     Path(manifest.images[3].path).write_bytes(b'no photo')
     with pytest.raises(UnreadableImageError, match=Path(manifest.images[3].path).name):
-        train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache')
+        train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
 
 
 def test_without_a_reference_the_sources_are_ranked_by_size(spec, manifest, tmp_path):
     bare = dataclasses.replace(spec, reference=None, plan='linear')
-    report = train(manifest, bare, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, bare, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert any('by size alone' in note for note in report.notes)
 
 
@@ -263,7 +290,7 @@ def test_a_worker_that_lacks_the_reference_ranks_by_size_too(spec, manifest, tmp
     elsewhere = dataclasses.replace(spec.reference, weights=str(tmp_path / 'nowhere.safetensors'))
     signed = tuple(dataclasses.replace(source_model, signature=(1.0,) * 84) for source_model in spec.sources)
     bare = dataclasses.replace(spec, reference=elsewhere, sources=signed, plan='linear')
-    report = train(manifest, bare, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, bare, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.source == 'tiny'
     (note,) = [note for note in report.notes if 'reference' in note]
     assert 'cannot be used here' in note
@@ -273,7 +300,7 @@ def test_a_worker_that_lacks_the_reference_ranks_by_size_too(spec, manifest, tmp
 def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, manifest, tmp_path):
     source_model = source(tmp_path / 'zoo', 'mobile', 'mobilenet_v3_small', 32)
     fast = dataclasses.replace(spec, sources=(source_model,), reference=source_model, plan='last', epochs=1)
-    report = train(manifest, fast, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, fast, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.plan['cached_layers'][0] == 'stage1'
     assert report.plan['rates']['stage1'] == 0
     assert report.plan['folds'] == 3
@@ -281,7 +308,9 @@ def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, man
 
 def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest, tmp_path):
     quick = dataclasses.replace(spec, instant_only=True)
-    signature = train(manifest, quick, tmp_path / 'work', Ears(), tmp_path / 'cache').report.signature
+    signature = train(
+        manifest, quick, tmp_path / 'work', RecordingReport(), tmp_path / 'cache'
+    ).report.signature
     assert signature['reference'] == spec.reference.digest
     signed = sign(spec.reference, [Path(image.path) for image in manifest.images])
     np.testing.assert_allclose(signature['mean'], signed.mean, atol=1e-4)
@@ -296,7 +325,7 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
     spec = dataclasses.replace(
         spec, sources=tuple(source_models), divergence=divergence, weights=(1.0, 0.0), instant_only=True
     )
-    report = train(manifest, spec, tmp_path / 'work', Ears(), tmp_path / 'cache').report
+    report = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     found = [item['divergence'] for item in report.ranking]
     assert found[0] <= found[1] + 1e-9
     # flat signatures are the same distribution, but lie at different distances

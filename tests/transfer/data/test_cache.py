@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 from transfer.data import cache
 from transfer.data.cache import open_pixels
 from transfer.data.decode import decode

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 from transfer.data.decode import decode
 from transfer.spec.errors import UnreadableImageError
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from tests.support import synthetic_scenes
+from tests.support.small_training import RecordingReport
+
 torch = pytest.importorskip('torch')
 
-from tests.transfer import drawn_scenes
-from tests.transfer.small_world import Ears
 from transfer.data.decode import decode
 from transfer.data.detection_splits import split, trainable
 from transfer.data.manifests import DetectionManifest, LabelledBox
@@ -69,7 +70,11 @@ def room(tmp_path_factory):
     """A folder with twelve scenes and a cache that the tests of this module share."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp('detecting')
-    return folder, drawn_scenes.write_scenes(folder / 'scenes'), drawn_scenes.source(folder / 'sources')
+    return (
+        folder,
+        synthetic_scenes.write_scenes(folder / 'scenes'),
+        synthetic_scenes.source(folder / 'sources'),
+    )
 
 
 def spec_for(room, detector: str, **changes) -> TrainSpec:
@@ -84,10 +89,14 @@ def spec_for(room, detector: str, **changes) -> TrainSpec:
     )
 
 
-def learn(room, detector: str, name: str, ears: Ears | None = None, **changes):
+def learn(room, detector: str, name: str, ears: RecordingReport | None = None, **changes):
     folder, manifest, _ = room
     return train(
-        manifest, spec_for(room, detector, **changes), folder / name, ears or Ears(), folder / 'cache'
+        manifest,
+        spec_for(room, detector, **changes),
+        folder / name,
+        ears or RecordingReport(),
+        folder / 'cache',
     )
 
 
@@ -120,7 +129,7 @@ def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
     assert faster.report.sealing['name'] == 'torch' and 'torch serves it' in faster.report.sealing['why_not']
     assert (faster.report.winner, faster.report.detection['proposals']) == ('faster-rcnn', {})
     found, photo = Detector(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
-    assert (photo.width, photo.height) == drawn_scenes.SIZE
+    assert (photo.width, photo.height) == synthetic_scenes.SIZE
     assert ((found.boxes >= 0) & (found.boxes <= 120)).all() and set(found.labels.tolist()) <= {0, 1}
 
 
@@ -128,7 +137,7 @@ def test_the_report_says_for_each_class_how_many_there_were(fast, room):
     measured = split(room[1], 0.3, 0)[1]
     counts = [sum(box.label == label for image in measured.images for box in image.boxes) for label in (0, 1)]
     assert [(row['label'], row['n']) for row in fast.report.detection['classes']] == list(
-        zip(drawn_scenes.LABELS, counts, strict=True)
+        zip(synthetic_scenes.LABELS, counts, strict=True)
     )
     curve = fast.report.detection['classes'][0]['curve']
     assert all(0 <= recall <= 1 and 0 <= precision <= 1 for recall, precision, _ in curve)
@@ -203,7 +212,7 @@ class Stopped(Exception):
 def test_an_interrupted_training_ends_as_an_undisturbed_one(phase, detector, room, request, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
     whole = request.getfixturevalue(detector.replace('-rcnn', ''))
-    counting = Ears()
+    counting = RecordingReport()
     monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
     name = f'stopped-{detector}-{phase}'
     with pytest.raises(Stopped):
@@ -223,7 +232,7 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
     room, monkeypatch
 ):
     monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
-    ears = Ears()
+    ears = RecordingReport()
     last = learn(room, 'fast-rcnn', 'refitted', ears)
     [first] = ears.instants
     assert [read_meta(Path(sealed.folder)).provisional for sealed in (first, last)] == [True, False]
@@ -256,7 +265,7 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
 
 
 def test_without_the_refit_the_measured_detector_is_the_one_that_is_served(room, fast):
-    ears = Ears()
+    ears = RecordingReport()
     plain = learn(room, 'fast-rcnn', 'plain', ears, refit=False)
     assert ears.instants == [] and plain.report.detection['served'] == 8
     assert plain.report.detection['ap11'] == fast.report.detection['ap11']
@@ -272,7 +281,7 @@ def test_the_refit_looks_at_each_photo_as_often():
     assert as_often('rcnn', spec, 70, 100).rcnn.steps == round(200 / 0.7)
 
 
-class StopsIn(Ears):
+class StopsIn(RecordingReport):
     def __init__(self, phase: str, after: int) -> None:
         super().__init__()
         self.phase, self.left = phase, after
@@ -334,7 +343,7 @@ def test_a_class_on_one_photo_is_left_out_and_too_few_photos_are_refused():
         trainable(DetectionManifest(('often',), (images[1], images[2])))
 
 
-EMPTY = drawn_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')
+EMPTY = synthetic_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')
 
 
 def box(label: int) -> LabelledBox:
@@ -373,7 +382,7 @@ def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which
         crops,
         TrainSpec(sources=(as_source_model(path, source_model),), instant_only=True),
         tmp_path / 'again',
-        Ears(),
+        RecordingReport(),
         tmp_path,
     )
     assert again.report.accuracy > 0.9
@@ -393,7 +402,7 @@ def as_source_model(path: Path, source_model: SourceModelSpec) -> SourceModelSpe
 def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(room):
     folder, manifest, source_model = room
     spec = dataclasses.replace(spec_for(room, 'fast-rcnn'), reference=source_model)
-    report = train(manifest, spec, folder / 'signed', Ears(), folder / 'cache').report
+    report = train(manifest, spec, folder / 'signed', RecordingReport(), folder / 'cache').report
     assert report.signature['reference'] == source_model.digest
     assert len(report.signature['mean']) == registry.architecture(source_model.architecture).feature_size
 
@@ -410,7 +419,7 @@ def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_tho
     monkeypatch.setattr(
         svd, 'compressed', two_thin_layers
     )  # the shape alone counts, and AlexNet's decomposition takes a minute
-    source_model = drawn_scenes.source(tmp_path, 'alex', 'alexnet', 224)
+    source_model = synthetic_scenes.source(tmp_path, 'alex', 'alexnet', 224)
     network, source = registry.architecture('alexnet'), load(source_model)
     model = FastRcnn(network, source, 2, dataclasses.replace(FAST, pool=6))
     with torch.no_grad():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.transfer.small_world import source, write_photos
+from tests.support.small_training import source, write_photos
 from transfer.data.cache import Pixels, open_pixels
 from transfer.features.extract import extract
 from transfer.features.network import Machine, Network

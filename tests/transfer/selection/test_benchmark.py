@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.transfer.small_world import TINTS, source, write_photos
+from tests.support.small_training import TINTS, source, write_photos
 from transfer.data.manifests import LabelledImage, Manifest
 from transfer.selection.benchmark.matrix import fill_matrix
 from transfer.selection.benchmark.targets import part, read_targets, split

@@ -10,7 +10,7 @@ import torch
 
 from p2l.forecast import Expected
 from p2l.learning_curve import Gain
-from tests.transfer.small_world import Ears, source, write_photos
+from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.pipeline import train
 from transfer.selection.forecast import describe
 from transfer.spec.train_spec import TrainSpec
@@ -46,7 +46,7 @@ def trained(tmp_path, per_class, forecast=FORECAST):
         folds=3,
         forecast=forecast,
     )
-    ears = Ears()
+    ears = RecordingReport()
     sealed = train(
         write_photos(tmp_path / 'photos', per_class, CLOSE), spec, tmp_path / 'work', ears, tmp_path / 'cache'
     )

@@ -1,4 +1,4 @@
-"""A sealed folder is whole, says what it is, and is refused when it is not what it says."""
+"""A sealed_classifier folder is whole, says what it is, and is refused when it is not what it says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests import sealed
+from tests.support import sealed_classifier
 from transfer.serving import artifacts
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
 
@@ -17,7 +17,7 @@ from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
 @pytest.fixture(scope='module')
 def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp('models') / 'colours'
-    return folder, sealed.seal(folder)
+    return folder, sealed_classifier.seal(folder)
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_the_folder_holds_weights_graph_onnx_and_meta_and_nothing_was_left_besid
 def test_meta_tells_labels_preprocessing_temperature_source_seed_and_versions(original):
     folder, model = original
     meta = artifacts.read_meta(folder)
-    assert meta.labels == sealed.LABELS
-    assert meta.preprocessing == artifacts.Preprocessing.of(sealed.SOURCE)
+    assert meta.labels == sealed_classifier.LABELS
+    assert meta.preprocessing == artifacts.Preprocessing.of(sealed_classifier.SOURCE)
     assert meta.temperature == 1.5
     assert (meta.source['name'], meta.why, meta.seed) == ('none', 'the only one', 7)
     assert set(meta.versions) == {'python', 'torch', 'torchvision', 'openvino', 'numpy'}
@@ -63,8 +63,10 @@ def test_signatures_stay_out_of_meta(tmp_path):
 
     from transfer.spec.train_spec import TrainSpec
 
-    source = replace(sealed.SOURCE, signature=(0.25, 0.75))
-    sealed.seal(tmp_path / 'model', source=source, spec=TrainSpec(sources=(source,), reference=source))
+    source = replace(sealed_classifier.SOURCE, signature=(0.25, 0.75))
+    sealed_classifier.seal(
+        tmp_path / 'model', source=source, spec=TrainSpec(sources=(source,), reference=source)
+    )
     meta = json.loads((tmp_path / 'model' / 'meta.json').read_text())
     sources = [meta['source'], meta['spec']['reference'], *meta['spec']['sources']]
     assert [source for source in sources if 'signature' in source] == []
@@ -74,7 +76,7 @@ def test_sealing_again_replaces_what_an_earlier_attempt_left(tmp_path):
     folder = tmp_path / 'models' / 'one'
     folder.mkdir(parents=True)
     (folder / 'half written').write_text('x')
-    sealed.seal(folder)
+    sealed_classifier.seal(folder)
     artifacts.verify(folder, artifacts.read_meta(folder))
     assert not (folder / 'half written').exists()
     assert [path.name for path in folder.parent.iterdir()] == ['one']
@@ -82,7 +84,7 @@ def test_sealing_again_replaces_what_an_earlier_attempt_left(tmp_path):
 
 def test_a_failed_sealing_leaves_nothing(tmp_path):
     with pytest.raises(AttributeError):
-        sealed.seal(tmp_path / 'models' / 'one', model='not a network')
+        sealed_classifier.seal(tmp_path / 'models' / 'one', model='not a network')
     assert list((tmp_path / 'models').iterdir()) == []
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import sealed
+from tests.support import sealed_classifier
 from transfer.serving.classifier import Predictor
 from transfer.serving.model_cache import ModelCache
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnreadableImageError
@@ -22,7 +22,7 @@ from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
 @pytest.fixture(scope='module')
 def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp('models') / 'colours'
-    return folder, sealed.seal(folder)
+    return folder, sealed_classifier.seal(folder)
 
 
 @pytest.fixture
@@ -31,16 +31,18 @@ def folder(original, tmp_path):
 
 
 def test_it_tells_the_colours_apart(folder):
-    photos = [sealed.photo(label, 100 + seed) for label in sealed.LABELS for seed in range(4)]
+    photos = [
+        sealed_classifier.photo(label, 100 + seed) for label in sealed_classifier.LABELS for seed in range(4)
+    ]
     found = Predictor(folder).classify(photos)
-    assert [sealed.LABELS[index] for index in found.argmax(1)] == [
-        label for label in sealed.LABELS for _ in range(4)
+    assert [sealed_classifier.LABELS[index] for index in found.argmax(1)] == [
+        label for label in sealed_classifier.LABELS for _ in range(4)
     ]
     np.testing.assert_allclose(found.sum(1), 1)
 
 
 def test_scores_are_softened_by_the_temperature(folder):
-    photo = [sealed.photo('red', 5)]
+    photo = [sealed_classifier.photo('red', 5)]
     change_meta(folder, temperature=1.0)
     cold = Predictor(folder).classify(photo)[0]
     change_meta(folder, temperature=4.0)
@@ -50,13 +52,13 @@ def test_scores_are_softened_by_the_temperature(folder):
 
 def test_a_batch_gives_what_each_image_alone_gives(folder):
     predictor = Predictor(folder)
-    photos = [sealed.photo(sealed.LABELS[seed % 3], 200 + seed) for seed in range(9)]
+    photos = [sealed_classifier.photo(sealed_classifier.LABELS[seed % 3], 200 + seed) for seed in range(9)]
     alone = np.concatenate([predictor.classify([photo]) for photo in photos])
     np.testing.assert_allclose(predictor.classify(photos), alone, atol=1e-3)
 
 
 def test_torch_and_the_graph_answer_alike(folder):
-    photos = [sealed.photo(label, 300) for label in sealed.LABELS]
+    photos = [sealed_classifier.photo(label, 300) for label in sealed_classifier.LABELS]
     by_graph = Predictor(folder).classify(photos)
     change_engine(folder, name='torch')
     np.testing.assert_allclose(Predictor(folder).classify(photos), by_graph, atol=0.02)
@@ -72,12 +74,12 @@ def test_a_model_without_a_graph_is_served_by_torch(original, tmp_path):
         'files': {'weights.safetensors': meta['files']['weights.safetensors']},
     }
     (folder / 'meta.json').write_text(json.dumps(meta))
-    found = Predictor(folder).classify([sealed.photo('green', 1)])
-    assert sealed.LABELS[found[0].argmax()] == 'green'
+    found = Predictor(folder).classify([sealed_classifier.photo('green', 1)])
+    assert sealed_classifier.LABELS[found[0].argmax()] == 'green'
 
 
 def test_serving_does_not_import_torch(folder, tmp_path):
-    (tmp_path / 'red.jpg').write_bytes(sealed.photo('red', 1))
+    (tmp_path / 'red.jpg').write_bytes(sealed_classifier.photo('red', 1))
     code = (
         'import sys; from pathlib import Path; from transfer.serving.classifier import Predictor;'
         'found = Predictor(Path(sys.argv[1])).classify([Path(sys.argv[2]).read_bytes()]);'
@@ -89,7 +91,7 @@ def test_serving_does_not_import_torch(folder, tmp_path):
 
 def test_eight_threads_may_make_a_process_first_predictions(folder, tmp_path):
     """Where the first inference is made by two threads at once, the runtime's binding stops the process for good."""
-    (tmp_path / 'red.jpg').write_bytes(sealed.photo('red', 1))
+    (tmp_path / 'red.jpg').write_bytes(sealed_classifier.photo('red', 1))
     code = (
         'import sys, threading; from concurrent.futures import ThreadPoolExecutor; from pathlib import Path;'
         'from transfer.serving.classifier import Predictor; predictor = Predictor(Path(sys.argv[1]));'
@@ -105,8 +107,10 @@ def test_models_may_come_and_go_in_any_thread(folder):
     """A model's end once left streams behind in the threads that had asked it; the next model of that thread crashed."""
 
     def life(turn: int) -> str:
-        return sealed.LABELS[
-            Predictor(folder, lanes=1 + turn % 2).classify([sealed.photo('green', 500 + turn)])[0].argmax()
+        return sealed_classifier.LABELS[
+            Predictor(folder, lanes=1 + turn % 2)
+            .classify([sealed_classifier.photo('green', 500 + turn)])[0]
+            .argmax()
         ]
 
     with ThreadPoolExecutor(4) as threads:
@@ -115,10 +119,16 @@ def test_models_may_come_and_go_in_any_thread(folder):
 
 def test_many_threads_get_the_answers_to_their_own_photos(folder):
     predictor = Predictor(folder)
-    photos = [(label, sealed.photo(label, 400 + seed)) for seed in range(20) for label in sealed.LABELS]
+    photos = [
+        (label, sealed_classifier.photo(label, 400 + seed))
+        for seed in range(20)
+        for label in sealed_classifier.LABELS
+    ]
     with ThreadPoolExecutor(8) as threads:
         found = list(
-            threads.map(lambda pair: sealed.LABELS[predictor.classify([pair[1]])[0].argmax()], photos)
+            threads.map(
+                lambda pair: sealed_classifier.LABELS[predictor.classify([pair[1]])[0].argmax()], photos
+            )
         )
     assert found == [label for label, _ in photos]
 

@@ -1,4 +1,4 @@
-"""The sealed graph computes what torch computes, in a precision that was checked, and its failing fails no training."""
+"""The sealed_classifier graph computes what torch computes, in a precision that was checked, and its failing fails no training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tests import sealed
+from tests.support import sealed_classifier
 from transfer.serving import artifacts, export
 from transfer.serving.openvino_engine import OpenVinoEngine, softmax
 from transfer.spec.errors import UnusableSourceError
@@ -19,42 +19,44 @@ from transfer.zoo.networks import registry
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('models') / 'colours'
-    sealed.seal(folder)
+    sealed_classifier.seal(folder)
     return folder
 
 
 def truth(images: np.ndarray) -> np.ndarray:
     """By hand: scale, subtract, divide, network."""
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32) / 255
-    normal = (pixels - torch.tensor(sealed.SOURCE.mean).view(1, 3, 1, 1)) / torch.tensor(
-        sealed.SOURCE.std
+    normal = (pixels - torch.tensor(sealed_classifier.SOURCE.mean).view(1, 3, 1, 1)) / torch.tensor(
+        sealed_classifier.SOURCE.std
     ).view(1, 3, 1, 1)
     with torch.inference_mode():
-        return sealed.taught_network()(normal).numpy()
+        return sealed_classifier.taught_network()(normal).numpy()
 
 
 def test_the_graph_takes_bytes_and_normalises_by_itself(folder):
-    found = OpenVinoEngine(folder / 'graph.xml', 'float32', lanes=1).logits(sealed.sample())
-    np.testing.assert_allclose(found, truth(sealed.sample()), atol=0.02)
+    found = OpenVinoEngine(folder / 'graph.xml', 'float32', lanes=1).logits(sealed_classifier.sample())
+    np.testing.assert_allclose(found, truth(sealed_classifier.sample()), atol=0.02)
 
 
 @pytest.mark.parametrize('count', [1, 2, 7])
 def test_the_graph_takes_any_number_of_images(folder, count):
     engine = OpenVinoEngine(folder / 'graph.xml', 'float32', lanes=1)
     np.testing.assert_allclose(
-        engine.logits(sealed.sample()[:count]), truth(sealed.sample()[:count]), atol=0.02
+        engine.logits(sealed_classifier.sample()[:count]),
+        truth(sealed_classifier.sample()[:count]),
+        atol=0.02,
     )
 
 
 def test_other_programs_run_the_onnx_file_with_the_same_result(folder):
     session = onnxruntime.InferenceSession(folder / 'model.onnx')
-    [found] = session.run(['logits'], {'images': sealed.sample()[:3]})
-    np.testing.assert_allclose(found, truth(sealed.sample()[:3]), atol=1e-3)
+    [found] = session.run(['logits'], {'images': sealed_classifier.sample()[:3]})
+    np.testing.assert_allclose(found, truth(sealed_classifier.sample()[:3]), atol=1e-3)
 
 
 def test_the_weights_are_the_networks_own(folder):
     stored = load_file(folder / 'weights.safetensors')
-    state = sealed.taught_network().state_dict()
+    state = sealed_classifier.taught_network().state_dict()
     assert stored.keys() == state.keys()
     assert all(torch.equal(stored[name], value) for name, value in state.items())
 
@@ -97,21 +99,21 @@ class DataDependent(nn.Module):
 
 
 def test_a_conversion_that_fails_leaves_the_weights_and_its_reason(tmp_path):
-    model = sealed.seal(tmp_path / 'model', model=DataDependent())
+    model = sealed_classifier.seal(tmp_path / 'model', model=DataDependent())
     assert model.report.sealing['name'] == 'torch'
     assert model.report.sealing['why_not']
     assert {path.name for path in (tmp_path / 'model').iterdir()} == {'meta.json', 'weights.safetensors'}
 
 
 def test_a_provisional_model_goes_without_onnx(tmp_path):
-    sealed.seal(tmp_path / 'model', provisional=True)
+    sealed_classifier.seal(tmp_path / 'model', provisional=True)
     assert not (tmp_path / 'model' / 'model.onnx').exists()
     assert artifacts.read_meta(tmp_path / 'model').provisional
 
 
 def test_the_network_given_is_not_changed(tmp_path):
     network = registry.architecture('lenet5').build(3).train().to(torch.float64)
-    sealed.seal(tmp_path / 'model', model=network, provisional=True)
+    sealed_classifier.seal(tmp_path / 'model', model=network, provisional=True)
     assert network.training
     assert next(network.parameters()).dtype == torch.float64
 
@@ -147,10 +149,12 @@ def test_an_unknown_architecture_is_named():
 def test_a_graph_in_bfloat16_keeps_half_the_bytes_where_it_still_agrees(bar, share, tmp_path, monkeypatch):
     monkeypatch.setattr(export, '_choose', lambda checks: export.Check('bfloat16', 0.0, 1.1, 1.0))
     monkeypatch.setattr(export, 'AGREEMENT', bar)
-    sealed.seal(tmp_path / 'model')
+    sealed_classifier.seal(tmp_path / 'model')
     graph, weights = (tmp_path / 'model' / name for name in ('graph.bin', 'weights.safetensors'))
     assert graph.stat().st_size < 1.05 * share * weights.stat().st_size
     assert graph.stat().st_size > 0.9 * share * weights.stat().st_size or share < 1
     assert not list((tmp_path / 'model').glob('half*'))
-    found = OpenVinoEngine(tmp_path / 'model' / 'graph.xml', 'bfloat16', lanes=1).logits(sealed.sample())
-    assert (found.argmax(1) == truth(sealed.sample()).argmax(1)).mean() >= 0.99
+    found = OpenVinoEngine(tmp_path / 'model' / 'graph.xml', 'bfloat16', lanes=1).logits(
+        sealed_classifier.sample()
+    )
+    assert (found.argmax(1) == truth(sealed_classifier.sample()).argmax(1)).mean() >= 0.99

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from tests.mirror import running
+from tests.support.weights_server import serve_weights
 from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import huggingface
 from transfer.zoo.fetch.http_download import download
@@ -26,7 +26,7 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 @pytest.fixture
 def mirror():
-    with running() as server:
+    with serve_weights() as server:
         server.files['/w.pth'] = BODY
         yield server
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 from transfer.data.manifests import LabelledImage, Manifest
 from transfer.spec.report import Progress, SealedModel
 from transfer.spec.train_spec import SourceModelSpec
@@ -50,7 +50,7 @@ def source(
 
 
 @dataclass
-class Ears:
+class RecordingReport:
     """A report that keeps what it hears, and raises when the `raise_at`-th word is said."""
 
     raise_at: int = -1

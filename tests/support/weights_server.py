@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-class Mirror:
+class WeightsServer:
     """What it has, how it behaves, and what it was asked."""
 
     def __init__(self) -> None:
@@ -20,8 +20,8 @@ class Mirror:
 
 
 @contextmanager
-def running() -> Iterator[Mirror]:
-    mirror = Mirror()
+def serve_weights() -> Iterator[WeightsServer]:
+    weights_server = WeightsServer()
 
     class Answer(BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -29,13 +29,13 @@ def running() -> Iterator[Mirror]:
             self.end_headers()
 
         def do_GET(self):
-            body = mirror.files.get(self.path)
+            body = weights_server.files.get(self.path)
             if body is None:
                 self.send_error(404)
                 return
             wanted = self.headers.get('Range', '')
-            mirror.asked.append(wanted)
-            start = int(wanted[6:-1]) if wanted and mirror.ranges else 0
+            weights_server.asked.append(wanted)
+            start = int(wanted[6:-1]) if wanted and weights_server.ranges else 0
             if start and start >= len(body):
                 self.send_error(416)
                 return
@@ -45,8 +45,8 @@ def running() -> Iterator[Mirror]:
             self.send_header('Content-Length', str(len(body) - start))
             self.end_headers()
             rest = body[start:]
-            if mirror.breaks:
-                mirror.breaks -= 1
+            if weights_server.breaks:
+                weights_server.breaks -= 1
                 rest = rest[: len(rest) // 2]
             self.wfile.write(rest)
 
@@ -56,9 +56,9 @@ def running() -> Iterator[Mirror]:
     server = ThreadingHTTPServer(('127.0.0.1', 0), Answer)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    mirror.url = f'http://127.0.0.1:{server.server_port}'
+    weights_server.url = f'http://127.0.0.1:{server.server_port}'
     try:
-        yield mirror
+        yield weights_server
     finally:
         server.shutdown()
         thread.join()

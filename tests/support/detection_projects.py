@@ -9,7 +9,7 @@ from recognition.datasets.box_annotations import Box
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.models import Image, Project
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 
 
 def detection_project(user, images: int = 0, name: str = 'Cells', side: int = 48) -> Project:

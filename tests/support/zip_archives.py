@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 
 
-def packed(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
+def write_zip(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, 'w', method) as archive:
         for name, data in entries.items():
@@ -16,7 +16,7 @@ def packed(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
     return buffer
 
 
-def patched(archive: io.BytesIO, old: bytes, new: bytes) -> io.BytesIO:
+def replace_bytes(archive: io.BytesIO, old: bytes, new: bytes) -> io.BytesIO:
     """The same archive with bytes replaced, in its directory and its entries alike."""
     data = archive.getvalue()
     assert old in data and len(old) == len(new)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.conftest import draw_photo
+from tests.support.photos import draw_photo
 from transfer.data.decode import decode
 from transfer.serving import artifacts, sealing
 from transfer.spec.report import SealedModel, TrainReport
