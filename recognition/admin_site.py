@@ -42,7 +42,7 @@ class GraftAdmin(AdminSite):
             return apps
         models = {model['object_name']: model for app in apps for model in app['models']}
         sections = [
-            _section(title, [models[name] for name in names if name in models])
+            _make_section(title, [models[name] for name in names if name in models])
             for title, names in SECTIONS.items()
         ]
         known = {name for names in SECTIONS.values() for name in names}
@@ -53,7 +53,7 @@ class GraftAdmin(AdminSite):
         return [section for section in sections + others if section['models']]
 
 
-def _section(title: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+def _make_section(title: str, models: list[dict[str, Any]]) -> dict[str, Any]:
     """In the shape of an app of Django's index; `app_url` is where its heading leads."""
     return {
         'name': title,

@@ -8,16 +8,19 @@ from recognition.errors import InvalidInputError
 
 # Control, format-breaking and unassigned characters: PostgreSQL refuses NUL, no encoder takes a lone surrogate,
 # and a bidirectional override makes a name read as another one.
-HIDDEN = {'Cc', 'Cs', 'Co', 'Cn'}
-BIDIRECTIONAL = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
+HIDDEN_CATEGORIES = {'Cc', 'Cs', 'Co', 'Cn'}
+BIDIRECTIONAL_CHARACTERS = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
 
 
-def clean(value: object, *, field: str, longest: int = 120) -> str:
+def clean_name(value: object, *, field: str, longest: int = 120) -> str:
     """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else InvalidInputError."""
     if not isinstance(value, str):
         raise InvalidInputError(f'{field} must be text', field=field)
     name = unicodedata.normalize('NFC', value).strip()
-    if any(unicodedata.category(letter) in HIDDEN or letter in BIDIRECTIONAL for letter in name):
+    if any(
+        unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in BIDIRECTIONAL_CHARACTERS
+        for letter in name
+    ):
         raise InvalidInputError(f'{field} has characters that cannot be shown', field=field)
     if not name:
         raise InvalidInputError(f'{field} must not be empty', field=field)
@@ -26,10 +29,12 @@ def clean(value: object, *, field: str, longest: int = 120) -> str:
     return name
 
 
-def shown(value: str, longest: int = 255) -> str:
+def make_printable(value: str, longest: int = 255) -> str:
     """A file's own name, made fit to be kept and shown. Never fails, never used as a path; the end (its suffix) survives."""
     text = ''.join(
-        '\ufffd' if unicodedata.category(letter) in HIDDEN or letter in BIDIRECTIONAL else letter
+        '\ufffd'
+        if unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in BIDIRECTIONAL_CHARACTERS
+        else letter
         for letter in unicodedata.normalize('NFC', value)
     ).strip()
     if len(text) > longest:

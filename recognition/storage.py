@@ -23,7 +23,7 @@ def save(key: str, data: bytes) -> str:
     return default_storage.save(key, ContentFile(data))
 
 
-def keep(key: str, path: Path) -> str:
+def save_file(key: str, path: Path) -> str:
     """Store a file of this machine under a key of our own making; returns the key."""
     with path.open('rb') as file:
         return default_storage.save(key, File(file))
@@ -70,13 +70,13 @@ def artifact_folder(name: str) -> Path:
     """The folder of a published artifact on this machine. It may be missing or damaged: serving checks its digests."""
     if is_local():
         return Path(default_storage.path(f'models/{name}'))
-    for key in _keys_below(f'models/{name}'):
+    for key in _list_keys(f'models/{name}'):
         local_path(key)
     return Path(settings.LOCAL_CACHE / 'objects' / 'models' / name)
 
 
 def delete_artifact(name: str) -> None:
-    for key in list(_keys_below(f'models/{name}')):
+    for key in list(_list_keys(f'models/{name}')):
         default_storage.delete(key)
     if is_local():
         shutil.rmtree(default_storage.path(f'models/{name}'), ignore_errors=True)
@@ -90,13 +90,13 @@ def delete_artifacts_of(folder: str, *, but: str) -> None:
                 delete_artifact(f'{folder}/{name}')
 
 
-def _keys_below(prefix: str) -> Iterator[str]:
+def _list_keys(prefix: str) -> Iterator[str]:
     if not default_storage.exists(prefix) and is_local():
         return
     folders, files = default_storage.listdir(prefix)
     yield from (f'{prefix}/{name}' for name in files)
     for folder in folders:
-        yield from _keys_below(f'{prefix}/{folder}')
+        yield from _list_keys(f'{prefix}/{folder}')
 
 
 def training_folder(job_id: uuid.UUID) -> Path:
@@ -106,22 +106,22 @@ def training_folder(job_id: uuid.UUID) -> Path:
     return folder
 
 
-def drop_training_folder(job_id: uuid.UUID) -> None:
+def delete_training_folder(job_id: uuid.UUID) -> None:
     shutil.rmtree(Path(settings.DATA_DIR) / 'trainings' / str(job_id), ignore_errors=True)
 
 
-def keep_photos(job_id: uuid.UUID, photos: Iterable[bytes]) -> None:
+def save_detection_images(job_id: uuid.UUID, photos: Iterable[bytes]) -> None:
     """What a job is to look at, where its worker finds it; it is deleted when the job ends."""
     for number, data in enumerate(photos):
         default_storage.save(f'asked/{job_id}/{number}', ContentFile(data))
 
 
-def kept_photo(job_id: uuid.UUID, number: int) -> bytes:
+def read_detection_image(job_id: uuid.UUID, number: int) -> bytes:
     return read(f'asked/{job_id}/{number}')
 
 
-def drop_photos(job_id: uuid.UUID) -> None:
-    for key in list(_keys_below(f'asked/{job_id}')):
+def delete_detection_images(job_id: uuid.UUID) -> None:
+    for key in list(_list_keys(f'asked/{job_id}')):
         default_storage.delete(key)
     if is_local():
         shutil.rmtree(default_storage.path(f'asked/{job_id}'), ignore_errors=True)
@@ -134,10 +134,10 @@ def cache_folder(name: str) -> Path:
     return folder
 
 
-def drop_cached(name: str, key: str) -> None:
+def delete_cached(name: str, key: str) -> None:
     """Delete what the local cache of that name holds under a key of its own."""
     shutil.rmtree(Path(settings.LOCAL_CACHE) / name / key, ignore_errors=True)
 
 
-def scratch_folder() -> Path:
+def make_scratch_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=settings.FILE_UPLOAD_TEMP_DIR))

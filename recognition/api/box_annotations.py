@@ -19,7 +19,7 @@ from recognition.api.box_schemas import BoxSetIn, BoxSetOut, ExportFilter, Impor
 from recognition.api.endpoint import Endpoint
 from recognition.api.images import FORM_BYTES, OUTCOMES
 from recognition.datasets import annotation_export, annotation_import, box_annotations, labels, projects
-from recognition.datasets.annotation_import import Imported
+from recognition.datasets.annotation_import import AnnotationImport
 from recognition.datasets.formats.records import Box
 from recognition.errors import InvalidInputError, TooLargeError
 from recognition.serving import prelabels
@@ -34,8 +34,8 @@ ZIP = {(200, 'application/zip'): OpenApiTypes.BINARY}
 class Boxes(Endpoint):
     @extend_schema(operation_id='get_boxes', responses=BoxSetOut)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        project = projects.visible(self.person(), project_id)
-        return Response(BoxSetOut(box_annotations.boxes_of(project, image_id)).data)
+        project = projects.get_visible(self.person(), project_id)
+        return Response(BoxSetOut(box_annotations.get_boxes(project, image_id)).data)
 
     @extend_schema(operation_id='set_boxes', request=BoxSetIn, responses=BoxSetOut)
     def put(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
@@ -43,8 +43,8 @@ class Boxes(Endpoint):
 
         Every state may be restored by sending its boxes again, so a client undoes by saving what was there before.
         """
-        project = projects.editable(self.person(), project_id)
-        labels.image(project, image_id)
+        project = projects.get_editable(self.person(), project_id)
+        labels.get_image(project, image_id)
         body = self.body(BoxSetIn)
         boxes = [Box(**box) for box in body['boxes']]
         saved = box_annotations.set_boxes(
@@ -57,8 +57,8 @@ class Proposals(Endpoint):
     @extend_schema(operation_id='propose_boxes', responses={200: ProposalsOut, **NO_DETECTOR})
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
         """What the project's newest detector sees on the image; nothing is saved. About a second the first time."""
-        project = projects.visible(self.person(), project_id)
-        labels.image(project, image_id)
+        project = projects.get_visible(self.person(), project_id)
+        labels.get_image(project, image_id)
         self.query()
         return Response(ProposalsOut(prelabels.proposals(project, image_id)).data)
 
@@ -67,9 +67,9 @@ class Export(Endpoint):
     @extend_schema(operation_id='export_boxes', parameters=[ExportFilter], responses=ZIP)
     def get(self, request: Request, project_id: uuid.UUID) -> StreamingHttpResponse:
         """A zip of the annotations, by default with the photos. manifest.json in it counts what was written."""
-        project = projects.visible(self.person(), project_id)
+        project = projects.get_visible(self.person(), project_id)
         wanted = self.query(ExportFilter)
-        pieces = annotation_export.zip_pieces(project, wanted['format'], photos=wanted['photos'])
+        pieces = annotation_export.stream_zip(project, wanted['format'], photos=wanted['photos'])
         name = f'{slugify(project.name) or "project"}-{wanted["format"]}.zip'
         headers = {'Content-Disposition': f'attachment; filename="{name}"'}
         return StreamingHttpResponse(pieces, content_type='application/zip', headers=headers)
@@ -88,7 +88,7 @@ class Import(Endpoint):
 
         201 when a photo was added, 200 when none, 422 when nothing could be taken.
         """
-        project = projects.editable(self.person(), project_id)
+        project = projects.get_editable(self.person(), project_id)
         if parsing.length(request) > settings.MAX_ARCHIVE_BYTES + FORM_BYTES:
             raise TooLargeError(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
         files = [(file.name or 'unnamed', file) for file in request.FILES.getlist('files')]
@@ -106,7 +106,7 @@ class Import(Endpoint):
         return _told(imported)
 
 
-def _told(imported: Imported) -> Response:
+def _told(imported: AnnotationImport) -> Response:
     counts = Counter(verdict.outcome for verdict in imported.verdicts)
     record = ImportOut(
         {**{name: counts[name] for name in OUTCOMES}, 'files': imported.verdicts, 'annotations': imported}

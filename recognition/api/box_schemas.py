@@ -9,7 +9,7 @@ from rest_framework import serializers
 from recognition.api.schemas import UploadOut
 from recognition.datasets.annotation_export import FORMATS
 from recognition.datasets.box_annotations import State
-from recognition.datasets.formats.records import BOXES_PER_IMAGE
+from recognition.datasets.formats.records import MAX_BOXES_PER_IMAGE
 
 Fields = serializers.Serializer[Any]
 
@@ -43,14 +43,16 @@ class BoundedBoxes(serializers.ListField):
     """Counted before they are looked at: checking a million boxes takes minutes."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, list) and len(data) > BOXES_PER_IMAGE:
-            raise serializers.ValidationError(f'{len(data):,} boxes; at most {BOXES_PER_IMAGE:,} are kept')
+        if isinstance(data, list) and len(data) > MAX_BOXES_PER_IMAGE:
+            raise serializers.ValidationError(
+                f'{len(data):,} boxes; at most {MAX_BOXES_PER_IMAGE:,} are kept'
+            )
         return super().to_internal_value(data)
 
 
 class BoxSetIn(Fields):
     version = serializers.IntegerField(min_value=0, help_text='The version that these boxes replace.')
-    boxes = BoundedBoxes(child=BoxSchema(), max_length=BOXES_PER_IMAGE)
+    boxes = BoundedBoxes(child=BoxSchema(), max_length=MAX_BOXES_PER_IMAGE)
     nothing = serializers.BooleanField(
         default=False, help_text='With no boxes: a person looked and there is nothing.'
     )

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from recognition.errors import GraftError
-from recognition.naming import shown
+from recognition.naming import make_printable
 
 CODES: dict[type[exceptions.APIException], str] = {
     exceptions.ParseError: 'malformed',
@@ -81,7 +81,11 @@ def _refusal(
 ) -> Response:
     # What was asked comes back in messages and names of fields: a lone surrogate in it could not be written as UTF-8.
     return Response(
-        {'code': code, 'message': shown(message, 1000), 'field': field and shown(field, 200)},
+        {
+            'code': code,
+            'message': make_printable(message, 1000),
+            'field': field and make_printable(field, 200),
+        },
         status,
         headers=headers,
     )

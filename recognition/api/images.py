@@ -44,8 +44,8 @@ class Images(Endpoint):
 
     @extend_schema(operation_id='list_images', parameters=[ImageFilter, *PAGE], responses=paged(ImageOut))
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        project = projects.visible(self.person(), project_id)
-        return page_of(labels.filtered(project, **self.query(ImageFilter)), request, self, ImageOut)
+        project = projects.get_visible(self.person(), project_id)
+        return page_of(labels.filter_images(project, **self.query(ImageFilter)), request, self, ImageOut)
 
     @extend_schema(
         operation_id='upload_images',
@@ -54,7 +54,7 @@ class Images(Endpoint):
     )
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Every file gets a verdict. 201 when something was added, 200 when all was there, 422 when nothing could be taken."""
-        project = projects.editable(self.person(), project_id)
+        project = projects.get_editable(self.person(), project_id)
         if parsing.length(request) > settings.MAX_ARCHIVE_BYTES + FORM_BYTES:
             raise TooLargeError(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
         files = [(file.name or 'unnamed', file) for file in request.FILES.getlist('files')]
@@ -70,20 +70,22 @@ class Images(Endpoint):
 class OneImage(Endpoint):
     @extend_schema(operation_id='get_image', responses=ImageOut)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        return Response(ImageOut(labels.image(projects.visible(self.person(), project_id), image_id)).data)
+        return Response(
+            ImageOut(labels.get_image(projects.get_visible(self.person(), project_id), image_id)).data
+        )
 
     @extend_schema(operation_id='label_image', request=ImageIn, responses=ImageOut)
     def patch(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        project = projects.editable(self.person(), project_id)
-        labels.image(project, image_id)
+        project = projects.get_editable(self.person(), project_id)
+        labels.get_image(project, image_id)
         labels.label_images(project, [image_id], self.body(ImageIn)['label'])
-        return Response(ImageOut(labels.image(project, image_id)).data)
+        return Response(ImageOut(labels.get_image(project, image_id)).data)
 
     @extend_schema(operation_id='delete_image', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
         """Into the trash."""
-        project = projects.editable(self.person(), project_id)
-        labels.delete_images(project, [labels.image(project, image_id).pk])
+        project = projects.get_editable(self.person(), project_id)
+        labels.delete_images(project, [labels.get_image(project, image_id).pk])
         return Response(status=204)
 
 
@@ -91,7 +93,7 @@ class LabelImages(Endpoint):
     @extend_schema(operation_id='label_images', request=LabelledIds, responses=PreviousLabels)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Move images to a label, or take their label away."""
-        project = projects.editable(self.person(), project_id)
+        project = projects.get_editable(self.person(), project_id)
         body = self.body(LabelledIds)
         return Response({'previous': labels.label_images(project, body['ids'], body['label'])})
 
@@ -100,8 +102,8 @@ class PutBackLabels(Endpoint):
     @extend_schema(operation_id='put_back_labels', request=PreviousLabels, responses={204: None})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Undo a labelling with the `previous` of its answer."""
-        project = projects.editable(self.person(), project_id)
-        labels.put_back(project, self.body(PreviousLabels)['previous'])
+        project = projects.get_editable(self.person(), project_id)
+        labels.restore_labels(project, self.body(PreviousLabels)['previous'])
         return Response(status=204)
 
 
@@ -109,7 +111,7 @@ class DeleteImages(Endpoint):
     @extend_schema(operation_id='delete_images', request=ImageIds, responses=Count)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Into the trash."""
-        project = projects.editable(self.person(), project_id)
+        project = projects.get_editable(self.person(), project_id)
         return Response({'images': labels.delete_images(project, self.body(ImageIds)['ids'])})
 
 
@@ -117,21 +119,21 @@ class RestoreImages(Endpoint):
     @extend_schema(operation_id='restore_images', request=ImageIds, responses=Count)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Out of the trash, with the labels that they had."""
-        project = projects.editable(self.person(), project_id)
+        project = projects.get_editable(self.person(), project_id)
         return Response({'images': labels.restore_images(project, self.body(ImageIds)['ids'])})
 
 
 class Content(Endpoint):
     @extend_schema(operation_id='get_image_content', responses=BYTES)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-        image = labels.image(projects.visible(self.person(), project_id), image_id)
+        image = labels.get_image(projects.get_visible(self.person(), project_id), image_id)
         return _bytes(image.key)
 
 
 class Thumbnail(Endpoint):
     @extend_schema(operation_id='get_image_thumbnail', responses=BYTES)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-        image = labels.image(projects.visible(self.person(), project_id), image_id)
+        image = labels.get_image(projects.get_visible(self.person(), project_id), image_id)
         return _bytes(image.thumbnail_key)
 
 

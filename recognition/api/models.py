@@ -32,7 +32,7 @@ class Models(Endpoint):
     @extend_schema(operation_id='list_models', parameters=PAGE, responses=paged(ModelOut))
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         """The newest first."""
-        project = projects.visible(self.person(), project_id)
+        project = projects.get_visible(self.person(), project_id)
         self.query()
         return page_of(project.models.prefetch_related('publications'), request, self, ModelOut)
 
@@ -104,5 +104,5 @@ class Sources(Endpoint):
 
 def _editable(user: AbstractBaseUser, name: str) -> Publication:
     publication = publishing.find(name, user)
-    projects.editable(user, publication.project_id)
+    projects.get_editable(user, publication.project_id)
     return publication

@@ -16,7 +16,7 @@ from rest_framework.serializers import Serializer
 from recognition.api import parsing
 from recognition.api.endpoint import Endpoint
 from recognition.errors import InvalidInputError, TooLargeError
-from recognition.naming import shown
+from recognition.naming import make_printable
 
 DATA_ADDRESS = re.compile(r'data:[\w/+.-]*;base64,')
 Named = list[tuple[str, bytes]]
@@ -63,7 +63,9 @@ class TakesImages(Endpoint):
         files = [file for name in ('image', 'images') for file in self.request.FILES.getlist(name)]
         if not files:
             raise InvalidInputError('There is no file in the field “image”.', field='image')
-        return [(shown(file.name or ''), _read(file, index)) for index, file in enumerate(_few(files))]
+        return [
+            (make_printable(file.name or ''), _read(file, index)) for index, file in enumerate(_few(files))
+        ]
 
     def _wanted(self) -> dict[str, Any]:
         if not self.request.POST:  # the usual case: a serialiser is not worth its 0.2 ms then

@@ -33,18 +33,18 @@ class Projects(Endpoint):
 class OneProject(Endpoint):
     @extend_schema(operation_id='get_project', responses=ProjectOut)
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        return Response(ProjectOut(projects.visible(self.person(), project_id)).data)
+        return Response(ProjectOut(projects.get_visible(self.person(), project_id)).data)
 
     @extend_schema(operation_id='change_project', request=ProjectChange, responses=ProjectOut)
     def patch(self, request: Request, project_id: uuid.UUID) -> Response:
         """Rename it, or let it learn something else while nothing is labelled."""
-        project = projects.editable(self.person(), project_id)
+        project = projects.get_editable(self.person(), project_id)
         return Response(ProjectOut(projects.change_project(project, **self.body(ProjectChange))).data)
 
     @extend_schema(operation_id='delete_project', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID) -> Response:
         """Its published names stop answering. It can be restored until an administrator purges the trash."""
-        projects.delete_project(projects.owned(self.person(), project_id), self.person())
+        projects.delete_project(projects.get_owned(self.person(), project_id), self.person())
         return Response(status=204)
 
 
@@ -59,8 +59,8 @@ class Health(Endpoint):
     @extend_schema(operation_id='get_project_health', responses=HealthOut)
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         """How many images of what, whether a training can start, and what would spoil it."""
-        project = projects.visible(self.person(), project_id)
-        health, readiness = dataset_health.health(project), check_readiness(project)
+        project = projects.get_visible(self.person(), project_id)
+        health, readiness = dataset_health.check_health(project), check_readiness(project)
         record = {name: getattr(health, name) for name in ('images', 'unlabelled', 'classes', 'warnings')}
         return Response(HealthOut({'ready': readiness.ready, 'missing': readiness.missing, **record}).data)
 
@@ -68,19 +68,21 @@ class Health(Endpoint):
 class Members(Endpoint):
     @extend_schema(operation_id='list_members', parameters=PAGE, responses=paged(MemberOut))
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        rows = projects.visible(self.person(), project_id).memberships.select_related('user').order_by('pk')
+        rows = (
+            projects.get_visible(self.person(), project_id).memberships.select_related('user').order_by('pk')
+        )
         self.query()
         return page_of(rows, request, self, MemberOut)
 
     @extend_schema(operation_id='share_project', request=MemberIn, responses=MemberOut)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Let a person in, or change what she may do."""
-        project = projects.owned(self.person(), project_id)
-        return Response(MemberOut(projects.share(project, **self.body(MemberIn))).data)
+        project = projects.get_owned(self.person(), project_id)
+        return Response(MemberOut(projects.add_member(project, **self.body(MemberIn))).data)
 
 
 class OneMember(Endpoint):
     @extend_schema(operation_id='unshare_project', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID, username: str) -> Response:
-        projects.unshare(projects.owned(self.person(), project_id), username)
+        projects.remove_member(projects.get_owned(self.person(), project_id), username)
         return Response(status=204)

@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from recognition.datasets.labels import MOST_IMAGES
+from recognition.datasets.labels import MAX_IMAGES
 from recognition.models import Image
 from recognition.models.project import Role, Task
 
@@ -122,7 +122,7 @@ class ImageIn(Fields):
 
 
 class ImageIds(Fields):
-    ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MOST_IMAGES)
+    ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MAX_IMAGES)
 
 
 class LabelledIds(ImageIds):

@@ -14,30 +14,30 @@ from typing import IO, Literal, cast, get_args
 from recognition import storage
 from recognition.datasets import archives, box_annotations
 from recognition.datasets.formats import coco, csv_table, voc, yolo
-from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, Size, relative_name
+from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, ImageSize, normalize_path
 from recognition.errors import InvalidInputError
 from recognition.models import Image, Label, Project
 
-Format = Literal['voc', 'coco', 'yolo', 'csv']
-FORMATS = get_args(Format)
+ExportFormat = Literal['voc', 'coco', 'yolo', 'csv']
+FORMATS = get_args(ExportFormat)
 WRITERS: dict[str, Callable[[Annotations], Iterator[tuple[str, bytes]]]] = {
     'voc': voc.write,
     'coco': coco.write,
     'yolo': yolo.write,
     'csv': csv_table.write,
 }
-PHOTOS = {
+IMAGE_FOLDERS = {
     'voc': 'JPEGImages',
     'coco': 'images',
     'yolo': 'images',
     'csv': 'images',
 }  # where each format looks for them
-MUTE_FOLDERS = ('images', 'jpegimages', 'labels', 'annotations')
+GENERIC_FOLDERS = ('images', 'jpegimages', 'labels', 'annotations')
 MANIFEST = 'manifest.json'
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportManifest:
     """What a zip holds; it lies in it as manifest.json."""
 
     format: str
@@ -51,28 +51,28 @@ class Written:
     photos: int  # files of photos, those without annotations included
 
 
-def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> Written:
+def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> ExportManifest:
     """Write all annotations of what is not in the trash, and the photos (also those that nobody has looked at yet).
 
     Errors: InvalidInputError (an unknown format).
     """
     prepared = _prepare(project, format, photos)
-    for _ in _steps(prepared, target):
+    for _ in _write_steps(prepared, target):
         pass
     return prepared.written
 
 
-def zip_pieces(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
+def stream_zip(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
     """The same zip piece by piece, so that a set of any size begins to arrive at once and fills no disk.
 
     Errors, before the first piece: InvalidInputError.
     """
-    sink = _Sink()
+    sink = _Buffer()
     prepared = _prepare(project, format, photos)
-    return (sink.taken() for _ in _steps(prepared, cast(IO[bytes], sink)))
+    return (sink.taken() for _ in _write_steps(prepared, cast(IO[bytes], sink)))
 
 
-class _Sink:
+class _Buffer:
     """A file that keeps what is written until it is taken."""
 
     def __init__(self) -> None:
@@ -91,27 +91,27 @@ class _Sink:
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    written: Written
+class _PreparedExport:
+    written: ExportManifest
     annotations: Annotations
     photos: dict[str, str]  # path in the zip -> key in storage
 
 
-def _prepare(project: Project, format: str, photos: bool) -> _Prepared:
+def _prepare(project: Project, format: str, photos: bool) -> _PreparedExport:
     if format not in FORMATS:
         raise InvalidInputError(f'format must be one of {", ".join(FORMATS)}', field='format')
-    names = names_of(project)
+    names = assign_file_names(project)
     keys = dict(Image.objects.filter(project=project, deleted_at=None).values_list('id', 'key'))
     files = (
-        {f'{PHOTOS[format]}/{name}': keys[key] for key, name in names.items() if key in keys}
+        {f'{IMAGE_FOLDERS[format]}/{name}': keys[key] for key, name in names.items() if key in keys}
         if photos
         else {}
     )
-    annotations = _annotations(project, names)
-    return _Prepared(_count(annotations, format, len(files)), annotations, files)
+    annotations = _read_annotations(project, names)
+    return _PreparedExport(_make_manifest(annotations, format, len(files)), annotations, files)
 
 
-def _steps(prepared: _Prepared, target: IO[bytes]) -> Iterator[None]:
+def _write_steps(prepared: _PreparedExport, target: IO[bytes]) -> Iterator[None]:
     """Writes an entry a step."""
     with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, json.dumps(vars(prepared.written), ensure_ascii=False, indent=1))
@@ -125,34 +125,37 @@ def _steps(prepared: _Prepared, target: IO[bytes]) -> Iterator[None]:
     yield  # the directory at the end
 
 
-def names_of(project: Project) -> dict[uuid.UUID, str]:
+def assign_file_names(project: Project) -> dict[uuid.UUID, str]:
     """A name of its own for each image that is present: that of its file, where no other has it and it is safe to unpack.
 
     Folders that hold all of them are left out, and those called images or labels: other programs take the last of these in
     a path for their own.
     """
     rows = list(Image.objects.present().filter(project=project).values_list('id', 'name', 'digest', 'key'))
-    lean = {key: _lean(_safe(name, digest, stored)) for key, name, digest, stored in rows}
-    around = archives.wrapper_of(lean.values())
+    lean = {
+        key: _remove_image_folders(_make_safe_name(name, digest, stored))
+        for key, name, digest, stored in rows
+    }
+    around = archives.find_common_folder(lean.values())
     plain = {key: str(PurePosixPath(path).relative_to(around)) for key, path in lean.items()}
     shared = {
         name for name, count in Counter(name.casefold() for name in plain.values()).items() if count > 1
     }
     return {
-        key: _told_apart(plain[key], digest) if plain[key].casefold() in shared else plain[key]
+        key: _append_digest(plain[key], digest) if plain[key].casefold() in shared else plain[key]
         for key, _, digest, _ in rows
     }
 
 
-def _lean(path: str) -> str:
+def _remove_image_folders(path: str) -> str:
     *folders, name = PurePosixPath(path).parts
-    return '/'.join([*(folder for folder in folders if folder.lower() not in MUTE_FOLDERS), name])
+    return '/'.join([*(folder for folder in folders if folder.lower() not in GENERIC_FOLDERS), name])
 
 
-def _safe(name: str, digest: str, stored: str) -> str:
+def _make_safe_name(name: str, digest: str, stored: str) -> str:
     suffix = PurePosixPath(stored).suffix
     try:
-        path = relative_name(name)
+        path = normalize_path(name)
     except ValueError:
         return f'image-{digest[:12]}{suffix}'
     if archives.may_hold_image(path):
@@ -160,30 +163,33 @@ def _safe(name: str, digest: str, stored: str) -> str:
     return f'{path}{suffix}' if archives.may_hold_image(f'{path}{suffix}') else f'image-{digest[:12]}{suffix}'
 
 
-def _told_apart(name: str, digest: str) -> str:
+def _append_digest(name: str, digest: str) -> str:
     path = PurePosixPath(name)
     return str(path.with_name(f'{path.stem}-{digest[:12]}{path.suffix}'))
 
 
-def _annotations(project: Project, names: dict[uuid.UUID, str]) -> Annotations:
+def _read_annotations(project: Project, names: dict[uuid.UUID, str]) -> Annotations:
     labels = tuple(Label.objects.filter(project=project).order_by('name').values_list('name', flat=True))
-    return Annotations(labels, tuple(_annotated(box_annotations.rows_of(project).iterator(500), names)))
+    return Annotations(
+        labels,
+        tuple(_iterate_annotated_images(box_annotations.list_annotated_images(project).iterator(500), names)),
+    )
 
 
-def _annotated(rows: Iterable[Image], names: dict[uuid.UUID, str]) -> Iterator[AnnotatedImage]:
+def _iterate_annotated_images(rows: Iterable[Image], names: dict[uuid.UUID, str]) -> Iterator[AnnotatedImage]:
     for row in rows:
         if name := names.get(row.pk):  # none: it came in after the names were read
             yield AnnotatedImage(
                 name,
-                Size(row.width, row.height),
-                tuple(box_annotations.drawn_box(box) for box in row.boxes.all()),
+                ImageSize(row.width, row.height),
+                tuple(box_annotations.make_box(box) for box in row.boxes.all()),
             )
 
 
-def _count(annotations: Annotations, format: str, photos: int) -> Written:
+def _make_manifest(annotations: Annotations, format: str, photos: int) -> ExportManifest:
     boxes: list[Box] = [box for image in annotations.images for box in image.boxes]
     counts = Counter(box.label for box in boxes)
-    return Written(
+    return ExportManifest(
         format=format,
         labels=annotations.labels,
         images=len(annotations.images),

@@ -16,13 +16,13 @@ from typing import IO, Any
 from django.conf import settings
 
 from recognition import naming
-from recognition.datasets.formats.records import DOCUMENT_BYTES
+from recognition.datasets.formats.records import MAX_DOCUMENT_BYTES
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, InvalidImageError, InvalidInputError, TooLargeError
 
-IMAGES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
 # Pictures of kinds that are not taken are named as such; any other suffix is no picture and skipped.
-OTHER_PICTURES = (
+UNSUPPORTED_IMAGES = (
     '.tif',
     '.tiff',
     '.heic',
@@ -37,7 +37,7 @@ OTHER_PICTURES = (
     '.nef',
     '.dng',
 )
-DOCUMENTS = (
+DOCUMENT_SUFFIXES = (
     '.xml',
     '.json',
     '.txt',
@@ -46,27 +46,27 @@ DOCUMENTS = (
     '.yml',
     '.names',
 )  # annotations, and what names their classes
-BOXES = ('.xml', '.json', '.txt')  # Pascal VOC, COCO, YOLO
-TOLD_TO_PEOPLE = (
+BOX_SUFFIXES = ('.xml', '.json', '.txt')  # Pascal VOC, COCO, YOLO
+TEXTS_WITHOUT_BOXES = (
     'readme',
     'license',
     'licence',
     'copying',
     'notice',
 )  # what such a text is called that holds no boxes
-ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
-LITTER = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
-METHODS = (
+ARCHIVE_SUFFIXES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
+SYSTEM_FILES = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
+COMPRESSION_METHODS = (
     zipfile.ZIP_STORED,
     zipfile.ZIP_DEFLATED,
 )  # the others decompress without a bound on what they put out
-DIRECTORY_BYTES = (
+DIRECTORY_BYTES_PER_ENTRY = (
     256  # of the zip's directory for each allowed entry; read at once, so bounded before reading
 )
-LARGEST_RATIO = 100  # unpacked : packed of a whole archive; photos reach 1.0, screenshots 20
-SMALL = 64 * 2**20  # bytes unpacked up to which the ratio does not matter
-PIECE = 2**20  # bytes
-DEEPEST = 30  # folders in a path
+MAX_COMPRESSION_RATIO = 100  # unpacked : packed of a whole archive; photos reach 1.0, screenshots 20
+RATIO_EXEMPT_BYTES = 64 * 2**20  # bytes unpacked up to which the ratio does not matter
+CHUNK_BYTES = 2**20  # bytes
+MAX_DEPTH = 30  # folders in a path
 
 
 def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
@@ -76,14 +76,14 @@ def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadRes
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == '.zip' and packed:
         return _read_zip(name, file)
-    if suffix in ARCHIVES:
+    if suffix in ARCHIVE_SUFFIXES:
         reason = (
             'is not a zip archive'
             if suffix == '.zip'
             else 'is an archive of a kind that is not taken: send a zip'
         )
-        return iter([UploadResult(naming.shown(name), 'rejected', reason)])
-    return iter([IncomingFile(name, lambda: _content(file), _size(file), None)])
+        return iter([UploadResult(naming.make_printable(name), 'rejected', reason)])
+    return iter([IncomingFile(name, lambda: _read_image_bytes(file), _measure_size(file), None)])
 
 
 def read_files(
@@ -95,47 +95,47 @@ def read_files(
 ) -> Iterator[IncomingFile | UploadResult]:
     """The files of one request: images, zips, or the files of a dropped folder with their `paths` in it.
 
-    wrapper: the folder of `paths` that holds everything; a browser that sends a drop in parts knows it (wrapper_of the
+    wrapper: the folder of `paths` that holds everything; a browser that sends a drop in parts knows it (find_common_folder of the
     whole drop), else it is found from these paths. label: what files get whose folder names none.
     Errors, before any file is read: InvalidInputError, TooLargeError.
     """
     if paths and len(paths) != len(files):
         raise InvalidInputError(f'There are {len(files)} files but {len(paths)} paths.', field='paths')
-    around = wrapper_of(paths) if wrapper is None else wrapper.strip('/')
+    around = find_common_folder(paths) if wrapper is None else wrapper.strip('/')
     streams: list[Iterator[IncomingFile | UploadResult]] = []
     for index, (name, file) in enumerate(files):
-        streams.append(_placed(paths[index], around, file) if paths else read_upload(name, file))
-    return _labelled((item for stream in streams for item in stream), label)
+        streams.append(_read_with_path(paths[index], around, file) if paths else read_upload(name, file))
+    return _apply_default_label((item for stream in streams for item in stream), label)
 
 
 def read_folder(folder: Path) -> Iterator[IncomingFile | UploadResult]:
     """The images below a folder of this machine, sorted; links are not followed."""
     found = sorted(path for path in folder.rglob('*') if path.is_symlink() or not path.is_dir())
     names = [path.relative_to(folder).as_posix() for path in found]
-    around = wrapper_of(names)
+    around = find_common_folder(names)
     for name, path in zip(names, found, strict=True):
         if path.is_symlink() or not path.is_file():
-            yield UploadResult(naming.shown(name), 'rejected', 'is a link or a device, not a file')
-        elif verdict := _refusal(name):
+            yield UploadResult(naming.make_printable(name), 'rejected', 'is a link or a device, not a file')
+        elif verdict := _reject_path(name):
             yield verdict
         else:
-            yield IncomingFile(name, path.read_bytes, path.stat().st_size, label_of(name, around))
+            yield IncomingFile(name, path.read_bytes, path.stat().st_size, label_from_path(name, around))
 
 
 def read_folder_documents(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The annotation files below a folder of this machine, sorted; links are not followed."""
     for path in sorted(path for path in folder.rglob('*') if path.is_file() and not path.is_symlink()):
         name = path.relative_to(folder).as_posix()
-        if is_document(name) and not _unfit(name):
+        if is_document(name) and not _reject_unsafe_path(name):
             with path.open('rb') as file:
-                yield name, file.read(DOCUMENT_BYTES + 1)
+                yield name, file.read(MAX_DOCUMENT_BYTES + 1)
 
 
-def wrapper_of(paths: Iterable[str]) -> str:
+def find_common_folder(paths: Iterable[str]) -> str:
     """The folders that all images lie in: `a/b` when every one lies below a/b; '' when there is none."""
     common: list[str] | None = None
     for path in paths:
-        if _refusal(path):
+        if _reject_path(path):
             continue
         folders = list(PurePosixPath(path).parts[:-1])
         if common is None:
@@ -147,7 +147,7 @@ def wrapper_of(paths: Iterable[str]) -> str:
     return '/'.join(common or [])
 
 
-def label_of(path: str, wrapper: str = '') -> str | None:
+def label_from_path(path: str, wrapper: str = '') -> str | None:
     """The class that a path names: the first folder below the wrapper; None for a file that lies in none."""
     parts = PurePosixPath(path).parts
     around = PurePosixPath(wrapper).parts
@@ -156,13 +156,19 @@ def label_of(path: str, wrapper: str = '') -> str | None:
     return parts[0] if len(parts) > 1 else None
 
 
-def _placed(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
-    if verdict := _refusal(path):
+def _read_with_path(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
+    if verdict := _reject_path(path):
         return iter([verdict])
-    return iter([IncomingFile(path, lambda: _content(file), _size(file), label_of(path, around))])
+    return iter(
+        [
+            IncomingFile(
+                path, lambda: _read_image_bytes(file), _measure_size(file), label_from_path(path, around)
+            )
+        ]
+    )
 
 
-def _labelled(
+def _apply_default_label(
     items: Iterable[IncomingFile | UploadResult], label: str | None
 ) -> Iterator[IncomingFile | UploadResult]:
     for item in items:
@@ -171,22 +177,24 @@ def _labelled(
         yield item
 
 
-def _refusal(path: str) -> UploadResult | None:
+def _reject_path(path: str) -> UploadResult | None:
     """Why a path inside an archive or a folder is not taken; None when it may be an image."""
-    if verdict := _unfit(path):
+    if verdict := _reject_unsafe_path(path):
         return verdict
     suffix = PurePosixPath(path).suffix.lower()
-    if suffix and suffix not in IMAGES + OTHER_PICTURES:
+    if suffix and suffix not in IMAGE_SUFFIXES + UNSUPPORTED_IMAGES:
         hint = '; if it holds boxes, a project that finds things takes it' if may_hold_boxes(path) else ''
         return UploadResult(
-            naming.shown(path), 'skipped', f'is not a picture ({naming.shown(suffix, 20)}){hint}'
+            naming.make_printable(path),
+            'skipped',
+            f'is not a picture ({naming.make_printable(suffix, 20)}){hint}',
         )
     return None
 
 
-def _unfit(path: str) -> UploadResult | None:
+def _reject_unsafe_path(path: str) -> UploadResult | None:
     """Why nothing of that name is taken, be it a picture or not."""
-    shown = naming.shown(path)
+    shown = naming.make_printable(path)
     parts = PurePosixPath(path).parts
     if (
         not parts
@@ -197,29 +205,33 @@ def _unfit(path: str) -> UploadResult | None:
         or '\0' in path
     ):
         return UploadResult(shown, 'rejected', 'has an unsafe path')
-    if len(parts) > DEEPEST:
+    if len(parts) > MAX_DEPTH:
         return UploadResult(shown, 'rejected', 'lies too deep')
-    if '__MACOSX' in parts or any(part.startswith('.') for part in parts) or parts[-1].lower() in LITTER:
+    if (
+        '__MACOSX' in parts
+        or any(part.startswith('.') for part in parts)
+        or parts[-1].lower() in SYSTEM_FILES
+    ):
         return UploadResult(shown, 'skipped', 'is a file of the operating system')
-    if PurePosixPath(path).suffix.lower() in ARCHIVES:
+    if PurePosixPath(path).suffix.lower() in ARCHIVE_SUFFIXES:
         return UploadResult(shown, 'rejected', 'is an archive inside an archive')
     return None
 
 
 def is_document(path: str) -> bool:
     """By its name: a file of annotations, or one that goes with them."""
-    return PurePosixPath(path).suffix.lower() in DOCUMENTS
+    return PurePosixPath(path).suffix.lower() in DOCUMENT_SUFFIXES
 
 
 def may_hold_boxes(path: str) -> bool:
     """By its name."""
     name = PurePosixPath(path.lower())
-    return name.suffix in BOXES and not name.stem.startswith(TOLD_TO_PEOPLE)
+    return name.suffix in BOX_SUFFIXES and not name.stem.startswith(TEXTS_WITHOUT_BOXES)
 
 
 def may_hold_image(path: str) -> bool:
     """Whether an archive's entry of that name would be looked at as an image."""
-    return _refusal(path) is None and PurePosixPath(path).suffix.lower() in IMAGES
+    return _reject_path(path) is None and PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
@@ -227,30 +239,34 @@ def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str
     for name, file in files:
         if is_document(name):
             file.seek(0)
-            yield name, file.read(DOCUMENT_BYTES + 1)
+            yield name, file.read(MAX_DOCUMENT_BYTES + 1)
         elif PurePosixPath(name).suffix.lower() == '.zip':
-            yield from _zipped_documents(name, file)
+            yield from _read_zipped_documents(name, file)
 
 
-def _zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    archive = _opened(name, file)
+def _read_zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    archive = _open_zip(name, file)
     if isinstance(archive, UploadResult):
         return  # whoever reads the photos tells of it
     for entry in archive.infolist():
-        inner = _name(entry)
-        if is_document(inner) and not (_link(entry) or _unfit(inner) or _sealed(entry)):
+        inner = _decode_name(entry)
+        if is_document(inner) and not (
+            _reject_link(entry) or _reject_unsafe_path(inner) or _reject_unreadable_entry(entry)
+        ):
             try:
-                yield inner, _Entry(archive, entry, DOCUMENT_BYTES)()
+                yield inner, _EntryReader(archive, entry, MAX_DOCUMENT_BYTES)()
             except InvalidImageError as error:
-                raise InvalidInputError(f'{naming.shown(inner)} {error.message}', field='files') from error
+                raise InvalidInputError(
+                    f'{naming.make_printable(inner)} {error.message}', field='files'
+                ) from error
 
 
-def _content(file: IO[bytes]) -> bytes:
+def _read_image_bytes(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read(settings.MAX_IMAGE_BYTES + 1)
 
 
-def _size(file: IO[bytes]) -> int:
+def _measure_size(file: IO[bytes]) -> int:
     return file.seek(0, 2)
 
 
@@ -269,28 +285,30 @@ class _BoundedReads:
 
 def _read_zip(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
     """Errors, before any entry is read: TooLargeError."""
-    archive = _opened(name, file)
-    return iter([archive]) if isinstance(archive, UploadResult) else _entries(archive)
+    archive = _open_zip(name, file)
+    return iter([archive]) if isinstance(archive, UploadResult) else _iterate_entries(archive)
 
 
-def _opened(name: str, file: IO[bytes]) -> zipfile.ZipFile | UploadResult:
+def _open_zip(name: str, file: IO[bytes]) -> zipfile.ZipFile | UploadResult:
     """Errors: TooLargeError."""
     try:
-        size = _size(file)
-        bounded: Any = _BoundedReads(file, max(settings.MAX_ARCHIVE_ENTRIES * DIRECTORY_BYTES, 2 * PIECE))
+        size = _measure_size(file)
+        bounded: Any = _BoundedReads(
+            file, max(settings.MAX_ARCHIVE_ENTRIES * DIRECTORY_BYTES_PER_ENTRY, 2 * CHUNK_BYTES)
+        )
         archive = zipfile.ZipFile(bounded)
     except GraftError:
         raise
     except Exception as error:  # the reader meets hostile directories with errors of every class
         return UploadResult(
-            naming.shown(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})'
+            naming.make_printable(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})'
         )
     _check_limits(name, size, [entry for entry in archive.infolist() if not entry.is_dir()])
     return archive
 
 
 def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> None:
-    shown = naming.shown(name)
+    shown = naming.make_printable(name)
     if packed > settings.MAX_ARCHIVE_BYTES:
         raise TooLargeError(f'{shown} is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
     if len(entries) > settings.MAX_ARCHIVE_ENTRIES:
@@ -298,27 +316,27 @@ def _check_limits(name: str, packed: int, entries: list[zipfile.ZipInfo]) -> Non
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > settings.MAX_ARCHIVE_BYTES:
         raise TooLargeError(f'{shown} unpacks to more than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
-    if unpacked > SMALL and unpacked > LARGEST_RATIO * packed:
+    if unpacked > RATIO_EXEMPT_BYTES and unpacked > MAX_COMPRESSION_RATIO * packed:
         raise TooLargeError(f'{shown} unpacks to {unpacked // max(packed, 1)} times its size.')
 
 
-def _entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | UploadResult]:
+def _iterate_entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | UploadResult]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    names = [_name(entry) for entry in entries]
-    around = wrapper_of(names)
+    names = [_decode_name(entry) for entry in entries]
+    around = find_common_folder(names)
     for name, entry in zip(names, entries, strict=True):
-        if verdict := _link(entry) or _refusal(name) or _sealed(entry):
+        if verdict := _reject_link(entry) or _reject_path(name) or _reject_unreadable_entry(entry):
             yield verdict
         else:
             yield IncomingFile(
                 name,
-                _Entry(archive, entry, settings.MAX_IMAGE_BYTES),
+                _EntryReader(archive, entry, settings.MAX_IMAGE_BYTES),
                 entry.file_size,
-                label_of(name, around),
+                label_from_path(name, around),
             )
 
 
-def _name(entry: zipfile.ZipInfo) -> str:
+def _decode_name(entry: zipfile.ZipInfo) -> str:
     """The entry's whole name. Archives made on a Mac often hold UTF-8 without saying so."""
     if entry.flag_bits & 0x800:
         return entry.orig_filename
@@ -328,22 +346,24 @@ def _name(entry: zipfile.ZipInfo) -> str:
         return entry.orig_filename
 
 
-def _link(entry: zipfile.ZipInfo) -> UploadResult | None:
+def _reject_link(entry: zipfile.ZipInfo) -> UploadResult | None:
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return UploadResult(naming.shown(_name(entry)), 'rejected', 'is a link or a device, not a file')
+        return UploadResult(
+            naming.make_printable(_decode_name(entry)), 'rejected', 'is a link or a device, not a file'
+        )
     return None
 
 
-def _sealed(entry: zipfile.ZipInfo) -> UploadResult | None:
-    shown = naming.shown(_name(entry))
+def _reject_unreadable_entry(entry: zipfile.ZipInfo) -> UploadResult | None:
+    shown = naming.make_printable(_decode_name(entry))
     if entry.flag_bits & 0x1:
         return UploadResult(shown, 'rejected', 'is encrypted')
-    if entry.compress_type not in METHODS:
+    if entry.compress_type not in COMPRESSION_METHODS:
         return UploadResult(shown, 'rejected', 'is compressed by a method that is not taken')
     return None
 
 
-class _Entry:
+class _EntryReader:
     """Reads one entry, never more than it may have (and a piece, so that one too large is known), whatever the archive says."""
 
     def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> None:
@@ -353,7 +373,7 @@ class _Entry:
         try:
             with self.archive.open(self.entry) as stream:
                 # In pieces: one read would ask the file for as many packed bytes at once.
-                pieces = iter(lambda: stream.read(PIECE), b'')
-                return b''.join(itertools.islice(pieces, self.most // PIECE + 1))
+                pieces = iter(lambda: stream.read(CHUNK_BYTES), b'')
+                return b''.join(itertools.islice(pieces, self.most // CHUNK_BYTES + 1))
         except Exception as error:  # a damaged entry: BadZipFile, zlib.error, EOFError, struct.error ...
             raise InvalidImageError('is damaged in the archive') from error

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from recognition import naming
 from recognition.datasets import labels as dataset_labels
-from recognition.datasets.formats.records import BOXES_PER_IMAGE, SMALLEST_SIDE, Box
+from recognition.datasets.formats.records import MAX_BOXES_PER_IMAGE, MIN_BOX_SIDE, Box
 from recognition.errors import ConflictError, InvalidInputError
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
@@ -40,7 +40,7 @@ class BoxSet:
 
 
 @dataclass(frozen=True)
-class Progress:
+class LabellingProgress:
     """How many of a project's images were looked at, and how many boxes they hold."""
 
     images: int
@@ -53,9 +53,9 @@ class Progress:
         return self.images - self.labelled
 
 
-def boxes_of(project: Project, image_id: uuid.UUID | str) -> BoxSet:
+def get_boxes(project: Project, image_id: uuid.UUID | str) -> BoxSet:
     """Error: NotFoundError."""
-    return _box_set(dataset_labels.image(project, image_id))
+    return _make_box_set(dataset_labels.get_image(project, image_id))
 
 
 def set_boxes(
@@ -74,55 +74,56 @@ def set_boxes(
     is no conflict.
     Errors: NotFoundError, InvalidInputError naming the image and the box, ConflictError when somebody else changed the boxes meanwhile.
     """
-    image = dataset_labels.image(project, image_id)
-    _refuse_other_tasks(project)
-    wanted = checked(image, boxes)
+    image = dataset_labels.get_image(project, image_id)
+    _require_detection_project(project)
+    wanted = check_boxes(image, boxes)
     if nothing and wanted:
         raise InvalidInputError(f'“{image.name}” cannot have boxes and have nothing on it.', field='nothing')
     with transaction.atomic():
-        if not _take_turn(image, version, bool(wanted) or nothing, user):
-            return _as_sent_before(project, image_id, wanted, nothing)
-        _replace_boxes(image, wanted, labels_named(project, {box.label for box in wanted}), user)
-    return boxes_of(project, image_id)
+        if not _increment_version(image, version, bool(wanted) or nothing, user):
+            return _accept_repeated_request(project, image_id, wanted, nothing)
+        _replace_boxes(image, wanted, get_or_create_labels(project, {box.label for box in wanted}), user)
+    return get_boxes(project, image_id)
 
 
-def checked(image: Image, boxes: Sequence[Box]) -> list[Box]:
+def check_boxes(image: Image, boxes: Sequence[Box]) -> list[Box]:
     """The boxes cut to their image. InvalidInputError names the image and the box that is none."""
-    if len(boxes) > BOXES_PER_IMAGE:
+    if len(boxes) > MAX_BOXES_PER_IMAGE:
         raise InvalidInputError(
-            f'“{image.name}” has {len(boxes):,} boxes; at most {BOXES_PER_IMAGE:,} are kept.', field='boxes'
+            f'“{image.name}” has {len(boxes):,} boxes; at most {MAX_BOXES_PER_IMAGE:,} are kept.',
+            field='boxes',
         )
-    return [_on_image(image, box, f'boxes[{index}]') for index, box in enumerate(boxes)]
+    return [_clip_box(image, box, f'boxes[{index}]') for index, box in enumerate(boxes)]
 
 
-def _on_image(image: Image, box: Box, field: str) -> Box:
+def _clip_box(image: Image, box: Box, field: str) -> Box:
     corners = (box.x0, box.y0, box.x1, box.y1)
     if not all(math.isfinite(corner) for corner in corners):
         raise InvalidInputError(f'“{image.name}”: a corner of a box is not a number.', field=field)
     x0, x1 = (round(min(max(corner, 0.0), float(image.width)), DECIMALS) for corner in corners[::2])
     y0, y1 = (round(min(max(corner, 0.0), float(image.height)), DECIMALS) for corner in corners[1::2])
-    if x1 - x0 < SMALLEST_SIDE or y1 - y0 < SMALLEST_SIDE:
+    if x1 - x0 < MIN_BOX_SIDE or y1 - y0 < MIN_BOX_SIDE:
         said = ', '.join(f'{corner:g}' for corner in corners)
         raise InvalidInputError(f'“{image.name}”: the box {said} covers no pixel of the image.', field=field)
-    return Box(naming.clean(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
+    return Box(naming.clean_name(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
 
 
-def rounded(box: Box) -> Box:
+def round_box(box: Box) -> Box:
     x0, y0, x1, y1 = (round(corner, DECIMALS) for corner in (box.x0, box.y0, box.x1, box.y1))
     return replace(box, x0=x0, y0=y0, x1=x1, y1=y1)
 
 
-def _take_turn(image: Image, version: int, labelled: bool, user: AbstractBaseUser | None) -> bool:
+def _increment_version(image: Image, version: int, labelled: bool, user: AbstractBaseUser | None) -> bool:
     """The compare-and-set; the row stays locked until the transaction ends."""
     rows = Image.objects.present().filter(pk=image.pk, boxes_version=version)
     when, who = (timezone.now(), user and user.pk) if labelled else (None, None)
     return rows.update(boxes_version=models.F('boxes_version') + 1, boxed_at=when, boxed_by=who) == 1
 
 
-def _as_sent_before(
+def _accept_repeated_request(
     project: Project, image_id: uuid.UUID | str, wanted: Sequence[Box], nothing: bool
 ) -> BoxSet:
-    present = boxes_of(project, image_id)
+    present = get_boxes(project, image_id)
     same_state = (present.state != 'unlabelled') == (bool(wanted) or nothing)
     if same_state and Counter(present.boxes) == Counter(wanted):
         return present
@@ -132,9 +133,9 @@ def _as_sent_before(
     )
 
 
-def labels_named(project: Project, names: Iterable[str]) -> dict[str, Label]:
+def get_or_create_labels(project: Project, names: Iterable[str]) -> dict[str, Label]:
     """Call it inside a transaction."""
-    return {name: dataset_labels.label_named(project, name) for name in sorted(names)}
+    return {name: dataset_labels.get_or_create_label(project, name) for name in sorted(names)}
 
 
 def _replace_boxes(
@@ -143,15 +144,17 @@ def _replace_boxes(
     """Boxes that stay keep their row: who drew them, and when."""
     missing = Counter(wanted)
     for row in Annotation.objects.filter(image=image).select_related('label'):
-        drawn = drawn_box(row)
+        drawn = make_box(row)
         if missing[drawn] > 0:
             missing[drawn] -= 1
         else:
             row.delete()
-    Annotation.objects.bulk_create(row_of(image, box, labels, user) for box in missing.elements())
+    Annotation.objects.bulk_create(make_annotation(image, box, labels, user) for box in missing.elements())
 
 
-def row_of(image: Image, box: Box, labels: Mapping[str, Label], user: AbstractBaseUser | None) -> Annotation:
+def make_annotation(
+    image: Image, box: Box, labels: Mapping[str, Label], user: AbstractBaseUser | None
+) -> Annotation:
     """A row that is not saved yet."""
     corners = {'x0': box.x0, 'y0': box.y0, 'x1': box.x1, 'y1': box.y1}
     who = None if user is None else user.pk
@@ -160,13 +163,13 @@ def row_of(image: Image, box: Box, labels: Mapping[str, Label], user: AbstractBa
     )
 
 
-def rows_of(project: Project) -> models.QuerySet[Image]:
+def list_annotated_images(project: Project) -> models.QuerySet[Image]:
     """The labelled images with their boxes, oldest first."""
     boxes = models.Prefetch('boxes', Annotation.objects.select_related('label'))
     return Image.objects.boxed().filter(project=project).prefetch_related(boxes)
 
 
-def progress(project: Project) -> Progress:
+def get_labelling_progress(project: Project) -> LabellingProgress:
     present = Image.objects.present().filter(project=project)
     boxed = models.Q(boxed_at__isnull=False)
     counts = present.aggregate(
@@ -175,10 +178,10 @@ def progress(project: Project) -> Progress:
         nothing=models.Count('id', filter=boxed & models.Q(boxes=None), distinct=True),
         boxes=models.Count('boxes'),
     )
-    return Progress(**counts)
+    return LabellingProgress(**counts)
 
 
-def states(project: Project) -> list[tuple[uuid.UUID, State]]:
+def list_states(project: Project) -> list[tuple[uuid.UUID, State]]:
     """Each image that is not in the trash, oldest first."""
     drawn = models.Exists(Annotation.objects.filter(image=models.OuterRef('pk')))
     rows = (
@@ -187,10 +190,10 @@ def states(project: Project) -> list[tuple[uuid.UUID, State]]:
         .annotate(drawn=drawn)
         .values_list('id', 'boxed_at', 'drawn')
     )
-    return [(key, _state(boxed_at is not None, has_boxes)) for key, boxed_at, has_boxes in rows]
+    return [(key, _get_state(boxed_at is not None, has_boxes)) for key, boxed_at, has_boxes in rows]
 
 
-def trainable(project: Project) -> dict[str, tuple[int, int]]:
+def count_trainable_boxes(project: Project) -> dict[str, tuple[int, int]]:
     """Label -> boxes to learn from, and photos that have them; difficult ones are none."""
     there = models.Q(boxes__image__deleted_at=None, boxes__difficult=False)
     rows = Label.objects.filter(project=project).annotate(
@@ -200,29 +203,29 @@ def trainable(project: Project) -> dict[str, tuple[int, int]]:
     return {row.name: (row.drawn, row.photos) for row in rows}
 
 
-def box_counts(project: Project) -> dict[str, int]:
+def count_boxes_per_label(project: Project) -> dict[str, int]:
     """Label -> how many boxes it has on images that are not in the trash; labels without any included."""
     present = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None))
     rows = Label.objects.filter(project=project).annotate(present=present).order_by('name')
     return dict(rows.values_list('name', 'present'))
 
 
-def _box_set(image: Image) -> BoxSet:
-    boxes = tuple(drawn_box(row) for row in Annotation.objects.filter(image=image).select_related('label'))
-    return BoxSet(image, image.boxes_version, _state(image.boxed_at is not None, bool(boxes)), boxes)
+def _make_box_set(image: Image) -> BoxSet:
+    boxes = tuple(make_box(row) for row in Annotation.objects.filter(image=image).select_related('label'))
+    return BoxSet(image, image.boxes_version, _get_state(image.boxed_at is not None, bool(boxes)), boxes)
 
 
-def _state(looked_at: bool, has_boxes: bool) -> State:
+def _get_state(looked_at: bool, has_boxes: bool) -> State:
     if not looked_at:
         return 'unlabelled'
     return 'boxes' if has_boxes else 'nothing'
 
 
-def drawn_box(row: Annotation) -> Box:
+def make_box(row: Annotation) -> Box:
     return Box(row.label.name, row.x0, row.y0, row.x1, row.y1, row.difficult)
 
 
-def _refuse_other_tasks(project: Project) -> None:
+def _require_detection_project(project: Project) -> None:
     if project.task != Task.DETECTION:
         raise ConflictError(
             'This project tells what a whole photo shows; boxes belong to a project that finds things in photos.'

@@ -18,11 +18,11 @@ from PIL import Image as Picture
 from recognition.errors import InvalidImageError, TooLargeError
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')  # of animated ones the first frame
-SHORTEST_SIDE = 8  # pixels; below that there is nothing to recognise
-LONGEST_SIDE = 30_000  # pixels; libjpeg writes at most 65,500
-LONGEST_SHAPE = 50  # long side : short side; every network squashes the image to a square
-ORIENTATION = 0x0112  # the EXIF tag
-TURNS = {
+MIN_SIDE = 8  # pixels; below that there is nothing to recognise
+MAX_SIDE = 30_000  # pixels; libjpeg writes at most 65,500
+MAX_ASPECT_RATIO = 50  # long side : short side; every network squashes the image to a square
+EXIF_ORIENTATION = 0x0112  # the EXIF tag
+TRANSPOSITIONS = {
     2: Picture.Transpose.FLIP_LEFT_RIGHT,
     3: Picture.Transpose.ROTATE_180,
     4: Picture.Transpose.FLIP_TOP_BOTTOM,
@@ -32,13 +32,13 @@ TURNS = {
     8: Picture.Transpose.ROTATE_90,
 }
 # One decoded image of 89 million pixels takes 270 MB: large ones are decoded one at a time.
-LARGEST_PROFILE = 64 * 2**10  # bytes of a colour profile; the usual ones have 0.5 to 4 KB
-LARGE = 24_000_000  # pixels
-_one_large = threading.Lock()
+MAX_PROFILE_BYTES = 64 * 2**10  # bytes of a colour profile; the usual ones have 0.5 to 4 KB
+LARGE_PIXELS = 24_000_000  # pixels
+_large_image_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Facts:
+class ImageHeader:
     """What the header says of an image that may be decoded."""
 
     format: str  # one of FORMATS, as the decoder found it
@@ -49,11 +49,11 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Upright:
+class DecodedImage:
     """A decoded image: RGB, upright. `picture` is smaller than width x height when a smaller one was asked for."""
 
     picture: Picture.Image
-    facts: Facts
+    facts: ImageHeader
     profile: bytes | None = None  # ICC, of a reasonable size
 
     @property
@@ -65,36 +65,36 @@ class Upright:
         return self.facts.height
 
 
-def inspect(data: bytes) -> Facts:
+def read_header(data: bytes) -> ImageHeader:
     """Check an image by its header alone. Errors: TooLargeError (bytes), InvalidImageError (everything else)."""
-    with _opened(data) as (_, facts):
+    with _open(data) as (_, facts):
         return facts
 
 
-def decode_upright(data: bytes, side: int | None = None) -> Upright:
+def decode_upright(data: bytes, side: int | None = None) -> DecodedImage:
     """Decode to an upright RGB image; transparency lies over white.
 
     side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides stay >= `side` pixels (6 times
     faster on photos of a phone). Errors: TooLargeError, InvalidImageError; no other.
     """
-    with _opened(data) as (picture, facts):
+    with _open(data) as (picture, facts):
         if side is not None:
             picture.draft('RGB', (side, side))
-        with _one_large if picture.width * picture.height > LARGE else nullcontext():
+        with _large_image_lock if picture.width * picture.height > LARGE_PIXELS else nullcontext():
             try:
                 picture.load()
-                upright = _rgb(picture)
-                if facts.orientation in TURNS:
-                    upright = upright.transpose(TURNS[facts.orientation])
-                profile = _profile(picture)
+                upright = _convert_to_rgb(picture)
+                if facts.orientation in TRANSPOSITIONS:
+                    upright = upright.transpose(TRANSPOSITIONS[facts.orientation])
+                profile = _read_profile(picture)
                 upright.info.clear()  # encoders would write comments and the like from here
             except Exception as error:  # decoders meet hostile bytes with errors of every class
                 raise InvalidImageError(f'is damaged or cut short ({facts.format})') from error
-        return Upright(upright, facts, profile)
+        return DecodedImage(upright, facts, profile)
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[tuple[Picture.Image, Facts]]:
+def _open(data: bytes) -> Iterator[tuple[Picture.Image, ImageHeader]]:
     if not data:
         raise InvalidImageError('is empty')
     if len(data) > settings.MAX_IMAGE_BYTES:
@@ -102,45 +102,47 @@ def _opened(data: bytes) -> Iterator[tuple[Picture.Image, Facts]]:
     try:
         picture = Picture.open(io.BytesIO(data), formats=FORMATS)
     except Picture.DecompressionBombError as error:
-        raise InvalidImageError(_too_many_pixels()) from error
+        raise InvalidImageError(_describe_too_many_pixels()) from error
     except Picture.UnidentifiedImageError as error:
-        raise InvalidImageError(f'is not a JPEG, PNG, WebP, GIF or BMP image{_rather(data)}') from error
+        raise InvalidImageError(
+            f'is not a JPEG, PNG, WebP, GIF or BMP image{_guess_other_kind(data)}'
+        ) from error
     except Exception as error:  # a damaged header: struct.error, ValueError, OverflowError, zlib.error ...
         raise InvalidImageError('has a damaged header') from error
     with picture:
-        yield picture, _facts(picture)
+        yield picture, _make_header(picture)
 
 
-def _facts(picture: Picture.Image) -> Facts:
+def _make_header(picture: Picture.Image) -> ImageHeader:
     width, height = picture.size
     if width * height > settings.MAX_IMAGE_PIXELS:
-        raise InvalidImageError(_too_many_pixels(width, height))
+        raise InvalidImageError(_describe_too_many_pixels(width, height))
     short, long = sorted((width, height))
-    if short < SHORTEST_SIDE:
+    if short < MIN_SIDE:
         raise InvalidImageError(
-            f'is {width} x {height} pixels: the shorter side must have at least {SHORTEST_SIDE}'
+            f'is {width} x {height} pixels: the shorter side must have at least {MIN_SIDE}'
         )
-    if long > LONGEST_SIDE or long > LONGEST_SHAPE * short:
+    if long > MAX_SIDE or long > MAX_ASPECT_RATIO * short:
         raise InvalidImageError(f'is {width} x {height} pixels: too long and thin to be recognised')
-    orientation = _orientation(picture)
+    orientation = _read_orientation(picture)
     if orientation >= 5:
         width, height = height, width
     # Phones write JPEGs that hold several pictures; Pillow calls them MPO and opens the first.
-    return Facts(
+    return ImageHeader(
         'JPEG' if picture.format == 'MPO' else str(picture.format), width, height, picture.mode, orientation
     )
 
 
-def _orientation(picture: Picture.Image) -> int:
+def _read_orientation(picture: Picture.Image) -> int:
     """1 to 8. EXIF that cannot be read says nothing about the image: it counts as upright."""
     try:
-        value = picture.getexif().get(ORIENTATION, 1)
+        value = picture.getexif().get(EXIF_ORIENTATION, 1)
     except Exception:  # the EXIF reader raises errors of every class on damaged tags
         return 1
-    return value if isinstance(value, int) and value in TURNS else 1
+    return value if isinstance(value, int) and value in TRANSPOSITIONS else 1
 
 
-def _rgb(picture: Picture.Image) -> Picture.Image:
+def _convert_to_rgb(picture: Picture.Image) -> Picture.Image:
     if picture.mode == 'RGB' and 'transparency' not in picture.info:
         return picture.copy()
     if picture.mode.startswith('I') or picture.mode == 'F':
@@ -154,18 +156,18 @@ def _rgb(picture: Picture.Image) -> Picture.Image:
     return picture.convert('RGB')
 
 
-def _profile(picture: Picture.Image) -> bytes | None:
+def _read_profile(picture: Picture.Image) -> bytes | None:
     """The colour profile of an RGB image; a grey or CMYK one does not fit what we make of it."""
     profile = picture.info.get('icc_profile') if picture.mode.startswith('RGB') else None
-    return profile if isinstance(profile, bytes) and 0 < len(profile) <= LARGEST_PROFILE else None
+    return profile if isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE_BYTES else None
 
 
-def _too_many_pixels(width: int = 0, height: int = 0) -> str:
+def _describe_too_many_pixels(width: int = 0, height: int = 0) -> str:
     size = f'is {width:,} x {height:,} pixels' if width else 'has too many pixels'
     return f'{size}: at most {settings.MAX_IMAGE_PIXELS // 10**6} million are allowed'
 
 
-def _rather(data: bytes) -> str:
+def _guess_other_kind(data: bytes) -> str:
     """What a file of another kind seems to be, for the words of the refusal only."""
     start = data[:64].lstrip().lower()
     kinds = (

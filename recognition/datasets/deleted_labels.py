@@ -22,7 +22,7 @@ def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser |
 
     An image that had no other boxes counts as not looked at, not as showing nothing. Error: NotFoundError.
     """
-    label = labels.locked(project, label_id)
+    label = labels.get_locked_label(project, label_id)
     alone = Image.objects.filter(boxes__label=label).exclude(
         pk__in=Annotation.objects.exclude(label=label).values('image')
     )
@@ -30,27 +30,27 @@ def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser |
         project=project,
         name=label.name,
         photos=[str(key) for key in Image.objects.filter(label=label).values_list('id', flat=True)],
-        boxes=[_box(row) for row in Annotation.objects.filter(label=label)],
-        looked_at={str(image.pk): _look(image) for image in alone.distinct()},
+        boxes=[_box_to_list(row) for row in Annotation.objects.filter(label=label)],
+        looked_at={str(image.pk): _boxed_to_list(image) for image in alone.distinct()},
         deleted_by_id=None if user is None else user.pk,
     )
     Image.objects.filter(pk__in=alone.values('pk')).update(boxed_at=None, boxed_by=None)
-    labels.next_version(label)
+    labels.increment_box_versions(label)
     label.delete()
     return kept
 
 
-def put_away(project: Project) -> models.QuerySet[DeletedLabel]:
+def list_deleted_labels(project: Project) -> models.QuerySet[DeletedLabel]:
     """The classes in the trash, the last one first, without what makes them large."""
     return project.deleted_labels.defer('photos', 'boxes', 'looked_at')
 
 
-def labels_before(deleted: DeletedLabel) -> dict[str, str | None]:
-    """What labeling.put_back needs: of the images that are not in the trash."""
+def get_labels_before_deletion(deleted: DeletedLabel) -> dict[str, str | None]:
+    """What labels.restore_labels needs: of the images that are not in the trash."""
     return {
         str(image.pk): deleted.name
-        for chunk in labels.chunks(deleted.photos)
-        for image in _images(deleted, chunk).present()
+        for chunk in labels.split_into_chunks(deleted.photos)
+        for image in _find_images(deleted, chunk).present()
     }
 
 
@@ -64,35 +64,37 @@ def restore_label(project: Project, deleted_id: int) -> Label:
     deleted = DeletedLabel.objects.select_for_update().filter(project=project, pk=deleted_id).first()
     if deleted is None:
         raise NotFoundError('There is no such deleted class.')
-    label = labels.label_named(project, deleted.name)
-    for chunk in labels.chunks(deleted.photos):
-        _images(deleted, chunk).filter(label=None).update(label=label)
+    label = labels.get_or_create_label(project, deleted.name)
+    for chunk in labels.split_into_chunks(deleted.photos):
+        _find_images(deleted, chunk).filter(label=None).update(label=label)
     _restore_boxes(deleted, label)
-    _restore_looks(deleted)
+    _restore_boxed_at(deleted)
     deleted.delete()
     return label
 
 
 def _restore_boxes(deleted: DeletedLabel, label: Label) -> None:
-    people = _people({row[6] for row in deleted.boxes})
-    for rows in labels.chunks(deleted.boxes):
-        images = {str(image.pk) for image in _images(deleted, {row[0] for row in rows})}
+    people = _existing_user_ids({row[6] for row in deleted.boxes})
+    for rows in labels.split_into_chunks(deleted.boxes):
+        images = {str(image.pk) for image in _find_images(deleted, {row[0] for row in rows})}
         again = {
-            _corners(row)
-            for row in map(_box, Annotation.objects.filter(label=label, image__in=_images(deleted, images)))
+            _box_key(row)
+            for row in map(
+                _box_to_list, Annotation.objects.filter(label=label, image__in=_find_images(deleted, images))
+            )
         }
-        missing = [row for row in rows if row[0] in images and _corners(row) not in again]
-        Annotation.objects.bulk_create(_annotation(row, label, people) for row in missing)
+        missing = [row for row in rows if row[0] in images and _box_key(row) not in again]
+        Annotation.objects.bulk_create(_box_from_list(row, label, people) for row in missing)
         Image.objects.filter(pk__in={row[0] for row in missing}).update(
             boxes_version=models.F('boxes_version') + 1
         )
 
 
-def _restore_looks(deleted: DeletedLabel) -> None:
+def _restore_boxed_at(deleted: DeletedLabel) -> None:
     """Who looked at an image since keeps the look."""
-    people = _people({who for _, who in deleted.looked_at.values()})
-    for chunk in labels.chunks(list(deleted.looked_at)):
-        images = list(_images(deleted, chunk).filter(boxed_at=None))
+    people = _existing_user_ids({who for _, who in deleted.looked_at.values()})
+    for chunk in labels.split_into_chunks(list(deleted.looked_at)):
+        images = list(_find_images(deleted, chunk).filter(boxed_at=None))
         for image in images:
             when, who = deleted.looked_at[str(image.pk)]
             image.boxed_at = parse_datetime(when) if when else None
@@ -100,7 +102,7 @@ def _restore_looks(deleted: DeletedLabel) -> None:
         Image.objects.bulk_update(images, ['boxed_at', 'boxed_by'], batch_size=500)
 
 
-def _people(ids: set[int | None]) -> set[int]:
+def _existing_user_ids(ids: set[int | None]) -> set[int]:
     """Those of them whose account is still there."""
     return set(
         get_user_model()
@@ -109,15 +111,15 @@ def _people(ids: set[int | None]) -> set[int]:
     )
 
 
-def _box(row: Annotation) -> list[Any]:
+def _box_to_list(row: Annotation) -> list[Any]:
     return [str(row.image_id), row.x0, row.y0, row.x1, row.y1, row.difficult, row.added_by_id]
 
 
-def _corners(row: list[Any]) -> tuple[Any, ...]:
+def _box_key(row: list[Any]) -> tuple[Any, ...]:
     return tuple(row[:5])
 
 
-def _annotation(row: list[Any], label: Label, people: set[int]) -> Annotation:
+def _box_from_list(row: list[Any], label: Label, people: set[int]) -> Annotation:
     image, x0, y0, x1, y1, difficult, drawn_by = row
     who = drawn_by if drawn_by in people else None
     return Annotation(
@@ -125,9 +127,9 @@ def _annotation(row: list[Any], label: Label, people: set[int]) -> Annotation:
     )
 
 
-def _look(image: Image) -> list[Any]:
+def _boxed_to_list(image: Image) -> list[Any]:
     return [image.boxed_at and image.boxed_at.isoformat(), image.boxed_by_id]
 
 
-def _images(deleted: DeletedLabel, ids: Iterable[str]) -> Any:
+def _find_images(deleted: DeletedLabel, ids: Iterable[str]) -> Any:
     return Image.objects.filter(project=deleted.project_id, pk__in=[uuid.UUID(key) for key in ids])

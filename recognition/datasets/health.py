@@ -11,28 +11,28 @@ from recognition.datasets import box_annotations
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
 
-LEAST_CLASSES = 2
-LEAST_IMAGES = 4  # of each of those: with fewer no fold of a cross-validation says anything
-LEAST_BOXES = 5  # of one class, and as many images with boxes: with fewer no split leaves any to test with
+MIN_CLASSES = 2
+MIN_IMAGES_PER_CLASS = 4  # of each of those: with fewer no fold of a cross-validation says anything
+MIN_BOXES = 5  # of one class, and as many images with boxes: with fewer no split leaves any to test with
 # Below ten images a class, one wrong photo moves its accuracy by ten points and more; hosted services ask for 10 to 15.
-FEW = 10
+FEW_IMAGES = 10
 IMBALANCE = 10.0  # largest class : smallest, beyond which the small one is mostly overlooked
 FEW_BOXES = 15  # what hosted services ask for of each class before they train a detector
 SMALL_BOX = (
     1 / 40
 )  # of the image's side: 8 pixels where a detector works at 320, which leaves nothing on its feature map
-TINY = 64  # pixels of the short side: less than the smallest input of the zoo's networks
+TINY_SIDE = 64  # pixels of the short side: less than the smallest input of the zoo's networks
 
 
 @dataclass(frozen=True)
-class ClassHealth:
+class LabelHealth:
     label: str
     images: int  # in a project that finds things: images with a box of it
     boxes: int = 0
 
 
 @dataclass(frozen=True)
-class Finding:
+class DatasetProblem:
     """Something to mend."""
 
     code: str  # small_boxes, no_boxes, few, empty, imbalance, unlabelled, alike, tiny, one_class, no_images
@@ -47,54 +47,56 @@ class DatasetHealth:
 
     images: int
     unlabelled: int  # in a project that finds things: not looked at yet
-    classes: tuple[ClassHealth, ...]
-    warnings: tuple[Finding, ...]  # the grave ones first
+    classes: tuple[LabelHealth, ...]
+    warnings: tuple[DatasetProblem, ...]  # the grave ones first
 
     @property
     def labelled(self) -> int:
         return self.images - self.unlabelled
 
 
-def health(project: Project) -> DatasetHealth:
+def check_health(project: Project) -> DatasetHealth:
     """Two queries (of boxes: four), whatever the size."""
-    return _of_boxes(project) if project.task == Task.DETECTION else _of_images(project)
+    return _check_boxes(project) if project.task == Task.DETECTION else _check_images(project)
 
 
-def _of_boxes(project: Project) -> DatasetHealth:
-    progress = box_annotations.progress(project)
+def _check_boxes(project: Project) -> DatasetHealth:
+    progress = box_annotations.get_labelling_progress(project)
     there = Q(boxes__image__deleted_at=None)
     rows = Label.objects.filter(project=project).annotate(
         with_it=Count('boxes__image', filter=there, distinct=True), drawn=Count('boxes', filter=there)
     )
-    classes = tuple(ClassHealth(row.name, row.with_it, row.drawn) for row in rows.order_by('name'))
+    classes = tuple(LabelHealth(row.name, row.with_it, row.drawn) for row in rows.order_by('name'))
     findings = [
-        *_boxes_whole(progress, classes),
-        *(finding for found in classes for finding in _boxes_of_class(found)),
-        *_small_boxes(project),
-        *_alike(classes),
+        *_find_box_set_problems(progress, classes),
+        *(finding for found in classes for finding in _find_problems_of_boxed_label(found)),
+        *_find_small_boxes(project),
+        *_find_similar_names(classes),
     ]
     findings.sort(key=lambda finding: not finding.grave)
     return DatasetHealth(progress.images, progress.left, classes, tuple(findings))
 
 
-def _boxes_whole(progress: box_annotations.Progress, classes: tuple[ClassHealth, ...]) -> Iterator[Finding]:
+def _find_box_set_problems(
+    progress: box_annotations.LabellingProgress, classes: tuple[LabelHealth, ...]
+) -> Iterator[DatasetProblem]:
     filled = [found for found in classes if found.boxes]
     if not progress.images:
-        yield Finding('no_images', 'There are no images yet.', grave=True)
+        yield DatasetProblem('no_images', 'There are no images yet.', grave=True)
     elif not filled:
-        yield Finding(
+        yield DatasetProblem(
             'no_boxes',
             'No box is drawn yet: a detector learns from boxes around what it is to find.',
             grave=True,
         )
     elif progress.left:
-        yield Finding(
-            'unlabelled', f'{_number(progress.left)} without boxes so far: training leaves them out.'
+        yield DatasetProblem(
+            'unlabelled', f'{_format_count(progress.left)} without boxes so far: training leaves them out.'
         )
     if len(filled) > 1:
         largest, smallest = max(filled, key=_boxes), min(filled, key=_boxes)
         if largest.boxes >= IMBALANCE * smallest.boxes:
-            yield Finding(
+            yield DatasetProblem(
                 'imbalance',
                 f'“{largest.label}” has {largest.boxes} boxes and “{smallest.label}” has {smallest.boxes}: '
                 'the small class will often be overlooked.',
@@ -102,99 +104,101 @@ def _boxes_whole(progress: box_annotations.Progress, classes: tuple[ClassHealth,
             )
 
 
-def _boxes_of_class(found: ClassHealth) -> Iterator[Finding]:
+def _find_problems_of_boxed_label(found: LabelHealth) -> Iterator[DatasetProblem]:
     if not found.boxes:
-        yield Finding('empty', f'“{found.label}” has no boxes: training leaves it out.', found.label)
-    elif found.boxes < LEAST_BOXES:
+        yield DatasetProblem('empty', f'“{found.label}” has no boxes: training leaves it out.', found.label)
+    elif found.boxes < MIN_BOXES:
         boxes = '1 box' if found.boxes == 1 else f'{found.boxes} boxes'
-        yield Finding(
+        yield DatasetProblem(
             'few',
             f'“{found.label}” has only {boxes}: too few to learn it from; draw {FEW_BOXES}.',
             found.label,
         )
     elif found.boxes < FEW_BOXES:
         message = f'“{found.label}” has {found.boxes} boxes: take at least {FEW_BOXES}, 50 are better.'
-        yield Finding('few', message, found.label)
+        yield DatasetProblem('few', message, found.label)
 
 
-def _small_boxes(project: Project) -> Iterator[Finding]:
+def _find_small_boxes(project: Project) -> Iterator[DatasetProblem]:
     boxes = Annotation.objects.filter(image__project=project, image__deleted_at=None, difficult=False)
     small = boxes.filter(
         Q(x1__lt=F('x0') + SMALL_BOX * F('image__width')) | Q(y1__lt=F('y0') + SMALL_BOX * F('image__height'))
     ).count()
     if small:
         said = '1 box is' if small == 1 else f'{small} boxes are'
-        yield Finding(
+        yield DatasetProblem(
             'small_boxes', f'{said} narrower than a fortieth of the photo: things so small are seldom found.'
         )
 
 
-def _of_images(project: Project) -> DatasetHealth:
+def _check_images(project: Project) -> DatasetHealth:
     present = Image.objects.present().filter(project=project)
     counts = present.aggregate(
         images=Count('id'),
         unlabelled=Count('id', filter=Q(label=None)),
-        tiny=Count('id', filter=Q(width__lt=TINY) | Q(height__lt=TINY)),
+        tiny=Count('id', filter=Q(width__lt=TINY_SIDE) | Q(height__lt=TINY_SIDE)),
     )
     labels = Label.objects.filter(project=project).annotate(
         present=Count('images', filter=Q(images__deleted_at=None))
     )
-    classes = tuple(ClassHealth(label.name, label.present) for label in labels.order_by('name'))
+    classes = tuple(LabelHealth(label.name, label.present) for label in labels.order_by('name'))
     findings = [
-        *_whole(counts, classes),
-        *(finding for found in classes for finding in _one_class(found)),
-        *_alike(classes),
+        *_find_image_set_problems(counts, classes),
+        *(finding for found in classes for finding in _find_problems_of_label(found)),
+        *_find_similar_names(classes),
     ]
     findings.sort(key=lambda finding: not finding.grave)
     return DatasetHealth(counts['images'], counts['unlabelled'], classes, tuple(findings))
 
 
-def _whole(counts: dict[str, int], classes: tuple[ClassHealth, ...]) -> Iterator[Finding]:
+def _find_image_set_problems(
+    counts: dict[str, int], classes: tuple[LabelHealth, ...]
+) -> Iterator[DatasetProblem]:
     filled = [found for found in classes if found.images]
     if not counts['images']:
-        yield Finding('no_images', 'There are no images yet.', grave=True)
-    elif len(filled) < LEAST_CLASSES:
-        yield Finding(
-            'one_class', f'A classifier needs images of at least {LEAST_CLASSES} classes.', grave=True
+        yield DatasetProblem('no_images', 'There are no images yet.', grave=True)
+    elif len(filled) < MIN_CLASSES:
+        yield DatasetProblem(
+            'one_class', f'A classifier needs images of at least {MIN_CLASSES} classes.', grave=True
         )
     else:
         largest, smallest = max(filled, key=_images), min(filled, key=_images)
         if largest.images >= IMBALANCE * smallest.images:
-            yield Finding(
+            yield DatasetProblem(
                 'imbalance',
                 f'“{largest.label}” has {largest.images} images and “{smallest.label}” has {smallest.images}: '
                 'the small class will often be overlooked.',
                 smallest.label,
             )
     if counts['unlabelled']:
-        yield Finding(
-            'unlabelled', f'{_number(counts["unlabelled"])} without a class: training leaves them out.'
+        yield DatasetProblem(
+            'unlabelled', f'{_format_count(counts["unlabelled"])} without a class: training leaves them out.'
         )
     if counts['tiny']:
-        yield Finding(
+        yield DatasetProblem(
             'tiny',
-            f'{_number(counts["tiny"])} with a side below {TINY} pixels: there is little to see in them.',
+            f'{_format_count(counts["tiny"])} with a side below {TINY_SIDE} pixels: there is little to see in them.',
         )
 
 
-def _one_class(found: ClassHealth) -> Iterator[Finding]:
+def _find_problems_of_label(found: LabelHealth) -> Iterator[DatasetProblem]:
     if not found.images:
-        yield Finding('empty', f'“{found.label}” has no images: training leaves it out.', found.label)
-    elif found.images < LEAST_IMAGES:
-        message = f'“{found.label}” has {_number(found.images)}: a training needs at least {LEAST_IMAGES} of each class.'
-        yield Finding('few', message, found.label, grave=True)
-    elif found.images < FEW:
-        message = f'“{found.label}” has only {found.images} images: its accuracy cannot be told; take at least {FEW}.'
-        yield Finding('few', message, found.label)
+        yield DatasetProblem('empty', f'“{found.label}” has no images: training leaves it out.', found.label)
+    elif found.images < MIN_IMAGES_PER_CLASS:
+        message = f'“{found.label}” has {_format_count(found.images)}: a training needs at least {MIN_IMAGES_PER_CLASS} of each class.'
+        yield DatasetProblem('few', message, found.label, grave=True)
+    elif found.images < FEW_IMAGES:
+        message = f'“{found.label}” has only {found.images} images: its accuracy cannot be told; take at least {FEW_IMAGES}.'
+        yield DatasetProblem('few', message, found.label)
 
 
-def _alike(classes: tuple[ClassHealth, ...]) -> Iterator[Finding]:
+def _find_similar_names(classes: tuple[LabelHealth, ...]) -> Iterator[DatasetProblem]:
     """Names that differ by case, spaces or punctuation alone are most often one class written in two ways."""
     seen: dict[str, str] = {}
     for found in classes:
         key = ''.join(letter for letter in found.label.casefold() if letter.isalnum())
         if key and key in seen:
-            yield Finding(
+            yield DatasetProblem(
                 'alike',
                 f'Are “{seen[key]}” and “{found.label}” the same class? Renaming one merges them.',
                 found.label,
@@ -202,13 +206,13 @@ def _alike(classes: tuple[ClassHealth, ...]) -> Iterator[Finding]:
         seen.setdefault(key, found.label)
 
 
-def _images(found: ClassHealth) -> int:
+def _images(found: LabelHealth) -> int:
     return found.images
 
 
-def _boxes(found: ClassHealth) -> int:
+def _boxes(found: LabelHealth) -> int:
     return found.boxes
 
 
-def _number(count: int) -> str:
+def _format_count(count: int) -> str:
     return '1 image' if count == 1 else f'{count} images'

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 START, END, SCAN = 0xD8, 0xD9, 0xDA
 APP0, APP2, APP14, APP15, COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
-LARGEST_PROFILE = 64 * 2**10  # bytes
-ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+MAX_PROFILE_BYTES = 64 * 2**10  # bytes
+MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
 class MalformedJpegError(ValueError):
     """The segments do not follow each other as in a JPEG file; the picture may still be decodable."""
 
 
-def stripped(data: bytes) -> bytes:
+def strip_metadata(data: bytes) -> bytes:
     """The first picture of a JPEG file without EXIF (GPS), XMP, comments, previews and whatever follows its end.
 
     JFIF, Adobe's colour transform and a colour profile of reasonable size stay, for they change how it looks.
@@ -22,10 +22,10 @@ def stripped(data: bytes) -> bytes:
     """
     parts = [b'\xff\xd8']
     profile = 0
-    for marker, segment in _segments(data):
+    for marker, segment in _iterate_segments(data):
         if marker == APP2 and segment[4:15] == b'ICC_PROFILE':
             profile += len(segment)
-            if profile > LARGEST_PROFILE:
+            if profile > MAX_PROFILE_BYTES:
                 continue
         elif APP0 <= marker <= APP15 or marker == COMMENT:
             if not (marker == APP0 and segment[4:9] == b'JFIF\0') and not (
@@ -39,28 +39,28 @@ def stripped(data: bytes) -> bytes:
     return b''.join(parts) + b'\xff\xd9'
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _iterate_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Each segment with its marker; a scan comes with its compressed pixels. Ends at the end of the first picture."""
     if data[:2] != b'\xff\xd8':
         raise MalformedJpegError('no start of image')
     at = 2
     while True:
-        marker, at = _marker(data, at)
+        marker, at = _read_marker(data, at)
         if marker == END:
             return
-        if marker in ALONE:
+        if marker in MARKERS_WITHOUT_LENGTH:
             continue
         length = int.from_bytes(data[at : at + 2], 'big')
         end = at + length
         if length < 2 or end > len(data):
             raise MalformedJpegError('a segment is longer than the file')
         if marker == SCAN:
-            end = _end_of_scan(data, end)
+            end = _find_end_of_scan(data, end)
         yield marker, b'\xff' + bytes([marker]) + data[at:end]
         at = end
 
 
-def _marker(data: bytes, at: int) -> tuple[int, int]:
+def _read_marker(data: bytes, at: int) -> tuple[int, int]:
     if at >= len(data) or data[at] != 0xFF:
         raise MalformedJpegError('a marker was expected')
     while at < len(data) and data[at] == 0xFF:  # any number of fill bytes
@@ -70,7 +70,7 @@ def _marker(data: bytes, at: int) -> tuple[int, int]:
     return data[at], at + 1
 
 
-def _end_of_scan(data: bytes, at: int) -> int:
+def _find_end_of_scan(data: bytes, at: int) -> int:
     """Where the compressed pixels end: at the next marker that is neither a stuffed zero nor a restart."""
     while True:
         at = data.find(b'\xff', at)

@@ -15,9 +15,9 @@ from recognition.models import Annotation, Image, Label, Project
 from recognition.models.image import ImageQuerySet
 from recognition.models.project import Task
 
-MOST_IMAGES = 20_000  # in one action
+MAX_IMAGES = 20_000  # in one action
 Item = TypeVar('Item')
-CHUNK = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
+CHUNK_SIZE = 5_000  # ids in one statement; SQLite's limit on variables is 32,766
 
 ImageIds = Iterable[uuid.UUID | str]
 
@@ -26,20 +26,20 @@ ImageIds = Iterable[uuid.UUID | str]
 def label_images(project: Project, image_ids: ImageIds, label_name: str | None) -> dict[str, str | None]:
     """Move images to a label (made when it is new), or take their label away.
 
-    Returns image id -> the name of the label it had before; `put_back` undoes the move with it.
+    Returns image id -> the name of the label it had before; `restore_labels` undoes the move with it.
     """
     if project.task == Task.DETECTION and label_name is not None:
         raise ConflictError('In a project that finds things, boxes have classes, not whole photos.')
-    keys = _keys(image_ids)
-    before = _labels_of(project, keys)
-    label = None if label_name is None else label_named(project, label_name)
-    for chunk in chunks(keys):
+    keys = _parse_ids(image_ids)
+    before = _read_labels(project, keys)
+    label = None if label_name is None else get_or_create_label(project, label_name)
+    for chunk in split_into_chunks(keys):
         Image.objects.filter(project=project, id__in=chunk).update(label=label)
     return before
 
 
 @transaction.atomic
-def put_back(project: Project, before: Mapping[str, str | None]) -> None:
+def restore_labels(project: Project, before: Mapping[str, str | None]) -> None:
     """Undo a label_images."""
     groups: dict[str | None, list[str]] = {}
     for image_id, name in before.items():
@@ -48,16 +48,16 @@ def put_back(project: Project, before: Mapping[str, str | None]) -> None:
         label_images(project, image_ids, name)
 
 
-def label_named(project: Project, name: str) -> Label:
+def get_or_create_label(project: Project, name: str) -> Label:
     """The label of that name, made when it is new, locked until the transaction ends (call it inside one)."""
     label, _ = Label.objects.select_for_update().get_or_create(
-        project=project, name=naming.clean(name, field='label')
+        project=project, name=naming.clean_name(name, field='label')
     )
     return label
 
 
 def create_label(project: Project, name: str) -> Label:
-    label, made = Label.objects.get_or_create(project=project, name=naming.clean(name, field='name'))
+    label, made = Label.objects.get_or_create(project=project, name=naming.clean_name(name, field='name'))
     if not made:
         raise ConflictError(f'There is already a label “{label.name}”.', field='name')
     return label
@@ -66,21 +66,21 @@ def create_label(project: Project, name: str) -> Label:
 @transaction.atomic
 def rename_label(project: Project, label_id: int | str, name: str) -> Label:
     """Rename a label. Taking the name of another one merges the two: that one is returned and holds all images and boxes."""
-    label = locked(project, label_id)
-    new = naming.clean(name, field='name')
+    label = get_locked_label(project, label_id)
+    new = naming.clean_name(name, field='name')
     other = Label.objects.select_for_update().filter(project=project, name=new).exclude(pk=label.pk).first()
     if other is None:
         label.name = new
         label.save(update_fields=['name'])
         return label
     Image.objects.filter(label=label).update(label=other)
-    next_version(label)
+    increment_box_versions(label)
     Annotation.objects.filter(label=label).update(label=other)
     label.delete()
     return other
 
 
-def next_version(label: Label) -> None:
+def increment_box_versions(label: Label) -> None:
     """Whoever has the boxes of these images on her screen must load them again."""
     Image.objects.filter(boxes__label=label).update(boxes_version=models.F('boxes_version') + 1)
 
@@ -88,27 +88,29 @@ def next_version(label: Label) -> None:
 @transaction.atomic
 def delete_images(project: Project, image_ids: ImageIds) -> int:
     """Put images into the trash; restore_images brings them back with their labels. Returns how many."""
-    keys = _keys(image_ids)
-    _labels_of(project, keys)
+    keys = _parse_ids(image_ids)
+    _read_labels(project, keys)
     now = timezone.now()
     return sum(
-        Image.objects.filter(project=project, id__in=chunk).update(deleted_at=now) for chunk in chunks(keys)
+        Image.objects.filter(project=project, id__in=chunk).update(deleted_at=now)
+        for chunk in split_into_chunks(keys)
     )
 
 
 @transaction.atomic
 def restore_images(project: Project, image_ids: ImageIds) -> int:
     """Take images out of the trash. Images that are not in it stay as they are. Returns how many came back."""
-    keys = _keys(image_ids)
+    keys = _parse_ids(image_ids)
     rows = Image.objects.filter(project=project)
-    if sum(rows.filter(id__in=chunk).count() for chunk in chunks(keys)) != len(keys):
+    if sum(rows.filter(id__in=chunk).count() for chunk in split_into_chunks(keys)) != len(keys):
         raise NotFoundError('Some of these images do not exist.', field='ids')
     return sum(
-        rows.filter(id__in=chunk, deleted_at__isnull=False).update(deleted_at=None) for chunk in chunks(keys)
+        rows.filter(id__in=chunk, deleted_at__isnull=False).update(deleted_at=None)
+        for chunk in split_into_chunks(keys)
     )
 
 
-def counted(project: Project) -> models.QuerySet[Label]:
+def list_labels_with_counts(project: Project) -> models.QuerySet[Label]:
     """The project's labels by name, with what is not in the trash: `present` images, and `drawn` boxes."""
     # A project has labels on images or boxes, so of these two joins one is always empty.
     present = models.Count('images', filter=models.Q(images__deleted_at=None), distinct=True)
@@ -116,17 +118,17 @@ def counted(project: Project) -> models.QuerySet[Label]:
     return Label.objects.filter(project=project).annotate(present=present, drawn=drawn).order_by('name')
 
 
-def label(project: Project, label_id: int) -> Label:
+def get_label(project: Project, label_id: int) -> Label:
     """One label of the project, as `counted`."""
-    row = counted(project).filter(pk=label_id).first()
+    row = list_labels_with_counts(project).filter(pk=label_id).first()
     if row is None:
         raise NotFoundError('There is no such label.')
     return row
 
 
-def image(project: Project, image_id: uuid.UUID | str, *, deleted: bool = False) -> Image:
+def get_image(project: Project, image_id: uuid.UUID | str, *, deleted: bool = False) -> Image:
     """One image of the project, present (or in the trash)."""
-    key = _keys([image_id])[0]
+    key = _parse_ids([image_id])[0]
     row = (
         Image.objects.filter(project=project, id=key, deleted_at__isnull=not deleted)
         .select_related('label')
@@ -137,7 +139,7 @@ def image(project: Project, image_id: uuid.UUID | str, *, deleted: bool = False)
     return row
 
 
-def filtered(
+def filter_images(
     project: Project,
     *,
     label: str | None = None,
@@ -158,7 +160,7 @@ def filtered(
     return rows
 
 
-def locked(project: Project, label_id: int | str) -> Label:
+def get_locked_label(project: Project, label_id: int | str) -> Label:
     """One label of the project until the transaction ends (call it inside one). Error: NotFoundError."""
     try:
         return Label.objects.select_for_update().get(project=project, pk=int(label_id))
@@ -166,7 +168,7 @@ def locked(project: Project, label_id: int | str) -> Label:
         raise NotFoundError('There is no such label.') from None
 
 
-def _keys(image_ids: ImageIds) -> list[uuid.UUID]:
+def _parse_ids(image_ids: ImageIds) -> list[uuid.UUID]:
     """Unique ids in their order."""
     keys: dict[uuid.UUID, None] = {}
     for image_id in image_ids:
@@ -174,16 +176,16 @@ def _keys(image_ids: ImageIds) -> list[uuid.UUID]:
             keys[image_id if isinstance(image_id, uuid.UUID) else uuid.UUID(str(image_id))] = None
         except ValueError:
             raise NotFoundError('There is no such image.', field='ids') from None
-        if len(keys) > MOST_IMAGES:
-            raise InvalidInputError(f'At most {MOST_IMAGES:,} images at once.', field='ids')
+        if len(keys) > MAX_IMAGES:
+            raise InvalidInputError(f'At most {MAX_IMAGES:,} images at once.', field='ids')
     if not keys:
         raise InvalidInputError('Name at least one image.', field='ids')
     return list(keys)
 
 
-def _labels_of(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]:
+def _read_labels(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
-    for chunk in chunks(keys):
+    for chunk in split_into_chunks(keys):
         rows = Image.objects.present().filter(project=project, id__in=chunk)
         found.update({str(key): name for key, name in rows.values_list('id', 'label__name')})
     if len(found) != len(keys):
@@ -191,6 +193,6 @@ def _labels_of(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]
     return found
 
 
-def chunks(items: list[Item]) -> Iterable[list[Item]]:
+def split_into_chunks(items: list[Item]) -> Iterable[list[Item]]:
     """So many at a time as one statement takes."""
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+    return (items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE))

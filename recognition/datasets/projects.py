@@ -16,17 +16,17 @@ from recognition.errors import ConflictError, InvalidInputError, NotAllowedError
 from recognition.models import Membership, Project
 from recognition.models.project import ProjectQuerySet, Role, Task
 
-Person = AbstractBaseUser | AnonymousUser
+AnyUser = AbstractBaseUser | AnonymousUser
 
 
-def visible(user: Person, project_id: uuid.UUID | str) -> Project:
+def get_visible(user: AnyUser, project_id: uuid.UUID | str) -> Project:
     """A project that this person may look at; for everyone else it does not exist (NotFoundError)."""
-    return _one(Project.objects.visible_to(user), project_id)
+    return _get_one(Project.objects.visible_to(user), project_id)
 
 
-def editable(user: Person, project_id: uuid.UUID | str) -> Project:
+def get_editable(user: AnyUser, project_id: uuid.UUID | str) -> Project:
     """A project that this person may change; NotAllowedError for its viewers, NotFoundError for strangers."""
-    return _held(
+    return _get_permitted(
         user,
         project_id,
         Project.objects.editable_by(user),
@@ -34,26 +34,28 @@ def editable(user: Person, project_id: uuid.UUID | str) -> Project:
     )
 
 
-def owned(user: Person, project_id: uuid.UUID | str) -> Project:
+def get_owned(user: AnyUser, project_id: uuid.UUID | str) -> Project:
     """A project that this person owns; NotAllowedError for its other members, NotFoundError for strangers."""
-    return _held(
+    return _get_permitted(
         user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.'
     )
 
 
-def present(project_id: uuid.UUID | str) -> Project:
+def get_present(project_id: uuid.UUID | str) -> Project:
     """Any project, for whoever has a shell on this machine. Error: NotFoundError."""
-    return _one(Project.objects.filter(deleted_at=None), project_id)
+    return _get_one(Project.objects.filter(deleted_at=None), project_id)
 
 
-def _held(user: Person, project_id: uuid.UUID | str, rows: ProjectQuerySet, refusal: str) -> Project:
-    project = visible(user, project_id)
+def _get_permitted(
+    user: AnyUser, project_id: uuid.UUID | str, rows: ProjectQuerySet, refusal: str
+) -> Project:
+    project = get_visible(user, project_id)
     if not rows.filter(pk=project.pk).exists():
         raise NotAllowedError(refusal)
     return project
 
 
-def _one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Project:
+def _get_one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Project:
     try:
         key = project_id if isinstance(project_id, uuid.UUID) else uuid.UUID(str(project_id))
         return rows.get(pk=key)
@@ -63,14 +65,14 @@ def _one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Project
 
 @transaction.atomic
 def create_project(user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION) -> Project:
-    project = Project.objects.create(name=naming.clean(name, field='name'), task=_task(task))
+    project = Project.objects.create(name=naming.clean_name(name, field='name'), task=_parse_task(task))
     Membership.objects.create(project=project, user_id=user.pk, role=Role.OWNER)
     audit.record(user, 'create project', f'{project.id} {project.name}')
     return project
 
 
 def rename_project(project: Project, name: str) -> Project:
-    project.name = naming.clean(name, field='name')
+    project.name = naming.clean_name(name, field='name')
     project.save(update_fields=['name'])
     return project
 
@@ -86,7 +88,7 @@ def change_project(project: Project, *, name: str | None = None, task: str | Non
 @transaction.atomic
 def change_task(project: Project, task: str) -> Project:
     """Let a project learn something else, as long as nothing depends on what it learns now. Errors: InvalidInputError, ConflictError."""
-    wanted = _task(task)
+    wanted = _parse_task(task)
     row = Project.objects.select_for_update().get(pk=project.pk)
     if row.task == wanted:
         return row
@@ -103,7 +105,7 @@ def change_task(project: Project, task: str) -> Project:
     return row
 
 
-def _task(task: str) -> Task:
+def _parse_task(task: str) -> Task:
     if task not in Task.values:
         raise InvalidInputError(f'task must be one of {", ".join(Task.values)}', field='task')
     return Task(task)
@@ -115,56 +117,56 @@ def delete_project(project: Project, user: AbstractBaseUser | None = None) -> No
         audit.record(user, 'delete project', f'{project.id} {project.name}')
 
 
-def put_away(user: Person) -> ProjectQuerySet:
+def list_deleted(user: AnyUser) -> ProjectQuerySet:
     """The projects that this person may still take back, the last deleted first."""
-    return Project.objects.put_away_by(user).order_by('-deleted_at')
+    return Project.objects.deleted_by_owner(user).order_by('-deleted_at')
 
 
 def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Project:
     """Take back a deleted project with everything in it; names that another project took meanwhile stay there. NotFoundError."""
-    project = _one(put_away(user), project_id)
+    project = _get_one(list_deleted(user), project_id)
     if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
         audit.record(user, 'restore project', f'{project.id} {project.name}')
     return project
 
 
-def share(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
+def add_member(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
     """Let a person in, or change what she may do. Errors: InvalidInputError, NotFoundError, ConflictError (the last owner)."""
     if role not in Role.values:
         raise InvalidInputError(f'role must be one of {", ".join(Role.values)}', field='role')
-    person = _person(username)
+    person = _get_user(username)
     with transaction.atomic():
         membership = Membership.objects.filter(project=project, user=person).first()
         if membership is None:
             return Membership.objects.create(project=project, user=person, role=role)
         if role != Role.OWNER:
-            _keep_an_owner(project, membership)
+            _require_other_owner(project, membership)
         membership.role = Role(role)
         membership.save(update_fields=['role'])
     return membership
 
 
 @transaction.atomic
-def unshare(project: Project, username: str) -> None:
+def remove_member(project: Project, username: str) -> None:
     """Take a person out of the project. Errors: NotFoundError, ConflictError (the last owner)."""
     membership = Membership.objects.filter(
-        project=project, user__username=naming.clean(username, field='username')
+        project=project, user__username=naming.clean_name(username, field='username')
     ).first()
     if membership is None:
         raise NotFoundError('There is no such member.', field='username')
-    _keep_an_owner(project, membership)
+    _require_other_owner(project, membership)
     membership.delete()
 
 
-def _person(username: str) -> User:
-    name = naming.clean(username, field='username', longest=150)
+def _get_user(username: str) -> User:
+    name = naming.clean_name(username, field='username', longest=150)
     person = get_user_model().objects.filter(username=name, is_active=True).first()
     if person is None:
         raise NotFoundError('There is no person of that name.', field='username')
     return person
 
 
-def _keep_an_owner(project: Project, membership: Membership) -> None:
+def _require_other_owner(project: Project, membership: Membership) -> None:
     """Locks the project's memberships, so that two owners cannot leave at once."""
     owners = list(Membership.objects.select_for_update().filter(project=project, role=Role.OWNER))
     if owners == [membership]:

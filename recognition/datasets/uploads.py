@@ -17,24 +17,22 @@ from django.db import transaction
 from recognition import naming, storage
 from recognition.datasets import jpeg
 from recognition.datasets import labels as dataset_labels
-from recognition.datasets.decoding import Facts, Upright, decode_upright, inspect
+from recognition.datasets.decoding import DecodedImage, ImageHeader, decode_upright, read_header
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image, Label, Project
 from recognition.models.project import Task
-
-__all__ = ['IncomingFile', 'UploadResult', 'Upright', 'add_images', 'decode_upright']
 
 THUMBNAIL_SIDE = 256  # pixels
 BATCH_FILES = 64  # of one transaction
 BATCH_BYTES = 64 * 2**20  # held in memory at once
 LOSSLESS = ('PNG', 'GIF', 'BMP')
 LOSSLESS_PIXELS = 1_000_000  # up to here they stay lossless (PNG); a larger one becomes a JPEG
-THREADS = min(4, os.cpu_count() or 1)  # decoders let go of the interpreter's lock
+DECODE_THREADS = min(4, os.cpu_count() or 1)  # decoders let go of the interpreter's lock
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _FileContent:
     """A file whose bytes were read."""
 
     name: str  # shown
@@ -44,7 +42,7 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredImage:
     """An image whose bytes lie in storage, and that has no row yet."""
 
     id: uuid.UUID
@@ -67,18 +65,20 @@ def add_images(
     verdicts: list[UploadResult] = []
     if project.task == Task.DETECTION:
         files = (replace(file, label=None) if isinstance(file, IncomingFile) else file for file in files)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix='decode') as threads:
-        for batch in _batches(files):
+    with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix='decode') as threads:
+        for batch in _iterate_batches(files):
             verdicts += _add_batch(project, user, batch, threads)
     return verdicts
 
 
-def _batches(files: Iterable[IncomingFile | UploadResult]) -> Iterator[list[_Candidate | UploadResult]]:
-    batch: list[_Candidate | UploadResult] = []
+def _iterate_batches(
+    files: Iterable[IncomingFile | UploadResult],
+) -> Iterator[list[_FileContent | UploadResult]]:
+    batch: list[_FileContent | UploadResult] = []
     held = 0
     for file in files:
-        item = file if isinstance(file, UploadResult) else _read(file)
-        held += len(item.data) if isinstance(item, _Candidate) else 0
+        item = file if isinstance(file, UploadResult) else _read_file(file)
+        held += len(item.data) if isinstance(item, _FileContent) else 0
         batch.append(item)
         if len(batch) >= BATCH_FILES or held >= BATCH_BYTES:
             yield batch
@@ -87,27 +87,27 @@ def _batches(files: Iterable[IncomingFile | UploadResult]) -> Iterator[list[_Can
         yield batch
 
 
-def _read(file: IncomingFile) -> _Candidate | UploadResult:
-    name = naming.shown(file.name)
+def _read_file(file: IncomingFile) -> _FileContent | UploadResult:
+    name = naming.make_printable(file.name)
     try:
-        label = None if file.label is None else naming.clean(file.label, field='label')
+        label = None if file.label is None else naming.clean_name(file.label, field='label')
         if file.size > settings.MAX_IMAGE_BYTES:
             raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
         data = file.read()
     except GraftError as error:
         return UploadResult(name, 'rejected', error.message)
-    return _Candidate(name, label, data, hashlib.sha256(data).hexdigest())
+    return _FileContent(name, label, data, hashlib.sha256(data).hexdigest())
 
 
 def _add_batch(
     project: Project,
     user: AbstractBaseUser | None,
-    batch: list[_Candidate | UploadResult],
+    batch: list[_FileContent | UploadResult],
     threads: ThreadPoolExecutor,
 ) -> list[UploadResult]:
-    first: dict[str, _Candidate] = {}
+    first: dict[str, _FileContent] = {}
     for item in batch:
-        if isinstance(item, _Candidate):
+        if isinstance(item, _FileContent):
             first.setdefault(item.digest, item)
     known = (
         set(Image.objects.filter(project=project, digest__in=first).values_list('digest', flat=True))
@@ -117,70 +117,75 @@ def _add_batch(
     fresh = {digest: uuid.uuid4() for digest in first if digest not in known}
     try:
         tasks = {
-            digest: threads.submit(_take_in, project.pk, key, first[digest].data)
+            digest: threads.submit(_store_image, project.pk, key, first[digest].data)
             for digest, key in fresh.items()
         }
         wait(tasks.values())
         taken = {digest: task.result() for digest, task in tasks.items()}
-        stored = {digest: result for digest, result in taken.items() if isinstance(result, _Stored)}
+        stored = {digest: result for digest, result in taken.items() if isinstance(result, _StoredImage)}
         rows = _write_rows(project, user, first, stored) if first else {}
     except BaseException:
-        _forget(project, fresh.values())
+        _delete_stored(project, fresh.values())
         raise
-    _forget(project, (item.id for digest, item in stored.items() if rows[digest].image_id != str(item.id)))
+    _delete_stored(
+        project, (item.id for digest, item in stored.items() if rows[digest].image_id != str(item.id))
+    )
     reasons = {digest: result for digest, result in taken.items() if isinstance(result, str)}
     return [
         item if isinstance(item, UploadResult) else _verdict(item, first, rows, reasons) for item in batch
     ]
 
 
-def _take_in(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _Stored | str:
+def _store_image(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _StoredImage | str:
     """Verify and store one image (in a thread, so no database here); a string is the reason why not."""
     try:
-        facts, kept, suffix, thumbnail = _prepare(data)
+        facts, kept, suffix, thumbnail = _transcode(data)
     except GraftError as error:
         return error.message
     key, thumbnail_key = f'images/{project_id}/{image_id}.{suffix}', f'thumbnails/{project_id}/{image_id}.jpg'
     storage.save(key, kept)
     storage.save(thumbnail_key, thumbnail)
-    return _Stored(image_id, key, thumbnail_key, facts.width, facts.height, len(kept))
+    return _StoredImage(image_id, key, thumbnail_key, facts.width, facts.height, len(kept))
 
 
-def _prepare(data: bytes) -> tuple[Facts, bytes, str, bytes]:
+def _transcode(data: bytes) -> tuple[ImageHeader, bytes, str, bytes]:
     """Facts, the bytes to keep, their suffix, and a thumbnail. A JPEG that is upright keeps its pixels as they are."""
-    facts = inspect(data)
+    facts = read_header(data)
     if facts.format == 'JPEG' and facts.orientation == 1 and facts.mode in ('RGB', 'L'):
         upright = decode_upright(data, THUMBNAIL_SIDE)
         try:
-            return facts, jpeg.stripped(data), 'jpg', _thumbnail(upright)
+            return facts, jpeg.strip_metadata(data), 'jpg', _make_thumbnail(upright)
         except jpeg.MalformedJpegError:
             pass  # it can be decoded all the same: write it anew below
     upright = decode_upright(data)
     if facts.format in LOSSLESS and facts.width * facts.height <= LOSSLESS_PIXELS:
-        return facts, _encoded(upright, 'PNG', compress_level=4), 'png', _thumbnail(upright)
-    return facts, _encoded(upright, 'JPEG', quality=95), 'jpg', _thumbnail(upright)
+        return facts, _encode(upright, 'PNG', compress_level=4), 'png', _make_thumbnail(upright)
+    return facts, _encode(upright, 'JPEG', quality=95), 'jpg', _make_thumbnail(upright)
 
 
-def _encoded(upright: Upright, format: str, **options: int) -> bytes:
+def _encode(upright: DecodedImage, format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     upright.picture.save(buffer, format, icc_profile=upright.profile, **options)
     return buffer.getvalue()
 
 
-def _thumbnail(upright: Upright) -> bytes:
+def _make_thumbnail(upright: DecodedImage) -> bytes:
     small = upright.picture.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
-    return _encoded(replace(upright, picture=small), 'JPEG', quality=80)
+    return _encode(replace(upright, picture=small), 'JPEG', quality=80)
 
 
 @transaction.atomic
 def _write_rows(
-    project: Project, user: AbstractBaseUser | None, first: dict[str, _Candidate], stored: dict[str, _Stored]
+    project: Project,
+    user: AbstractBaseUser | None,
+    first: dict[str, _FileContent],
+    stored: dict[str, _StoredImage],
 ) -> dict[str, UploadResult]:
     """Digest -> what became of the first file with it."""
-    known = _rows(project, first)
+    known = _find_images(project, first)
     labels = {
-        name: dataset_labels.label_named(project, name)
+        name: dataset_labels.get_or_create_label(project, name)
         for name in sorted(
             {
                 item.label
@@ -192,7 +197,7 @@ def _write_rows(
     # Another upload may write the same image at this moment: the constraint decides, and reading again tells.
     Image.objects.bulk_create(
         [
-            _row(project, user, first[digest], item, labels)
+            _make_image(project, user, first[digest], item, labels)
             for digest, item in stored.items()
             if digest not in known
         ],
@@ -205,20 +210,22 @@ def _write_rows(
     Image.objects.filter(pk__in=[row.pk for row in known.values()], deleted_at__isnull=False).update(
         deleted_at=None
     )
-    after = _rows(project, first)
-    return {digest: _outcome(row, known.get(digest), stored.get(digest)) for digest, row in after.items()}
+    after = _find_images(project, first)
+    return {
+        digest: _make_row_result(row, known.get(digest), stored.get(digest)) for digest, row in after.items()
+    }
 
 
-def _rows(project: Project, digests: Iterable[str]) -> dict[str, Image]:
+def _find_images(project: Project, digests: Iterable[str]) -> dict[str, Image]:
     rows = Image.objects.filter(project=project, digest__in=list(digests)).select_related('label')
     return {row.digest: row for row in rows}
 
 
-def _row(
+def _make_image(
     project: Project,
     user: AbstractBaseUser | None,
-    item: _Candidate,
-    stored: _Stored,
+    item: _FileContent,
+    stored: _StoredImage,
     labels: dict[str, Label],
 ) -> Image:
     return Image(
@@ -236,7 +243,7 @@ def _row(
     )
 
 
-def _outcome(row: Image, before: Image | None, stored: _Stored | None) -> UploadResult:
+def _make_row_result(row: Image, before: Image | None, stored: _StoredImage | None) -> UploadResult:
     label = row.label.name if row.label else None
     verdict = UploadResult(
         row.name, 'duplicate', f'is already in the project as “{row.name}”', str(row.id), label
@@ -251,7 +258,7 @@ def _outcome(row: Image, before: Image | None, stored: _Stored | None) -> Upload
 
 
 def _verdict(
-    item: _Candidate, first: dict[str, _Candidate], rows: dict[str, UploadResult], reasons: dict[str, str]
+    item: _FileContent, first: dict[str, _FileContent], rows: dict[str, UploadResult], reasons: dict[str, str]
 ) -> UploadResult:
     if reason := reasons.get(item.digest):
         return UploadResult(item.name, 'rejected', reason)
@@ -266,7 +273,7 @@ def _verdict(
     return UploadResult(item.name, 'duplicate', reason, found.image_id, found.label)
 
 
-def _forget(project: Project, image_ids: Iterable[uuid.UUID]) -> None:
+def _delete_stored(project: Project, image_ids: Iterable[uuid.UUID]) -> None:
     """Delete stored bytes that got no row."""
     for image_id in image_ids:
         for key in (f'images/{project.pk}/{image_id}.jpg', f'images/{project.pk}/{image_id}.png'):

@@ -6,34 +6,34 @@ import os
 import platform
 from pathlib import Path
 
-BOOT = Path('/proc/sys/kernel/random/boot_id')
-NAMESPACE = Path('/proc/self/ns/pid')
+BOOT_ID = Path('/proc/sys/kernel/random/boot_id')
+PID_NAMESPACE = Path('/proc/self/ns/pid')
 
 
-def here() -> str:
+def local_prefix() -> str:
     """This machine since its last start, as seen from this container: within it a process number means one process."""
-    if not BOOT.exists():
+    if not BOOT_ID.exists():
         return f'{platform.node()[:60]}~'
-    boot, namespace = BOOT.read_text()[:8], str(NAMESPACE.readlink()).strip('pid:[]')
+    boot, namespace = BOOT_ID.read_text()[:8], str(PID_NAMESPACE.readlink()).strip('pid:[]')
     return f'{platform.node()[:60]}~{boot}~{namespace}~'
 
 
-def name_of(pid: int) -> str:
+def make_process_name(pid: int) -> str:
     """Numbers are used again, so a process is its number and the moment at which it started."""
-    return f'{here()}{pid}~{_started(pid)}'
+    return f'{local_prefix()}{pid}~{_read_start_time(pid)}'
 
 
-def known_dead(name: str) -> bool:
+def is_dead(name: str) -> bool:
     """True only when this process can be sure: of another machine's processes it knows nothing."""
-    if not name.startswith(here()):
+    if not name.startswith(local_prefix()):
         return False
-    pid, started = name.removeprefix(here()).split('~')
-    return _started(int(pid)) != started
+    pid, started = name.removeprefix(local_prefix()).split('~')
+    return _read_start_time(int(pid)) != started
 
 
-def _started(pid: int) -> str:
+def _read_start_time(pid: int) -> str:
     """Clock ticks from the machine's start to the process's; empty when there is no such process, or only its zombie."""
-    if not BOOT.exists():  # not Linux: the number alone must do
+    if not BOOT_ID.exists():  # not Linux: the number alone must do
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -30,14 +30,16 @@ from recognition.models.job import DIED, JobKind, State
 
 logger = logging.getLogger(__name__)
 
-HERE = 'here'  # the queue, served by no worker, of jobs that a command runs itself
-NOWHERE = 'nowhere'  # the queue, served by no worker, of jobs whose photos or file are still being stored
-STOPPED = 'its worker was stopped'
-MESSAGE_LASTS = 30.0  # seconds after which a message that woke nobody is sent again
+LOCAL_QUEUE = 'here'  # the queue, served by no worker, of jobs that a command runs itself
+UPLOAD_QUEUE = (
+    'nowhere'  # the queue, served by no worker, of jobs whose photos or file are still being stored
+)
+WORKER_STOPPED = 'its worker was stopped'
+RESEND_AFTER = 30.0  # seconds after which a message that woke nobody is sent again
 
 
 @dataclass(frozen=True)
-class Reaped:
+class ReapCounts:
     """What a sweep did, in jobs."""
 
     taken_back: int  # to be resumed
@@ -47,10 +49,10 @@ class Reaped:
 
 def enqueue(job: Job) -> None:
     """Send the job's message once this transaction is committed."""
-    transaction.on_commit(partial(send, job))
+    transaction.on_commit(partial(send_message, job))
 
 
-def send(job: Job) -> None:
+def send_message(job: Job) -> None:
     """Wake a worker of the job's queue. An unreachable broker loses nothing: workers look for queued jobs by themselves."""
     try:
         app.send_task(TRAIN, (str(job.pk),), queue=job.queue)
@@ -62,7 +64,7 @@ def send(job: Job) -> None:
 
 def claim_next(queue: str) -> Job | None:
     """Claim the first job of the queue for this process; None when there is none."""
-    while job := Job.objects.all().in_line(queue).first():
+    while job := Job.objects.all().in_queue_order(queue).first():
         if claim(job):
             return job
     return None
@@ -70,12 +72,12 @@ def claim_next(queue: str) -> Job | None:
 
 def claim(job: Job) -> bool:
     """Claim a queued job for this process; the loser of a race gets False."""
-    return job.claim(processes.name_of(os.getpid()))
+    return job.claim(processes.make_process_name(os.getpid()))
 
 
-def place_in_queue(job: Job) -> int:
+def find_queue_position(job: Job) -> int:
     """How many queued jobs will be taken before this one; 0 also for a job that waits no longer."""
-    line = Job.objects.all().in_line(job.queue).values_list('pk', flat=True)
+    line = Job.objects.all().in_queue_order(job.queue).values_list('pk', flat=True)
     return next((place for place, key in enumerate(line) if key == job.pk), 0)
 
 
@@ -84,52 +86,54 @@ def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
 
     Errors: ConflictError when it has ended already.
     """
-    if not cancel_job(job):
+    if not try_cancel(job):
         raise ConflictError(f'This {job.get_kind_display()} has ended already.')
     audit.record(user, f'cancel {job.get_kind_display()}', str(job.pk))
     return job
 
 
-def reap() -> Reaped:
+def reap() -> ReapCounts:
     """One sweep over all jobs and queues, as `manage.py reapjobs` does it."""
-    ended, taken_back = take_back_dead(), take_back_silent()
+    ended, taken_back = requeue_dead(), requeue_silent()
     counts = [sum(part) for part in zip(ended, taken_back, strict=True)]
     queues = (
         Job.objects.filter(state=State.QUEUED)
-        .exclude(queue__in=(HERE, NOWHERE))
+        .exclude(queue__in=(LOCAL_QUEUE, UPLOAD_QUEUE))
         .order_by()
         .values_list('queue', flat=True)
         .distinct()
     )
-    return Reaped(counts[0], counts[1], wake(queues, MESSAGE_LASTS))
+    return ReapCounts(counts[0], counts[1], wake(queues, RESEND_AFTER))
 
 
-def take_back_dead() -> tuple[int, int]:
+def requeue_dead() -> tuple[int, int]:
     """The jobs of processes that are known to be dead because they ran on this machine."""
-    rows = Job.objects.filter(state=State.RUNNING, worker__startswith=processes.here())
-    return _take_back(job for job in rows if processes.known_dead(job.worker))
+    rows = Job.objects.filter(state=State.RUNNING, worker__startswith=processes.local_prefix())
+    return _requeue(job for job in rows if processes.is_dead(job.worker))
 
 
-def take_back_silent() -> tuple[int, int]:
+def requeue_silent() -> tuple[int, int]:
     """The jobs of workers that nobody has heard of for too long, wherever they ran."""
-    return _take_back(Job.objects.all().silent(settings.JOB_SILENT_AFTER))
+    return _requeue(Job.objects.all().without_heartbeat(settings.JOB_SILENT_AFTER))
 
 
-def give_back(pids: Iterable[int]) -> None:
+def release(pids: Iterable[int]) -> None:
     """The jobs that these living processes of this machine run, because their worker is asked to stop.
 
     They learn from their next heartbeat that they lost the job, and leave within a second or two.
     """
-    for job in Job.objects.filter(state=State.RUNNING, worker__in=[processes.name_of(pid) for pid in pids]):
-        while not job.take_back(STOPPED) and job.state == State.RUNNING:
+    for job in Job.objects.filter(
+        state=State.RUNNING, worker__in=[processes.make_process_name(pid) for pid in pids]
+    ):
+        while not job.requeue(WORKER_STOPPED) and job.state == State.RUNNING:
             job.refresh_from_db()  # a heartbeat came in between
 
 
-def is_unwanted(pid: int) -> bool:
+def is_cancelled(pid: int) -> bool:
     """Whether this process of this machine runs a job that was cancelled. When the database is away nobody knows: False."""
     try:
         return Job.objects.filter(
-            state=State.RUNNING, worker=processes.name_of(pid), cancel_requested=True
+            state=State.RUNNING, worker=processes.make_process_name(pid), cancel_requested=True
         ).exists()
     except (DatabaseError, InterfaceError):
         connection.close()
@@ -140,48 +144,48 @@ def wake(queues: Iterable[str], seconds: float) -> int:
     """Send one message into each of these queues where jobs wait and none was sent for that many seconds."""
     woken = 0
     for queue in queues:
-        line = Job.objects.all().in_line(queue)
+        line = Job.objects.all().in_queue_order(queue)
         recent = Q(woken_at__gt=timezone.now() - timedelta(seconds=seconds))
         first = line.first()
         if first and not line.filter(recent).exists():
-            send(first)
+            send_message(first)
             woken += 1
     return woken
 
 
-def cancel_job(job: Job) -> bool:
+def try_cancel(job: Job) -> bool:
     """End a queued job at once, a running one within seconds, when its worker sees the request. False when it has ended."""
-    if not job.call_off():
+    if not job.cancel():
         return False
     if job.state == State.CANCELLED:
-        drop_files(job)
+        delete_files(job)
     return True
 
 
-def drop_files(job: Job) -> None:
+def delete_files(job: Job) -> None:
     """What a job that has ended needs no more."""
-    storage.drop_training_folder(job.pk)
+    storage.delete_training_folder(job.pk)
     if job.kind == JobKind.DETECTION_JOB:
-        storage.drop_photos(job.pk)
+        storage.delete_detection_images(job.pk)
 
 
-def _take_back(jobs: Iterable[Job]) -> tuple[int, int]:
+def _requeue(jobs: Iterable[Job]) -> tuple[int, int]:
     """(how many will be resumed, how many were ended)"""
     taken_back = ended = 0
     for job in jobs:
-        deaths = job.deaths() + 1
+        deaths = job.count_worker_deaths() + 1
         if job.cancel_requested:
             ended += job.stop(job.attempt)
-        elif job.queue == HERE:
+        elif job.queue == LOCAL_QUEUE:
             ended += job.fail(
                 job.attempt, 'interrupted', f'The command that ran this {job.get_kind_display()} was ended.'
             )
         elif deaths >= settings.JOB_MAX_ATTEMPTS:
             sentence = f'The worker died {deaths} times at this {job.get_kind_display()} (out of memory?); it was given up.'
             ended += job.fail(job.attempt, 'worker_died', sentence)
-        elif job.take_back(DIED):
+        elif job.requeue(DIED):
             taken_back += 1
             enqueue(job)
         if job.state not in (State.QUEUED, State.RUNNING):
-            drop_files(job)
+            delete_files(job)
     return taken_back, ended

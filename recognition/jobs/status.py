@@ -14,7 +14,7 @@ from recognition.models import Job, Project
 from recognition.models.job import ENDED, State
 
 
-def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+def get_visible_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     rows = Job.objects.all().trainings().filter(project__in=Project.objects.visible_to(user))
     job = rows.filter(pk=job_id).select_related('project').first()
     if job is None:
@@ -22,14 +22,14 @@ def visible(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     return job
 
 
-def editable(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+def get_editable_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     """NotAllowedError for viewers of its project."""
-    job = visible(user, job_id)
-    projects.editable(user, str(job.project_id))
+    job = get_visible_training(user, job_id)
+    projects.get_editable(user, str(job.project_id))
     return job
 
 
-def course(job: Job) -> dict[str, Any]:
+def summarize_progress(job: Job) -> dict[str, Any]:
     """State, whether it has ended, fraction (0 to 1), and a sentence."""
     told = job.progress or {}
     return {
@@ -43,12 +43,12 @@ def course(job: Job) -> dict[str, Any]:
     }
 
 
-def lifecycle(job: Job) -> dict[str, Any]:
+def describe_lifecycle(job: Job) -> dict[str, Any]:
     """What every job tells of its way from the queue to its end."""
     return {
         'state': job.state,
         'finished': job.state in ENDED,
-        'place': queue.place_in_queue(job) if job.state == State.QUEUED else None,
+        'place': queue.find_queue_position(job) if job.state == State.QUEUED else None,
         'cancel_requested': job.cancel_requested,
         'progress': job.progress or None,
         'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,

@@ -20,7 +20,7 @@ def prepare() -> list[str]:
         f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.'
     ]
     lines += downloads.unpack()
-    lines += sign_what_lacks_it()
+    lines += sign_unsigned_sources()
     administrator, password = first_admin.ensure_administrator()
     if password is not None:
         lines += [
@@ -29,7 +29,7 @@ def prepare() -> list[str]:
     return lines
 
 
-def sign_what_lacks_it() -> list[str]:
+def sign_unsigned_sources() -> list[str]:
     """After a change of the reference model the zoo is signed anew, by jobs."""
     try:
         begun = signature_jobs.sign_all(None)
@@ -42,7 +42,7 @@ def sign_what_lacks_it() -> list[str]:
     )
 
 
-def ensure_tables() -> None:
+def migrate_local_database() -> None:
     """For commands that need no server: on SQLite the database and the starter zoo are made at the first of them.
 
     Error: GraftError when the database cannot be reached, or is a server that nobody has migrated yet.

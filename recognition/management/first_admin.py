@@ -11,8 +11,8 @@ from django.db import transaction
 from recognition import audit
 from recognition.models import Membership
 
-NAMES = ('admin', 'administrator', 'graft-admin')
-LOCAL = 'local'  # owns what is trained from a shell before there is an administrator; cannot sign in
+ADMIN_NAMES = ('admin', 'administrator', 'graft-admin')
+LOCAL_USER = 'local'  # owns what is trained from a shell before there is an administrator; cannot sign in
 
 
 @transaction.atomic
@@ -25,18 +25,18 @@ def ensure_administrator() -> tuple[AbstractUser, str | None]:
     present = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
     if present is not None:
         return present, None
-    taken = set(people.objects.filter(username__in=NAMES).values_list('username', flat=True))
-    name = next((name for name in NAMES if name not in taken), f'admin-{secrets.token_hex(3)}')
+    taken = set(people.objects.filter(username__in=ADMIN_NAMES).values_list('username', flat=True))
+    name = next((name for name in ADMIN_NAMES if name not in taken), f'admin-{secrets.token_hex(3)}')
     password = secrets.token_urlsafe(12)  # 96 bits
     administrator = people.objects.create_superuser(name, password=password)
-    _hand_over(administrator)
+    _share_local_projects(administrator)
     audit.record(administrator, 'create administrator', name)
     return administrator, password
 
 
-def _hand_over(administrator: AbstractUser) -> None:
+def _share_local_projects(administrator: AbstractUser) -> None:
     """What the shell made before there was an administrator is hers too, so that she finds it in the browser."""
-    for membership in Membership.objects.filter(user__username=LOCAL):
+    for membership in Membership.objects.filter(user__username=LOCAL_USER):
         Membership.objects.create(
             project_id=membership.project_id, user_id=administrator.pk, role=membership.role
         )

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from recognition.datasets import annotation_export, annotation_import, projects
-from recognition.datasets.annotation_import import Imported
+from recognition.datasets.annotation_import import AnnotationImport
 from recognition.errors import InvalidInputError, NotFoundError
 from recognition.management import local_training
 from recognition.models import Project
@@ -16,7 +16,7 @@ from recognition.models.project import Task
 
 def import_path(
     path: Path, project_id: str, name: str, *, format: str = '', overwrite: bool = False
-) -> tuple[Project, Imported]:
+) -> tuple[Project, AnnotationImport]:
     """A folder, a zip or an annotation file into a project; without an id into a new one, which is gone again on an error.
 
     Errors: NotFoundError, and those of box_import.import_files.
@@ -24,7 +24,7 @@ def import_path(
     if not path.exists():
         raise NotFoundError(f'There is no folder or file {path}.')
     if project_id:
-        project = projects.present(project_id)
+        project = projects.get_present(project_id)
         return project, _import(project, path, format, overwrite)
     with local_training.whole_or_nothing(
         local_training.person(), name or path.stem or 'Boxes', Task.DETECTION
@@ -35,7 +35,7 @@ def import_path(
         return project, imported
 
 
-def _import(project: Project, path: Path, format: str, overwrite: bool) -> Imported:
+def _import(project: Project, path: Path, format: str, overwrite: bool) -> AnnotationImport:
     if path.is_dir():
         return annotation_import.import_folder(
             project, local_training.person(), path, format=format, overwrite=overwrite
@@ -46,9 +46,11 @@ def _import(project: Project, path: Path, format: str, overwrite: bool) -> Impor
         )
 
 
-def export_to(project_id: str, file: Path, format: str, *, photos: bool = True) -> annotation_export.Written:
+def export_to(
+    project_id: str, file: Path, format: str, *, photos: bool = True
+) -> annotation_export.ExportManifest:
     """Written aside and renamed: a file that exists is whole. Errors: NotFoundError, OSError."""
-    project = projects.present(project_id)
+    project = projects.get_present(project_id)
     aside = file.with_name(f'.{file.name}.{uuid.uuid4().hex}')
     try:
         with aside.open('wb') as target:

@@ -62,7 +62,7 @@ def run_job(job: Job, watch: Callable[[Progress], None] | None = None) -> Job:
     """Run a queued job in this process as a worker would; the job row holds the result."""
     if not queue.claim(job):
         raise ConflictError('A worker has taken this training already.')
-    execute.run(job, watch=watch)
+    execute.run_attempt(job, watch=watch)
     job.refresh_from_db()
     return job
 
@@ -103,7 +103,7 @@ def person() -> AbstractBaseUser:
     administrator = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
     if administrator is not None:
         return administrator
-    local, made = people.objects.get_or_create(username=first_admin.LOCAL)
+    local, made = people.objects.get_or_create(username=first_admin.LOCAL_USER)
     if made:
         local.set_unusable_password()
         local.save(update_fields=['password'])
@@ -190,5 +190,5 @@ def whole_or_nothing(user: AbstractBaseUser, name: str, task: str = Task.CLASSIF
     try:
         yield project
     except BaseException:
-        purge.erase(project)
+        purge.delete_project_completely(project)
         raise

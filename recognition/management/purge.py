@@ -19,14 +19,14 @@ from recognition.zoo import catalog, import_jobs
 
 
 @dataclass(frozen=True)
-class Purged:
+class PurgeCounts:
     projects: int
     images: int
     bytes: int  # of the photos; thumbnails and models come on top
     additions: int = 0  # refused ones, with their files
 
 
-def purge(older_than: timedelta) -> Purged:
+def purge(older_than: timedelta) -> PurgeCounts:
     """Delete what was put into the trash before that time. Rows go first: what a crash leaves is bytes without a row,
     never a row without its bytes."""
     before = timezone.now() - older_than
@@ -40,14 +40,14 @@ def purge(older_than: timedelta) -> Purged:
                 images + len(photos),
                 size + sum(photo.size for photo in photos),
             )
-    alone = [image for image in Image.objects.filter(deleted_at__lt=before) if _purge_row(image)]
-    _drop_photos(alone)
-    return Purged(
+    alone = [image for image in Image.objects.filter(deleted_at__lt=before) if _purge_image(image)]
+    _delete_images(alone)
+    return PurgeCounts(
         projects, images + len(alone), size + sum(image.size for image in alone), import_jobs.forget()
     )
 
 
-def _purge_row(image: Image) -> bool:
+def _purge_image(image: Image) -> bool:
     """False when it was restored meanwhile."""
     return bool(Image.objects.filter(pk=image.pk, deleted_at=image.deleted_at).delete()[0])
 
@@ -64,17 +64,17 @@ def _purge_project(project: Project) -> bool:
         catalog.let_go(project)
         audit.record(None, 'purge project', f'{project.pk} {project.name}')
         files = _delete_rows(project)
-    _drop_files(files)
+    _delete_files(files)
     return True
 
 
-def erase(project: Project) -> None:
+def delete_project_completely(project: Project) -> None:
     """A project that never came to be: its rows and its bytes."""
-    _drop_files(_delete_rows(project))
+    _delete_files(_delete_rows(project))
 
 
 @dataclass(frozen=True)
-class _Files:
+class _StoredFiles:
     """What lies in storage for rows that are gone."""
 
     images: list[Image]
@@ -82,7 +82,7 @@ class _Files:
     trainings: list[uuid.UUID]
 
 
-def _delete_rows(project: Project) -> _Files:
+def _delete_rows(project: Project) -> _StoredFiles:
     images = list(project.images.all())
     artifacts = list(project.models.values_list('artifact', flat=True))
     trainings = list(project.jobs.values_list('pk', flat=True))
@@ -90,20 +90,20 @@ def _delete_rows(project: Project) -> _Files:
         Publication.objects.filter(project=project).delete()  # they protect the models they point at
         TrainedModel.objects.filter(project=project).delete()
         project.delete()
-    return _Files(images, artifacts, trainings)
+    return _StoredFiles(images, artifacts, trainings)
 
 
-def _drop_files(files: _Files) -> None:
+def _delete_files(files: _StoredFiles) -> None:
     for name in files.artifacts:
         storage.delete_artifact(name)
     for job in files.trainings:
-        storage.drop_training_folder(job)
-        storage.drop_photos(job)
-    _drop_photos(files.images)
+        storage.delete_training_folder(job)
+        storage.delete_detection_images(job)
+    _delete_images(files.images)
 
 
-def _drop_photos(images: Iterable[Image]) -> None:
+def _delete_images(images: Iterable[Image]) -> None:
     for image in images:
         storage.delete(image.key)
         storage.delete(image.thumbnail_key)
-        storage.drop_cached('proposals', image.digest)  # what detectors saw on it
+        storage.delete_cached('proposals', image.digest)  # what detectors saw on it

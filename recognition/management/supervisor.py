@@ -21,15 +21,15 @@ from recognition.errors import ConflictError, GraftError, InvalidInputError
 
 logger = logging.getLogger(__name__)
 
-GRACE = (
+STOP_TIMEOUT = (
     15.0  # seconds that a child has to leave: a training is given back to the queue, requests are answered
 )
-LIVED = 60.0  # seconds after which a child's death no longer counts as a failure to start
-LONGEST_PAUSE = 30.0  # seconds before a child that keeps dying is started again
-GIVE_UP = 4  # deaths of the web server before it ever answered
+STABLE_AFTER = 60.0  # seconds after which a child's death no longer counts as a failure to start
+MAX_RESTART_DELAY = 30.0  # seconds before a child that keeps dying is started again
+MAX_START_FAILURES = 4  # deaths of the web server before it ever answered
 # For glibc, in the web server only: one arena for all its threads and no pages given back between requests, which asked for
 # 50 new ones each time. Measured: 23 MB less, 3 % less CPU time a prediction.
-ALLOCATOR = ('MALLOC_ARENA_MAX=1', 'MALLOC_TRIM_THRESHOLD_=16777216', 'MALLOC_MMAP_THRESHOLD_=4194304')
+MALLOC_SETTINGS = ('MALLOC_ARENA_MAX=1', 'MALLOC_TRIM_THRESHOLD_=16777216', 'MALLOC_MMAP_THRESHOLD_=4194304')
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
@@ -51,22 +51,22 @@ class Child:
             cwd=settings.BASE_DIR,
             pass_fds=self.sockets,
             start_new_session=True,
-            preexec_fn=_end_with_parent if LIBC else None,  # no thread runs here, so a fork is safe
+            preexec_fn=_set_parent_death_signal if LIBC else None,  # no thread runs here, so a fork is safe
         )
 
     def look(self) -> None:
         """Start it again when it has died, after a pause that doubles with each failure."""
         if self.process is not None and (status := self.process.poll()) is not None:
-            self.failures = 1 if time.monotonic() - self.started_at > LIVED else self.failures + 1
+            self.failures = 1 if time.monotonic() - self.started_at > STABLE_AFTER else self.failures + 1
             logger.error('The %s ended with status %s; it is started again', self.name, status)
             self.process = None
-        pause = min(LONGEST_PAUSE, 2.0 ** (self.failures - 2)) if self.failures else 0.0
+        pause = min(MAX_RESTART_DELAY, 2.0 ** (self.failures - 2)) if self.failures else 0.0
         if self.process is None and time.monotonic() - self.started_at >= pause:
             self.start()
 
     def stop(self, kill: Callable[[], bool]) -> None:
         """Wait for it to leave; when its time is over, or `kill` says so, end everything in its session."""
-        until = time.monotonic() + GRACE
+        until = time.monotonic() + STOP_TIMEOUT
         while self.process is not None and self.process.poll() is None:
             if time.monotonic() > until or kill():
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -96,20 +96,20 @@ def supervise(listener: socket.socket, when_ready: Callable[[str], None]) -> Non
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     children = [
-        Child('web server', web_command(listener), (listener.fileno(),)),
-        Child('worker', worker_command()),
-        Child('answering worker', answering_command()),
+        Child('web server', make_web_command(listener), (listener.fileno(),)),
+        Child('worker', make_worker_command()),
+        Child('answering worker', make_serve_worker_command()),
     ]
     ready = False
     try:
         while not asked:
             for child in children:
                 child.look()
-            if not ready and children[0].failures >= GIVE_UP:
+            if not ready and children[0].failures >= MAX_START_FAILURES:
                 raise GraftError('The web server does not start; its messages above say why.')
-            if not ready and _answers(listener):
+            if not ready and _responds(listener):
                 ready = True
-                when_ready(address(listener))
+                when_ready(format_address(listener))
             time.sleep(0.1)
     finally:
         for child in children:
@@ -121,10 +121,10 @@ def supervise(listener: socket.socket, when_ready: Callable[[str], None]) -> Non
             signal.signal(number, previous)
 
 
-def web_command(listener: socket.socket) -> list[str]:
+def make_web_command(listener: socket.socket) -> list[str]:
     """One process with many threads: the loaded models are shared, and the engine lets go of the interpreter's lock."""
     return [
-        *('env', *ALLOCATOR, sys.executable, '-m', 'gunicorn', 'recognition.wsgi:application'),
+        *('env', *MALLOC_SETTINGS, sys.executable, '-m', 'gunicorn', 'recognition.wsgi:application'),
         *('--bind', f'fd://{listener.fileno()}', '--worker-class', 'gthread', '--no-control-socket'),
         *(
             '--workers',
@@ -140,14 +140,14 @@ def web_command(listener: socket.socket) -> list[str]:
     ]
 
 
-def worker_command() -> list[str]:
+def make_worker_command() -> list[str]:
     return [
         *(sys.executable, '-m', 'celery', '--quiet', '-A', 'recognition', 'worker'),
         *('--queues', settings.WORKER_QUEUES, '--loglevel', 'WARNING'),
     ]
 
 
-def answering_command() -> list[str]:
+def make_serve_worker_command() -> list[str]:
     """Beside the other, so that photos to look at and files to add never wait for a training. It needs no torch ahead."""
     return [
         *(
@@ -165,12 +165,12 @@ def answering_command() -> list[str]:
     ]
 
 
-def address(listener: socket.socket) -> str:
+def format_address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f'http://{"127.0.0.1" if host == "0.0.0.0" else host}:{port}/'  # noqa: S104  compared, not bound
 
 
-def _answers(listener: socket.socket) -> bool:
+def _responds(listener: socket.socket) -> bool:
     host, port = listener.getsockname()[:2]
     connection = http.client.HTTPConnection('127.0.0.1' if host == '0.0.0.0' else host, port, timeout=1)  # noqa: S104
     try:
@@ -182,7 +182,7 @@ def _answers(listener: socket.socket) -> bool:
         connection.close()
 
 
-def _end_with_parent() -> None:
+def _set_parent_death_signal() -> None:
     """Even a SIGKILL of this process must not leave its children behind: Linux then asks them to stop."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

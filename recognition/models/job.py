@@ -63,11 +63,11 @@ class JobQuerySet(models.QuerySet['Job']):
     def trainings(self) -> JobQuerySet:
         return self.filter(kind__in=TRAININGS)
 
-    def silent(self, seconds: float) -> JobQuerySet:
+    def without_heartbeat(self, seconds: float) -> JobQuerySet:
         """Running jobs whose worker has not been heard of for so many seconds."""
         return self.filter(state=State.RUNNING, heartbeat_at__lt=timezone.now() - timedelta(seconds=seconds))
 
-    def in_line(self, queue: str) -> JobQuerySet:
+    def in_queue_order(self, queue: str) -> JobQuerySet:
         """The queued jobs in the order in which they will be taken.
 
         What was interrupted goes on first. Then people take turns, whoever was served longest ago first, so that one
@@ -132,7 +132,7 @@ class Job(models.Model):
     def __str__(self) -> str:
         return f'{self.kind} {self.id} ({self.state})'
 
-    def _move(
+    def _change_state(
         self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object
     ) -> bool:
         """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
@@ -147,7 +147,7 @@ class Job(models.Model):
     def claim(self, worker: str) -> bool:
         """Take a queued job for a worker; the loser of a race gets False and leaves."""
         now = timezone.now()
-        return self._move(
+        return self._change_state(
             State.QUEUED,
             State.RUNNING,
             f'claimed by {worker}',
@@ -158,19 +158,19 @@ class Job(models.Model):
             heartbeat_at=now,
         )
 
-    def beat(self, attempt: int, **fields: object) -> bool:
+    def write_heartbeat(self, attempt: int, **fields: object) -> bool:
         """The heartbeat of the worker that holds this attempt; False means the job is no longer its own."""
         rows = Job.objects.filter(pk=self.pk, state=State.RUNNING, attempt=attempt)
         return rows.update(heartbeat_at=timezone.now(), **fields) == 1
 
     def succeed(self, attempt: int, **fields: object) -> bool:
         where = {'attempt': attempt}
-        return self._move(
+        return self._change_state(
             State.RUNNING, State.SUCCEEDED, 'done', where=where, finished_at=timezone.now(), **fields
         )
 
     def fail(self, attempt: int, code: str, message: str, **fields: object) -> bool:
-        return self._move(
+        return self._change_state(
             State.RUNNING,
             State.FAILED,
             code,
@@ -183,7 +183,7 @@ class Job(models.Model):
 
     def stop(self, attempt: int) -> bool:
         """The worker that holds the job answers a request to cancel it."""
-        return self._move(
+        return self._change_state(
             State.RUNNING,
             State.CANCELLED,
             'cancelled',
@@ -191,13 +191,15 @@ class Job(models.Model):
             finished_at=timezone.now(),
         )
 
-    def withdraw(self) -> bool:
+    def cancel_queued(self) -> bool:
         """Cancel before any worker took it."""
-        return self._move(State.QUEUED, State.CANCELLED, 'cancelled in the queue', finished_at=timezone.now())
+        return self._change_state(
+            State.QUEUED, State.CANCELLED, 'cancelled in the queue', finished_at=timezone.now()
+        )
 
-    def call_off(self) -> bool:
+    def cancel(self) -> bool:
         """End it at once while it waits; ask the worker that runs it to stop. False when it has ended already."""
-        while not self.withdraw():
+        while not self.cancel_queued():
             asked = Job.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
             self.refresh_from_db()
             if asked:
@@ -206,20 +208,22 @@ class Job(models.Model):
                 return False
         return True
 
-    def take_back(self, reason: str) -> bool:
+    def requeue(self, reason: str) -> bool:
         """Put a job whose worker is gone back into the queue; it resumes from its checkpoint.
 
         False when the worker was heard of since this row was read: it lives.
         """
         unheard = {'attempt': self.attempt, 'heartbeat_at': self.heartbeat_at}
-        return self._move(State.RUNNING, State.QUEUED, reason, where=unheard, worker='', woken_at=None)
+        return self._change_state(
+            State.RUNNING, State.QUEUED, reason, where=unheard, worker='', woken_at=None
+        )
 
-    def deaths(self) -> int:
+    def count_worker_deaths(self) -> int:
         """How many workers died at it since somebody last asked for it."""
         asked = self.events.filter(old__in=(State.FAILED, State.CANCELLED), new=State.QUEUED).last()
         return self.events.filter(reason=DIED, id__gt=0 if asked is None else asked.pk).count()
 
-    def ask_anew(self, reason: str, **fields: object) -> bool:
+    def resubmit(self, reason: str, **fields: object) -> bool:
         """Put what failed or was cancelled back into the queue, ahead of what is new there. Attempts are counted on: who held an
         earlier one holds none now. Deaths are counted from here (`deaths`). False when it has not ended so."""
         if self.state not in (State.FAILED, State.CANCELLED):
@@ -233,7 +237,7 @@ class Job(models.Model):
             'worker': '',
         }
         fields |= {'woken_at': None, 'heartbeat_at': None, 'finished_at': None}
-        return self._move(State(self.state), State.QUEUED, reason, where=None, **fields)
+        return self._change_state(State(self.state), State.QUEUED, reason, where=None, **fields)
 
 
 class JobEvent(models.Model):

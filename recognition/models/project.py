@@ -33,7 +33,7 @@ class ProjectQuerySet(models.QuerySet['Project']):
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
         return self.filter(memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at=None)
 
-    def put_away_by(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
+    def deleted_by_owner(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
         """Deleted, of those that the person owns: she may take them back until they are purged."""
         return self.filter(
             memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at__isnull=False

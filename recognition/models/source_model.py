@@ -60,13 +60,13 @@ class SourceModelQuerySet(models.QuerySet['SourceModel']):
         own = Membership.objects.filter(user_id=user.pk, project__deleted_at=None)
         return self.filter(OPEN | Q(project__in=own.values('project')))
 
-    def visible_to_all_of(self, project: Project) -> SourceModelQuerySet:
+    def visible_to_all_members(self, project: Project) -> SourceModelQuerySet:
         """What every member of a project may see: all of them read the reports of its trainings."""
         insiders = Membership.objects.filter(project=OuterRef(OuterRef('project')), project__deleted_at=None)
         outsiders = Membership.objects.filter(project=project).exclude(user__in=insiders.values('user'))
         return self.filter(OPEN | ~Exists(outsiders))
 
-    def strange_to(self, project: Project) -> SourceModelQuerySet:
+    def not_trained_on(self, project: Project) -> SourceModelQuerySet:
         """What has learned from none of a project's photos: figures taken on photos that a source knows would flatter it."""
         known = Image.objects.filter(project=OuterRef('project'), digest__in=project.images.values('digest'))
         return self.filter(~Exists(known))

@@ -22,12 +22,12 @@ PAGE = 60  # images
 @page
 def show(request: HttpRequest, project_id: uuid.UUID, label_id: int | None = None) -> HttpResponse:
     """All images of a class; without a label_id the unlabelled ones."""
-    project = projects.visible(request.user, project_id)
+    project = projects.get_visible(request.user, project_id)
     label = None if label_id is None else _label(project, label_id)
     images = (
-        labels.filtered(project, labelled=False)
+        labels.filter_images(project, labelled=False)
         if label is None
-        else labels.filtered(project, label=label.name)
+        else labels.filter_images(project, label=label.name)
     )
     context = {
         'project': project,
@@ -48,14 +48,14 @@ def _label(project: Project, label_id: int) -> Label:
 
 @action
 def create(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     labels.create_label(project, request.POST.get('name', ''))
     return redirect('project', project.pk)
 
 
 @action
 def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     label = labels.rename_label(project, label_id, request.POST.get('name', ''))
     if label.pk != label_id:
         messages.success(request, f'The two classes are now one: “{label.name}”.')
@@ -64,7 +64,7 @@ def rename(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpRe
 
 @action
 def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     gone = deleted_labels.delete_label(project, label_id, person(request))
     freed = f'; {len(gone.photos)} images are unlabelled now' if gone.photos else ''
     lost = f' with {len(gone.boxes)} boxes' if gone.boxes else ''
@@ -77,7 +77,7 @@ def delete(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpRe
 
 @action
 def restore(request: HttpRequest, project_id: uuid.UUID, deleted_id: int) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     label = deleted_labels.restore_label(project, deleted_id)
     messages.success(request, f'The class “{label.name}” is back.')
     return redirect('project', project.pk)

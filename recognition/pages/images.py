@@ -15,8 +15,8 @@ from recognition.pages.decorators import page, person
 
 @page
 def show(request: HttpRequest, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-    project = projects.visible(request.user, project_id)
-    image = labels.image(project, image_id)
+    project = projects.get_visible(request.user, project_id)
+    image = labels.get_image(project, image_id)
     if project.task == Task.DETECTION:
         return redirect('label-image', project.pk, image.pk)
     before, after = listings.neighbours(image)

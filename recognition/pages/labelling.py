@@ -21,12 +21,12 @@ ANY = uuid.UUID(int=0)  # in addresses, where the page puts an image's id
 @page
 def show(request: HttpRequest, project_id: uuid.UUID, image_id: uuid.UUID | None = None) -> HttpResponse:
     """A photo and its boxes; without an image_id the first that nobody has looked at."""
-    project = projects.visible(request.user, project_id)
+    project = projects.get_visible(request.user, project_id)
     if image_id is not None:
-        labels.image(project, image_id)
+        labels.get_image(project, image_id)
     if project.task != Task.DETECTION:
         raise NotFoundError('Whole photos have a class; there are no boxes to draw.')
-    states = box_annotations.states(project)
+    states = box_annotations.list_states(project)
     if not states:
         messages.info(request, 'Add photos first; then draw boxes on them.')
         return redirect('project', project.pk)

@@ -70,7 +70,7 @@ def class_rows(project: Project) -> list[ClassRow]:
 
 def _box_rows(project: Project) -> list[ClassRow]:
     """Classes with how many boxes they have and the newest photos of each; first the photos that nobody has looked at."""
-    counts = box_annotations.box_counts(project)
+    counts = box_annotations.count_boxes_per_label(project)
     rows = [
         ClassRow(label, counts[label.name], _newest_with(project, label)) for label in project.labels.all()
     ]
@@ -84,7 +84,7 @@ def _box_rows(project: Project) -> list[ClassRow]:
 
 
 def _newest_with(project: Project, label: Label) -> tuple[Image, ...]:
-    return tuple(labels.filtered(project, label=label.name).order_by('-boxed_at', 'id')[:STRIP])
+    return tuple(labels.filter_images(project, label=label.name).order_by('-boxed_at', 'id')[:STRIP])
 
 
 def role_of(user: AbstractBaseUser, project: Project) -> Role:

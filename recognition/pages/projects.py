@@ -29,7 +29,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         'projects.html',
-        {'cards': listings.project_cards(person(request)), 'put_away': projects.put_away(request.user)},
+        {'cards': listings.project_cards(person(request)), 'put_away': projects.list_deleted(request.user)},
     )
 
 
@@ -42,15 +42,15 @@ def create(request: HttpRequest) -> HttpResponse:
 
 @page
 def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.visible(request.user, project_id)
+    project = projects.get_visible(request.user, project_id)
     role = listings.role_of(person(request), project)
     context = {
         'project': project,
         'role': role,
         'may_edit': role != Role.VIEWER,
         'rows': listings.class_rows(project),
-        'deleted_classes': deleted_labels.put_away(project),
-        'health': health.health(project),
+        'deleted_classes': deleted_labels.list_deleted_labels(project),
+        'health': health.check_health(project),
         'training_form': training_form(project)(sources=_sources(request, project)),
         **_training_context(project),
         **_model_context(request, project),
@@ -93,21 +93,21 @@ def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
 
 @action
 def rename(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     projects.rename_project(project, request.POST.get('name', ''))
     return redirect('project', project.pk)
 
 
 @action
 def change_task(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     projects.change_task(project, request.POST.get('task', ''))
     return redirect('project', project.pk)
 
 
 @action
 def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.owned(request.user, project_id)
+    project = projects.get_owned(request.user, project_id)
     projects.delete_project(project, person(request))
     messages.success(
         request, f'The project “{project.name}” was deleted. You find it below, to take it back.'
@@ -122,7 +122,7 @@ def restore(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 @page
 def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.visible(request.user, project_id)
+    project = projects.get_visible(request.user, project_id)
     context = {
         'project': project,
         'is_owner': listings.role_of(person(request), project) == Role.OWNER,
@@ -134,17 +134,17 @@ def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 @action
 def share(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.owned(request.user, project_id)
+    project = projects.get_owned(request.user, project_id)
     form = MemberForm(request.POST)
     if not form.is_valid():
         raise InvalidInputError('Give the name of a person and what she may do.')
-    projects.share(project, form.cleaned_data['username'], form.cleaned_data['role'])
+    projects.add_member(project, form.cleaned_data['username'], form.cleaned_data['role'])
     messages.success(request, f'{form.cleaned_data["username"]} is in.')
     return redirect('members', project.pk)
 
 
 @action
 def unshare(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.owned(request.user, project_id)
-    projects.unshare(project, request.POST.get('username', ''))
+    project = projects.get_owned(request.user, project_id)
+    projects.remove_member(project, request.POST.get('username', ''))
     return redirect('members', project.pk)

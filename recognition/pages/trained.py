@@ -120,5 +120,5 @@ def _publication(request: HttpRequest, publication_id: int) -> Publication:
     publication = visible.select_related('project', 'model').filter(pk=publication_id).first()
     if publication is None:
         raise NotFoundError('There is no such published model.')
-    projects.editable(request.user, publication.project_id)
+    projects.get_editable(request.user, publication.project_id)
     return publication

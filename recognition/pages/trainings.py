@@ -22,7 +22,7 @@ from recognition.zoo import catalog
 
 @action
 def start(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    project = projects.editable(request.user, project_id)
+    project = projects.get_editable(request.user, project_id)
     form = training_form(project)(
         request.POST,
         sources=[(source.name, source.name) for source in catalog.list_sources(person(request), project)],
@@ -41,7 +41,7 @@ def _first_error(form: TrainingForm | DetectorForm) -> str:
 
 @action
 def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    job = status.editable(person(request), job_id)
+    job = status.get_editable_training(person(request), job_id)
     queue.cancel(job, person(request))
     messages.info(request, 'The training is being stopped.')
     return redirect('project', job.project_id)
@@ -49,7 +49,7 @@ def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 @page
 def show(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    job = status.visible(person(request), job_id)
+    job = status.get_visible_training(person(request), job_id)
     assert job.project is not None  # it was found by its project
     context = {
         'job': job,

@@ -35,7 +35,7 @@ def issue(user: AbstractBaseUser, name: str, scope: str) -> tuple[ApiKey, str]:
     plain = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         user_id=user.pk,
-        name=naming.clean(name, field='name', longest=80),
+        name=naming.clean_name(name, field='name', longest=80),
         prefix=plain[: len(PREFIX) + 6],
         hash=_hash(plain),
         scope=scope,

@@ -15,7 +15,7 @@ from django.utils import timezone
 from recognition import storage
 from recognition.errors import ConflictError, NotFoundError, QueueFullError
 from recognition.jobs import queue
-from recognition.jobs.status import lifecycle
+from recognition.jobs.status import describe_lifecycle
 from recognition.models import Job, Project, TrainedModel
 from recognition.models.job import JobKind, State
 from recognition.serving import prediction
@@ -53,7 +53,7 @@ def find(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
 def cancel(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     """End a waiting one at once, a running one within seconds. Errors: as `find`; ConflictError when it has ended."""
     job = find(user, job_id)
-    if not queue.cancel_job(job):
+    if not queue.try_cancel(job):
         raise ConflictError(f'This {job.get_kind_display()} has ended already.')
     return job
 
@@ -71,7 +71,7 @@ def forget() -> int:
     old = Job.objects.filter(kind=JobKind.DETECTION_JOB).exclude(pk__in=_kept().values('pk'))
     forgotten = list(old)
     for job in forgotten:
-        queue.drop_files(job)
+        queue.delete_files(job)
         job.delete()
     return len(forgotten)
 
@@ -104,9 +104,9 @@ def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold
         project_id=model.project_id,
         created_by_id=user.pk,
         spec=spec,
-        queue=queue.NOWHERE,
+        queue=queue.UPLOAD_QUEUE,
     )
-    storage.keep_photos(job.pk, photos)
+    storage.save_detection_images(job.pk, photos)
     Job.objects.filter(pk=job.pk).update(queue=settings.SERVING_QUEUE)
     job.refresh_from_db()
     queue.enqueue(job)
@@ -118,6 +118,6 @@ def answer_status(job: Job) -> dict[str, Any]:
     return {
         'id': str(job.pk),
         'model': job.spec['model'],
-        **lifecycle(job),
+        **describe_lifecycle(job),
         'result': job.result or None,
     }

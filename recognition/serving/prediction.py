@@ -103,7 +103,7 @@ def check_detection(model: TrainedModel, images: Sequence[bytes], threshold: flo
     _check_detects(model)
     for index, image in enumerate(images):
         with _named(f'images[{index}]'):
-            decoding.inspect(image)
+            decoding.read_header(image)
 
 
 def expected_seconds(model: TrainedModel) -> float:
@@ -195,13 +195,13 @@ def _check(images: Sequence[bytes], top: int | None, threshold: float) -> None:
 def _decode(predictor: Predictor, image: bytes, field: str) -> np.ndarray:
     """The header is checked as for an upload; the pixels come by the fast way that training took."""
     with _named(field):
-        decoding.inspect(image)
+        decoding.read_header(image)
         return predictor.decode(image)
 
 
 def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> Detection:
     with _named(f'images[{index}]'):
-        decoding.inspect(image)
+        decoding.read_header(image)
         try:
             found, photo = detector.detect(image)
         except spec_errors.OverloadedError as error:

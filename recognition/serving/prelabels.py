@@ -40,7 +40,7 @@ def proposals(project: Project, image_id: uuid.UUID | str) -> Proposals:
 
     Errors: NotFoundError, NotReadyError (no detector yet), ModelUnavailableError, ModelOverloadedError.
     """
-    image = labels.image(project, image_id)
+    image = labels.get_image(project, image_id)
     model = model_of(project)
     if model is None:
         raise NotReadyError(
@@ -49,7 +49,7 @@ def proposals(project: Project, image_id: uuid.UUID | str) -> Proposals:
     threshold, everything = _seen(model, image)
     present = set(Label.objects.filter(project=project).values_list('name', flat=True))
     known = [found for found in everything if found.label in present]
-    shown = [found for found in known if found.score >= threshold][: box_annotations.BOXES_PER_IMAGE]
+    shown = [found for found in known if found.score >= threshold][: box_annotations.MAX_BOXES_PER_IMAGE]
     return Proposals(model, threshold, tuple(shown), expected_mistakes(known, threshold))
 
 

@@ -73,14 +73,14 @@ def visible(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
 def editable(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     """NotAllowedError for viewers of its project."""
     model = visible(user, model_id)
-    projects.editable(user, model.project_id)
+    projects.get_editable(user, model.project_id)
     return model
 
 
 def owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     """NotAllowedError for members of its project who do not own it."""
     model = visible(user, model_id)
-    projects.owned(user, model.project_id)
+    projects.get_owned(user, model.project_id)
     return model
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from recognition.datasets import box_annotations
-from recognition.datasets.health import LEAST_BOXES, LEAST_CLASSES, LEAST_IMAGES
+from recognition.datasets.health import MIN_BOXES, MIN_CLASSES, MIN_IMAGES_PER_CLASS
 from recognition.models import Project
 from recognition.models.project import Task
 
@@ -25,40 +25,40 @@ def check_readiness(project: Project) -> Readiness:
 
     A further class that is still small holds nothing up: the report tells of it.
     """
-    return _enough_boxes(project) if project.task == Task.DETECTION else _enough_images(project)
+    return _check_boxes(project) if project.task == Task.DETECTION else _check_images(project)
 
 
-def _enough_boxes(project: Project) -> Readiness:
-    counts = box_annotations.trainable(project)
-    progress = box_annotations.progress(project)
+def _check_boxes(project: Project) -> Readiness:
+    counts = box_annotations.count_trainable_boxes(project)
+    progress = box_annotations.get_labelling_progress(project)
     with_boxes = progress.labelled - progress.nothing
     missing = []
-    if with_boxes < LEAST_BOXES:
+    if with_boxes < MIN_BOXES:
         missing.append(
-            f'Draw boxes on at least {LEAST_BOXES} photos; there are boxes on {with_boxes or "none"} so far.'
+            f'Draw boxes on at least {MIN_BOXES} photos; there are boxes on {with_boxes or "none"} so far.'
         )
     largest = max((boxes for boxes, photos in counts.values() if photos > 1), default=0)
-    if counts and largest < LEAST_BOXES:
+    if counts and largest < MIN_BOXES:
         missing.append(
-            f'Draw at least {LEAST_BOXES} boxes of one class, on two photos or more; the largest has {largest}.'
+            f'Draw at least {MIN_BOXES} boxes of one class, on two photos or more; the largest has {largest}.'
         )
     return Readiness(not missing, tuple(missing))
 
 
-def _enough_images(project: Project) -> Readiness:
+def _check_images(project: Project) -> Readiness:
     present = Count('images', filter=Q(images__deleted_at=None))
     counts = dict(
         project.labels.annotate(present=present).filter(present__gt=0).values_list('name', 'present')
     )
-    small = {name: count for name, count in counts.items() if count < LEAST_IMAGES}
-    if len(counts) - len(small) >= LEAST_CLASSES:
+    small = {name: count for name, count in counts.items() if count < MIN_IMAGES_PER_CLASS}
+    if len(counts) - len(small) >= MIN_CLASSES:
         return Readiness(True, ())
     missing = [
-        f'The class {name!r} has {count} of the {LEAST_IMAGES} images that it needs.'
+        f'The class {name!r} has {count} of the {MIN_IMAGES_PER_CLASS} images that it needs.'
         for name, count in small.items()
     ]
-    if len(counts) < LEAST_CLASSES:
+    if len(counts) < MIN_CLASSES:
         missing.insert(
-            0, f'Label images of at least {LEAST_CLASSES} classes; there is {len(counts) or "none"} so far.'
+            0, f'Label images of at least {MIN_CLASSES} classes; there is {len(counts) or "none"} so far.'
         )
     return Readiness(False, tuple(missing))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from recognition.jobs.status import lifecycle
+from recognition.jobs.status import describe_lifecycle
 from recognition.models import Job, TrainedModel
 from recognition.zoo import redaction
 
 # What a model's report takes over from transfer.spec.report.TrainReport, and what stands there when it was not measured.
-MEASURED: dict[str, Any] = {
+REPORT_DEFAULTS: dict[str, Any] = {
     'ranking': [],
     'probes': [],
     'outlook': {},
@@ -33,7 +33,7 @@ def job_status(job: Job) -> dict[str, Any]:
         'id': str(job.pk),
         'project': str(job.project_id),
         'kind': job.kind,
-        **lifecycle(job),
+        **describe_lifecycle(job),
         'attempt': job.attempt,
         'curve': job.curve,
         'model': str(model.pk) if model else None,
@@ -74,12 +74,12 @@ def model_report(model: TrainedModel) -> dict[str, Any]:
         'seed': report.get('seed'),
         'winner': report.get('winner', ''),
         'why': report.get('why', ''),
-        **{name: report.get(name, empty) for name, empty in MEASURED.items()},
-        'plan': _in_order(report.get('plan', {})),
+        **{name: report.get(name, empty) for name, empty in REPORT_DEFAULTS.items()},
+        'plan': _sort_rates(report.get('plan', {})),
     }
 
 
-def _in_order(plan: dict[str, Any]) -> dict[str, Any]:
+def _sort_rates(plan: dict[str, Any]) -> dict[str, Any]:
     """The plan with its rates from the input of the network to its head. PostgreSQL's jsonb forgets the order of keys."""
     groups, rates = plan.get('groups', []), plan.get('rates', {})
     return (

@@ -20,36 +20,36 @@ from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import SealedModel
 
 
-def keep_instant(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
+def save_instant_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
     """Store the instant model. Told again after a resume, it replaces the one of the earlier attempt."""
-    name = _store(job, sealed)
+    name = _store_artifact(job, sealed)
     with transaction.atomic():
-        if not job.beat(attempt):
+        if not job.write_heartbeat(attempt):
             raise JobCancelledError
-        model = _record(job, name, sealed, provisional=True)
+        model = _write_model(job, name, sealed, provisional=True)
     storage.delete_artifacts_of(str(job.pk), but=name)
     return model
 
 
-def finish(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
+def save_final_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
     """Store the finished model and end the job, both or neither; JobCancelledError when the job is no longer this attempt's."""
-    name = _store(job, sealed)
+    name = _store_artifact(job, sealed)
     with transaction.atomic():
         if not job.succeed(attempt):
             raise JobCancelledError
-        model = _record(job, name, sealed, provisional=False)
+        model = _write_model(job, name, sealed, provisional=False)
     storage.delete_artifacts_of(str(job.pk), but=name)
     return model
 
 
-def _store(job: Job, sealed: SealedModel) -> str:
+def _store_artifact(job: Job, sealed: SealedModel) -> str:
     """Named by its digest: an artifact is never written over while somebody reads it."""
     name = f'{job.pk}/{sealed.digest[:32]}'
     storage.publish_artifact(Path(sealed.folder), name)
     return name
 
 
-def _record(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) -> TrainedModel:
+def _write_model(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) -> TrainedModel:
     project_id = job.project_id
     assert project_id is not None  # only trainings get here
     Project.objects.select_for_update().get(pk=project_id)  # versions are given out one at a time

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from recognition import audit
 from recognition.errors import InvalidInputError, NotReadyError, QueueFullError
-from recognition.jobs.queue import HERE, enqueue
+from recognition.jobs.queue import LOCAL_QUEUE, enqueue
 from recognition.models import Job, Project
 from recognition.models.job import State
 from recognition.training.readiness import check_readiness
@@ -20,7 +20,7 @@ from recognition.zoo.selection_params import learned
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
-FIXED = (
+FIXED_FIELDS = (
     'sources',
     'reference',
     'divergence',
@@ -36,21 +36,21 @@ def start_training(project: Project, user: AbstractBaseUser, options: dict[str, 
     Errors: NotReadyError (naming what is missing), InvalidInputError (naming the option), QueueFullError.
     """
     with transaction.atomic():
-        job = _create(project, user, options)
+        job = _create_job(project, user, options)
         enqueue(job)
     return job
 
 
 def create_local_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:
     """A training that no worker takes, for recognition.management.local_training. Errors: as `start`."""
-    return _create(project, user, options, queue=HERE)
+    return _create_job(project, user, options, queue=LOCAL_QUEUE)
 
 
-def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], queue: str = '') -> Job:
+def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any], queue: str = '') -> Job:
     state = check_readiness(project)
     if not state.ready:
         raise NotReadyError(' '.join(state.missing))
-    spec = _freeze(project, user, options)
+    spec = _freeze_spec(project, user, options)
     waiting = Job.objects.all().trainings().filter(created_by_id=user.pk, state=State.QUEUED).count()
     if waiting >= settings.JOBS_WAITING_PER_PERSON:
         raise QueueFullError(
@@ -64,9 +64,9 @@ def _create(project: Project, user: AbstractBaseUser, options: dict[str, Any], q
     return job
 
 
-def _freeze(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
+def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
     """The options with the source models that this person may use, checked: what the training will do is fixed now."""
-    for name in FIXED:
+    for name in FIXED_FIELDS:
         if name in options:
             raise InvalidInputError(f'{name} cannot be chosen', field=name)
     fixed: dict[str, Any] = {

@@ -44,7 +44,11 @@ def list_sources(user: Person | None, project: Project | None = None) -> tuple[S
     learned from none of its photos, for they would be judged by what they know.
     """
     digest = reference_digest()
-    rows = sources(user) if project is None else sources(user).visible_to_all_of(project).strange_to(project)
+    rows = (
+        sources(user)
+        if project is None
+        else sources(user).visible_to_all_members(project).not_trained_on(project)
+    )
     return tuple(
         _describe(row, tuple(row.signatures.get(digest, ()))) for row in rows if Path(row.weights).is_file()
     )
@@ -55,7 +59,7 @@ def why_not(user: Person, project: Project, name: str) -> str:
     row = sources(user).filter(name=name).first()
     if row is None or not Path(row.weights).is_file():
         return f'there is no source model {name!r}'
-    if not SourceModel.objects.filter(pk=row.pk).strange_to(project).exists():
+    if not SourceModel.objects.filter(pk=row.pk).not_trained_on(project).exists():
         return f'{name} has learned from photos of this project: it would be judged by photos that it knows'
     return f'not every member of this project may see {name}'
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from recognition import audit, naming
 from recognition.errors import ConflictError, InvalidInputError, NotFoundError
 from recognition.jobs import status
-from recognition.jobs.queue import NOWHERE, enqueue
+from recognition.jobs.queue import UPLOAD_QUEUE, enqueue
 from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind, JobQuerySet, State
 from recognition.zoo import registration
@@ -50,12 +50,12 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
     Errors, each with the field that it is about: InvalidInputError and TooLargeError (what can be told without reading the weights),
     ConflictError (the name).
     """
-    shown, size = naming.shown(upload.name or ''), upload.size or 0
+    shown, size = naming.make_printable(upload.name or ''), upload.size or 0
     said = _checked(shown, size, said)
     file = registration.place(said.name, Path(shown).suffix)
     spec = {'file': file.name, 'shown': shown, 'size': size, **_frozen(said)}
     # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the file is found.
-    job = Job.objects.create(kind=JobKind.SOURCE_IMPORT, spec=spec, queue=NOWHERE, created_by_id=user.pk)
+    job = Job.objects.create(kind=JobKind.SOURCE_IMPORT, spec=spec, queue=UPLOAD_QUEUE, created_by_id=user.pk)
     try:
         registration.keep_upload(upload, file)
     except BaseException as error:
@@ -64,7 +64,7 @@ def begin(upload: UploadedFile, said: Origins, user: AbstractBaseUser) -> Job:
         if discarded:
             raise ConflictError(DISCARDED, field='file') from error
         raise
-    if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=NOWHERE).update(
+    if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=UPLOAD_QUEUE).update(
         queue=settings.SERVING_QUEUE
     ):
         return _arrived_too_late(job, file)
@@ -96,7 +96,7 @@ def examine_again(job: Job, said: Origins, user: AbstractBaseUser) -> None:
     with transaction.atomic():
         # The queue too: what was stopped before its file had arrived in whole is still in none.
         told = {'spec': job.spec | _frozen(said), 'created_by_id': user.pk, 'queue': settings.SERVING_QUEUE}
-        if not job.ask_anew('said otherwise', **told):
+        if not job.resubmit('said otherwise', **told):
             raise ConflictError('It is being examined already, or was discarded.')
         enqueue(job)
 
@@ -137,8 +137,8 @@ def became(job: Job) -> SourceModel | None:
 
 
 def progress(job: Job) -> dict[str, Any]:
-    """As jobs.course tells it; nobody knows beforehand how long a file takes, so there is no fraction."""
-    told = status.course(job) | {'fraction': None}
+    """As status.summarize_progress tells it; nobody knows beforehand how long a file takes, so there is no fraction."""
+    told = status.summarize_progress(job) | {'fraction': None}
     return told | {'message': 'It waits for a worker'} if job.state == State.QUEUED else told
 
 
@@ -155,7 +155,7 @@ def forget() -> int:
     """Drop what nobody came back to, and what never arrived in whole; how many."""
     before = timezone.now() - KEPT
     old = Q(state__in=REFUSED, finished_at__lt=before) | Q(
-        state=State.QUEUED, queue=NOWHERE, created_at__lt=before
+        state=State.QUEUED, queue=UPLOAD_QUEUE, created_at__lt=before
     )
     return sum(_drop(job) for job in Job.objects.filter(old, kind=JobKind.SOURCE_IMPORT))
 
@@ -175,7 +175,7 @@ def _frozen(said: Origins) -> dict[str, Any]:
 def _drop(job: Job) -> bool:
     """Row and file, the file first: what a crash leaves is a row without its file. False when it goes on, or is a source."""
     with transaction.atomic():
-        droppable = Q(state__in=REFUSED) | Q(state=State.QUEUED, queue=NOWHERE)
+        droppable = Q(state__in=REFUSED) | Q(state=State.QUEUED, queue=UPLOAD_QUEUE)
         held = Job.objects.select_for_update().filter(droppable, pk=job.pk).first()
         if held is None:
             return False

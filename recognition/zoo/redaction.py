@@ -44,7 +44,7 @@ def discreet(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]:
 
 def _untold(model: TrainedModel) -> SourceModelQuerySet:
     private = SourceModel.objects.filter(origin=Origin.PROMOTED, shared_at=None)
-    return private.exclude(pk__in=SourceModel.objects.visible_to_all_of(model.project).values('pk'))
+    return private.exclude(pk__in=SourceModel.objects.visible_to_all_members(model.project).values('pk'))
 
 
 def _words(hidden: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:

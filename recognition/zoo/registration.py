@@ -209,12 +209,12 @@ def checked(file_name: str, size: int, said: Origins) -> Origins:
 
 
 def _text(value: str, field: str, longest: int) -> str:
-    return naming.clean(value, field=field, longest=longest) if value.strip() else ''
+    return naming.clean_name(value, field=field, longest=longest) if value.strip() else ''
 
 
 def free_name(wanted: str) -> str:
     """A name that a source may be given. Errors: InvalidInputError, ConflictError."""
-    name = naming.clean(wanted, field='name')
+    name = naming.clean_name(wanted, field='name')
     if not NAME.fullmatch(name):
         raise InvalidInputError(f'The name {name!r} may hold letters, digits, - and _ only.', field='name')
     if name.startswith(STARTER_PREFIX):
@@ -273,7 +273,7 @@ def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
         ) from error
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
         raise InvalidInputError(f'{name} must hold a list of class names.', field='classes')
-    return tuple(naming.shown(entry) for entry in names)
+    return tuple(naming.make_printable(entry) for entry in names)
 
 
 def _examine(

@@ -117,9 +117,9 @@ def under_way(row: SourceModel) -> Job | None:
 
 
 def progress(row: SourceModel) -> dict[str, Any] | None:
-    """Of the last signing, as jobs.course tells it; None when there was none."""
+    """Of the last signing, as status.summarize_progress tells it; None when there was none."""
     job = latest(row)
-    return None if job is None else status.course(job)
+    return None if job is None else status.summarize_progress(job)
 
 
 def _check_free(row: SourceModel) -> None:
@@ -135,15 +135,17 @@ def _kept(files: Iterable[IncomingFile | UploadResult]) -> str:
     refused = ''
     for file in files:
         if isinstance(file, IncomingFile):
-            if PurePosixPath(file.name).suffix.lower() in ('', *archives.IMAGES):
+            if PurePosixPath(file.name).suffix.lower() in ('', *archives.IMAGE_SUFFIXES):
                 images.append(file)
         elif file.outcome == 'rejected':
             refused = refused or f' {file.name} {file.reason}.'
     if not images:
         raise InvalidInputError(f'There is no image among the files.{refused}', field='images')
-    scratch = storage.scratch_folder()
+    scratch = storage.make_scratch_folder()
     try:
-        return storage.keep(f'zoo/{uuid.uuid4().hex}.zip', _packed(_evenly(images), scratch / 'images.zip'))
+        return storage.save_file(
+            f'zoo/{uuid.uuid4().hex}.zip', _packed(_evenly(images), scratch / 'images.zip')
+        )
     finally:
         shutil.rmtree(scratch)
 
@@ -165,7 +167,7 @@ def _packed(images: list[IncomingFile], path: Path) -> Path:
                 continue  # damaged in its archive; the others stand for it
             if len(data) <= settings.MAX_IMAGE_BYTES:
                 suffix = PurePosixPath(image.name).suffix.lower()
-                archive.writestr(f'{written:05}{suffix if suffix in archives.IMAGES else ""}', data)
+                archive.writestr(f'{written:05}{suffix if suffix in archives.IMAGE_SUFFIXES else ""}', data)
                 written += 1
     if not written:
         raise InvalidInputError('None of the files can be read.', field='images')

@@ -22,7 +22,7 @@ import torch
 from PIL import Image as Picture
 
 from recognition.datasets.formats import voc
-from recognition.datasets.formats.records import Size
+from recognition.datasets.formats.records import ImageSize
 from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
 from transfer.pipeline import train
 from transfer.spec.report import Progress, SealedModel
@@ -38,7 +38,7 @@ NETWORKS = {'fast-rcnn': ANY, 'faster-rcnn': ANY, 'rcnn': ('mobilenet_v3_small',
 
 def manifest(name: str) -> DetectionManifest:
     folder = DATA / 'detection' / name
-    sizes = {path.name: Size(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())}
+    sizes = {path.name: ImageSize(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())}
     known = voc.read(
         ((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), sizes
     )

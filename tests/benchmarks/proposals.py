@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from recognition.datasets.formats import voc
-from recognition.datasets.formats.records import Size
+from recognition.datasets.formats.records import ImageSize
 from transfer.regions.boxes import iou
 from transfer.regions.selective_search import presets
 from transfer.regions.selective_search.search import search
@@ -29,7 +29,9 @@ WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def annotated(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pixels and true boxes of some photos of a set, evenly spread."""
-    uploaded = {path.name: Size(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())}
+    uploaded = {
+        path.name: ImageSize(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())
+    }
     known = voc.read(
         ((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), uploaded
     )

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from recognition.management.supervisor import ALLOCATOR
+from recognition.management.supervisor import MALLOC_SETTINGS
 from tests.benchmarks import _sealed
 
 PORT = int(os.environ.get('BENCH_PORT', '8159'))
@@ -100,7 +100,7 @@ def served(folder: Path) -> Iterator[Server]:
             'DJANGO_SETTINGS_MODULE': 'recognition.settings',
             'API_RATE': '10000000/min',
             'LOG_LEVEL': 'WARNING',
-            **dict(pair.split('=') for pair in ALLOCATOR),
+            **dict(pair.split('=') for pair in MALLOC_SETTINGS),
         }
         run = [sys.executable, '-c', PREPARE, str(folder)]
         prepared = subprocess.run(run, env=environment, capture_output=True, text=True)

@@ -49,7 +49,7 @@ def test_a_signing_is_followed_to_its_end(page, source, archive):
     expect(panel).to_contain_text('Queued')
     job = signature_jobs.latest(source)
     assert job.claim('someone')
-    job.beat(job.attempt, progress={'fraction': 0.5, 'message': 'Looking at image 2 of 3 of mine'})
+    job.write_heartbeat(job.attempt, progress={'fraction': 0.5, 'message': 'Looking at image 2 of 3 of mine'})
     expect(panel).to_contain_text('Running Looking at image 2 of 3 of mine')
     expect(page.get_by_role('progressbar')).to_have_js_property('value', 0.5)
     job.succeed(job.attempt)
@@ -78,7 +78,7 @@ def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(pa
     expect(panel).to_contain_text('Queued It waits for a worker')
     job = Job.objects.get(kind=JobKind.SOURCE_IMPORT)
     assert job.claim('someone')
-    job.beat(job.attempt, progress={'fraction': 0.0, 'message': 'Reading its tensors'})
+    job.write_heartbeat(job.attempt, progress={'fraction': 0.0, 'message': 'Reading its tensors'})
     expect(panel).to_contain_text('Running Reading its tensors')
     assert page.get_by_role('progressbar').evaluate('bar => bar.position') == -1  # it moves by itself
     job.fail(job.attempt, 'invalid', '2 class names were given.', result={'field': 'classes'})

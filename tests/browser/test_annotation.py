@@ -49,7 +49,7 @@ def drag(page, start, end):
 
 
 def boxes_of(project, number):
-    found = box_annotations.boxes_of(project, photo(project, number).pk).boxes
+    found = box_annotations.get_boxes(project, photo(project, number).pk).boxes
     return sorted(
         (box.label, *(round(corner) for corner in (box.x0, box.y0, box.x1, box.y1))) for box in found
     )
@@ -113,8 +113,8 @@ def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
     page.get_by_text('3 of 3', exact=True).wait_for()
     page.get_by_text('2 of 3 done').wait_for()
     expect(page.locator('#saved')).to_have_text('All saved')
-    assert box_annotations.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
-    assert box_annotations.boxes_of(cells, photo(cells).pk).boxes[0].difficult
+    assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'nothing'
+    assert box_annotations.get_boxes(cells, photo(cells).pk).boxes[0].difficult
     page.get_by_role('button', name='Delete photo').click()
     page.get_by_text('2 of 2', exact=True).wait_for()
     page.locator('#toasts').get_by_role('button', name='Undo').click()
@@ -144,7 +144,7 @@ def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives
     page.keyboard.press('e')
     opened(page, cells)
     assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
-    assert box_annotations.boxes_of(cells, photo(cells, 1).pk).state == 'nothing'
+    assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'nothing'
 
 
 def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_is(page_of, alice, bob, cells):
@@ -262,7 +262,7 @@ def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_
     from recognition.datasets import projects
 
     project = boxed_project(alice, 3)
-    projects.share(project, 'charlie', 'viewer')
+    projects.add_member(project, 'charlie', 'viewer')
     page = opened(page_of(charlie), project)
     drag(page, (2, 30), (15, 44))
     page.keyboard.press('e')

@@ -54,7 +54,7 @@ def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(
     first, second = wait_for_two_jobs(page)
     assert (first.state, second.state) == ('cancelled', 'queued')
     assert page.evaluate('document.documentElement.scrollWidth') <= width
-    execute.run(queue.claim_next('serve'))
+    execute.run_attempt(queue.claim_next('serve'))
     page.locator('#objects li').first.wait_for()
     expect(waiting).to_be_hidden()
     assert page.locator('.looked g').count() > 0

@@ -102,7 +102,7 @@ def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(
     progress = Progress(
         'finetune', 0.5, 'Epoch 3 of 10', 3, 10, 0.4321, 0.75, 42.0, 'Expected accuracy 0.87 to 0.94.'
     )
-    job.beat(
+    job.write_heartbeat(
         job.attempt,
         progress=progress.__dict__,
         curve=[{'epoch': n, 'loss': 1 / n, 'accuracy': 0.2 * n} for n in (1, 2, 3)],

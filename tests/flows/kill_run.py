@@ -48,7 +48,7 @@ def running_pid(Job):
     from recognition.jobs import processes
 
     for job in Job.objects.filter(state='running'):
-        if not processes.known_dead(job.worker):
+        if not processes.is_dead(job.worker):
             return int(job.worker.split('~')[-2])
     return None
 

@@ -262,8 +262,8 @@ def test_the_admin_lets_only_administrators_in(alices, charlie):
 
 def test_a_viewer_looks_and_changes_nothing(alices, alice, charlie):
     """Of what is not reading, every address refuses her, whichever body comes."""
-    project = projects.visible(alice, alices['project_id'])
-    projects.share(project, 'charlie', 'viewer')
+    project = projects.get_visible(alice, alices['project_id'])
+    projects.add_member(project, 'charlie', 'viewer')
     client = by_key(charlie)
     before, allowed = everything(), []
     for route, method in itertools.product(API, ('post', 'put', 'patch', 'delete')):
@@ -280,4 +280,4 @@ def test_a_viewer_looks_and_changes_nothing(alices, alice, charlie):
             allowed.append(f'{method} {route.pattern}: {answer.status_code} {answer.content[:200]}')
     assert allowed == []
     assert everything() == before
-    assert labels.filtered(project).count() == 1
+    assert labels.filter_images(project).count() == 1

@@ -17,7 +17,7 @@ def metadata_of(**changes) -> registration.Origins:
 
 def run_job(job: Job) -> Job:
     assert queue.claim(job)
-    execute.run(job)
+    execute.run_attempt(job)
     job.refresh_from_db()
     return job
 

@@ -24,14 +24,14 @@ def main() -> None:
     os.nice(10)  # the pages come first
     django.setup()
     if settings.WORKER_KEEPS_WARM:
-        load()
+        preload()
     queue = sys.stdin.readline().strip()
     if queue:  # otherwise the worker is gone
-        threading.Thread(target=end_with_worker, name='end with worker', daemon=True).start()
+        threading.Thread(target=exit_with_worker, name='end with worker', daemon=True).start()
         run_next(queue)
 
 
-def load() -> None:
+def preload() -> None:
     """Torch takes 3 to 10 s to load: done before the first job needs it. What is wrong with it is the job's to tell."""
     try:
         import transfer.pipeline  # noqa: F401
@@ -45,15 +45,15 @@ def run_next(queue: str) -> None:
 
     job = claim_next(queue)
     if job:
-        execute.run(job, when_hung=end)
+        execute.run_attempt(job, when_hung=kill_process_group)
 
 
-def end_with_worker() -> None:
+def exit_with_worker() -> None:
     sys.stdin.read()
-    end()
+    kill_process_group()
 
 
-def end() -> None:
+def kill_process_group() -> None:
     """At once: the job's row, its checkpoint and whoever looks next take care of the rest."""
     os.killpg(
         os.getpgrp(), signal.SIGKILL

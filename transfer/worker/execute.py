@@ -31,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 Train = Callable[[Manifest | DetectionManifest, TrainSpec, Path, Report, Path], SealedModel]
 
-PREDECESSOR = 30.0  # seconds that an attempt waits for the one before it, told to leave, to do so
+PREDECESSOR_TIMEOUT = 30.0  # seconds that an attempt waits for the one before it, told to leave, to do so
 
 
 class FolderLockedError(Exception):
     """The attempt before this one still runs on this machine."""
 
 
-def run(
+def run_attempt(
     job: Job,
     *,
     train: Train | None = None,
@@ -53,8 +53,8 @@ def run(
     attempt, report = job.attempt, heartbeat.JobReport(job, watch)
     try:
         with (
-            heartbeat.heartbeat(report, when_hung),
-            alone_in(storage.training_folder(job.pk), report) as folder,
+            heartbeat.keep_heartbeat(report, when_hung),
+            lock_folder(storage.training_folder(job.pk), report) as folder,
         ):
             if job.kind == JobKind.SIGNATURE:
                 sign_source.sign(job, attempt, report, folder)
@@ -67,13 +67,13 @@ def run(
                 return
             manifest, spec = _manifest(job), TrainSpec.from_json(job.spec)
             sealed = (train or _pipeline())(manifest, spec, folder, report, storage.cache_folder('training'))
-            results.finish(job, attempt, sealed)
+            results.save_final_model(job, attempt, sealed)
     except JobCancelledError:
         if Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
             job.stop(attempt)  # otherwise the job was taken from this process, and is not its to end
     except FolderLockedError:
         job.refresh_from_db()
-        job.take_back('the attempt before has not left')
+        job.requeue('the attempt before has not left')
     except (TrainingError, GraftError) as error:
         job.fail(attempt, error.code, error.message)
     except (OperationalError, InterfaceError):
@@ -88,15 +88,15 @@ def run(
         )
         raise
     finally:
-        _tidy(job)
+        _delete_files_if_ended(job)
 
 
 def _manifest(job: Job) -> Manifest | DetectionManifest:
     assert job.project is not None
     return (
-        manifests.detection_manifest(job.project)
+        manifests.build_detection_manifest(job.project)
         if job.kind == Task.DETECTION
-        else manifests.manifest(job.project)
+        else manifests.build_manifest(job.project)
     )
 
 
@@ -106,19 +106,19 @@ def _pipeline() -> Train:
     return train
 
 
-def _tidy(job: Job) -> None:
+def _delete_files_if_ended(job: Job) -> None:
     """Checkpoints, and photos to look at, are kept for as long as the job may resume."""
     if not Job.objects.unfinished().filter(pk=job.pk).exists():
-        job_queue.drop_files(job)
+        job_queue.delete_files(job)
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, report: heartbeat.JobReport) -> Iterator[Path]:
+def lock_folder(folder: Path, report: heartbeat.JobReport) -> Iterator[Path]:
     """Hold the training's folder. The system lets go of it at the holder's death, and only then, so even a worker that was
     stopped for minutes and given up by the others never writes beside its successor."""
     with (folder / 'lock').open('w') as file:
-        until = time.monotonic() + PREDECESSOR
-        while not _locked(file.fileno()):
+        until = time.monotonic() + PREDECESSOR_TIMEOUT
+        while not _try_lock(file.fileno()):
             if report.lost:
                 raise JobCancelledError
             if time.monotonic() > until:
@@ -127,7 +127,7 @@ def alone_in(folder: Path, report: heartbeat.JobReport) -> Iterator[Path]:
         yield folder
 
 
-def _locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

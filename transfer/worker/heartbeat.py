@@ -20,11 +20,11 @@ from transfer.spec.report import Progress, SealedModel
 
 logger = logging.getLogger(__name__)
 
-WRITE_EVERY = 1.0  # seconds between two writes of the progress: also how soon a request to cancel is seen
-BEAT_EVERY = (
+WRITE_INTERVAL = 1.0  # seconds between two writes of the progress: also how soon a request to cancel is seen
+HEARTBEAT_INTERVAL = (
     5.0  # seconds between two heartbeats while the training says nothing (a long native call, an import)
 )
-HUNG_AFTER = 900.0  # seconds without a word after which a training is taken for hung and its heart stops
+HANG_TIMEOUT = 900.0  # seconds without a word after which a training is taken for hung and its heart stops
 
 
 class JobReport:
@@ -45,20 +45,20 @@ class JobReport:
         new_epoch = self._extend_curve(progress)
         if self.watch:
             self.watch(progress)
-        if new_epoch or progress.phase != self.phase or self.spoke_at - self.wrote_at >= WRITE_EVERY:
+        if new_epoch or progress.phase != self.phase or self.spoke_at - self.wrote_at >= WRITE_INTERVAL:
             self.phase, self.wrote_at = progress.phase, self.spoke_at
-            self.beat(progress=dataclasses.asdict(progress), curve=self.curve)
+            self.write_heartbeat(progress=dataclasses.asdict(progress), curve=self.curve)
         if self.lost:
             raise JobCancelledError
 
     def instant(self, model: SealedModel) -> None:
         self.spoke_at = time.monotonic()
-        results.keep_instant(self.job, self.attempt, model)
+        results.save_instant_model(self.job, self.attempt, model)
 
-    def beat(self, **fields: object) -> None:
+    def write_heartbeat(self, **fields: object) -> None:
         """Write, and learn whether the job is still wanted. A database that is away for a moment stops no training."""
         try:
-            held = self.job.beat(self.attempt, **fields)
+            held = self.job.write_heartbeat(self.attempt, **fields)
             unwanted = Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists()
         except (OperationalError, InterfaceError):
             logger.warning('The heartbeat of job %s could not be written', self.job.pk, exc_info=True)
@@ -79,11 +79,11 @@ class JobReport:
 
 
 @contextlib.contextmanager
-def heartbeat(report: JobReport, when_hung: Callable[[], None]) -> Iterator[None]:
+def keep_heartbeat(report: JobReport, when_hung: Callable[[], None]) -> Iterator[None]:
     """Beat from a thread while the body runs and its training gives a word now and then."""
     stop = threading.Event()
     thread = threading.Thread(
-        target=_beat, args=(report, stop, when_hung), name=f'heartbeat {report.job.pk}', daemon=True
+        target=_run_heartbeat, args=(report, stop, when_hung), name=f'heartbeat {report.job.pk}', daemon=True
     )
     thread.start()
     try:
@@ -93,13 +93,13 @@ def heartbeat(report: JobReport, when_hung: Callable[[], None]) -> Iterator[None
         thread.join()
 
 
-def _beat(report: JobReport, stop: threading.Event, when_hung: Callable[[], None]) -> None:
+def _run_heartbeat(report: JobReport, stop: threading.Event, when_hung: Callable[[], None]) -> None:
     try:
-        while not stop.wait(BEAT_EVERY) and not report.lost:
-            if time.monotonic() - report.spoke_at > HUNG_AFTER:
+        while not stop.wait(HEARTBEAT_INTERVAL) and not report.lost:
+            if time.monotonic() - report.spoke_at > HANG_TIMEOUT:
                 logger.critical('Job %s hangs; its heart stops', report.job.pk)
                 when_hung()
                 return
-            report.beat()
+            report.write_heartbeat()
     finally:
         connection.close()

@@ -18,10 +18,10 @@ from transfer.worker.runner import runner
 
 logger = logging.getLogger(__name__)
 
-EVERY = 5.0  # seconds
+SWEEP_INTERVAL = 5.0  # seconds
 
 
-class Sweep(bootsteps.StartStopStep):
+class ReaperStep(bootsteps.StartStopStep):
     requires = {'celery.worker.components:Pool', 'celery.worker.components:Timer'}
 
     def __init__(self, worker: WorkController, **options: Any) -> None:
@@ -29,7 +29,7 @@ class Sweep(bootsteps.StartStopStep):
         self.entry: Any = None
 
     def start(self, worker: WorkController) -> None:
-        self.entry = worker.timer.call_repeatedly(EVERY, self.sweep, (worker,))
+        self.entry = worker.timer.call_repeatedly(SWEEP_INTERVAL, self.sweep, (worker,))
         self.sweep(worker)
         runner.warm()
 
@@ -37,23 +37,23 @@ class Sweep(bootsteps.StartStopStep):
         """In the worker's own process, which is free while a training holds the one of the job."""
         queues = worker.app.amqp.queues.consume_from
         try:
-            queue.take_back_dead()
-            queue.take_back_silent()
+            queue.requeue_dead()
+            queue.requeue_silent()
             detection_jobs.forget()
             if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
-                queue.wake(queues, EVERY)
+                queue.wake(queues, SWEEP_INTERVAL)
             if (
                 settings.SERVING_QUEUE in queues
             ):  # only there the files lie: another machine would drop the rows alone
                 import_jobs.forget()
         except (OperationalError, InterfaceError):
             logger.warning(
-                'The database cannot be reached; the next sweep is in %.0f s', EVERY, exc_info=True
+                'The database cannot be reached; the next sweep is in %.0f s', SWEEP_INTERVAL, exc_info=True
             )
         except OSError:
             logger.warning(
                 'Files of refused additions cannot be dropped; the next sweep is in %.0f s',
-                EVERY,
+                SWEEP_INTERVAL,
                 exc_info=True,
             )
         finally:
@@ -64,10 +64,10 @@ class Sweep(bootsteps.StartStopStep):
         if self.entry is not None:
             self.entry.cancel()
         try:
-            queue.give_back(runner.pids())
+            queue.release(runner.pids())
         finally:
             runner.stop()
             connection.close()
 
 
-app.steps['worker'].add(Sweep)
+app.steps['worker'].add(ReaperStep)

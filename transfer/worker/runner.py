@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-PROGRAM = (sys.executable, '-m', 'transfer.worker.child_process')
-LOOK_EVERY = 1.0  # seconds between two looks whether the running job is still wanted
-GRACE = 5.0  # seconds to leave after being asked
+CHILD_COMMAND = (sys.executable, '-m', 'transfer.worker.child_process')
+POLL_INTERVAL = 1.0  # seconds between two looks whether the running job is still wanted
+STOP_TIMEOUT = 5.0  # seconds to leave after being asked
 
 
 class Runner:
@@ -32,7 +32,7 @@ class Runner:
             if not self._closed and (self._spare is None or self._spare.poll() is not None):
                 # A session of its own: what a killed training has forked is found by its group and ended with it.
                 self._spare = subprocess.Popen(
-                    PROGRAM, stdin=subprocess.PIPE, text=True, start_new_session=True
+                    CHILD_COMMAND, stdin=subprocess.PIPE, text=True, start_new_session=True
                 )
 
     def run(self, queue: str, unwanted: Callable[[int], bool]) -> int:
@@ -46,14 +46,14 @@ class Runner:
         status, asked = None, 0
         while status is None:
             try:
-                status = process.wait(LOOK_EVERY)
+                status = process.wait(POLL_INTERVAL)
             except subprocess.TimeoutExpired:
                 asked = asked + 1 if unwanted(process.pid) else 0
-                if asked * LOOK_EVERY > GRACE:
+                if asked * POLL_INTERVAL > STOP_TIMEOUT:
                     process.kill()
         if status:
             logger.error('The process %s of a job ended with status %s', process.pid, status)
-        _end_group(process.pid)
+        _kill_group(process.pid)
         self._busy = None
         self.warm()
         return status
@@ -71,9 +71,9 @@ class Runner:
             spare.kill()
         if busy is not None:
             try:
-                busy.wait(GRACE)
+                busy.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
-                _end_group(busy.pid)
+                _kill_group(busy.pid)
 
     def _take(self, queue: str) -> subprocess.Popen[str] | None:
         """The warm process, now told its queue; None when this worker stops."""
@@ -92,7 +92,7 @@ class Runner:
             return process
 
 
-def _end_group(pid: int) -> None:
+def _kill_group(pid: int) -> None:
     """Whatever is left of a process's session. The system gives its number to nobody while there is something."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)

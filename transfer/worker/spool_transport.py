@@ -25,8 +25,8 @@ from kombu.utils.json import dumps, loads
 
 logger = logging.getLogger(__name__)
 
-ASIDE = '.aside'  # the ending of a message that is still being written
-FORGOTTEN = 3600  # seconds after which such a file's writer is dead
+TEMPORARY_SUFFIX = '.aside'  # the ending of a message that is still being written
+TEMPORARY_FILE_LIFETIME = 3600  # seconds after which such a file's writer is dead
 
 
 class Channel(virtual.Channel):
@@ -40,18 +40,20 @@ class Channel(virtual.Channel):
 
     def _messages(self, queue: str) -> list[str]:
         try:
-            return sorted(path.name for path in self._folder(queue).iterdir() if path.suffix != ASIDE)
+            return sorted(
+                path.name for path in self._folder(queue).iterdir() if path.suffix != TEMPORARY_SUFFIX
+            )
         except FileNotFoundError:
             return []
 
     def _new_queue(self, queue: str, **_: Any) -> None:
         folder = self._folder(queue)
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.glob(f'*{ASIDE}'):
+        for path in folder.glob(f'*{TEMPORARY_SUFFIX}'):
             with contextlib.suppress(
                 FileNotFoundError
             ):  # another process swept it, or its writer came to its end
-                if time.time() - path.stat().st_mtime > FORGOTTEN:
+                if time.time() - path.stat().st_mtime > TEMPORARY_FILE_LIFETIME:
                     path.unlink()
 
     def _has_queue(self, queue: str, **_: Any) -> bool:
@@ -61,7 +63,7 @@ class Channel(virtual.Channel):
         folder = self._folder(queue)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f'{time.time_ns():020d}-{uuid.uuid4().hex}'
-        aside = path.with_name(path.name + ASIDE)
+        aside = path.with_name(path.name + TEMPORARY_SUFFIX)
         with aside.open('w') as file:
             file.write(dumps(message))
             file.flush()

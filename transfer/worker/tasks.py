@@ -17,8 +17,8 @@ def train(job_id: str) -> None:
     rang = Job.objects.filter(pk=job_id).first()
     if rang is None:
         return
-    if runner.run(rang.queue, queue.is_unwanted) != 0:
-        queue.take_back_dead()
+    if runner.run(rang.queue, queue.is_cancelled) != 0:
+        queue.requeue_dead()
         queue.wake([rang.queue], 0)
 
 

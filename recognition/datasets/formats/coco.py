@@ -6,33 +6,45 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recognition.datasets.formats.records import Annotations, Gathering, Size, decoded, number
+from recognition.datasets.formats.records import (
+    AnnotationCollector,
+    Annotations,
+    ImageSize,
+    decode_text,
+    parse_number,
+)
 from recognition.errors import InvalidInputError
-from recognition.naming import shown
+from recognition.naming import make_printable
 
 
-def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the COCO file') -> Annotations:
+def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the COCO file') -> Annotations:
     """InvalidInputError when the file as a whole is none; what is wrong with single images and boxes is listed."""
     document = parse(data, where)
-    gathering = Gathering(uploaded)
-    categories = {_key(row.get('id')): row.get('name') for row in _rows(document, 'categories', where)}
+    gathering = AnnotationCollector(uploaded)
+    categories = {
+        _make_key(row.get('id')): row.get('name') for row in _read_rows(document, 'categories', where)
+    }
     for name in categories.values():
         if not isinstance(name, str) or gathering.label(name) is None:
-            gathering.refuse(where, f'{shown(str(name))!r} cannot be a class name')
+            gathering.refuse(where, f'{make_printable(str(name))!r} cannot be a class name')
     images = {}
-    for row in _rows(document, 'images', where):
-        width, height = (_size(row.get(side)) for side in ('width', 'height'))
-        found = gathering.image(_text(row.get('file_name')), width, height, where=where)
+    for row in _read_rows(document, 'images', where):
+        width, height = (_read_size(row.get(side)) for side in ('width', 'height'))
+        found = gathering.image(_read_text(row.get('file_name')), width, height, where=where)
         if found is not None:
-            images[_key(row.get('id'))] = found
-    for row in _rows(document, 'annotations', where):
-        image, label = images.get(_key(row.get('image_id'))), categories.get(_key(row.get('category_id')))
+            images[_make_key(row.get('id'))] = found
+    for row in _read_rows(document, 'annotations', where):
+        image, label = (
+            images.get(_make_key(row.get('image_id'))),
+            categories.get(_make_key(row.get('category_id'))),
+        )
         if image is None:
             gathering.refuse(
-                where, f'annotation {shown(str(row.get("id")))}: its image is not among those imported'
+                where,
+                f'annotation {make_printable(str(row.get("id")))}: its image is not among those imported',
             )
         elif not isinstance(label, str):
-            gathering.refuse(image, f'class {shown(str(row.get("category_id")))} is not declared')
+            gathering.refuse(image, f'class {make_printable(str(row.get("category_id")))} is not declared')
         else:
             _read_box(row, image, label, gathering)
     return gathering.finished()
@@ -40,46 +52,46 @@ def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the COCO file'
 
 def parse(data: bytes, where: str) -> dict[str, Any]:
     try:
-        document = json.loads(decoded(data, where))
+        document = json.loads(decode_text(data, where))
     except RecursionError as error:
-        raise InvalidInputError(f'{shown(where, 200)} is nested too deeply') from error
+        raise InvalidInputError(f'{make_printable(where, 200)} is nested too deeply') from error
     except ValueError as error:
-        raise InvalidInputError(f'{shown(where, 200)} is not JSON') from error
+        raise InvalidInputError(f'{make_printable(where, 200)} is not JSON') from error
     if not isinstance(document, dict):
         raise InvalidInputError(
-            f'{shown(where, 200)} must be a JSON object with images, annotations and categories'
+            f'{make_printable(where, 200)} must be a JSON object with images, annotations and categories'
         )
     return document
 
 
-def _read_box(row: dict[str, Any], image: str, label: str, gathering: Gathering) -> None:
+def _read_box(row: dict[str, Any], image: str, label: str, gathering: AnnotationCollector) -> None:
     box = row.get('bbox')
     if not isinstance(box, list) or len(box) != 4:
         return gathering.refuse(image, 'an annotation without a box of four numbers')
-    x, y, width, height = (number(side) for side in box)
+    x, y, width, height = (parse_number(side) for side in box)
     # A crowd is one box around many: counted for nobody, as a difficult object is.
     difficult = any(row.get(mark) in (1, True) for mark in ('ignore', 'iscrowd'))
     return gathering.box(image, label, (x, y, x + width, y + height), difficult)
 
 
-def _rows(document: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
+def _read_rows(document: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
     rows = document.get(name, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InvalidInputError(f'{shown(where, 200)}: {name} must be a list of objects')
+        raise InvalidInputError(f'{make_printable(where, 200)}: {name} must be a list of objects')
     return rows
 
 
-def _key(value: object) -> str:
+def _make_key(value: object) -> str:
     """Identifiers are numbers or texts; as text, so that 1 and "1" meet and a list is no error."""
     return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
-def _text(value: object) -> str:
+def _read_text(value: object) -> str:
     return value if isinstance(value, str) else ''
 
 
-def _size(value: object) -> float:
-    said = number(value)
+def _read_size(value: object) -> float:
+    said = parse_number(value)
     return said if said > 0 else 0
 
 
@@ -94,12 +106,12 @@ def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
         'categories': [
             {'id': index, 'name': label, 'supercategory': ''} for label, index in categories.items()
         ],
-        'annotations': _annotation_rows(annotations, categories),
+        'annotations': _make_annotation_rows(annotations, categories),
     }
     yield 'annotations.json', json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode()
 
 
-def _annotation_rows(annotations: Annotations, categories: dict[str, int]) -> list[dict[str, Any]]:
+def _make_annotation_rows(annotations: Annotations, categories: dict[str, int]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for image_number, image in enumerate(annotations.images, 1):
         for box in image.boxes:

@@ -9,28 +9,46 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
-from recognition.datasets.formats.records import Annotations, Gathering, Size, decoded, digits, number
+from recognition.datasets.formats.records import (
+    AnnotationCollector,
+    Annotations,
+    ImageSize,
+    decode_text,
+    format_number,
+    parse_number,
+)
 from recognition.errors import InvalidInputError
 
 COLUMNS = ('image', 'label', 'x0', 'y0', 'x1', 'y1', 'difficult')
-RISKY = ('=', '+', '-', '@', '\t', '\r', '\n', "'")  # the apostrophe too, so that reading back is exact
+FORMULA_PREFIXES = (
+    '=',
+    '+',
+    '-',
+    '@',
+    '\t',
+    '\r',
+    '\n',
+    "'",
+)  # the apostrophe too, so that reading back is exact
 
 
-def read(data: bytes, uploaded: Mapping[str, Size], where: str = 'the table') -> Annotations:
+def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the table') -> Annotations:
     """InvalidInputError unless the first row names the columns; what is wrong with single rows is listed."""
-    rows = csv.DictReader(io.StringIO(decoded(data, where), newline=''))
-    gathering = Gathering(uploaded)
+    rows = csv.DictReader(io.StringIO(decode_text(data, where), newline=''))
+    gathering = AnnotationCollector(uploaded)
     try:
         if not set(COLUMNS[:6]) <= set(rows.fieldnames or ()):
             raise InvalidInputError(
                 f'{where} must begin with a row that names its columns: {", ".join(COLUMNS)}'
             )
         for row in rows:
-            image = gathering.image(unguarded(row['image'] or ''))
+            image = gathering.image(unescape_formula(row['image'] or ''))
             if image is None or not any(row[column] for column in COLUMNS[1:6]):
                 continue
-            x0, y0, x1, y1 = (number(row[column]) for column in COLUMNS[2:6])
-            gathering.box(image, unguarded(row['label'] or ''), (x0, y0, x1, y1), row.get('difficult') == '1')
+            x0, y0, x1, y1 = (parse_number(row[column]) for column in COLUMNS[2:6])
+            gathering.box(
+                image, unescape_formula(row['label'] or ''), (x0, y0, x1, y1), row.get('difficult') == '1'
+            )
     except csv.Error as error:
         raise InvalidInputError(f'{where} is not a table of comma-separated values: {error}') from error
     return gathering.finished()
@@ -43,16 +61,18 @@ def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
     table.writerow(COLUMNS)
     for image in annotations.images:
         for box in image.boxes:
-            corners = [digits(corner) for corner in (box.x0, box.y0, box.x1, box.y1)]
-            table.writerow([guarded(image.name), guarded(box.label), *corners, int(box.difficult)])
+            corners = [format_number(corner) for corner in (box.x0, box.y0, box.x1, box.y1)]
+            table.writerow(
+                [escape_formula(image.name), escape_formula(box.label), *corners, int(box.difficult)]
+            )
         if not image.boxes:
-            table.writerow([guarded(image.name), *[''] * 6])
+            table.writerow([escape_formula(image.name), *[''] * 6])
     yield 'annotations.csv', text.getvalue().encode()
 
 
-def guarded(text: str) -> str:
-    return f"'{text}" if text.startswith(RISKY) else text
+def escape_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text
 
 
-def unguarded(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(RISKY) else text
+def unescape_formula(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_PREFIXES) else text

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from recognition.errors import InvalidInputError, TooLargeError
-from recognition.naming import clean, shown
+from recognition.naming import clean_name, make_printable
 
-DOCUMENT_BYTES = 128 * 1024 * 1024  # of one annotation file
-BOXES = 500_000  # of one import
-BOXES_PER_IMAGE = 2_000
-SMALLEST_SIDE = 1.0  # pixels
-REFUSALS = 1_000  # that are listed by name; the number of all is told
+MAX_DOCUMENT_BYTES = 128 * 1024 * 1024  # of one annotation file
+MAX_BOXES = 500_000  # of one import
+MAX_BOXES_PER_IMAGE = 2_000
+MIN_BOX_SIDE = 1.0  # pixels
+MAX_LISTED_REJECTIONS = 1_000  # that are listed by name; the number of all is told
 
 
 @dataclass(frozen=True)
-class Size:
+class ImageSize:
     """Pixels of an uploaded image, upright."""
 
     width: int
@@ -44,12 +44,12 @@ class Box:
 @dataclass(frozen=True)
 class AnnotatedImage:
     name: str  # of the uploaded image
-    size: Size
+    size: ImageSize
     boxes: tuple[Box, ...]  # none: a person said that there is nothing
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """One thing that was not imported."""
 
     where: str  # the image, or else the file
@@ -60,18 +60,18 @@ class Refusal:
 class Annotations:
     labels: tuple[str, ...]
     images: tuple[AnnotatedImage, ...]
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[Rejection, ...] = ()
     refused_count: int = 0  # may be more than are listed
 
 
 @dataclass
-class Gathering:
+class AnnotationCollector:
     """Collects one import: `image` and `box` check what a file says against the uploaded images."""
 
-    uploaded: Mapping[str, Size]
+    uploaded: Mapping[str, ImageSize]
     labels: dict[str, None] = field(default_factory=dict)
     boxes: dict[str, list[Box]] = field(default_factory=dict)
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[Rejection] = field(default_factory=list)
     refused_count: int = 0
     box_count: int = 0
     doubtful: set[str] = field(default_factory=set)  # images of which something was refused
@@ -80,20 +80,22 @@ class Gathering:
         self._by_name: dict[str, list[str]] = {}
         for name in self.uploaded:
             for alias in {
-                alias for end in _ends(name) for alias in (end, str(PurePosixPath(end).with_suffix('')))
+                alias
+                for end in _iterate_path_ends(name)
+                for alias in (end, str(PurePosixPath(end).with_suffix('')))
             }:
                 self._by_name.setdefault(alias, []).append(name)
 
     def refuse(self, where: str, reason: str) -> None:
         self.refused_count += 1
         self.doubtful.add(where)
-        if len(self.refusals) < REFUSALS:
-            self.refusals.append(Refusal(shown(where, 200), reason))
+        if len(self.refusals) < MAX_LISTED_REJECTIONS:
+            self.refusals.append(Rejection(make_printable(where, 200), reason))
 
     def label(self, text: str) -> str | None:
         """The class name, noted; None when it cannot be one."""
         try:
-            name = clean(text, field='label')
+            name = clean_name(text, field='label')
         except InvalidInputError:
             return None
         self.labels.setdefault(name)
@@ -107,7 +109,7 @@ class Gathering:
         lay on its side would otherwise land elsewhere.
         """
         try:
-            path = relative_name(said)
+            path = normalize_path(said)
         except ValueError as error:
             self.refuse(said, str(error))
             return None
@@ -131,7 +133,7 @@ class Gathering:
         """The uploads that a name may mean: it, or those that share the longest end of it."""
         if path in self.uploaded:
             return [path]
-        return next((self._by_name[end] for end in _ends(path) if end in self._by_name), [])
+        return next((self._by_name[end] for end in _iterate_path_ends(path) if end in self._by_name), [])
 
     def knows(self, path: str) -> bool:
         """Whether exactly one upload ends like the whole of it, with its suffix or without."""
@@ -154,18 +156,18 @@ class Gathering:
     ) -> None:
         """Add one box, cut to the image; a box that is none is refused."""
         self.box_count += 1
-        if self.box_count > BOXES:
-            raise TooLargeError(f'more than {BOXES:,} boxes in one import')
+        if self.box_count > MAX_BOXES:
+            raise TooLargeError(f'more than {MAX_BOXES:,} boxes in one import')
         known, size = self.label(label), self.uploaded[image]
         if known is None:
-            return self.refuse(image, f'{shown(label, 200)!r} cannot be a class name')
-        if len(self.boxes[image]) >= BOXES_PER_IMAGE:
-            return self.refuse(image, f'more than {BOXES_PER_IMAGE:,} boxes on one image')
+            return self.refuse(image, f'{make_printable(label, 200)!r} cannot be a class name')
+        if len(self.boxes[image]) >= MAX_BOXES_PER_IMAGE:
+            return self.refuse(image, f'more than {MAX_BOXES_PER_IMAGE:,} boxes on one image')
         if not all(math.isfinite(corner) for corner in corners):
             return self.refuse(image, 'a box with a corner that is not a number')
         x0, x1 = (min(max(corner, 0.0), float(size.width)) for corner in corners[::2])
         y0, y1 = (min(max(corner, 0.0), float(size.height)) for corner in corners[1::2])
-        if x1 - x0 < SMALLEST_SIDE or y1 - y0 < SMALLEST_SIDE:
+        if x1 - x0 < MIN_BOX_SIDE or y1 - y0 < MIN_BOX_SIDE:
             return self.refuse(
                 image, f'the box {"  ".join(f"{corner:g}" for corner in corners)} has no pixel on the image'
             )
@@ -179,13 +181,13 @@ class Gathering:
         return Annotations(tuple(self.labels), images, tuple(self.refusals), self.refused_count)
 
 
-def _ends(name: str) -> Iterator[str]:
+def _iterate_path_ends(name: str) -> Iterator[str]:
     """a/b/c.jpg, b/c.jpg, c.jpg"""
     parts = PurePosixPath(name).parts
     return (str(PurePosixPath(*parts[start:])) for start in range(len(parts)))
 
 
-def relative_name(said: str) -> str:
+def normalize_path(said: str) -> str:
     """A file's name for an image as a relative path with forward slashes; ValueError when it points elsewhere."""
     text = unicodedata.normalize('NFC', said).strip().replace('\\', '/')
     if not text or len(text) > 1_000 or not text.isprintable():
@@ -195,7 +197,9 @@ def relative_name(said: str) -> str:
     return str(PurePosixPath(text))
 
 
-def file_names(images: tuple[AnnotatedImage, ...], suffix: str) -> Iterator[tuple[AnnotatedImage, str]]:
+def assign_file_names(
+    images: tuple[AnnotatedImage, ...], suffix: str
+) -> Iterator[tuple[AnnotatedImage, str]]:
     """Each image with the name of a file of its own, safe to unpack: its own name with another suffix where that is free.
 
     Names that differ in case only, or in the suffix only, keep the whole name; one that is no relative path becomes a number.
@@ -203,7 +207,7 @@ def file_names(images: tuple[AnnotatedImage, ...], suffix: str) -> Iterator[tupl
     taken: set[str] = set()
     for index, image in enumerate(images, 1):
         try:
-            path = relative_name(image.name)
+            path = normalize_path(image.name)
         except ValueError:
             path = f'image-{index}'
         choices = (str(PurePosixPath(path).with_suffix(suffix)), f'{path}{suffix}', f'{path}-{index}{suffix}')
@@ -212,23 +216,23 @@ def file_names(images: tuple[AnnotatedImage, ...], suffix: str) -> Iterator[tupl
         yield image, chosen
 
 
-def bounded(data: bytes, where: str) -> bytes:
-    if len(data) > DOCUMENT_BYTES:
+def check_size(data: bytes, where: str) -> bytes:
+    if len(data) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(
-            f'{shown(where, 200)} has {len(data):,} bytes; an annotation file may have {DOCUMENT_BYTES:,}'
+            f'{make_printable(where, 200)} has {len(data):,} bytes; an annotation file may have {MAX_DOCUMENT_BYTES:,}'
         )
     return data
 
 
-def decoded(data: bytes, where: str) -> str:
+def decode_text(data: bytes, where: str) -> str:
     """Text of a bounded file; InvalidInputError naming it unless it is UTF-8."""
     try:
-        return bounded(data, where).decode('utf-8-sig')
+        return check_size(data, where).decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f'{shown(where, 200)} is not UTF-8 text') from error
+        raise InvalidInputError(f'{make_printable(where, 200)} is not UTF-8 text') from error
 
 
-def number(value: object) -> float:
+def parse_number(value: object) -> float:
     """A number that a file gave as a number or as text; not-a-number for anything else, which `box` then refuses."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return math.nan
@@ -238,6 +242,6 @@ def number(value: object) -> float:
         return math.nan
 
 
-def digits(value: float) -> str:
+def format_number(value: float) -> str:
     """The shortest text that reads back as the same number."""
     return str(int(value)) if value == int(value) else repr(float(value))

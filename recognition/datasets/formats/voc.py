@@ -11,26 +11,26 @@ from defusedxml.ElementTree import fromstring
 
 from recognition.datasets.formats.records import (
     AnnotatedImage,
+    AnnotationCollector,
     Annotations,
-    Gathering,
-    Size,
-    bounded,
-    digits,
-    file_names,
-    number,
+    ImageSize,
+    assign_file_names,
+    check_size,
+    format_number,
+    parse_number,
 )
 from recognition.errors import InvalidInputError
-from recognition.naming import shown
+from recognition.naming import make_printable
 
 SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> Annotations:
+def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) -> Annotations:
     """XML files (name, bytes). A file that is no annotation is refused by name; the others are read."""
-    gathering = Gathering(uploaded)
+    gathering = AnnotationCollector(uploaded)
     for name, data in files:
         try:
-            _read_one(name, parse(data, name), gathering)
+            _read_annotation(name, parse(data, name), gathering)
         except InvalidInputError as error:
             gathering.refuse(name, error.message)
     return gathering.finished()
@@ -39,29 +39,31 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> An
 def parse(data: bytes, where: str) -> Element:
     """The root of an annotation; InvalidInputError for anything but plain XML: no document type, no entities."""
     try:
-        root = fromstring(bounded(data, where), forbid_dtd=True, forbid_entities=True, forbid_external=True)
+        root = fromstring(
+            check_size(data, where), forbid_dtd=True, forbid_entities=True, forbid_external=True
+        )
     except DefusedXmlException as error:
         raise InvalidInputError(
-            f'{shown(where, 200)} declares a document type or entities, which are not read'
+            f'{make_printable(where, 200)} declares a document type or entities, which are not read'
         ) from error
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
-        raise InvalidInputError(f'{shown(where, 200)} is not XML') from error
+        raise InvalidInputError(f'{make_printable(where, 200)} is not XML') from error
     if root.tag != 'annotation':
-        raise InvalidInputError(f'{shown(where, 200)} is not a Pascal VOC annotation')
+        raise InvalidInputError(f'{make_printable(where, 200)} is not a Pascal VOC annotation')
     return root
 
 
-def _read_one(where: str, root: Element, gathering: Gathering) -> None:
+def _read_annotation(where: str, root: Element, gathering: AnnotationCollector) -> None:
     own = PurePosixPath(where.replace('\\', '/')).stem
     said = root.findtext('filename') or own
     if len(gathering.found(own)) == 1 and not gathering.found(PurePosixPath(said).name):
         said = own  # the photo was renamed together with its annotation, what stands inside was not
-    width, height = (_declared(root, side) for side in ('width', 'height'))
+    width, height = (_read_declared_size(root, side) for side in ('width', 'height'))
     image = gathering.image(said, width, height, where=where)
     if image is None:
         return
     for thing in root.findall('object'):
-        corners = [number(thing.findtext(f'bndbox/{side}')) for side in SIDES]
+        corners = [parse_number(thing.findtext(f'bndbox/{side}')) for side in SIDES]
         difficult = (thing.findtext('difficult') or '').strip() == '1'
         gathering.box(
             image,
@@ -71,8 +73,8 @@ def _read_one(where: str, root: Element, gathering: Gathering) -> None:
         )
 
 
-def _declared(root: Element, side: str) -> float:
-    said = number(root.findtext(f'size/{side}'))
+def _read_declared_size(root: Element, side: str) -> float:
+    said = parse_number(root.findtext(f'size/{side}'))
     return (
         said if said > 0 else 0
     )  # some programs write 0 for what they did not look up; not-a-number likewise
@@ -80,11 +82,11 @@ def _declared(root: Element, side: str) -> float:
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
     """(Annotations/NAME.xml, bytes) for each image."""
-    for image, name in file_names(annotations.images, '.xml'):
-        yield f'Annotations/{name}', _one(image)
+    for image, name in assign_file_names(annotations.images, '.xml'):
+        yield f'Annotations/{name}', _make_xml(image)
 
 
-def _one(image: AnnotatedImage) -> bytes:
+def _make_xml(image: AnnotatedImage) -> bytes:
     root = Element('annotation')
     SubElement(root, 'filename').text = image.name
     size = SubElement(root, 'size')
@@ -102,6 +104,6 @@ def _one(image: AnnotatedImage) -> bytes:
             SubElement(thing, tag).text = text
         frame = SubElement(thing, 'bndbox')
         for side, corner in zip(SIDES, (box.x0 + 1, box.y0 + 1, box.x1, box.y1), strict=True):
-            SubElement(frame, side).text = digits(corner)
+            SubElement(frame, side).text = format_number(corner)
     indent(root)
     return tostring(root, encoding='utf-8', xml_declaration=True)

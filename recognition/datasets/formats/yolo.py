@@ -11,53 +11,53 @@ import yaml
 
 from recognition.datasets.formats.records import (
     AnnotatedImage,
+    AnnotationCollector,
     Annotations,
-    Gathering,
-    Size,
-    decoded,
-    digits,
-    file_names,
-    number,
+    ImageSize,
+    assign_file_names,
+    decode_text,
+    format_number,
+    parse_number,
 )
 from recognition.errors import InvalidInputError
-from recognition.naming import shown
+from recognition.naming import make_printable
 
 CLASS_FILES = ('classes.txt', 'obj.names')
 DATA_FILES = ('data.yaml', 'data.yml', 'dataset.yaml')
-DATA_BYTES = 64 * 1024
-DATA_DEPTH = 8  # of lists within lists
-NOT_LABELS = {'readme', 'train', 'val', 'valid', 'test', 'license'}  # text files that lie beside
+MAX_DATA_FILE_BYTES = 64 * 1024
+MAX_DATA_FILE_DEPTH = 8  # of lists within lists
+OTHER_TEXT_FILES = {'readme', 'train', 'val', 'valid', 'test', 'license'}  # text files that lie beside
 
 
-def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, Size]) -> Annotations:
+def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) -> Annotations:
     """Text files (name, bytes) with the class names among them, as classes.txt, obj.names or data.yaml.
 
     InvalidInputError without class names; what is wrong with single files and lines is listed. YOLO has no mark for difficult objects.
     """
     contents = [(name.replace('\\', '/'), data) for name, data in files]
-    labels = _labels(contents)
-    gathering = Gathering(uploaded)
+    labels = _read_label_names(contents)
+    gathering = AnnotationCollector(uploaded)
     for label in labels:
         if gathering.label(label) is None:
-            gathering.refuse('the class names', f'{shown(label)!r} cannot be a class name')
+            gathering.refuse('the class names', f'{make_printable(label)!r} cannot be a class name')
     for name, data in contents:
         path = PurePosixPath(name)
         beside = (
             path.name.lower() in CLASS_FILES
-            or path.stem.lower() in NOT_LABELS
+            or path.stem.lower() in OTHER_TEXT_FILES
             or path.name.lower().startswith('readme')
         )
         if path.suffix.lower() != '.txt' or beside:
             continue
         try:
-            _read_one(name, decoded(data, name), labels, gathering)
+            _read_label_file(name, decode_text(data, name), labels, gathering)
         except InvalidInputError as error:
             gathering.refuse(name, error.message)
     return gathering.finished()
 
 
-def _read_one(name: str, text: str, labels: list[str], gathering: Gathering) -> None:
-    image = gathering.image(_image_of(name, gathering))
+def _read_label_file(name: str, text: str, labels: list[str], gathering: AnnotationCollector) -> None:
+    image = gathering.image(_find_image_name(name, gathering))
     if image is None:
         return
     size = gathering.uploaded[image]
@@ -71,21 +71,23 @@ def _read_one(name: str, text: str, labels: list[str], gathering: Gathering) -> 
         if not (
             parts[0].isascii() and parts[0].isdigit() and len(parts[0]) < 6 and int(parts[0]) < len(labels)
         ):
-            gathering.refuse(image, f'class {shown(parts[0])} is not among the {len(labels)} declared')
+            gathering.refuse(
+                image, f'class {make_printable(parts[0])} is not among the {len(labels)} declared'
+            )
             continue
-        x, y, width, height = (number(part) for part in parts[1:])
-        across = (_pixels(x - width / 2, size.width), _pixels(x + width / 2, size.width))
-        down = (_pixels(y - height / 2, size.height), _pixels(y + height / 2, size.height))
+        x, y, width, height = (parse_number(part) for part in parts[1:])
+        across = (_scale_to_pixels(x - width / 2, size.width), _scale_to_pixels(x + width / 2, size.width))
+        down = (_scale_to_pixels(y - height / 2, size.height), _scale_to_pixels(y + height / 2, size.height))
         gathering.box(image, labels[int(parts[0])], (across[0], down[0], across[1], down[1]))
 
 
-def _pixels(share: float, side: int) -> float:
+def _scale_to_pixels(share: float, side: int) -> float:
     """A whole pixel where the share was written with six digits or more and meant one."""
     value = share * side
     return float(round(value)) if math.isfinite(value) and abs(value - round(value)) < 1e-6 * side else value
 
 
-def _image_of(name: str, gathering: Gathering) -> str:
+def _find_image_name(name: str, gathering: AnnotationCollector) -> str:
     """labels/train/a.txt means images/train/a, train/a or a: the folder that holds labels is no part of an image's name."""
     parts = PurePosixPath(name).with_suffix('').parts
     places = [place for place, folder in enumerate(parts[:-1]) if folder.lower() == 'labels']
@@ -94,44 +96,46 @@ def _image_of(name: str, gathering: Gathering) -> str:
     return next((other for other in beside if gathering.knows(other)), str(without))
 
 
-def _labels(contents: list[tuple[str, bytes]]) -> list[str]:
+def _read_label_names(contents: list[tuple[str, bytes]]) -> list[str]:
     for name, data in contents:
         if PurePosixPath(name).name.lower() in CLASS_FILES:
-            return [line.strip() for line in decoded(data, name).splitlines() if line.strip()]
+            return [line.strip() for line in decode_text(data, name).splitlines() if line.strip()]
         if PurePosixPath(name).name.lower() in DATA_FILES:
-            return _labels_of_data_file(name, data)
+            return _read_data_file(name, data)
     raise InvalidInputError(
         f'no class names: a YOLO set holds one of {", ".join((*CLASS_FILES, *DATA_FILES))}'
     )
 
 
-def _labels_of_data_file(name: str, data: bytes) -> list[str]:
-    text = decoded(data, name)
-    if len(data) > DATA_BYTES:
-        raise InvalidInputError(f'{shown(name, 200)} is longer than {DATA_BYTES:,} bytes')
+def _read_data_file(name: str, data: bytes) -> list[str]:
+    text = decode_text(data, name)
+    if len(data) > MAX_DATA_FILE_BYTES:
+        raise InvalidInputError(f'{make_printable(name, 200)} is longer than {MAX_DATA_FILE_BYTES:,} bytes')
     try:
-        _refuse_traps(text, name)
+        _reject_deep_yaml(text, name)
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f'{shown(name, 200)} is not YAML') from error
+        raise InvalidInputError(f'{make_printable(name, 200)} is not YAML') from error
     names = document.get('names') if isinstance(document, dict) else None
     if isinstance(names, dict):
         names = [names.get(index) for index in range(len(names))]
     if not isinstance(names, list) or not all(isinstance(label, str | int) for label in names):
-        raise InvalidInputError(f'{shown(name, 200)} must list the class names under `names`')
+        raise InvalidInputError(f'{make_printable(name, 200)} must list the class names under `names`')
     return [str(label) for label in names]
 
 
-def _refuse_traps(text: str, name: str) -> None:
+def _reject_deep_yaml(text: str, name: str) -> None:
     """Depth is looked for in the text itself: merely scanning deep YAML takes the reader minutes."""
     depth = deepest = 0
     for letter in text:
         depth += (letter in '[{') - (letter in ']}')
         deepest = max(deepest, depth)
-    if deepest > DATA_DEPTH or re.search(rf'^\s*([-?:]\s+){{{DATA_DEPTH}}}', text, re.MULTILINE):
-        raise InvalidInputError(f'{shown(name, 200)} has lists within lists, which are not read')
+    if deepest > MAX_DATA_FILE_DEPTH or re.search(
+        rf'^\s*([-?:]\s+){{{MAX_DATA_FILE_DEPTH}}}', text, re.MULTILINE
+    ):
+        raise InvalidInputError(f'{make_printable(name, 200)} has lists within lists, which are not read')
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise InvalidInputError(f'{shown(name, 200)} uses references, which are not read')
+        raise InvalidInputError(f'{make_printable(name, 200)} uses references, which are not read')
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
@@ -142,11 +146,11 @@ def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
     data = {'path': '.', 'train': 'images', 'val': 'images', 'names': dict(enumerate(annotations.labels))}
     yield 'data.yaml', yaml.safe_dump(data, allow_unicode=True, sort_keys=False).encode()
     numbers = {label: index for index, label in enumerate(annotations.labels)}
-    for image, name in file_names(annotations.images, '.txt'):
-        yield f'labels/{name}', _one(image, numbers).encode()
+    for image, name in assign_file_names(annotations.images, '.txt'):
+        yield f'labels/{name}', _make_label_file(image, numbers).encode()
 
 
-def _one(image: AnnotatedImage, numbers: dict[str, int]) -> str:
+def _make_label_file(image: AnnotatedImage, numbers: dict[str, int]) -> str:
     width, height = image.size.width, image.size.height
     lines = []
     for box in image.boxes:
@@ -156,5 +160,5 @@ def _one(image: AnnotatedImage, numbers: dict[str, int]) -> str:
             (box.x1 - box.x0) / width,
             (box.y1 - box.y0) / height,
         )
-        lines.append(f'{numbers[box.label]} {" ".join(digits(share) for share in shares)}\n')
+        lines.append(f'{numbers[box.label]} {" ".join(format_number(share) for share in shares)}\n')
     return ''.join(lines)

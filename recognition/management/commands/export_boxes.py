@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *, project: str, file: Path, format: str, without_photos: bool, **options: Any) -> None:
         try:
-            bootstrap.ensure_tables()
+            bootstrap.migrate_local_database()
             written = local_annotations.export_to(project, file, format, photos=not without_photos)
         except (GraftError, OSError) as error:
             raise CommandError(str(error)) from error

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         self, *, path: Path, project: str, name: str, format: str, overwrite: bool, **options: Any
     ) -> None:
         try:
-            bootstrap.ensure_tables()
+            bootstrap.migrate_local_database()
             owner, imported = local_annotations.import_path(
                 path, project, name, format=format, overwrite=overwrite
             )

@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *, model: str, paths: list[Path], **options: Any) -> None:
         try:
-            bootstrap.ensure_tables()
+            bootstrap.migrate_local_database()
             answers = local_training.predict(model, paths)
         except GraftError as error:
             raise CommandError(error.message) from error

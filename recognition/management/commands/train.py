@@ -45,7 +45,7 @@ class Command(BaseCommand):
             chosen['refit'] = False
         bar = ProgressBar(sys.stderr)
         try:
-            bootstrap.ensure_tables()
+            bootstrap.migrate_local_database()
             trained = local_training.train(path, name, chosen, bar, task)
         except GraftError as error:
             raise CommandError(error.message) from error

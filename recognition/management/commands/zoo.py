@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            bootstrap.ensure_tables()
+            bootstrap.migrate_local_database()
             self.stdout.write(getattr(self, f'_{options["action"]}')(options))
         except GraftError as error:
             raise CommandError(error.message) from error
@@ -90,7 +90,7 @@ class Command(BaseCommand):
     def _sync(self, options: dict[str, Any]) -> str:
         names = catalog.sync_starter()
         told = f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
-        return '\n'.join([told, *downloads.unpack(), *bootstrap.sign_what_lacks_it()])
+        return '\n'.join([told, *downloads.unpack(), *bootstrap.sign_unsigned_sources()])
 
     def _import(self, options: dict[str, Any]) -> str:
         classes = registration.read_class_names(options['classes']) if options['classes'] else ()

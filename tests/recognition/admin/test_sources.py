@@ -256,5 +256,5 @@ def test_a_source_stays_while_an_unfinished_training_may_choose_it(project):
     add_row(removed_at=timezone.now())
     job = Job.objects.create(project=project)
     assert catalog.drop_removed() == ()
-    job.withdraw()
+    job.cancel_queued()
     assert catalog.drop_removed() == ('mine',)

@@ -61,7 +61,7 @@ def ask(predictor, detector):
 def work():
     """What a worker of the queue does."""
     job = queue.claim_next('serve')
-    execute.run(job)
+    execute.run_attempt(job)
     return job
 
 
@@ -121,7 +121,7 @@ def test_a_running_one_is_called_off_at_its_next_word(ask, predictor):
     address = ask()['Location']
     job = queue.claim_next('serve')
     assert predictor.post(f'{address}/cancel').json()['cancel_requested']
-    execute.run(job)
+    execute.run_attempt(job)
     assert predictor.get(address).json()['state'] == 'cancelled'
     assert kept(job) == []
 
@@ -167,7 +167,7 @@ def test_a_model_deleted_meanwhile_answers_no_more(ask, predictor, detector):
 def test_a_killed_worker_loses_nothing(ask, predictor):
     address = ask()['Location']
     assert Job.objects.get().claim(start_and_end_process())
-    assert queue.take_back_dead() == (1, 0)
+    assert queue.requeue_dead() == (1, 0)
     assert len(kept(Job.objects.get())) == 5
     work()
     assert len(predictor.get(address).json()['result']['images']) == 5
@@ -192,9 +192,9 @@ def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
 def test_what_was_never_quite_asked_is_swept_with_its_photos(ask, alice, detector):
     """The web process died while it stored the photos."""
     job = Job.objects.create(
-        kind=JobKind.DETECTION_JOB, project=detector.project, created_by=alice, queue=queue.NOWHERE
+        kind=JobKind.DETECTION_JOB, project=detector.project, created_by=alice, queue=queue.UPLOAD_QUEUE
     )
-    storage.keep_photos(job.pk, PHOTOS[:2])
+    storage.save_detection_images(job.pk, PHOTOS[:2])
     assert queue.claim_next('serve') is None and detection_jobs.forget() == 0
     Job.objects.update(created_at=timezone.now() - timedelta(days=2))
     assert detection_jobs.forget() == 1 and kept(job) == []

@@ -45,7 +45,7 @@ def test_a_training_is_started_seen_and_called_off(program, address, labelled, s
 
 def test_a_running_training_tells_its_progress_and_is_asked_to_stop(program, job):
     job.claim('worker')
-    job.beat(
+    job.write_heartbeat(
         job.attempt,
         progress={'phase': 'finetune', 'fraction': 0.5},
         curve=[{'epoch': 1, 'loss': 0.5, 'accuracy': 0.8}],

@@ -40,7 +40,7 @@ def content(project):
     """Digest -> state and boxes of every image."""
     found = {}
     for image in Image.objects.present().filter(project=project):
-        boxes = box_annotations.boxes_of(project, image.pk)
+        boxes = box_annotations.get_boxes(project, image.pk)
         found[image.digest] = (boxes.state, sorted(boxes.boxes, key=str))
     return found
 
@@ -95,7 +95,7 @@ def test_the_manifest_counts_what_was_written(cells, format):
     assert (told['images'], told['nothing'], told['boxes'], told['photos']) == (5, 1, 7, 6)
     assert told['boxes_per_label'] == {'old & <odd>': 1, 'red': 3, 'white': 3}
     assert (told['difficult'], told['difficult_kept']) == (1, format != 'yolo')
-    photos = [name for name in archive.namelist() if name.startswith(annotation_export.PHOTOS[format])]
+    photos = [name for name in archive.namelist() if name.startswith(annotation_export.IMAGE_FOLDERS[format])]
     assert len({name.casefold() for name in photos}) == 6 and archive.testzip() is None
 
 
@@ -111,13 +111,13 @@ def test_importing_the_same_again_changes_nothing(cells):
 def test_boxes_that_a_person_saved_stay_unless_told_otherwise(cells):
     archive = exported(cells, 'voc')
     draw(cells, 0, ('mine', 0, 0, 9, 9))
-    assert (imported(cells, archive).kept, len(box_annotations.boxes_of(cells, photo(cells).pk).boxes)) == (
+    assert (imported(cells, archive).kept, len(box_annotations.get_boxes(cells, photo(cells).pk).boxes)) == (
         1,
         1,
     )
     result = imported(cells, archive, overwrite=True)
     assert (result.kept, result.images, result.unchanged) == (0, 5, 4)
-    assert box_annotations.boxes_of(cells, photo(cells).pk).version == 3
+    assert box_annotations.get_boxes(cells, photo(cells).pk).version == 3
 
 
 def test_what_cannot_be_taken_is_listed_and_the_rest_is_imported(alice):
@@ -235,7 +235,11 @@ def test_the_folders_of_a_set_do_not_come_back_twice(alice):
     cells = detection_project(alice)
     files = [(f'set/{part}/images/{n}.jpg', n) for n, part in enumerate(['train', 'train', 'test'])]
     add_images(cells, alice, [IncomingFile(name, lambda n=n: draw_photo(n), 1000, None) for name, n in files])
-    assert sorted(annotation_export.names_of(cells).values()) == ['test/2.jpg', 'train/0.jpg', 'train/1.jpg']
+    assert sorted(annotation_export.assign_file_names(cells).values()) == [
+        'test/2.jpg',
+        'train/0.jpg',
+        'train/1.jpg',
+    ]
     for image in Image.objects.all():
         box_annotations.set_boxes(cells, image.pk, [Box('red', 1, 2, 30, 40)], version=0)
     archive = exported(cells, 'yolo')

@@ -6,7 +6,13 @@ import io
 
 import pytest
 
-from recognition.datasets.archives import label_of, read_files, read_folder, read_upload, wrapper_of
+from recognition.datasets.archives import (
+    find_common_folder,
+    label_from_path,
+    read_files,
+    read_folder,
+    read_upload,
+)
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import add_images
 from recognition.errors import InvalidInputError
@@ -161,7 +167,7 @@ def test_paths_and_files_must_go_together():
     ],
 )
 def test_the_wrapper_is_what_all_images_lie_in(paths, wrapper):
-    assert wrapper_of(paths) == wrapper
+    assert find_common_folder(paths) == wrapper
 
 
 @pytest.mark.parametrize(
@@ -175,7 +181,7 @@ def test_the_wrapper_is_what_all_images_lie_in(paths, wrapper):
     ],
 )
 def test_the_label_is_the_first_folder_below_the_wrapper(path, wrapper, label):
-    assert label_of(path, wrapper) == label
+    assert label_from_path(path, wrapper) == label
 
 
 def test_a_folder_of_this_machine_reads_like_a_zip(tmp_path):

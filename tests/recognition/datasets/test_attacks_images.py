@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from recognition import storage
 from recognition.datasets import jpeg
-from recognition.datasets.decoding import decode_upright, inspect
+from recognition.datasets.decoding import decode_upright, read_header
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.errors import GraftError, InvalidImageError, TooLargeError
@@ -71,7 +71,7 @@ def test_a_bomb_is_refused_from_its_header_without_memory(project):
 def test_whatever_the_library_would_warn_of_is_refused(size, settings):
     assert settings.MAX_IMAGE_PIXELS <= Picture.MAX_IMAGE_PIXELS
     with pytest.raises(InvalidImageError):
-        inspect(png_header(*size))
+        read_header(png_header(*size))
 
 
 def test_a_gif_whose_frame_is_larger_than_its_screen_is_bounded():
@@ -282,7 +282,7 @@ def test_whatever_bytes_come_the_answer_is_an_image_or_a_refusal(format, draw):
     try:
         upright = decode_upright(bytes(data))
         if upright.facts.format == 'JPEG':
-            jpeg.stripped(bytes(data))
+            jpeg.strip_metadata(bytes(data))
     except (GraftError, jpeg.MalformedJpegError):
         return
     assert upright.picture.mode == 'RGB'

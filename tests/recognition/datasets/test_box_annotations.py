@@ -32,13 +32,13 @@ def test_boxes_come_back_as_they_were_drawn(cells, alice):
     drawn = [CELL, Box('white', 0, 0, 48, 47.125, True)]
     saved = save(cells, drawn, user=alice)
     assert (saved.version, saved.state, saved.boxes) == (1, 'boxes', tuple(drawn))
-    assert box_annotations.boxes_of(cells, photo(cells).pk) == saved
+    assert box_annotations.get_boxes(cells, photo(cells).pk) == saved
     assert {row.added_by for row in Annotation.objects.all()} == {alice}
     assert photo(cells).boxed_by == alice
 
 
 def test_an_image_is_unlabelled_or_has_boxes_or_shows_nothing(cells):
-    assert box_annotations.boxes_of(cells, photo(cells).pk).state == 'unlabelled'
+    assert box_annotations.get_boxes(cells, photo(cells).pk).state == 'unlabelled'
     assert save(cells, [], nothing=True).state == 'nothing'
     assert save(cells, [CELL], version=1).state == 'boxes'
     assert save(cells, [], version=2).state == 'unlabelled'
@@ -74,7 +74,7 @@ def test_a_box_that_is_none_is_refused_with_the_image_and_its_place_named(cells,
 
 def test_too_many_boxes_and_names_that_are_none_are_refused(cells):
     with pytest.raises(InvalidInputError, match='at most'):
-        save(cells, [CELL] * (box_annotations.BOXES_PER_IMAGE + 1))
+        save(cells, [CELL] * (box_annotations.MAX_BOXES_PER_IMAGE + 1))
     with pytest.raises(InvalidInputError) as refusal:
         save(cells, [Box('', 0, 0, 9, 9)])
     assert refusal.value.field == 'boxes[0].label'
@@ -85,7 +85,7 @@ def test_whoever_saves_on_an_old_version_is_told_so_and_changes_nothing(cells):
     with pytest.raises(ConflictError, match='version 1') as refusal:
         save(cells, [Box('white', 1, 1, 9, 9)])
     assert refusal.value.field == 'version'
-    assert box_annotations.boxes_of(cells, photo(cells).pk).boxes == (CELL,)
+    assert box_annotations.get_boxes(cells, photo(cells).pk).boxes == (CELL,)
 
 
 def test_the_same_boxes_sent_again_after_a_lost_answer_are_no_conflict(cells):
@@ -129,7 +129,7 @@ def test_deleting_a_class_takes_its_boxes_and_does_not_claim_that_nothing_is_the
     draw(cells, 0, ('red', 0, 0, 9, 9))
     draw(cells, 1, ('red', 0, 0, 9, 9), ('white', 9, 9, 20, 20))
     deleted_labels.delete_label(cells, Label.objects.get(name='red').pk)
-    assert [box_annotations.boxes_of(cells, photo(cells, n).pk).state for n in (0, 1)] == [
+    assert [box_annotations.get_boxes(cells, photo(cells, n).pk).state for n in (0, 1)] == [
         'unlabelled',
         'boxes',
     ]
@@ -139,16 +139,16 @@ def test_deleting_a_class_takes_its_boxes_and_does_not_claim_that_nothing_is_the
 def test_a_deleted_class_comes_back_with_its_boxes_on_photos_that_are_still_there(cells, alice):
     draw(cells, 0, ('red', 0, 0, 9, 9))
     draw(cells, 1, ('red', 0, 0, 9, 9), ('white', 9, 9, 20, 20))
-    before = [box_annotations.boxes_of(cells, photo(cells, n).pk) for n in (0, 1)]
+    before = [box_annotations.get_boxes(cells, photo(cells, n).pk) for n in (0, 1)]
     deleted = deleted_labels.delete_label(cells, Label.objects.get(name='red').pk, alice)
-    assert [row.name for row in deleted_labels.put_away(cells)] == ['red']
+    assert [row.name for row in deleted_labels.list_deleted_labels(cells)] == ['red']
     deleted_labels.restore_label(cells, deleted.pk)
-    after = [box_annotations.boxes_of(cells, photo(cells, n).pk) for n in (0, 1)]
+    after = [box_annotations.get_boxes(cells, photo(cells, n).pk) for n in (0, 1)]
     assert [(set(known.boxes), known.state) for known in after] == [
         (set(known.boxes), known.state) for known in before
     ]
     assert [known.version for known in after] == [3, 3]  # whoever has them on her screen loads them again
-    assert not deleted_labels.put_away(cells).exists()
+    assert not deleted_labels.list_deleted_labels(cells).exists()
     with pytest.raises(NotFoundError):
         deleted_labels.restore_label(cells, deleted.pk)
 
@@ -163,7 +163,7 @@ def test_what_happened_since_a_class_was_deleted_is_kept_when_it_comes_back(cell
     Image.objects.filter(pk=photo(cells, 1).pk).delete()
     looked_at = photo(cells, 0).boxed_at
     deleted_labels.restore_label(cells, deleted.pk)
-    assert sorted(box.x0 for box in box_annotations.boxes_of(cells, photo(cells, 0).pk).boxes) == [
+    assert sorted(box.x0 for box in box_annotations.get_boxes(cells, photo(cells, 0).pk).boxes) == [
         0,
         9,
     ]  # none is there twice
@@ -173,16 +173,16 @@ def test_what_happened_since_a_class_was_deleted_is_kept_when_it_comes_back(cell
 def test_merging_two_classes_moves_the_boxes(cells):
     draw(cells, 0, ('red', 0, 0, 9, 9), ('Red', 9, 9, 20, 20))
     labels.rename_label(cells, Label.objects.get(name='Red').pk, 'red')
-    assert [box.label for box in box_annotations.boxes_of(cells, photo(cells).pk).boxes] == ['red', 'red']
+    assert [box.label for box in box_annotations.get_boxes(cells, photo(cells).pk).boxes] == ['red', 'red']
     assert photo(cells).boxes_version == 2
 
 
 def test_a_training_is_told_of_the_boxes_and_of_images_that_show_nothing(cells):
     Label.objects.create(project=cells, name='empty')
     draw(cells, 0, ('white', 1, 2, 30, 40), ('red', 0, 0, 9.5, 9))
-    assert [image.name for image in manifests.detection_manifest(cells).images] == ['0.jpg']
+    assert [image.name for image in manifests.build_detection_manifest(cells).images] == ['0.jpg']
     draw(cells, 1)
-    manifest = manifests.detection_manifest(cells)
+    manifest = manifests.build_detection_manifest(cells)
     assert manifest.labels == ('red', 'white')
     one, two = manifest.images
     assert [(box.x1, manifest.labels[box.label]) for box in one.boxes] == [(30, 'white'), (9.5, 'red')]
@@ -193,8 +193,8 @@ def test_a_training_is_told_of_the_boxes_and_of_images_that_show_nothing(cells):
 def test_what_lies_in_the_trash_is_not_trained_on(cells):
     draw(cells, 0, ('red', 0, 0, 9, 9))
     labels.delete_images(cells, [photo(cells).pk])
-    assert manifests.detection_manifest(cells).images == ()
-    assert box_annotations.progress(cells) == box_annotations.Progress(
+    assert manifests.build_detection_manifest(cells).images == ()
+    assert box_annotations.get_labelling_progress(cells) == box_annotations.LabellingProgress(
         images=1, labelled=0, nothing=0, boxes=0
     )
 
@@ -216,7 +216,7 @@ def test_a_project_is_ready_with_five_boxed_photos(alice):
 def test_the_doctor_looks_at_boxes(alice):
     cells = boxed_project(alice, 6)
     draw(cells, 5, ('red', 0, 0, 20, 20), ('dot', 5, 5, 6, 30))
-    health = dataset_health.health(cells)
+    health = dataset_health.check_health(cells)
     assert [(found.label, found.images, found.boxes) for found in health.classes] == [
         ('dot', 1, 1),
         ('red', 6, 6),
@@ -227,7 +227,7 @@ def test_the_doctor_looks_at_boxes(alice):
 
 
 def test_an_unlabelled_project_is_told_to_draw(cells):
-    assert [finding.code for finding in dataset_health.health(cells).warnings] == ['no_boxes']
+    assert [finding.code for finding in dataset_health.check_health(cells).warnings] == ['no_boxes']
 
 
 def test_the_task_may_change_while_nothing_depends_on_it(cells, project):

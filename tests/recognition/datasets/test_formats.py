@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recognition.datasets.formats import coco, csv_table, records, voc, yolo
-from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, Size
+from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, ImageSize
 from recognition.errors import GraftError, InvalidInputError, TooLargeError
 
 UPLOADED = {
-    'cat.jpg': Size(640, 480),
-    'train/dog.png': Size(100, 200),
-    'val/dog.png': Size(100, 200),
-    'empty.jpg': Size(50, 50),
+    'cat.jpg': ImageSize(640, 480),
+    'train/dog.png': ImageSize(100, 200),
+    'val/dog.png': ImageSize(100, 200),
+    'empty.jpg': ImageSize(50, 50),
 }
 SET = Annotations(
     ('cat', 'dog & <b>', '犬'),
@@ -35,20 +35,20 @@ SET = Annotations(
 )
 
 
-def through_voc(annotations: Annotations, uploaded: dict[str, Size]) -> Annotations:
+def through_voc(annotations: Annotations, uploaded: dict[str, ImageSize]) -> Annotations:
     return voc.read(voc.write(annotations), uploaded)
 
 
-def through_coco(annotations: Annotations, uploaded: dict[str, Size]) -> Annotations:
+def through_coco(annotations: Annotations, uploaded: dict[str, ImageSize]) -> Annotations:
     ((_, data),) = coco.write(annotations)
     return coco.read(data, uploaded)
 
 
-def through_yolo(annotations: Annotations, uploaded: dict[str, Size]) -> Annotations:
+def through_yolo(annotations: Annotations, uploaded: dict[str, ImageSize]) -> Annotations:
     return yolo.read(yolo.write(annotations), uploaded)
 
 
-def through_csv(annotations: Annotations, uploaded: dict[str, Size]) -> Annotations:
+def through_csv(annotations: Annotations, uploaded: dict[str, ImageSize]) -> Annotations:
     ((_, data),) = csv_table.write(annotations)
     return csv_table.read(data, uploaded)
 
@@ -76,7 +76,7 @@ def test_a_round_trip_loses_nothing(through):
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_box_survives_every_format(data):
-    size = Size(data.draw(st.integers(2, 5000)), data.draw(st.integers(2, 5000)))
+    size = ImageSize(data.draw(st.integers(2, 5000)), data.draw(st.integers(2, 5000)))
     x0, y0 = data.draw(st.floats(0, size.width - 1)), data.draw(st.floats(0, size.height - 1))
     x1, y1 = (
         data.draw(st.floats(min(x0 + 1.001, size.width), size.width)),
@@ -294,11 +294,11 @@ def test_unknown_classes_and_images_of_coco_are_listed():
 
 
 def test_too_many_boxes_on_one_image_are_cut_off_and_counted():
-    lines = b'0 0.5 0.5 0.5 0.5\n' * (records.BOXES_PER_IMAGE + 1_500)
+    lines = b'0 0.5 0.5 0.5 0.5\n' * (records.MAX_BOXES_PER_IMAGE + 1_500)
     found = yolo.read([('classes.txt', b'cat'), ('cat.txt', lines)], UPLOADED)
-    assert len(found.images[0].boxes) == records.BOXES_PER_IMAGE
+    assert len(found.images[0].boxes) == records.MAX_BOXES_PER_IMAGE
     assert found.refused_count == 1_500
-    assert len(found.refused) == records.REFUSALS
+    assert len(found.refused) == records.MAX_LISTED_REJECTIONS
 
 
 def test_a_million_boxes_in_one_import_are_too_many():
@@ -309,7 +309,7 @@ def test_a_million_boxes_in_one_import_are_too_many():
 
 
 def test_a_huge_document_is_refused_before_it_is_parsed(monkeypatch):
-    monkeypatch.setattr(records, 'DOCUMENT_BYTES', 100)
+    monkeypatch.setattr(records, 'MAX_DOCUMENT_BYTES', 100)
     with pytest.raises(TooLargeError):
         coco.read(b' ' * 101, UPLOADED)
     with pytest.raises(GraftError):
@@ -391,7 +391,7 @@ def test_a_table_that_is_none_is_refused(data):
 
 def test_files_are_written_under_safe_names_of_their_own():
     names = ['a.jpg', 'A.png', 'a.png', '../../evil.jpg', '/abs.jpg', 'b/c.jpg']
-    images = tuple(AnnotatedImage(name, Size(9, 9), ()) for name in names)
+    images = tuple(AnnotatedImage(name, ImageSize(9, 9), ()) for name in names)
     written = [path for path, _ in voc.write(Annotations((), images))]
     assert written == [f'Annotations/{n}.xml' for n in ('a', 'A.png', 'a.png-3', 'image-4', 'image-5', 'b/c')]
 
@@ -402,7 +402,9 @@ def test_the_public_sets_are_read_whole_and_survive_every_format(shared, name):
     from PIL import Image as Picture
 
     folder = shared / 'detection' / name
-    uploaded = {path.name: Size(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())}
+    uploaded = {
+        path.name: ImageSize(*Picture.open(path).size) for path in sorted((folder / 'images').iterdir())
+    }
     found = voc.read(
         ((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), uploaded
     )

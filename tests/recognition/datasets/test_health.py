@@ -34,18 +34,18 @@ def fill(project, counts, **fields):
 
 
 def codes(project):
-    return [(finding.code, finding.label) for finding in dataset_health.health(project).warnings]
+    return [(finding.code, finding.label) for finding in dataset_health.check_health(project).warnings]
 
 
 def test_a_good_set_has_no_warnings(project):
     fill(project, {'daisy': 40, 'rose': 50})
-    health = dataset_health.health(project)
+    health = dataset_health.check_health(project)
     assert (health.images, health.unlabelled, health.warnings) == (90, 0, ())
     assert [(found.label, found.images) for found in health.classes] == [('daisy', 40), ('rose', 50)]
 
 
 def test_an_empty_project_is_told_that_it_is_empty(project):
-    health = dataset_health.health(project)
+    health = dataset_health.check_health(project)
     assert [finding.code for finding in health.warnings] == ['no_images']
     assert health.warnings[0].grave
 
@@ -55,7 +55,7 @@ def test_what_lies_in_the_trash_does_not_count(project):
 
     fill(project, {'daisy': 40, 'rose': 50})
     fill(project, {'rose': 400, None: 7}, deleted_at=timezone.now())
-    health = dataset_health.health(project)
+    health = dataset_health.check_health(project)
     assert (health.images, health.unlabelled, health.warnings) == (90, 0, ())
 
 
@@ -66,7 +66,7 @@ def test_one_class_alone_cannot_be_told_from_anything(project):
 
 def test_classes_with_few_images_are_named_and_the_gravest_come_first(project):
     fill(project, {'daisy': 9, 'rose': 20, 'tulip': 3})
-    health = dataset_health.health(project)
+    health = dataset_health.check_health(project)
     assert [(finding.code, finding.label, finding.grave) for finding in health.warnings] == [
         ('few', 'tulip', True),
         ('few', 'daisy', False),
@@ -88,7 +88,7 @@ def test_a_class_ten_times_the_size_of_another_drowns_it(project):
 def test_unlabelled_and_tiny_images_are_counted(project):
     fill(project, {'daisy': 40, 'rose': 40, None: 1})
     fill(project, {'rose': 2}, height=40)
-    health = dataset_health.health(project)
+    health = dataset_health.check_health(project)
     assert [finding.code for finding in health.warnings] == ['unlabelled', 'tiny']
     assert health.warnings[0].message.startswith('1 image without')
     assert health.warnings[1].message.startswith('2 images with')
@@ -107,4 +107,4 @@ def test_names_without_letters_are_not_alike(project):
 def test_the_number_of_queries_does_not_grow_with_the_classes(project, django_assert_num_queries):
     fill(project, {f'class {number}': 12 for number in range(30)})
     with django_assert_num_queries(2):
-        assert len(dataset_health.health(project).classes) == 30
+        assert len(dataset_health.check_health(project).classes) == 30

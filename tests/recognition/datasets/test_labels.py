@@ -43,7 +43,7 @@ def test_moving_is_undone_with_what_it_returned(project):
     one, two, three = put(project, 1, 'rose'), put(project, 2), put(project, 3, 'oak')
     before = labels.label_images(project, [one, two, three], None)
     assert [label_of(key) for key in (one, two, three)] == [None, None, None]
-    labels.put_back(project, before)
+    labels.restore_labels(project, before)
     assert [label_of(key) for key in (one, two, three)] == ['rose', None, 'oak']
 
 
@@ -66,7 +66,7 @@ def test_a_label_of_another_project_does_not_exist_here(project, others):
     with pytest.raises(NotFoundError):
         deleted_labels.delete_label(project, theirs.pk)
     with pytest.raises(NotFoundError):
-        labels.label(project, theirs.pk)
+        labels.get_label(project, theirs.pk)
     assert Label.objects.get(pk=theirs.pk).name == 'theirs'
 
 
@@ -78,12 +78,12 @@ def test_no_image_is_refused(project, ids):
 
 def test_far_too_many_images_are_refused(project):
     with pytest.raises(InvalidInputError):
-        labels.delete_images(project, (uuid.uuid4() for _ in range(labels.MOST_IMAGES + 1)))
+        labels.delete_images(project, (uuid.uuid4() for _ in range(labels.MAX_IMAGES + 1)))
 
 
 def test_thousands_of_images_move_at_once(project):
     fields = {'project': project, 'key': 'k', 'thumbnail_key': 't', 'width': 9, 'height': 9, 'size': 9}
-    count = labels.CHUNK + 10
+    count = labels.CHUNK_SIZE + 10
     rows = Image.objects.bulk_create(Image(name=str(n), digest=f'{n:064}', **fields) for n in range(count))
     before = labels.label_images(project, [row.pk for row in rows], 'rose')
     assert len(before) == count
@@ -127,7 +127,7 @@ def test_deleting_a_label_leaves_its_images_and_can_be_undone(project):
     one, two = put(project, 1, 'rose'), put(project, 2, 'oak')
     deleted = deleted_labels.delete_label(project, Label.objects.get(name='rose').pk)
     assert (label_of(one), label_of(two)) == (None, 'oak')
-    labels.put_back(project, deleted_labels.labels_before(deleted))
+    labels.restore_labels(project, deleted_labels.get_labels_before_deletion(deleted))
     assert label_of(one) == 'rose'
 
 
@@ -135,7 +135,7 @@ def test_a_deleted_label_comes_back_on_photos_that_got_no_other_meanwhile(projec
     one, two = put(project, 1, 'rose'), put(project, 2, 'rose')
     labels.delete_images(project, [one])
     deleted = deleted_labels.delete_label(project, Label.objects.get(name='rose').pk)
-    assert deleted_labels.labels_before(deleted) == {str(two): 'rose'}
+    assert deleted_labels.get_labels_before_deletion(deleted) == {str(two): 'rose'}
     labels.label_images(project, [two], 'oak')
     deleted_labels.restore_label(project, deleted.pk)
     labels.restore_images(project, [one])
@@ -147,8 +147,8 @@ def test_images_go_to_the_trash_and_come_back_with_their_labels(project):
     assert labels.delete_images(project, [one, two]) == 2
     assert not Image.objects.present().exists()
     with pytest.raises(NotFoundError):
-        labels.image(project, one)
-    assert labels.image(project, one, deleted=True).name == '1.jpg'
+        labels.get_image(project, one)
+    assert labels.get_image(project, one, deleted=True).name == '1.jpg'
     assert labels.restore_images(project, [one]) == 1
     assert labels.restore_images(project, [one]) == 0
     assert [str(image.pk) for image in Image.objects.present()] == [one] and label_of(one) == 'rose'
@@ -168,7 +168,7 @@ def test_lists_are_filtered_by_label_by_having_one_and_by_the_trash(project, oth
     labels.delete_images(project, [two])
 
     def found(**how):
-        return {str(image.pk) for image in labels.filtered(project, **how)}
+        return {str(image.pk) for image in labels.filter_images(project, **how)}
 
     assert found() == {one, three}
     assert found(label='rose') == {one} and found(label='theirs') == set()
@@ -180,5 +180,8 @@ def test_labels_are_counted_without_the_trash(project):
     one, two = put(project, 1, 'rose'), put(project, 2, 'rose')
     labels.delete_images(project, [two])
     labels.create_label(project, 'empty')
-    assert [(label.name, label.present) for label in labels.counted(project)] == [('empty', 0), ('rose', 1)]
+    assert [(label.name, label.present) for label in labels.list_labels_with_counts(project)] == [
+        ('empty', 0),
+        ('rose', 1),
+    ]
     assert one

@@ -105,7 +105,7 @@ def quick(manifest, spec, workdir, report, cache):
 
 def run(job, train):
     assert job_queue.claim(job)
-    execute.run(job, train=train)
+    execute.run_attempt(job, train=train)
     job.refresh_from_db()
     return job
 
@@ -132,8 +132,8 @@ def test_an_interrupted_job_goes_on_before_new_ones(queue, bob):
     job, other = queue(), queue(bob)
     claimed = job_queue.claim_next('cpu')
     assert claimed == job
-    assert claimed.take_back(job_queue.DIED)
-    assert list(Job.objects.all().in_line('cpu')) == [job, other]
+    assert claimed.requeue(job_queue.DIED)
+    assert list(Job.objects.all().in_queue_order('cpu')) == [job, other]
 
 
 def test_a_worker_takes_only_from_the_queue_it_serves(queue):
@@ -240,7 +240,7 @@ def test_an_unforeseen_error_fails_the_job_with_a_reference_and_is_raised_for_th
     job = queue()
     assert job_queue.claim(job)
     with pytest.raises(ZeroDivisionError):
-        execute.run(job, train=train)
+        execute.run_attempt(job, train=train)
     assert (job.state, job.error_code) == (State.FAILED, 'internal')
     assert 'secret detail' not in job.error_message
     reference = job.error_message.split()[-1].rstrip('.')
@@ -268,7 +268,7 @@ def test_a_worker_that_lost_its_job_leaves_without_touching_it(queue):
 
     def train(manifest, spec, workdir, report, cache):
         successor = Job.objects.get()
-        assert successor.take_back(job_queue.DIED)
+        assert successor.requeue(job_queue.DIED)
         assert successor.claim('successor')
         return seal(workdir / 'final')
 
@@ -286,7 +286,7 @@ def test_a_job_whose_project_is_deleted_under_it_ends_quietly(queue, labelled):
 
     job = queue()
     assert job_queue.claim(job)
-    execute.run(job, train=train)
+    execute.run_attempt(job, train=train)
     assert (Job.objects.count(), TrainedModel.objects.count()) == (0, 0)
 
 
@@ -298,7 +298,7 @@ def test_two_processes_never_train_one_job_at_once(queue, tmp_path, monkeypatch)
     pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
     with subprocess.Popen([sys.executable, '-c', code, str(folder / 'lock')], **pipes) as old:
         assert old.stdout.readline() == b'held\n'
-        monkeypatch.setattr(execute, 'PREDECESSOR', 0.3)
+        monkeypatch.setattr(execute, 'PREDECESSOR_TIMEOUT', 0.3)
         assert run(job, quick).state == State.QUEUED
         old.communicate(b'\n')
     assert run(job, quick).state == State.SUCCEEDED
@@ -312,31 +312,33 @@ def test_the_job_of_a_dead_process_of_this_machine_is_taken_back_at_once(
 ):
     job, living = queue(), queue()
     assert job.claim(start_and_end_process())
-    assert living.claim(processes.name_of(os.getpid()))
+    assert living.claim(processes.make_process_name(os.getpid()))
     with django_capture_on_commit_callbacks(execute=True):
-        assert job_queue.take_back_dead() == (1, 0)
+        assert job_queue.requeue_dead() == (1, 0)
     job.refresh_from_db()
     assert (job.state, job.worker, messages()) == (State.QUEUED, '', [str(job.pk)])
 
 
 def test_a_process_number_that_is_used_again_is_another_process(queue):
-    name = processes.name_of(os.getpid())
-    assert not processes.known_dead(name)
-    assert processes.known_dead(f'{name.rpartition("~")[0]}~1')
+    name = processes.make_process_name(os.getpid())
+    assert not processes.is_dead(name)
+    assert processes.is_dead(f'{name.rpartition("~")[0]}~1')
 
 
 def test_of_another_machine_s_processes_nothing_is_known(queue):
-    assert not processes.known_dead(
-        processes.name_of(os.getpid()).replace(processes.here(), 'elsewhere~12345678~4026531836~')
+    assert not processes.is_dead(
+        processes.make_process_name(os.getpid()).replace(
+            processes.local_prefix(), 'elsewhere~12345678~4026531836~'
+        )
     )
 
 
 def test_a_process_that_is_dead_but_not_yet_buried_is_dead():
     child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
-    name = processes.name_of(child.pid)
+    name = processes.make_process_name(child.pid)
     child.stdin.close()
     until = time.monotonic() + 20
-    while not processes.known_dead(name):
+    while not processes.is_dead(name):
         assert time.monotonic() < until
     assert child.wait() != 0
 
@@ -346,10 +348,10 @@ def test_a_silent_job_of_any_machine_is_taken_back(
 ):
     job = queue()
     assert job.claim('elsewhere~1')
-    assert job_queue.take_back_silent() == (0, 0)
+    assert job_queue.requeue_silent() == (0, 0)
     Job.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=settings.JOB_SILENT_AFTER + 1))
     with django_capture_on_commit_callbacks(execute=True):
-        assert job_queue.take_back_silent() == (1, 0)
+        assert job_queue.requeue_silent() == (1, 0)
     assert messages() == [str(job.pk)]
 
 
@@ -357,15 +359,15 @@ def test_a_heartbeat_that_arrives_in_between_keeps_the_job_with_its_worker(queue
     job = queue()
     assert job.claim('slow')
     seen = Job.objects.get()
-    assert job.beat(1)
-    assert not seen.take_back(job_queue.DIED)
+    assert job.write_heartbeat(1)
+    assert not seen.requeue(job_queue.DIED)
 
 
 def test_a_job_that_kills_its_workers_is_given_up_with_a_clear_sentence(queue, settings):
     job = queue()
     for _ in range(settings.JOB_MAX_ATTEMPTS):
         assert job.claim(start_and_end_process())
-        job_queue.take_back_dead()
+        job_queue.requeue_dead()
         job.refresh_from_db()
     assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
     assert f'died {settings.JOB_MAX_ATTEMPTS} times' in job.error_message
@@ -375,7 +377,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_job_back_and_that_is_no_death(
     job = queue()
     for _ in range(settings.JOB_MAX_ATTEMPTS + 1):
         assert job_queue.claim(job)
-        job_queue.give_back([os.getpid()])
+        job_queue.release([os.getpid()])
         job.refresh_from_db()
     assert (job.state, job.error_code) == (State.QUEUED, '')
 
@@ -384,23 +386,23 @@ def test_a_job_that_was_being_cancelled_when_its_worker_died_is_cancelled(queue)
     job = queue()
     assert job.claim(start_and_end_process())
     Job.objects.update(cancel_requested=True)
-    assert job_queue.take_back_dead() == (0, 1)
+    assert job_queue.requeue_dead() == (0, 1)
     job.refresh_from_db()
     assert job.state == State.CANCELLED
 
 
 def test_the_job_of_a_command_that_was_killed_fails_because_nobody_waits_for_it(queue):
-    job = queue(queue=job_queue.HERE)
+    job = queue(queue=job_queue.LOCAL_QUEUE)
     assert job.claim(start_and_end_process())
-    assert job_queue.take_back_dead() == (0, 1)
+    assert job_queue.requeue_dead() == (0, 1)
     job.refresh_from_db()
     assert (job.state, job.error_code) == (State.FAILED, 'interrupted')
 
 
 def test_a_queued_job_whose_message_was_lost_gets_one_more_and_not_many(queue, messages):
     jobs = [queue() for _ in range(3)]
-    assert job_queue.reap() == job_queue.Reaped(0, 0, 1)
-    assert job_queue.reap() == job_queue.Reaped(0, 0, 0)
+    assert job_queue.reap() == job_queue.ReapCounts(0, 0, 1)
+    assert job_queue.reap() == job_queue.ReapCounts(0, 0, 0)
     assert messages() == [str(jobs[0].pk)]
     Job.objects.update(woken_at=timezone.now() - timedelta(minutes=2))
     assert job_queue.reap().woken == 1
@@ -413,7 +415,7 @@ def test_a_broker_that_is_away_loses_no_job(queue, settings, tmp_path, caplog):
     settings.SPOOL_DIR = tmp_path / 'a file'
     settings.SPOOL_DIR.touch()
     job = queue()
-    job_queue.send(job)
+    job_queue.send_message(job)
     job.refresh_from_db()
     assert (job.state, job.woken_at) == (State.QUEUED, None)
     assert 'broker cannot be reached' in caplog.text

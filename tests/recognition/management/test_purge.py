@@ -44,7 +44,7 @@ def test_only_what_lay_in_the_trash_long_enough_is_deleted_with_its_bytes(projec
     old, young, kept = photos
     labels.delete_images(project, [old.pk, young.pk])
     put_away_long_ago(old)
-    assert purge.purge(MONTH) == purge.Purged(0, 1, old.size)
+    assert purge.purge(MONTH) == purge.PurgeCounts(0, 1, old.size)
     assert set(Image.objects.all()) == {young, kept}
     assert lies(old) == (False, False)
     assert lies(young) == lies(kept) == (True, True)
@@ -67,7 +67,7 @@ def test_a_project_leaves_with_its_photos_models_and_names(project, photos, alic
     projects.delete_project(project, alice)
     assert purge.purge(MONTH).projects == 0
     put_away_long_ago(project)
-    assert purge.purge(MONTH) == purge.Purged(1, 3, sum(photo.size for photo in photos))
+    assert purge.purge(MONTH) == purge.PurgeCounts(1, 3, sum(photo.size for photo in photos))
     assert not Project.objects.exists() and not Image.objects.exists()
     assert not default_storage.exists('models/old/sealed/meta.json')
     assert {lies(photo) for photo in photos} == {(False, False)}
@@ -75,10 +75,10 @@ def test_a_project_leaves_with_its_photos_models_and_names(project, photos, alic
 
 def test_a_project_that_was_taken_back_is_as_it_was(project, photos, alice):
     projects.delete_project(project, alice)
-    assert list(projects.put_away(alice)) == [project]
+    assert list(projects.list_deleted(alice)) == [project]
     assert projects.restore_project(alice, project.pk) == project
-    assert projects.owned(alice, project.pk).images.count() == 3
-    assert list(projects.put_away(alice)) == []
+    assert projects.get_owned(alice, project.pk).images.count() == 3
+    assert list(projects.list_deleted(alice)) == []
 
 
 def test_the_command_says_what_it_did(project, photos, capsys):
@@ -99,6 +99,6 @@ def test_a_project_that_is_taken_back_while_the_trash_is_emptied_stays_whole(
         return purge_one(found)
 
     monkeypatch.setattr(purge, '_purge_project', restored_first)
-    assert purge.purge(MONTH) == purge.Purged(0, 0, 0)
+    assert purge.purge(MONTH) == purge.PurgeCounts(0, 0, 0)
     assert {lies(photo) for photo in photos} == {(True, True)}
-    assert projects.owned(alice, project.pk).images.count() == 3
+    assert projects.get_owned(alice, project.pk).images.count() == 3

@@ -19,7 +19,7 @@ def cells(alice, bob):
     from recognition.datasets import projects
 
     project = detection_project(alice, 3)
-    projects.share(project, 'bob', 'viewer')
+    projects.add_member(project, 'bob', 'viewer')
     return project
 
 

@@ -63,7 +63,7 @@ def test_a_running_job_tells_its_progress_and_no_place(job):
     import dataclasses
 
     assert job.claim('worker 1')
-    job.beat(
+    job.write_heartbeat(
         job.attempt,
         progress=dataclasses.asdict(Progress('finetune', 0.5, epoch=2, epochs=8, seconds_left=20.0)),
     )

@@ -186,15 +186,15 @@ def test_what_has_ended_cannot_be_cancelled(ready, alice):
 def test_the_place_in_the_queue_is_that_in_which_jobs_are_taken(ready, alice, bob):
     hers = [start_training(ready, alice, {}) for _ in range(3)]
     his = start_training(ready, bob, {})
-    assert [job_queue.place_in_queue(job) for job in (*hers, his)] == [0, 2, 3, 1]
+    assert [job_queue.find_queue_position(job) for job in (*hers, his)] == [0, 2, 3, 1]
     job_queue.claim_next('cpu')
-    assert [job_queue.place_in_queue(job) for job in (*hers[1:], his)] == [1, 2, 0]
+    assert [job_queue.find_queue_position(job) for job in (*hers[1:], his)] == [1, 2, 0]
 
 
 def test_a_training_that_is_run_here_waits_for_no_worker(ready, alice):
     job = create_local_training(ready, alice, {})
     assert job_queue.reap().woken == 0
-    assert job_queue.place_in_queue(job) == 0
+    assert job_queue.find_queue_position(job) == 0
     assert job_queue.claim(job)
     with pytest.raises(ConflictError):
         run_job(job)

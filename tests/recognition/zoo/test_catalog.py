@@ -296,7 +296,7 @@ class TestRemove:
         job = Job.objects.create(project=project)
         assert catalog.remove('mine') is False
         assert Path(row.weights).exists()
-        job.withdraw()
+        job.cancel_queued()
         assert catalog.remove('mine') is True
 
     def test_what_ships_is_only_retired_and_the_reference_not_even_that(self, starter):

@@ -218,7 +218,7 @@ class TestJob:
         told = []
         job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         assert queue.claim(job)
-        execute.run(job, watch=lambda progress: told.append(progress.phase))
+        execute.run_attempt(job, watch=lambda progress: told.append(progress.phase))
         assert list(dict.fromkeys(told)) == ['digest', 'read', 'fit', 'try']
 
 
@@ -237,7 +237,7 @@ class TestStopping:
                 queue.cancel(job, alice)
 
         assert queue.claim(job)
-        execute.run(job, watch=stop_at_reading)
+        execute.run_attempt(job, watch=stop_at_reading)
         job.refresh_from_db()
         assert job.state == State.CANCELLED and not SourceModel.objects.exists()
         assert not Path(f'/proc/{(settings.DATA_DIR / "pid").read_text()}').exists()
@@ -274,7 +274,7 @@ class TestKill:
     def test_the_next_attempt_examines_again_and_one_source_comes_of_it(self, settings, alice):
         job = import_jobs.begin(upload_weights(), metadata_of(), alice)
         assert job.claim(f'{queue.processes.here()}4194305~1')  # a process that never was
-        assert queue.take_back_dead() == (1, 0)
+        assert queue.requeue_dead() == (1, 0)
         job.refresh_from_db()
         assert job.state == State.QUEUED and import_jobs.kept_file(job).exists()
         assert run_job(job).attempt == 2
@@ -288,12 +288,12 @@ class TestKill:
             answer = real(
                 module, request, heard=lambda told: None, meanwhile=lambda: None, seconds=options['seconds']
             )
-            assert Job.objects.get(pk=job.pk).take_back('its worker was thought dead')
+            assert Job.objects.get(pk=job.pk).requeue('its worker was thought dead')
             return answer
 
         monkeypatch.setattr(subprocess_call, 'ask', taken_back_meanwhile)
         assert queue.claim(job)
-        execute.run(job)
+        execute.run_attempt(job)
         job.refresh_from_db()
         assert (job.state, SourceModel.objects.count()) == (State.QUEUED, 0)
         monkeypatch.undo()
@@ -301,7 +301,9 @@ class TestKill:
 
     def test_a_file_that_never_arrived_in_whole_is_found_by_its_row(self, settings, alice):
         job = import_jobs.begin(upload_weights(), metadata_of(), alice)
-        Job.objects.filter(pk=job.pk).update(queue=queue.NOWHERE)  # where it was when the web process died
+        Job.objects.filter(pk=job.pk).update(
+            queue=queue.UPLOAD_QUEUE
+        )  # where it was when the web process died
         assert import_jobs.forget() == 0
         Job.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(days=2))
         assert import_jobs.forget() == 1
@@ -312,7 +314,7 @@ class TestKill:
         self, settings, alice
     ):
         job = import_jobs.begin(upload_weights(), metadata_of(), alice)
-        Job.objects.filter(pk=job.pk).update(queue=queue.NOWHERE)
+        Job.objects.filter(pk=job.pk).update(queue=queue.UPLOAD_QUEUE)
         job.refresh_from_db()
         queue.cancel(job, alice)
         import_jobs.examine_again(job, metadata_of(), alice)
@@ -346,7 +348,7 @@ class TestKill:
         for asked in range(2):
             for death in range(4):
                 assert job.claim(f'{queue.processes.here()}4194305~{asked}{death}')
-                assert queue.take_back_dead() == ((0, 1) if death == 3 else (1, 0))
+                assert queue.requeue_dead() == ((0, 1) if death == 3 else (1, 0))
                 job.refresh_from_db()
             assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
             import_jobs.examine_again(job, metadata_of(), alice)

@@ -97,7 +97,7 @@ def test_every_way_into_an_installation_brings_it(door, monkeypatch, settings, t
         monkeypatch.setattr(MigrationExecutor, 'migration_plan', lambda self, targets: ['a first migration'])
         monkeypatch.setattr(connection, 'vendor', 'sqlite')
         monkeypatch.setattr(bootstrap, 'call_command', lambda *args, **options: None)
-        bootstrap.ensure_tables()
+        bootstrap.migrate_local_database()
     assert asked == [door]
 
 

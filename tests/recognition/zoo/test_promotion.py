@@ -288,11 +288,11 @@ class TestWhoSeesIt:
         self, private_source, reference, alice, bob
     ):
         team = fill(projects.create_project(alice, 'Team'))
-        projects.share(team, 'bob')
+        projects.add_member(team, 'bob')
         assert names(alice, team) == ['flowers', 'graft-generic']
         django_user_model = type(alice)
         django_user_model.objects.create_user('eve', password='x')
-        projects.share(team, 'eve', 'viewer')
+        projects.add_member(team, 'eve', 'viewer')
         assert names(alice, team) == ['graft-generic']
         with pytest.raises(InvalidInputError, match='not every member of this project may see flowers'):
             start_training(team, alice, {'source': 'flowers'})
@@ -333,7 +333,7 @@ class TestWhoSeesIt:
             report=told,
         )
         assert reports.model_report(model)['ranking'][0]['name'] == 'flowers'
-        projects.share(other, 'charlie', 'viewer')
+        projects.add_member(other, 'charlie', 'viewer')
         report = reports.model_report(model)
         assert (
             report['source']
@@ -351,7 +351,7 @@ class TestWhoSeesIt:
             assert 'Secret' not in page and 'a source of another project' in page
 
     def test_who_leaves_the_project_sees_it_no_more(self, private_source, model, alice, bob):
-        projects.unshare(model.project, 'bob')
+        projects.remove_member(model.project, 'bob')
         assert (names(bob), names(alice)) == ([], ['flowers'])
         projects.delete_project(model.project, alice)
         assert names(alice) == []

@@ -59,7 +59,7 @@ def sent(file: io.BytesIO):
 
 def run(job: Job) -> Job:
     assert queue.claim(job)
-    execute.run(job)
+    execute.run_attempt(job)
     job.refresh_from_db()
     return job
 
@@ -115,9 +115,9 @@ def test_a_killed_signing_goes_on_where_it_was_and_ends_the_same(
 
     monkeypatch.setattr(compute, 'decode', dying)
     assert queue.claim(job)
-    execute.run(job)
+    execute.run_attempt(job)
     job.refresh_from_db()
-    assert job.state == State.RUNNING and job.take_back('its worker died')
+    assert job.state == State.RUNNING and job.requeue('its worker died')
     looked[:] = [None] * 10
     run(job)
     assert len(looked) == 10 + 3  # the four of the first attempt are not looked at again
@@ -131,7 +131,7 @@ def test_a_running_signing_is_cancelled(source, alice):
     job = signature_jobs.sign_from(source, sent(zipped(3)), alice)
     assert queue.claim(job)
     queue.cancel(job, alice)
-    execute.run(job)
+    execute.run_attempt(job)
     job.refresh_from_db()
     source.refresh_from_db()
     assert (job.state, source.signatures) == (State.CANCELLED, {})
@@ -281,9 +281,9 @@ class TestPage:
 
 def test_a_server_that_starts_signs_what_lacks_a_signature_under_its_reference(source, settings):
     SourceModel.objects.filter(pk=source.pk).update(image_archive='zoo/kept.zip')
-    assert bootstrap.sign_what_lacks_it() == [
+    assert bootstrap.sign_unsigned_sources() == [
         '1 source models are signed under the reference model by a worker.'
     ]
-    assert bootstrap.sign_what_lacks_it() == []  # it is under way
+    assert bootstrap.sign_unsigned_sources() == []  # it is under way
     settings.P2L_REFERENCE = 'nowhere'
-    assert "lacks the reference model 'nowhere'" in bootstrap.sign_what_lacks_it()[0]
+    assert "lacks the reference model 'nowhere'" in bootstrap.sign_unsigned_sources()[0]

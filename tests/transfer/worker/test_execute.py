@@ -29,12 +29,12 @@ def start(monkeypatch, tmp_path):
     begun = []
 
     def make(program):
-        monkeypatch.setattr(runner, 'PROGRAM', (sys.executable, '-c', program, str(tmp_path / 'log')))
+        monkeypatch.setattr(runner, 'CHILD_COMMAND', (sys.executable, '-c', program, str(tmp_path / 'log')))
         begun.append(runner.Runner())
         return begun[-1]
 
-    monkeypatch.setattr(runner, 'LOOK_EVERY', 0.1)
-    monkeypatch.setattr(runner, 'GRACE', 0.3)
+    monkeypatch.setattr(runner, 'POLL_INTERVAL', 0.1)
+    monkeypatch.setattr(runner, 'STOP_TIMEOUT', 0.3)
     yield make
     for one in begun:
         one.stop()
@@ -116,17 +116,17 @@ def test_progress_is_written_once_a_second_unless_the_phase_changes(report, djan
 @pytest.mark.django_db
 def test_a_heartbeat_that_found_the_job_lost_stops_the_training_at_its_next_word(report):
     Job.objects.update(attempt=2)
-    report.beat()
+    report.write_heartbeat()
     with pytest.raises(JobCancelledError):
         report.progress(Progress('decode', 0.1))
 
 
 @pytest.mark.django_db
 def test_a_training_that_hangs_loses_its_heart(report, monkeypatch):
-    monkeypatch.setattr(heartbeat, 'BEAT_EVERY', 0.01)
-    monkeypatch.setattr(heartbeat, 'HUNG_AFTER', -1.0)
+    monkeypatch.setattr(heartbeat, 'HEARTBEAT_INTERVAL', 0.01)
+    monkeypatch.setattr(heartbeat, 'HANG_TIMEOUT', -1.0)
     hung = threading.Event()
-    with heartbeat.heartbeat(report, hung.set):
+    with heartbeat.keep_heartbeat(report, hung.set):
         assert hung.wait(10)
     assert not report.lost
 

@@ -22,7 +22,7 @@ def answer(job: Job, attempt: int, report: Report) -> None:
     if model is None:
         raise NotFoundError('The model was deleted before it could answer.')
     names = job.spec['names']
-    photos = [storage.kept_photo(job.pk, number) for number in range(len(names))]
+    photos = [storage.read_detection_image(job.pk, number) for number in range(len(names))]
     report.progress(Progress('load', 0.0, 'Loading the model'))
     detected = prediction.detect(model, photos, job.spec['threshold'], _teller(report, len(names)))
     if not job.succeed(attempt, result=prediction.record(model, names, detected)):

@@ -58,7 +58,7 @@ def _images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
     if row.project is not None and row.project.deleted_at is None:
         if row.project.task == Task.DETECTION:
             return _boxed(row.project, folder, report)
-        return [Path(image.path) for image in manifests.manifest(row.project).images]
+        return [Path(image.path) for image in manifests.build_manifest(row.project).images]
     raise UnusableSourceError(f'Nobody has given the images of {row.name}.')
 
 
@@ -67,7 +67,7 @@ def _boxed(project: Project, folder: Path, report: Report) -> list[Path]:
     from transfer.detection.crops import cut_out
     from transfer.regions.proposals import propose_all  # numba
 
-    manifest = manifests.detection_manifest(project)
+    manifest = manifests.build_detection_manifest(project)
     count = len(manifest.images)
 
     def tell(place: int) -> None:
