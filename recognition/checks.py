@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from transfer.spec.train_spec import CHOICES
+from transfer.spec.train_spec import DIVERGENCES
 
 
 @register()
@@ -25,12 +25,11 @@ def data_folder_can_be_written(app_configs: Sequence[AppConfig] | None, **_: obj
 
 @register()
 def divergence_is_known(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:
-    known = CHOICES['divergence']
-    if settings.P2L_DIVERGENCE in known:
+    if settings.P2L_DIVERGENCE in DIVERGENCES:
         return []
     return [
         Error(
-            f'P2L_DIVERGENCE must be one of {", ".join(known)}, not {settings.P2L_DIVERGENCE!r}.',
+            f'P2L_DIVERGENCE must be one of {", ".join(DIVERGENCES)}, not {settings.P2L_DIVERGENCE!r}.',
             id='graft.E003',
         )
     ]

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ('recognition', 'transfer', 'p2l')
 TORCH_FREE = (
     'transfer.spec.train_spec',
+    'transfer.spec.options',
     'transfer.runtime.atomic_write',
     'transfer.data.manifests',
     'transfer.data.decode',

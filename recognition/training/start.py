@@ -18,16 +18,7 @@ from recognition.training.readiness import check_readiness
 from recognition.zoo import catalog
 from recognition.zoo.selection_params import learned
 from transfer.spec.errors import InvalidSpecError
-from transfer.spec.train_spec import TrainSpec
-
-FIXED_FIELDS = (
-    'sources',
-    'reference',
-    'divergence',
-    'weights',
-    'forecast',
-    'task',
-)  # of a TrainSpec: given by the zoo and the project, not by who asks
+from transfer.spec.train_spec import FIXED_FIELDS, TrainSpec
 
 
 def start_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:

@@ -1,17 +1,37 @@
-"""The options of a training, their limits and choices. No torch: any room may read this."""
+"""The options of a training: the one table of their types, limits, choices and descriptions. No torch: any room may read it.
+
+`OPTIONS` is that table; forms, serializers and OpenAPI derive from it, and the training checks nothing again.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
+from transfer.spec.options import describe, list_options, read_spec
 from transfer.spec.rcnn import RcnnSpec
+
+DIVERGENCES = ('kl', 'kl_reverse', 'js', 'cosine', 'emd')  # as in p2l.scores.DIVERGENCES
+TASKS = ('classification', 'detection')
+PLANS = ('linear', 'last', 'several', 'all')
+DETECTORS = ('rcnn', 'fast-rcnn', 'faster-rcnn')
+PROPOSAL_METHODS = (
+    'selective-search',
+    'opencv-girshick',
+    'opencv-single',
+    'opencv-fast',
+    'opencv-quality',
+)  # as in transfer.regions.proposals.METHODS
+
+# Reasons of the limits. Seed: what an integer column of PostgreSQL holds. Shortlist: each probe is one more network, run on all
+# images. Batch: 1,024 is more than most sets hold. Learning rates: AdamW moves a weight by about the rate at each step, so above
+# 1 finetuning diverges whatever the network.
+SEEDS = (0, 2**31 - 1)
+LEARNING_RATES = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -35,74 +55,179 @@ class SourceModelSpec:
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """Every choice of a training, frozen when it is asked for. Unknown keys and wrong types are refused (`from_json`)."""
+    """Every choice of a training, frozen when it is started. Fields without a description are set by Graft, not by a user."""
 
     sources: tuple[SourceModelSpec, ...] = ()  # the candidates that this user may see
     reference: SourceModelSpec | None = None  # the network whose features P2L compares
-    source: str = 'auto'  # or the name of one candidate
-    seed: int = 0
-    folds: int = 5  # of the cross-validation behind every published accuracy
-    shortlist: int = 5  # how many of the ranking are probed (docs/p2l.md)
-    divergence: str = 'kl'  # how unlike two data sets are (p2l.scores.DIVERGENCES)
+    source: str = field(
+        default='auto', metadata=describe('`auto` (the choice by P2L score), or the name of a source model.')
+    )
+    seed: int = field(
+        default=0,
+        metadata=describe(
+            'Seed of all random choices: the same photos, options and seed give the same model.',
+            low=SEEDS[0],
+            high=SEEDS[1],
+        ),
+    )
+    folds: int = field(
+        default=5,
+        metadata=describe('Folds of the cross-validation that estimates the accuracy.', low=2, high=20),
+    )
+    shortlist: int = field(
+        default=5, metadata=describe('How many of the best-ranked source models are probed.', low=1, high=10)
+    )
+    divergence: str = 'kl'  # between two data sets: one of DIVERGENCES
     weights: tuple[float, float] = (1.5, 1.0)  # of likeness and of size in the P2L score
-    forecast: dict[str, float] = field(
-        default_factory=dict
-    )  # a p2l.forecast.Forecaster; empty: no accuracy is foretold
-    epochs: int = 0  # of finetuning; 0: chosen from the size of the set
-    batch: int = 32
-    plan: str = 'auto'  # auto, linear, last, several, all: which layer groups learn (the four quadrants)
+    # A p2l.forecast.Forecaster as JSON; empty: no accuracy is forecast.
+    forecast: dict[str, float] = field(default_factory=dict)
+    epochs: int = field(
+        default=0,
+        metadata=describe(
+            'Epochs of finetuning; 0: chosen from the number of photos.',
+            low=0,
+            high=1000,
+            unit='epochs',
+            task='classification',
+        ),
+    )
+    batch: int = field(
+        default=32,
+        metadata=describe(
+            'Images in one step of finetuning.', low=1, high=1024, unit='images', task='classification'
+        ),
+    )
+    plan: str = field(
+        default='auto',
+        metadata=describe(
+            'Which layer groups are finetuned; `auto`: by the size of the set and its similarity to the source.',
+            choices=('auto', *PLANS),
+            task='classification',
+        ),
+    )
     rates: dict[str, float] = field(
-        default_factory=dict
-    )  # layer group -> learning rate, overriding the plan's
-    flip: bool = True  # mirror images left to right
-    crop: float = 0.6  # smallest share of the area a random resized crop keeps; 1: no crops
-    jitter: float = 0.2  # strength of colour jitter; 0: none
-    lighting: float = 0.0  # standard deviation of PCA lighting (Krizhevsky 2012 uses 0.1); 0: none
-    patience: int = 4  # epochs without a better validation loss before stopping early
-    device: str = 'auto'  # auto, cpu, cuda
-    precision: str = 'auto'  # auto (a timed probe decides), float32, bfloat16
-    instant_only: bool = False  # stop after the linear model
-    # Detection: where things are, beside what they are.
-    task: str = 'classification'  # or detection
-    detector: str = 'auto'  # or rcnn, fast-rcnn, faster-rcnn
-    proposals: str = 'selective-search'  # the way to propose regions (transfer.regions.proposals.METHODS)
-    held_out: float = 0.3  # share of the images that a detector is measured on
-    refit: bool = True  # a detector, once measured, learns anew from all images, those held out too
-    rcnn: RcnnSpec = field(default_factory=RcnnSpec)
-    fast_rcnn: FastRcnnSpec = field(default_factory=FastRcnnSpec)
-    faster_rcnn: FasterRcnnSpec = field(default_factory=FasterRcnnSpec)
+        default_factory=dict,
+        metadata=describe(
+            'Learning rates by layer group, in place of the plan’s; 0 freezes a group.',
+            low=LEARNING_RATES[0],
+            high=LEARNING_RATES[1],
+            task='classification',
+        ),
+    )
+    flip: bool = field(
+        default=True,
+        metadata=describe('Mirror images left to right at random in training.', task='classification'),
+    )
+    crop: float = field(
+        default=0.6,
+        metadata=describe(
+            'Smallest share of the area that a random crop keeps; 1: no crops.',
+            low=0.05,
+            high=1,
+            task='classification',
+        ),
+    )
+    jitter: float = field(
+        default=0.2,
+        metadata=describe(
+            'Strength of the random change of brightness, contrast and colour; 0: none.',
+            low=0,
+            high=1,
+            task='classification',
+        ),
+    )
+    lighting: float = field(
+        default=0.0,
+        metadata=describe(
+            'Standard deviation of PCA lighting noise (Krizhevsky et al. 2012 use 0.1); 0: none.',
+            low=0,
+            high=1,
+            task='classification',
+        ),
+    )
+    patience: int = field(
+        default=4,
+        metadata=describe(
+            'Epochs without a better validation loss before finetuning stops early.',
+            low=1,
+            high=1000,
+            unit='epochs',
+            task='classification',
+        ),
+    )
+    device: str = field(
+        default='auto',
+        metadata=describe(
+            'Where to train; `auto`: on a GPU if the worker has one.', choices=('auto', 'cpu', 'cuda')
+        ),
+    )
+    precision: str = field(
+        default='auto',
+        metadata=describe(
+            'Floating-point precision of training; `auto`: bfloat16 where a timed step is faster with it.',
+            choices=('auto', 'float32', 'bfloat16'),
+        ),
+    )
+    instant_only: bool = field(
+        default=False, metadata=describe('Stop after the instant model.', task='classification')
+    )
+    task: str = 'classification'  # one of TASKS
+    detector: str = field(
+        default='auto',
+        metadata=describe(
+            'The detector to train; `auto`: chosen by Graft.', choices=('auto', *DETECTORS), task='detection'
+        ),
+    )
+    proposals: str = field(
+        default='selective-search',
+        metadata=describe(
+            'The region proposal method of R-CNN and Fast R-CNN.', choices=PROPOSAL_METHODS, task='detection'
+        ),
+    )
+    held_out: float = field(
+        default=0.3,
+        metadata=describe(
+            'Share of the images that a detector is evaluated on.', low=0.1, high=0.9, task='detection'
+        ),
+    )
+    refit: bool = field(
+        default=True,
+        metadata=describe(
+            'After its evaluation, train the detector again on all images, the held-out ones included.',
+            task='detection',
+        ),
+    )
+    rcnn: RcnnSpec = field(
+        default_factory=RcnnSpec,
+        metadata=describe('Options of R-CNN; see docs/detection.md.', task='detection'),
+    )
+    fast_rcnn: FastRcnnSpec = field(
+        default_factory=FastRcnnSpec,
+        metadata=describe('Options of Fast R-CNN; see docs/detection.md.', task='detection'),
+    )
+    faster_rcnn: FasterRcnnSpec = field(
+        default_factory=FasterRcnnSpec,
+        metadata=describe('Options of Faster R-CNN; see docs/detection.md.', task='detection'),
+    )
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> TrainSpec:
-        spec: TrainSpec = _build(TrainSpec, values, 'spec')
-        _check_choices(spec)
+        """InvalidSpecError, naming the field, for unknown keys, wrong types and values outside the table."""
+        spec: TrainSpec = read_spec(TrainSpec, values)
+        for name, choices in (('divergence', DIVERGENCES), ('task', TASKS)):
+            if getattr(spec, name) not in choices:
+                raise InvalidSpecError(f'{name} must be one of {", ".join(choices)}', name)
+        for part in ('rcnn', 'fast_rcnn', 'faster_rcnn'):
+            _check_detector(part, getattr(spec, part))
         return spec
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
 
-CHOICES = {
-    'plan': ('auto', 'linear', 'last', 'several', 'all'),
-    'divergence': ('kl', 'kl_reverse', 'js', 'cosine', 'emd'),
-    'device': ('auto', 'cpu', 'cuda'),
-    'precision': ('auto', 'float32', 'bfloat16'),
-    'task': ('classification', 'detection'),
-    'detector': ('auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'),
-    'proposals': ('selective-search', 'opencv-girshick', 'opencv-single', 'opencv-fast', 'opencv-quality'),
-}
-LIMITS: dict[str, tuple[float, float]] = {
-    'seed': (0, 2**32 - 1),
-    'folds': (2, 20),
-    'shortlist': (1, 10),
-    'epochs': (0, 1000),
-    'batch': (1, 1024),
-    'crop': (0.05, 1),
-    'jitter': (0, 1),
-    'lighting': (0, 1),
-    'patience': (1, 1000),
-    'held_out': (0.1, 0.9),
-}
+OPTIONS = list_options(TrainSpec)  # what whoever starts a training may choose, by field name
+FIXED_FIELDS = tuple(each.name for each in dataclasses.fields(TrainSpec) if each.name not in OPTIONS)
+
 # Of the detectors' options, by name; whatever is not named here may be any finite number from 0 to a million.
 DETECTOR_LIMITS: dict[str, tuple[float, float]] = {
     'short_side': (64, 2000),
@@ -128,25 +253,10 @@ DETECTOR_LIMITS: dict[str, tuple[float, float]] = {
     'easy_margin': (-1e6, 1e6),
     'min_score': (-1e6, 1),
     'nms_iou': (0, 1),
-    'rate': (0, 10),
+    'rate': LEARNING_RATES,
     'per_class': (1, 1000),
 }
 ANY_NUMBER = (0.0, 1e6)
-
-
-def _check_choices(spec: TrainSpec) -> None:
-    for name, allowed in CHOICES.items():
-        if getattr(spec, name) not in allowed:
-            raise InvalidSpecError(f'{name} must be one of {", ".join(allowed)}', name)
-    for name, (lowest, highest) in LIMITS.items():
-        if not lowest <= getattr(spec, name) <= highest:  # NaN is refused too
-            raise InvalidSpecError(f'{name} must be between {lowest} and {highest}', name)
-    for group, rate in spec.rates.items():
-        if not 0 <= rate <= 10:
-            raise InvalidSpecError(f'the learning rate of {group} must be between 0 and 10', 'rates')
-
-    for part in ('rcnn', 'fast_rcnn', 'faster_rcnn'):
-        _check_detector(part, getattr(spec, part))
 
 
 def _check_detector(part: str, options: Any) -> None:
@@ -157,32 +267,3 @@ def _check_detector(part: str, options: Any) -> None:
             raise InvalidSpecError(
                 f'{part}.{name} must be between {lowest:g} and {highest:g}', f'{part}.{name}'
             )
-
-
-def _build(kind: type[Any], values: object, where: str) -> Any:
-    """A frozen dataclass from JSON, refusing unknown keys and wrong types."""
-    if not isinstance(values, dict):
-        raise InvalidSpecError(f'{where} must be an object')
-    hints = typing.get_type_hints(kind)
-    if unknown := sorted(set(values) - set(hints)):
-        raise InvalidSpecError(f'{where} has no field {unknown[0]!r}', str(unknown[0]))
-    return kind(**{name: _convert(hints[name], value, f'{where}.{name}') for name, value in values.items()})
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return None if value is None else _convert(arguments[0], value, where)
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_convert(arguments[0], item, f'{where}[{index}]') for index, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {str(key): _convert(arguments[1], item, f'{where}.{key}') for key, item in value.items()}
-    if dataclasses.is_dataclass(kind):
-        return _build(typing.cast('type[Any]', kind), value, where)
-    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    raise InvalidSpecError(
-        f'{where} must be {getattr(kind, "__name__", kind)}, not {value!r}', where.removeprefix('spec.')
-    )
