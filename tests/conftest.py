@@ -86,7 +86,7 @@ def in_this_process(monkeypatch):
             raise InvalidInputError(told['refused'], field=told.get('field', ''))
         return told
 
-    monkeypatch.setattr(subprocess_call, 'ask', ask)
+    monkeypatch.setattr(subprocess_call, 'call', ask)
 
 
 @pytest.fixture

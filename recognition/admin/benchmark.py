@@ -9,11 +9,11 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
 from recognition.admin import plots
-from recognition.admin.read_only import Looking
-from recognition.zoo.selection_params import latest_result, learned
+from recognition.admin.read_only import ReadOnlyAdmin
+from recognition.zoo.selection_params import read_latest_result, read_selection_params
 
 
-class EvidencePages(Looking):
+class BenchmarkPages(ReadOnlyAdmin):
     """One address beside the list of sources: evidence."""
 
     change_list_template = 'admin/recognition/sourcemodel/change_list.html'
@@ -25,13 +25,13 @@ class EvidencePages(Looking):
     def evidence(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        result = latest_result()
+        result = read_latest_result()
         context = {
             **self.admin_site.each_context(request),
             'title': 'How well sources are chosen',
             'opts': self.opts,
             'result': result,
-            'learned': learned(),
+            'learned': read_selection_params(),
         }
         if result:
             context |= {

@@ -87,12 +87,12 @@ class SourceForm(forms.Form):
     def clean_classes(self) -> tuple[str, ...]:
         return _class_names(self.cleaned_data['classes'].encode(), 'The list')
 
-    def said(self) -> registration.Origins:
+    def said(self) -> registration.SourceMetadata:
         values: dict[str, Any] = self.cleaned_data
         texts = {
             name: values[name] for name in ('name', 'title', 'architecture', 'licence', 'dataset', 'domain')
         }
-        return registration.Origins(
+        return registration.SourceMetadata(
             **texts,
             images=values['images'],
             class_names=values['classes_file'] or values['classes'],
@@ -109,7 +109,7 @@ class KeptSourceForm(SourceForm):
     """The same of a file that is here already; another may be sent instead."""
 
     def keep(self, job: Job) -> None:
-        if import_jobs.kept_file(job).exists():
+        if import_jobs.get_weights_path(job).exists():
             field = cast(forms.FileField, self.fields['file'])
             field.required = False
             # The admin shows help as it is; a file's name is anybody's text.
@@ -120,7 +120,7 @@ class KeptSourceForm(SourceForm):
     @classmethod
     def of(cls, job: Job) -> KeptSourceForm:
         """Filled in with what was said."""
-        said = import_jobs.said_of(job)
+        said = import_jobs.read_metadata(job)
         form = cls(
             {**dataclasses.asdict(said), 'side': said.side or '', 'classes': _as_lines(said.class_names)}
         )
@@ -140,6 +140,6 @@ def _as_lines(names: tuple[str, ...]) -> str:
 
 def _class_names(data: bytes, name: str) -> tuple[str, ...]:
     try:
-        return registration.class_names_in(data, name)
+        return registration.parse_class_names(data, name)
     except GraftError as error:
         raise forms.ValidationError(error.message) from error

@@ -13,11 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from recognition.errors import GraftError
 
 
-def keeper(request: HttpRequest) -> AbstractBaseUser:
+def get_user(request: HttpRequest) -> AbstractBaseUser:
     return cast(AbstractBaseUser, request.user)  # the admin site lets nobody in who is not logged in
 
 
-class Looking(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows are looked at; they are made and changed elsewhere. Actions need the right to change the model."""
 
     list_per_page = 50
@@ -68,7 +68,7 @@ class Looking(admin.ModelAdmin):
             self.message_user(request, f'{count} {done}.', messages.SUCCESS)
 
 
-class Lines(admin.TabularInline):
+class ReadOnlyInline(admin.TabularInline):
     """Rows of another table, shown below."""
 
     extra = 0

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest
 
-from recognition.admin.read_only import Lines, Looking, keeper
+from recognition.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, get_user
 from recognition.jobs import queue
 from recognition.models import (
     ApiKey,
@@ -23,14 +23,14 @@ from recognition.models import (
 from recognition.serving import api_keys
 
 
-class JobEventLines(Lines):
+class JobEventLines(ReadOnlyInline):
     model = JobEvent
     fields = ('at', 'old', 'new', 'reason')
     readonly_fields = fields
 
 
 @admin.register(Job)
-class JobAdmin(Looking):
+class JobAdmin(ReadOnlyAdmin):
     list_display = (
         'subject',
         'kind',
@@ -57,11 +57,13 @@ class JobAdmin(Looking):
 
     @admin.action(description='Cancel', permissions=['keep'])
     def cancel(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
-        self.each(request, rows, lambda job: queue.cancel(job, keeper(request)), 'cancelled or asked to stop')
+        self.each(
+            request, rows, lambda job: queue.cancel(job, get_user(request)), 'cancelled or asked to stop'
+        )
 
 
 @admin.register(TrainedModel)
-class TrainedModelAdmin(Looking):
+class TrainedModelAdmin(ReadOnlyAdmin):
     list_display = ('__str__', 'task', 'images', 'accuracy', 'source_name', 'provisional', 'created_at')
     list_filter = ('provisional', 'task', 'source_name')
     list_select_related = ('project',)
@@ -70,19 +72,19 @@ class TrainedModelAdmin(Looking):
 
 
 @admin.register(Publication)
-class PublicationAdmin(Looking):
+class PublicationAdmin(ReadOnlyAdmin):
     list_display = ('name', 'project', 'model', 'created_at')
     list_select_related = ('project', 'model__project')
     search_fields = ('name', 'project__name')
 
 
-class MembershipLines(Lines):
+class MembershipLines(ReadOnlyInline):
     model = Membership
     readonly_fields = ('user', 'role')
 
 
 @admin.register(Project)
-class ProjectAdmin(Looking):
+class ProjectAdmin(ReadOnlyAdmin):
     list_display = ('name', 'people', 'photos', 'created_at', 'deleted_at')
     list_filter = (('deleted_at', admin.EmptyFieldListFilter),)
     search_fields = ('name', 'memberships__user__username')
@@ -103,7 +105,7 @@ class ProjectAdmin(Looking):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(Looking):
+class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ('prefix', 'name', 'user', 'scope', 'created_at', 'last_used_at', 'revoked_at')
     list_filter = ('scope', ('revoked_at', admin.EmptyFieldListFilter))
     list_select_related = ('user',)
@@ -121,7 +123,7 @@ class ApiKeyAdmin(Looking):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(Looking):
+class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ('at', 'user', 'action', 'subject')
     list_filter = ('action',)
     list_select_related = ('user',)

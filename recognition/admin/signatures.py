@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
-from recognition.admin.read_only import Looking, keeper
+from recognition.admin.read_only import ReadOnlyAdmin, get_user
 from recognition.datasets import archives
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import InvalidInputError
@@ -35,7 +35,7 @@ class ImagesForm(forms.Form):
     )
 
 
-class SigningPages(Looking):
+class SignaturePages(ReadOnlyAdmin):
     """Addresses under a source: sign (send images, begin), sign-again (with the images kept), progress, stop."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -70,39 +70,41 @@ class SigningPages(Looking):
         row = self.kept(request, pk)
         self.one(
             request,
-            lambda: signature_jobs.sign_from(row, _sent(request), keeper(request)),
+            lambda: signature_jobs.start_from_files(row, _sent(request), get_user(request)),
             f'“{row.name}” is being signed.',
         )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def sign_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = self.kept(request, pk)
-        self.one(request, lambda: signature_jobs.sign(row, keeper(request)), f'“{row.name}” is being signed.')
+        self.one(
+            request, lambda: signature_jobs.start(row, get_user(request)), f'“{row.name}” is being signed.'
+        )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return JsonResponse(signature_jobs.progress(self.looked_at(request, pk)) or {})
+        return JsonResponse(signature_jobs.get_progress(self.looked_at(request, pk)) or {})
 
     def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = self.kept(request, pk)
-        job = signature_jobs.under_way(row)
+        job = signature_jobs.find_running(row)
         if job is not None:
-            self.one(request, lambda: queue.cancel(job, keeper(request)), 'The signing is being stopped.')
+            self.one(request, lambda: queue.cancel(job, get_user(request)), 'The signing is being stopped.')
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def signing_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
         """What the page shows of it."""
         return {
-            'progress': signature_jobs.progress(row),
+            'progress': signature_jobs.get_progress(row),
             'signed': reference in row.signatures,
             'others': len(set(row.signatures) - {reference}),
-            'again': signature_jobs.can_be_signed(row),
+            'again': signature_jobs.has_images(row),
             'form': ImagesForm(),
         }
 
     @admin.action(description='Sign again, with the images that are kept', permissions=['keep'])
     def sign_rows(self, request: HttpRequest, rows: Any) -> None:
-        self.each(request, rows, lambda row: signature_jobs.sign(row, keeper(request)), 'being signed')
+        self.each(request, rows, lambda row: signature_jobs.start(row, get_user(request)), 'being signed')
 
 
 def _sent(request: HttpRequest) -> Iterator[IncomingFile | UploadResult]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from recognition.admin import formatting
 from recognition.admin.forms import KeptSourceForm, SourceForm
-from recognition.admin.read_only import Looking, keeper
+from recognition.admin.read_only import ReadOnlyAdmin, get_user
 from recognition.errors import GraftError, NotFoundError
 from recognition.jobs import queue
 from recognition.models import Job
@@ -31,7 +31,7 @@ FIELDSETS: list[Any] = [
 ]
 
 
-class AddingPages(Looking):
+class ImportPages(ReadOnlyAdmin):
     """Addresses beside the list of sources: add, and of each addition its page, progress, stop, discard."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -53,8 +53,8 @@ class AddingPages(Looking):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        jobs = import_jobs.additions() if self.has_add_permission(request) else []
-        shown = [{'job': job, 'progress': import_jobs.progress(job)} for job in jobs]
+        jobs = import_jobs.list_imports() if self.has_add_permission(request) else []
+        shown = [{'job': job, 'progress': import_jobs.get_progress(job)} for job in jobs]
         return super().changelist_view(request, {'additions': shown, **(extra_context or {})})
 
     def add_view(
@@ -65,7 +65,9 @@ class AddingPages(Looking):
         form = SourceForm(request.POST or None, request.FILES or None)
         if request.method == 'POST' and form.is_valid():
             try:
-                return _to(import_jobs.begin(form.cleaned_data['file'], form.said(), keeper(request)))
+                return _to(
+                    import_jobs.start_import(form.cleaned_data['file'], form.said(), get_user(request))
+                )
             except GraftError as error:
                 form.blame(error.field, error.message)
         return self.form_page(request, form, 'add', {'title': 'Add a source model'})
@@ -90,18 +92,18 @@ class AddingPages(Looking):
         if not self.has_add_permission(request):
             raise PermissionDenied
         try:
-            return import_jobs.find(job_id)
+            return import_jobs.find_import(job_id)
         except NotFoundError as error:
             raise Http404(error.message) from error
 
     def under_way(self, request: HttpRequest, job: Job) -> HttpResponse:
         page = 'admin/recognition/sourcemodel/addition.html'
         return TemplateResponse(
-            request, page, self.about(request, job) | {'progress': import_jobs.progress(job)}
+            request, page, self.about(request, job) | {'progress': import_jobs.get_progress(job)}
         )
 
     def to_source(self, request: HttpRequest, job: Job) -> HttpResponse:
-        row = import_jobs.became(job)
+        row = import_jobs.find_imported_source(job)
         if row is None:
             self.message_user(request, f'“{job.spec["name"]}” has left the zoo since.', messages.WARNING)
             return redirect('admin:recognition_sourcemodel_changelist')
@@ -128,23 +130,25 @@ class AddingPages(Looking):
         until = None if job.finished_at is None else job.finished_at + import_jobs.KEPT
         shown = {
             'until': until,
-            'kept': import_jobs.kept_file(job).exists(),
+            'kept': import_jobs.get_weights_path(job).exists(),
             'answered': request.method == 'POST',
         }
         return self.form_page(request, form, 'correct', self.about(request, job) | shown, status)
 
     def addition_progress(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        return JsonResponse(import_jobs.progress(self.asked_for(request, job_id)))
+        return JsonResponse(import_jobs.get_progress(self.asked_for(request, job_id)))
 
     def stop_addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         job = self.asked_for(request, job_id)
-        self.one(request, lambda: queue.cancel(job, keeper(request)))
+        self.one(request, lambda: queue.cancel(job, get_user(request)))
         return _to(job)
 
     def discard_addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         job = self.asked_for(request, job_id)
         gone = self.one(
-            request, lambda: import_jobs.discard(job, keeper(request)), f'“{job.spec["shown"]}” is discarded.'
+            request,
+            lambda: import_jobs.discard_import(job, get_user(request)),
+            f'“{job.spec["shown"]}” is discarded.',
         )
         return redirect('admin:recognition_sourcemodel_changelist') if gone else _to(job)
 
@@ -171,8 +175,8 @@ class AddingPages(Looking):
 def _begun_again(job: Job, form: SourceForm, request: HttpRequest) -> Job:
     """The addition to follow: another one, when another file was sent."""
     if form.cleaned_data['file']:
-        return import_jobs.begin_instead(job, form.cleaned_data['file'], form.said(), keeper(request))
-    import_jobs.examine_again(job, form.said(), keeper(request))
+        return import_jobs.replace_file(job, form.cleaned_data['file'], form.said(), get_user(request))
+    import_jobs.retry_import(job, form.said(), get_user(request))
     return job
 
 

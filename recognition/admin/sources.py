@@ -1,4 +1,4 @@
-"""The zoo as its keeper sees it: a list that tells how each source did, a form to add one, and the actions of its life."""
+"""The zoo as its get_user sees it: a list that tells how each source did, a form to add one, and the actions of its life."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from recognition.admin import formatting
-from recognition.admin.benchmark import EvidencePages
-from recognition.admin.read_only import keeper
-from recognition.admin.signatures import SigningPages
-from recognition.admin.source_import import AddingPages
+from recognition.admin.benchmark import BenchmarkPages
+from recognition.admin.read_only import get_user
+from recognition.admin.signatures import SignaturePages
+from recognition.admin.source_import import ImportPages
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin, SourceModelQuerySet, Standing
 from recognition.zoo import catalog, track_records
-from recognition.zoo.track_records import NOTHING, TrackRecord
+from recognition.zoo.track_records import EMPTY_RECORD, TrackRecord
 
 ACTIONS = {
     'approve': (catalog.approve, 'is approved: trainings may start from it.'),
@@ -53,7 +53,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(SourceModel)
-class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
+class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
     list_display = ('source', 'state', 'network', 'learned_from', 'came_from', 'signed', 'used', 'fared')
     list_filter = (StandingFilter, 'origin', 'domain', 'architecture', 'licence')
     list_select_related = ('approved_by', 'project')
@@ -81,8 +81,8 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
 
     def look_up(self) -> None:
         """Once a page: what every row then finds itself in. It is the same for everyone who may look."""
-        self.reference = catalog.reference_digest()
-        self.records = track_records.track_records()
+        self.reference = catalog.get_reference_digest()
+        self.records = track_records.compute_track_records()
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -91,7 +91,7 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
         return super().changelist_view(request, extra_context)
 
     def record_of(self, row: SourceModel) -> TrackRecord:
-        return self.records.get(row.name, NOTHING)
+        return self.records.get(row.name, EMPTY_RECORD)
 
     @admin.display(ordering='name')
     def source(self, row: SourceModel) -> SafeString:
@@ -167,15 +167,15 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
 
     @admin.action(description='Approve: trainings may start from it', permissions=['keep'])
     def approve(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: catalog.approve(row.name, keeper(request)), 'approved')
+        self.each(request, rows, lambda row: catalog.approve(row.name, get_user(request)), 'approved')
 
     @admin.action(description='Retire: no training starts from it any more', permissions=['keep'])
     def retire(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: catalog.retire(row.name, keeper(request)), 'retired')
+        self.each(request, rows, lambda row: catalog.retire(row.name, get_user(request)), 'retired')
 
     @admin.action(description='Restore', permissions=['keep'])
     def restore(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: catalog.restore(row.name, keeper(request)), 'restored')
+        self.each(request, rows, lambda row: catalog.restore(row.name, get_user(request)), 'restored')
 
     @admin.action(description='Remove (files are kept while a model’s record names it)', permissions=['keep'])
     def remove(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> HttpResponse | None:
@@ -187,7 +187,7 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
                 'rows': rows,
             }
             return TemplateResponse(request, 'admin/recognition/sourcemodel/confirm_removal.html', context)
-        self.each(request, rows, lambda row: catalog.remove(row.name, keeper(request)), 'removed')
+        self.each(request, rows, lambda row: catalog.remove(row.name, get_user(request)), 'removed')
         return None
 
     def get_urls(self) -> list[URLPattern]:
@@ -201,7 +201,7 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
         if action not in ACTIONS:
             raise Http404
         function, done = ACTIONS[action]
-        self.one(request, lambda: function(row.name, keeper(request)), f'“{row.name}” {done}')
+        self.one(request, lambda: function(row.name, get_user(request)), f'“{row.name}” {done}')
         there = SourceModel.objects.filter(pk=pk).exists()
         return redirect('admin:recognition_sourcemodel_change', pk) if there else redirect(self.listing())
 
@@ -222,7 +222,7 @@ class SourceModelAdmin(EvidencePages, SigningPages, AddingPages):
             actions = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
             shown = {
                 'actions': actions,
-                'named': catalog.naming(row),
+                'named': catalog.count_models_from(row),
                 'signing': self.signing_panel(row, self.reference),
             }
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})

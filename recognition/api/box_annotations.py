@@ -60,7 +60,7 @@ class Proposals(Endpoint):
         project = projects.get_visible(self.person(), project_id)
         labels.get_image(project, image_id)
         self.query()
-        return Response(ProposalsOut(prelabels.proposals(project, image_id)).data)
+        return Response(ProposalsOut(prelabels.compute_prelabels(project, image_id)).data)
 
 
 class Export(Endpoint):

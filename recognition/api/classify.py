@@ -23,7 +23,7 @@ class Classify(TakesImages):
     @extend_schema(operation_id='classify', parameters=[Wanted], request=BODIES, responses=ClassifyOut)
     def post(self, request: Request, reference: str) -> Response:
         """1 to 20 images. `reference`: a model's id or a published name. One bad image refuses the request and is named."""
-        return self._answer(trained_models.answering(self.person(), reference))
+        return self._answer(trained_models.find_for_prediction(self.person(), reference))
 
     def _answer(self, model: TrainedModel) -> Response:
         images, wanted = self.sent()
@@ -42,7 +42,9 @@ class ClassifyByName(Classify):
         return self._answer(publishing.find(name, self.person()).model)
 
 
-def _record(model: TrainedModel, images: Named, answers: list[prediction.Classification]) -> dict[str, Any]:
+def _record(
+    model: TrainedModel, images: Named, answers: list[prediction.ImageClassification]
+) -> dict[str, Any]:
     """Written by hand: shaping a thousand scores by a serialiser costs more than recognising the photo."""
     return {
         'model': str(model.pk),

@@ -47,11 +47,11 @@ class Detect(TakesImages):
         Boxes are end-exclusive pixels of the upright image, the surest first. Where that would take longer than the server lets
         one wait (2 seconds, unless told), the answer is 202 and a job, whose address is in `Location`.
         """
-        return self._answer(trained_models.answering(self.person(), reference))
+        return self._answer(trained_models.find_for_prediction(self.person(), reference))
 
     def _answer(self, model: TrainedModel) -> Response:
         images, wanted = self.sent()
-        answer = detection_jobs.detect(
+        answer = detection_jobs.detect_or_enqueue(
             model, images, self.person(), wanted.get('threshold'), wanted.get('wait')
         )
         return _come_back(answer) if isinstance(answer, Job) else Response(answer)
@@ -70,7 +70,7 @@ class OneDetection(Endpoint):
     @extend_schema(operation_id='get_detection', responses=DetectionOut)
     def get(self, request: Request, detection_id: uuid.UUID) -> Response:
         """Of one's own, until its answer is a day old (unless the server is told otherwise)."""
-        job = detection_jobs.find(self.person(), detection_id)
+        job = detection_jobs.find_job(self.person(), detection_id)
         self.query()
         return Response(DetectionOut(job).data)
 
@@ -86,4 +86,4 @@ class CancelDetection(Endpoint):
 
 def _come_back(job: Job) -> Response:
     headers = {'Location': reverse('api-detection', args=[job.pk]), 'Retry-After': '1'}
-    return Response(detection_jobs.answer_status(job), status=202, headers=headers)
+    return Response(detection_jobs.describe_job(job), status=202, headers=headers)

@@ -192,7 +192,7 @@ class PublicationOut(Fields):
     created_at = serializers.DateTimeField()
 
     def to_representation(self, instance: Publication) -> dict[str, Any]:
-        return publishing.publication_report(instance)
+        return publishing.describe_publication(instance)
 
 
 class SourceOut(Fields):
@@ -298,7 +298,7 @@ class DetectionOut(JobOut):
     result = DetectOut(allow_null=True, help_text='The answer, once it is there.')
 
     def to_representation(self, instance: Job) -> dict[str, Any]:
-        return detection_jobs.answer_status(instance)
+        return detection_jobs.describe_job(instance)
 
 
 class ScoreOut(Fields):

@@ -43,12 +43,12 @@ class OneModel(Endpoint):
     @extend_schema(operation_id='get_model', responses=ModelReport)
     def get(self, request: Request, reference: str) -> Response:
         """Everything that was measured. `reference`: the model's id or a published name."""
-        return Response(ModelReport(trained_models.called(self.person(), reference)).data)
+        return Response(ModelReport(trained_models.find_by_reference(self.person(), reference)).data)
 
     @extend_schema(operation_id='delete_model', responses={204: None})
     def delete(self, request: Request, reference: str) -> Response:
         """409 while it is published. By id only: a name may point elsewhere by now."""
-        model = trained_models.editable(self.person(), trained_models.identified(reference))
+        model = trained_models.get_editable(self.person(), trained_models.parse_model_id(reference))
         trained_models.delete(model, self.person())
         return Response(status=204)
 
@@ -57,7 +57,7 @@ class Publish(Endpoint):
     @extend_schema(operation_id='publish_model', request=PublishIn, responses=PublicationOut)
     def post(self, request: Request, reference: str) -> Response:
         """Let a name answer with this model from now on; a new name is made."""
-        model = trained_models.editable(self.person(), trained_models.identified(reference))
+        model = trained_models.get_editable(self.person(), trained_models.parse_model_id(reference))
         publication = publishing.publish(model, self.body(PublishIn)['name'], self.person())
         return Response(PublicationOut(publication).data)
 

@@ -51,7 +51,9 @@ class OfferedModel(Endpoint):
     @extend_schema(operation_id='get_offer', responses=OfferOut)
     def get(self, request: Request, reference: str) -> Response:
         """404 unless it is offered."""
-        row = promotion.offered(trained_models.visible(self.person(), trained_models.identified(reference)))
+        row = promotion.find_offered(
+            trained_models.get_visible(self.person(), trained_models.parse_model_id(reference))
+        )
         if row is None:
             raise NotFoundError('This model is not offered as a source.')
         return Response(OfferOut(row).data)
@@ -59,13 +61,13 @@ class OfferedModel(Endpoint):
     @extend_schema(operation_id='offer_model', request=OfferIn, responses=OfferOut)
     def post(self, request: Request, reference: str) -> Response:
         """For owners of its project; of a detector its body. An administrator approves it; later only `share` is changed."""
-        model = trained_models.owned(self.person(), trained_models.identified(reference))
+        model = trained_models.get_owned(self.person(), trained_models.parse_model_id(reference))
         row = promotion.offer(model, promotion.Offer(**self.body(OfferIn)), self.person())
         return Response(OfferOut(row).data)
 
     @extend_schema(operation_id='withdraw_offer', responses={204: None})
     def delete(self, request: Request, reference: str) -> Response:
         """No training starts from it any more; models that did keep it."""
-        model = trained_models.owned(self.person(), trained_models.identified(reference))
+        model = trained_models.get_owned(self.person(), trained_models.parse_model_id(reference))
         promotion.withdraw(model, self.person())
         return Response(status=204)

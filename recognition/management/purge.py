@@ -43,7 +43,7 @@ def purge(older_than: timedelta) -> PurgeCounts:
     alone = [image for image in Image.objects.filter(deleted_at__lt=before) if _purge_image(image)]
     _delete_images(alone)
     return PurgeCounts(
-        projects, images + len(alone), size + sum(image.size for image in alone), import_jobs.forget()
+        projects, images + len(alone), size + sum(image.size for image in alone), import_jobs.delete_expired()
     )
 
 
@@ -61,7 +61,7 @@ def _purge_project(project: Project) -> bool:
             .exists()
         ):
             return False
-        catalog.let_go(project)
+        catalog.remove_unshared(project)
         audit.record(None, 'purge project', f'{project.pk} {project.name}')
         files = _delete_rows(project)
     _delete_files(files)

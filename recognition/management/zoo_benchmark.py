@@ -80,16 +80,18 @@ def evaluate(options: dict[str, Any], stream: TextIO) -> str:
         'threads',
         'workers',
     )
-    folder = options['out'] or selection_params.home()
-    wanted = benchmark.Wanted(**{name: options[name] for name in fields}, out=folder, sources=names)
-    for step in benchmark.fill(wanted):
+    folder = options['out'] or selection_params.get_benchmark_folder()
+    wanted = benchmark.BenchmarkRequest(**{name: options[name] for name in fields}, out=folder, sources=names)
+    for step in benchmark.run_benchmark(wanted):
         stream.write(f'{step.through} of {step.of}  {step.cell}{_left(step.seconds_left)}\n')
         stream.flush()
-    return table(benchmark_results.conclude(folder))
+    return table(benchmark_results.compare_rules(folder))
 
 
 def fit(options: dict[str, Any]) -> str:
-    found = benchmark_results.fit(options['folder'] or selection_params.home(), options['keep'])
+    found = benchmark_results.fit_selection_params(
+        options['folder'] or selection_params.get_benchmark_folder(), options['keep']
+    )
     before, after = (f'{weights[0]:g} : {weights[1]:g}' for weights in (found.before, found.after))
     action = f'are now {after}' if found.changed else f'stay {before}: fitting does not lower the regret'
     return (

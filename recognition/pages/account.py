@@ -11,7 +11,7 @@ from recognition.models import ApiKey
 from recognition.pages.decorators import action, page, person
 from recognition.pages.forms import KeyForm
 from recognition.serving import api_keys
-from recognition.zoo.catalog import sources
+from recognition.zoo.catalog import list_usable
 
 
 @page
@@ -38,7 +38,7 @@ def _keys_page(request: HttpRequest, form: KeyForm, extra: dict[str, object] | N
 
 @action
 def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
-    key = api_keys.of(person(request), key_id)
+    key = api_keys.get_own_key(person(request), key_id)
     api_keys.revoke(key)
     messages.success(request, f'The key “{key.name}” opens nothing any more.')
     return redirect('keys')
@@ -46,7 +46,7 @@ def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
 
 @page
 def zoo(request: HttpRequest) -> HttpResponse:
-    return render(request, 'zoo.html', {'sources': sources(person(request))})
+    return render(request, 'zoo.html', {'sources': list_usable(person(request))})
 
 
 @page

@@ -175,7 +175,7 @@ def cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
         words.append(f'{told}.')
     if known['kind'] == 'rcnn':
         words.append(' R-CNN looks at every region alone; Fast R-CNN costs a fraction of it.')
-    most = detection_jobs.most_at_once(model)
+    most = detection_jobs.get_max_images_at_once(model)
     if most is not None:
         few = f'more than {most} photo{"" if most == 1 else "s"} at once' if most else 'any photo'
         words.append(f' A program that sends {few} comes back for the answer (202), unless it asks to wait.')

@@ -37,7 +37,7 @@ def show(request: HttpRequest, project_id: uuid.UUID, image_id: uuid.UUID | None
         'labels': [label.name for label in project.labels.all()],
         'start': start,
         'any': ANY,
-        'detector': prelabels.model_of(project),
+        'detector': prelabels.find_detector(project),
         'may_edit': listings.role_of(person(request), project) != Role.VIEWER,
     }
     return render(request, 'label.html', context)

@@ -85,9 +85,9 @@ def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
         'told': told,
         'cost': detector_plots.cost(model, told) if model and told['detection'] else '',
         'publications': publications,
-        'with_a_way_back': {found.pk for found in publications if publishing.previous(found)},
+        'with_a_way_back': {found.pk for found in publications if publishing.find_previous_model(found)},
         'suggested_name': publications[0].name if publications else slugify(project.name)[:80],
-        'lines': publishing.program_lines(request.build_absolute_uri('/'), called, project.task),
+        'lines': publishing.build_code_examples(request.build_absolute_uri('/'), called, project.task),
     }
 
 

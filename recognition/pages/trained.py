@@ -22,7 +22,7 @@ from recognition.zoo import promotion
 
 @page
 def show(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
-    model = trained_models.visible(person(request), model_id)
+    model = trained_models.get_visible(person(request), model_id)
     report = reports.model_report(model)
     if model.task == Task.DETECTION:
         return _show_detector(request, model, report)
@@ -62,15 +62,15 @@ def _offer_context(request: HttpRequest, model: TrainedModel) -> dict[str, Any]:
     owns = listings.role_of(person(request), model.project) == Role.OWNER
     may = owns and promotion.is_possible(model)
     return {
-        'offered': promotion.offered(model),
+        'offered': promotion.find_offered(model),
         'may_offer': may,
-        'photos_learned': promotion.photos_learned(model) if may else 0,
+        'photos_learned': promotion.count_train_images(model) if may else 0,
     }
 
 
 @action
 def publish(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
-    model = trained_models.editable(person(request), model_id)
+    model = trained_models.get_editable(person(request), model_id)
     publication = publishing.publish(model, request.POST.get('name', ''), person(request))
     messages.success(request, f'“{publication.name}” now answers with version {model.version}.')
     return redirect('project', model.project_id)
@@ -78,9 +78,9 @@ def publish(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
 
 @action
 def offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
-    model = trained_models.owned(person(request), model_id)
+    model = trained_models.get_owned(person(request), model_id)
     said = {name: request.POST.get(name, '') for name in ('name', 'title', 'domain', 'licence')}
-    again = promotion.offered(model) is not None
+    again = promotion.find_offered(model) is not None
     row = promotion.offer(model, promotion.Offer(share='share' in request.POST, **said), person(request))
     told = (
         'Others may start from it too.'
@@ -93,7 +93,7 @@ def offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
 
 @action
 def withdraw_offer(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
-    model = trained_models.owned(person(request), model_id)
+    model = trained_models.get_owned(person(request), model_id)
     promotion.withdraw(model, person(request))
     messages.success(request, 'It is withdrawn: no training starts from it any more.')
     return redirect('model', model.pk)

@@ -44,15 +44,15 @@ def issue(user: AbstractBaseUser, name: str, scope: str) -> tuple[ApiKey, str]:
     return key, plain
 
 
-def check(plain: str) -> ApiKey | None:
+def authenticate(plain: str) -> ApiKey | None:
     """The key of that text if it may still be used, and its person may still come in."""
     if not plain.startswith(PREFIX) or len(plain) > LONGEST or not plain.isascii():
         return None
     key = next(iter(ApiKey.objects.raw(VALID_KEY, [_hash(plain)])), None)
     if key is None:
         return None
-    key.user = _person(key)
-    _note_use(key)
+    key.user = _build_user(key)
+    _record_use(key)
     return key
 
 
@@ -62,7 +62,7 @@ def revoke(key: ApiKey) -> None:
         audit.record(key.user, 'revoke key', f'{key.pk} {key.name}')
 
 
-def of(user: AbstractBaseUser, key_id: int) -> ApiKey:
+def get_own_key(user: AbstractBaseUser, key_id: int) -> ApiKey:
     """One of the person's own keys; NotFoundError for anyone else's."""
     key = ApiKey.objects.filter(user_id=user.pk, pk=key_id).first()
     if key is None:
@@ -70,13 +70,13 @@ def of(user: AbstractBaseUser, key_id: int) -> ApiKey:
     return key
 
 
-def _person(key: ApiKey) -> User:
+def _build_user(key: ApiKey) -> User:
     """Who VALID_KEY found behind the key; whatever else is asked of the row is read then."""
     known = {'id': key.user_id, 'username': key.person_name, 'is_active': True}  # type: ignore[attr-defined]
     return User.from_db(key._state.db, list(known), list(known.values()))
 
 
-def _note_use(key: ApiKey) -> None:
+def _record_use(key: ApiKey) -> None:
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at > USE_NOTED_EVERY:
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_NOTED_EVERY)

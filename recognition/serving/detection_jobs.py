@@ -23,7 +23,7 @@ from recognition.serving import prediction
 Named = Sequence[tuple[str, bytes]]
 
 
-def detect(
+def detect_or_enqueue(
     model: TrainedModel,
     images: Named,
     user: AbstractBaseUser,
@@ -35,15 +35,15 @@ def detect(
     A job where that is expected to take longer than DETECT_SECONDS; `wait` decides it whatever is expected.
     Errors: as prediction.detect; QueueFullError.
     """
-    if _takes_long(model, len(images)) if wait is None else not wait:
-        return _begin(model, images, user, threshold)
+    if _is_slow(model, len(images)) if wait is None else not wait:
+        return _enqueue(model, images, user, threshold)
     detected = prediction.detect(model, [data for _, data in images], threshold)
     return prediction.record(model, [name for name, _ in images], detected)
 
 
-def find(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+def find_job(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     """A job of this person's own, for as long as its answer is kept; else NotFoundError."""
-    rows = _kept().filter(pk=job_id, created_by_id=user.pk, project__in=Project.objects.visible_to(user))
+    rows = _list_kept().filter(pk=job_id, created_by_id=user.pk, project__in=Project.objects.visible_to(user))
     job = rows.first()
     if job is None:
         raise NotFoundError('There is no such detection.')
@@ -52,23 +52,23 @@ def find(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
 
 def cancel(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     """End a waiting one at once, a running one within seconds. Errors: as `find`; ConflictError when it has ended."""
-    job = find(user, job_id)
+    job = find_job(user, job_id)
     if not queue.try_cancel(job):
         raise ConflictError(f'This {job.get_kind_display()} has ended already.')
     return job
 
 
-def most_at_once(model: TrainedModel) -> int | None:
+def get_max_images_at_once(model: TrainedModel) -> int | None:
     """How many photos of one request are answered without a job; None where that is not known, or where all are."""
-    seconds = prediction.expected_seconds(model)
+    seconds = prediction.estimate_seconds(model)
     if not seconds or settings.MAX_IMAGES_PER_PREDICTION * seconds <= settings.DETECT_SECONDS:
         return None
     return int(settings.DETECT_SECONDS // seconds)
 
 
-def forget() -> int:
+def delete_expired() -> int:
     """Delete the answers that were kept long enough, and what never came to be asked; how many."""
-    old = Job.objects.filter(kind=JobKind.DETECTION_JOB).exclude(pk__in=_kept().values('pk'))
+    old = Job.objects.filter(kind=JobKind.DETECTION_JOB).exclude(pk__in=_list_kept().values('pk'))
     forgotten = list(old)
     for job in forgotten:
         queue.delete_files(job)
@@ -76,20 +76,20 @@ def forget() -> int:
     return len(forgotten)
 
 
-def _kept() -> Any:
+def _list_kept() -> Any:
     since = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS)
     return Job.objects.filter(
         Q(finished_at__gt=since) | Q(finished_at=None, created_at__gt=since), kind=JobKind.DETECTION_JOB
     )
 
 
-def _takes_long(model: TrainedModel, images: int) -> bool:
-    return images * prediction.expected_seconds(model) > settings.DETECT_SECONDS
+def _is_slow(model: TrainedModel, images: int) -> bool:
+    return images * prediction.estimate_seconds(model) > settings.DETECT_SECONDS
 
 
-def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold: float | None) -> Job:
+def _enqueue(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold: float | None) -> Job:
     photos = [data for _, data in images]
-    prediction.check_detection(model, photos, threshold)
+    prediction.validate_detection(model, photos, threshold)
     waiting = Job.objects.filter(
         kind=JobKind.DETECTION_JOB, created_by_id=user.pk, state=State.QUEUED
     ).count()
@@ -113,7 +113,7 @@ def _begin(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold
     return job
 
 
-def answer_status(job: Job) -> dict[str, Any]:
+def describe_job(job: Job) -> dict[str, Any]:
     """Where photos to look at are. `result`: once it is there, what a detection answers that nobody had to come back for."""
     return {
         'id': str(job.pk),

@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Score:
+class ClassScore:
     label: str
     score: float  # calibrated probability, 0 to 1
 
 
 @dataclass(frozen=True)
-class Classification:
+class ImageClassification:
     """One image's answer: the best class first."""
 
-    scores: tuple[Score, ...]
+    scores: tuple[ClassScore, ...]
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedBox:
     """One thing: end-exclusive pixels of the upright image."""
 
     label: str
@@ -60,20 +60,20 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Detection:
+class ImageDetections:
     """One image's answer: the surest thing first."""
 
     width: int  # pixels, upright
     height: int
-    found: tuple[Found, ...]
+    found: tuple[DetectedBox, ...]
 
 
 @dataclass(frozen=True)
-class Detected:
+class DetectionResult:
     """`threshold`: the score from which on things are told; the model's own unless one was asked for."""
 
     threshold: float
-    images: tuple[Detection, ...]
+    images: tuple[ImageDetections, ...]
 
 
 def detect(
@@ -81,32 +81,32 @@ def detect(
     images: Sequence[bytes],
     threshold: float | None = None,
     told: Callable[[int], None] = lambda count: None,
-) -> Detected:
+) -> DetectionResult:
     """What is where on each image, in their order. `told` hears how many are done; what it raises stops the rest.
 
     Errors: InvalidInputError (how many, threshold, a model of another task), InvalidImageError and TooLargeError (field `images[2]`),
     ModelUnavailableError, ModelOverloadedError.
     """
-    _check(images, None, threshold or 0.0)
-    detector = _detector(model)
+    _validate(images, None, threshold or 0.0)
+    detector = _load_detector(model)
     lowest = detector.threshold if threshold is None else threshold
     answers = []
     for index, image in enumerate(images):
         told(index)
         answers.append(_detect(detector, image, lowest, index))
-    return Detected(lowest, tuple(answers))
+    return DetectionResult(lowest, tuple(answers))
 
 
-def check_detection(model: TrainedModel, images: Sequence[bytes], threshold: float | None) -> None:
+def validate_detection(model: TrainedModel, images: Sequence[bytes], threshold: float | None) -> None:
     """Refuse what can be told before anything is looked at. Errors: as `detect`, but for the models that cannot be loaded."""
-    _check(images, None, threshold or 0.0)
-    _check_detects(model)
+    _validate(images, None, threshold or 0.0)
+    _check_is_detector(model)
     for index, image in enumerate(images):
-        with _named(f'images[{index}]'):
+        with _name_image_in_errors(f'images[{index}]'):
             decoding.read_header(image)
 
 
-def expected_seconds(model: TrainedModel) -> float:
+def estimate_seconds(model: TrainedModel) -> float:
     """What one photo takes a detector, as it was measured on a CPU when it was sealed.
 
     0 where that is not known, or where a GPU answers: such a request is answered at once, whatever it takes.
@@ -114,19 +114,19 @@ def expected_seconds(model: TrainedModel) -> float:
     if settings.SERVE_DEVICE != 'cpu':
         return 0.0
     try:
-        return _sealed_seconds(model.artifact, model.digest)
+        return _read_seconds_per_image(model.artifact, model.digest)
     except (ArtifactError, OSError):
         return 0.0  # loading it says what is wrong
 
 
 @lru_cache(maxsize=256)
-def _sealed_seconds(artifact: str, digest: str) -> float:
+def _read_seconds_per_image(artifact: str, digest: str) -> float:
     """`digest` tells the first model of a training from the one that took its place."""
     meta = read_meta(storage.local_path(f'models/{artifact}/meta.json').parent)
     return float(meta.detection.get('answer_seconds', 0.0))
 
 
-def record(model: TrainedModel, names: Sequence[str], detected: Detected) -> dict[str, Any]:
+def record(model: TrainedModel, names: Sequence[str], detected: DetectionResult) -> dict[str, Any]:
     """An answer as plain JSON: what REST tells, and what a job keeps."""
     return {
         'model': str(model.pk),
@@ -138,32 +138,32 @@ def record(model: TrainedModel, names: Sequence[str], detected: Detected) -> dic
                 'name': name,
                 'width': answer.width,
                 'height': answer.height,
-                'objects': [_object(found) for found in answer.found],
+                'objects': [_box_to_json(found) for found in answer.found],
             }
             for name, answer in zip(names, detected.images, strict=True)
         ],
     }
 
 
-def _object(found: Found) -> dict[str, Any]:
+def _box_to_json(found: DetectedBox) -> dict[str, Any]:
     corners = {'x0': found.x0, 'y0': found.y0, 'x1': found.x1, 'y1': found.y1}
     return {'label': found.label, 'score': round(found.score, 6), **corners}
 
 
-def own_threshold(model: TrainedModel) -> float:
+def get_threshold(model: TrainedModel) -> float:
     """The score from which on a detector's things are told unless another is asked for. Errors: as `detect`."""
-    return _detector(model).threshold
+    return _load_detector(model).threshold
 
 
 def classify(
     model: TrainedModel, images: Sequence[bytes], top: int | None = None, threshold: float = 0.0
-) -> list[Classification]:
+) -> list[ImageClassification]:
     """Each image's classes with a score of at least `threshold`, at most `top` of them, in the order of the images.
 
     Errors: InvalidInputError (how many, top, threshold), InvalidImageError and TooLargeError (field `images[2]`), ModelUnavailableError, ModelOverloadedError.
     """
-    _check(images, top, threshold)
-    predictor = _classifier(model)
+    _validate(images, top, threshold)
+    predictor = _load_classifier(model)
     pixels = np.stack([_decode(predictor, image, f'images[{index}]') for index, image in enumerate(images)])
     try:
         rows = predictor.classify_pixels(pixels)
@@ -171,15 +171,15 @@ def classify(
         raise ModelOverloadedError(
             'Too many images are waiting for this model; try again in a moment.'
         ) from error
-    return [_ranked(predictor.labels, row, top, threshold) for row in rows]
+    return [_rank(predictor.labels, row, top, threshold) for row in rows]
 
 
-def warm(model: TrainedModel) -> None:
+def load_model(model: TrainedModel) -> None:
     """Load the model, so that the first request finds it. Error: ModelUnavailableError."""
-    _loaded(model)
+    _load_current(model)
 
 
-def _check(images: Sequence[bytes], top: int | None, threshold: float) -> None:
+def _validate(images: Sequence[bytes], top: int | None, threshold: float) -> None:
     if not images:
         raise InvalidInputError('Send at least one image.', field='images')
     if len(images) > settings.MAX_IMAGES_PER_PREDICTION:
@@ -194,13 +194,13 @@ def _check(images: Sequence[bytes], top: int | None, threshold: float) -> None:
 
 def _decode(predictor: Predictor, image: bytes, field: str) -> np.ndarray:
     """The header is checked as for an upload; the pixels come by the fast way that training took."""
-    with _named(field):
+    with _name_image_in_errors(field):
         decoding.read_header(image)
         return predictor.decode(image)
 
 
-def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> Detection:
-    with _named(f'images[{index}]'):
+def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> ImageDetections:
+    with _name_image_in_errors(f'images[{index}]'):
         decoding.read_header(image)
         try:
             found, photo = detector.detect(image)
@@ -208,18 +208,18 @@ def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> Dete
             raise ModelOverloadedError(
                 'Too many images are waiting for this model; try again in a moment.'
             ) from error
-    return Detection(photo.width, photo.height, tuple(_told(detector.labels, found, lowest)))
+    return ImageDetections(photo.width, photo.height, tuple(_to_boxes(detector.labels, found, lowest)))
 
 
-def _told(labels: Sequence[str], found: Detections, lowest: float) -> Iterator[Found]:
+def _to_boxes(labels: Sequence[str], found: Detections, lowest: float) -> Iterator[DetectedBox]:
     for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
         if score >= lowest:
             x0, y0, x1, y1 = (round(float(corner), 2) for corner in box)
-            yield Found(labels[label], float(score), x0, y0, x1, y1)
+            yield DetectedBox(labels[label], float(score), x0, y0, x1, y1)
 
 
 @contextmanager
-def _named(field: str) -> Iterator[None]:
+def _name_image_in_errors(field: str) -> Iterator[None]:
     """Refusals of one image name it."""
     try:
         yield
@@ -229,32 +229,32 @@ def _named(field: str) -> Iterator[None]:
         raise type(error)(f'{field} {error.message}', field=field) from error
 
 
-def _ranked(labels: Sequence[str], row: np.ndarray, top: int | None, threshold: float) -> Classification:
+def _rank(labels: Sequence[str], row: np.ndarray, top: int | None, threshold: float) -> ImageClassification:
     order = np.argsort(-row, kind='stable')[:top]
-    return Classification(
-        tuple(Score(labels[index], float(row[index])) for index in order if row[index] >= threshold)
+    return ImageClassification(
+        tuple(ClassScore(labels[index], float(row[index])) for index in order if row[index] >= threshold)
     )
 
 
-def _classifier(model: TrainedModel) -> Predictor:
+def _load_classifier(model: TrainedModel) -> Predictor:
     if model.task == Task.DETECTION:
         raise InvalidInputError('This model finds things in photos: ask it to detect, not to classify.')
-    return cast('Predictor', _loaded(model))
+    return cast('Predictor', _load_current(model))
 
 
-def _check_detects(model: TrainedModel) -> None:
+def _check_is_detector(model: TrainedModel) -> None:
     if model.task != Task.DETECTION:
         raise InvalidInputError(
             'This model tells what a whole photo shows: ask it to classify, not to detect.'
         )
 
 
-def _detector(model: TrainedModel) -> Detector:
-    _check_detects(model)
-    return cast('Detector', _loaded(model))
+def _load_detector(model: TrainedModel) -> Detector:
+    _check_is_detector(model)
+    return cast('Detector', _load_current(model))
 
 
-def _loaded(model: TrainedModel) -> Loaded:
+def _load_current(model: TrainedModel) -> Loaded:
     try:
         return _load(model)
     except (ArtifactError, OSError) as error:
@@ -267,7 +267,7 @@ def _loaded(model: TrainedModel) -> Loaded:
 
 
 def _load(model: TrainedModel) -> Loaded:
-    models = _models()
+    models = _get_cache()
     return models.get(model.digest) or models.predictor(storage.artifact_folder(model.artifact), model.digest)
 
 
@@ -275,7 +275,7 @@ _cache: ModelCache | None = None
 _cache_lock = threading.Lock()
 
 
-def _models() -> ModelCache:
+def _get_cache() -> ModelCache:
     """This process's cache, made with the first prediction: what never predicts never loads the runtime."""
     global _cache
     with _cache_lock:

@@ -26,32 +26,32 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
     A provisional model may be published too: the finished model of its training takes its place by itself.
     Errors: InvalidInputError (the name's letters), ConflictError (another project has it, or it moved meanwhile).
     """
-    name = _clean(name)
+    name = _validate_name(name)
     with transaction.atomic():
         publication = Publication.objects.select_related('model', 'project').filter(name=name).first()
         if publication is None:
-            publication = _new(model, name)
+            publication = _create(model, name)
         elif publication.project.deleted_at and publication.project_id != model.project_id:
             unpublish(publication, user)  # its project was put away, so nobody calls it
-            publication = _new(model, name)
+            publication = _create(model, name)
         elif publication.project_id != model.project_id:
             raise ConflictError(
                 TAKEN, field='name'
             )  # not whose: that another's project exists is not ours to tell
         else:
-            _point(publication, model)
-        _record(publication, model, 'publish', user)
+            _move(publication, model)
+        _record_event(publication, model, 'publish', user)
     return publication
 
 
 def rollback(publication: Publication, user: AbstractBaseUser) -> Publication:
     """Answer with the model that was published before the present one. ConflictError when there is none."""
     with transaction.atomic():
-        earlier = previous(publication)
+        earlier = find_previous_model(publication)
         if earlier is None:
             raise ConflictError('There is no earlier model to go back to.')
-        _point(publication, earlier)
-        _record(publication, earlier, 'rollback', user)
+        _move(publication, earlier)
+        _record_event(publication, earlier, 'rollback', user)
     return publication
 
 
@@ -72,7 +72,7 @@ def find(name: str, user: AbstractBaseUser) -> Publication:
     return publication
 
 
-def previous(publication: Publication) -> TrainedModel | None:
+def find_previous_model(publication: Publication) -> TrainedModel | None:
     """The model below the present one on the pile that the events built: publishing puts on top, rolling back takes off."""
     pile: list[TrainedModel] = []
     for event in publication.events.select_related('model').order_by('id'):
@@ -83,7 +83,7 @@ def previous(publication: Publication) -> TrainedModel | None:
     return pile[-2] if len(pile) > 1 else None
 
 
-def _clean(name: object) -> str:
+def _validate_name(name: object) -> str:
     text = name.strip() if isinstance(name, str) else ''
     try:
         validate_slug(text)
@@ -107,7 +107,7 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def _new(model: TrainedModel, name: str) -> Publication:
+def _create(model: TrainedModel, name: str) -> Publication:
     try:
         with transaction.atomic():
             return Publication.objects.create(project=model.project, name=name, model=model)
@@ -115,7 +115,7 @@ def _new(model: TrainedModel, name: str) -> Publication:
         raise ConflictError(TAKEN, field='name') from None
 
 
-def _point(publication: Publication, model: TrainedModel) -> None:
+def _move(publication: Publication, model: TrainedModel) -> None:
     """Compare-and-set: of two who move a name at once, the second is told."""
     rows = Publication.objects.filter(pk=publication.pk, model_id=publication.model_id)
     if rows.update(model=model) != 1:
@@ -123,14 +123,14 @@ def _point(publication: Publication, model: TrainedModel) -> None:
     publication.model = model
 
 
-def _record(publication: Publication, model: TrainedModel, action: str, user: AbstractBaseUser) -> None:
+def _record_event(publication: Publication, model: TrainedModel, action: str, user: AbstractBaseUser) -> None:
     PublicationEvent.objects.create(publication=publication, model=model, action=action, by_id=user.pk)
     audit.record(user, action, f'{publication.name} -> model {model.pk}')
 
 
-def publication_report(publication: Publication) -> dict[str, Any]:
+def describe_publication(publication: Publication) -> dict[str, Any]:
     """A published name, the model that answers under it, and what it pointed at before (newest first)."""
-    earlier = previous(publication)
+    earlier = find_previous_model(publication)
     return {
         'name': publication.name,
         'project': str(publication.project_id),
@@ -149,7 +149,7 @@ def publication_report(publication: Publication) -> dict[str, Any]:
     }
 
 
-def program_lines(base_url: str, name: str, task: str = Task.CLASSIFICATION) -> dict[str, str]:
+def build_code_examples(base_url: str, name: str, task: str = Task.CLASSIFICATION) -> dict[str, str]:
     """The lines that ask a published name (or a model's id) from a shell and from Python. base_url: https://host[:port]."""
     action, (wish, value) = (
         ('detect', ('threshold', 0.5)) if task == Task.DETECTION else ('classify', ('top', 3))

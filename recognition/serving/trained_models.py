@@ -28,10 +28,10 @@ BY_NAME = f"""{SEEN_MODELS} JOIN {Publication._meta.db_table} publication ON pub
     WHERE publication.name = %s AND membership.user_id = %s"""
 
 
-def called(user: AbstractBaseUser, reference: str) -> TrainedModel:
+def find_by_reference(user: AbstractBaseUser, reference: str) -> TrainedModel:
     """The model of that id, or the one that is published under that name, if this person may see it; else NotFoundError."""
     try:
-        return visible(user, uuid.UUID(reference))
+        return get_visible(user, uuid.UUID(reference))
     except ValueError:
         pass  # not an id: a name
     try:
@@ -40,7 +40,7 @@ def called(user: AbstractBaseUser, reference: str) -> TrainedModel:
         raise NotFoundError('There is no such model.') from None
 
 
-def answering(user: AbstractBaseUser, reference: str) -> TrainedModel:
+def find_for_prediction(user: AbstractBaseUser, reference: str) -> TrainedModel:
     """As `called`, with what a prediction needs and no more: a report may have a megabyte."""
     try:
         wanted = uuid.UUID(reference)
@@ -54,7 +54,7 @@ def answering(user: AbstractBaseUser, reference: str) -> TrainedModel:
     return model
 
 
-def identified(reference: str) -> uuid.UUID:
+def parse_model_id(reference: str) -> uuid.UUID:
     """The id in an address that also takes names; NotFoundError for a name."""
     try:
         return uuid.UUID(reference)
@@ -62,7 +62,7 @@ def identified(reference: str) -> uuid.UUID:
         raise NotFoundError('There is no such model.') from None
 
 
-def visible(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
+def get_visible(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     rows = TrainedModel.objects.filter(project__in=Project.objects.visible_to(user))
     model = rows.select_related('project', 'job').filter(pk=model_id).first()
     if model is None:
@@ -70,16 +70,16 @@ def visible(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     return model
 
 
-def editable(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
+def get_editable(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     """NotAllowedError for viewers of its project."""
-    model = visible(user, model_id)
+    model = get_visible(user, model_id)
     projects.get_editable(user, model.project_id)
     return model
 
 
-def owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
+def get_owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
     """NotAllowedError for members of its project who do not own it."""
-    model = visible(user, model_id)
+    model = get_visible(user, model_id)
     projects.get_owned(user, model.project_id)
     return model
 
@@ -98,4 +98,4 @@ def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
         ) from None
     audit.record(user, 'delete model', f'{model.pk} version {model.version} of project {model.project_id}')
     transaction.on_commit(partial(storage.delete_artifact, model.artifact))
-    transaction.on_commit(catalog.drop_removed)  # it may have been the last to name one
+    transaction.on_commit(catalog.delete_removed)  # it may have been the last to name one

@@ -54,7 +54,7 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
         'provisional': model.provisional,
         'task': model.task,
         'labels': model.labels,
-        'source': redaction.source_of(model),
+        'source': redaction.redact_source_name(model),
         'images': model.images,
         'accuracy': model.accuracy,
         'interval': None if model.accuracy_low is None else [model.accuracy_low, model.accuracy_high],
@@ -66,7 +66,7 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
 
 def model_report(model: TrainedModel) -> dict[str, Any]:
     """Everything that is known of a model, and may be told to all who read it. A part that was not measured is empty."""
-    report = redaction.discreet(model, model.report)
+    report = redaction.redact_report(model, model.report)
     return {
         **model_summary(model),
         'digest': model.digest,

@@ -16,7 +16,7 @@ from recognition.models import Job, Project
 from recognition.models.job import State
 from recognition.training.readiness import check_readiness
 from recognition.zoo import catalog
-from recognition.zoo.selection_params import learned
+from recognition.zoo.selection_params import read_selection_params
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import FIXED_FIELDS, TrainSpec
 
@@ -72,12 +72,12 @@ def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, An
         raise InvalidInputError(error.message, field=error.field) from error
     sources = catalog.list_sources(user, project)
     if spec.source != 'auto' and spec.source not in {source.name for source in sources}:
-        raise InvalidInputError(catalog.why_not(user, project, spec.source), field='source')
-    known = learned()
+        raise InvalidInputError(catalog.explain_unavailable(user, project, spec.source), field='source')
+    known = read_selection_params()
     return replace(
         spec,
         sources=tuple(sources),
-        reference=catalog.reference(),
+        reference=catalog.get_reference(),
         weights=known.weights,
         forecast=known.forecast,
     )

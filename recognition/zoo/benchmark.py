@@ -16,7 +16,7 @@ from django.conf import settings
 
 from recognition.errors import InvalidInputError
 from recognition.zoo import catalog
-from recognition.zoo.subprocess_call import BARE
+from recognition.zoo.subprocess_call import CHILD_ENVIRONMENT
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.worker import benchmark_cells
 
@@ -33,7 +33,7 @@ LEAST = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BenchmarkRequest:
     """One evaluation, as it is asked for."""
 
     targets: Path  # a folder of targets, each a folder of class folders
@@ -52,7 +52,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Step:
+class FinishedCell:
     """A cell is through."""
 
     cell: str
@@ -61,20 +61,21 @@ class Step:
     seconds_left: int | None
 
 
-def fill(wanted: Wanted) -> Iterator[Step]:
+def run_benchmark(wanted: BenchmarkRequest) -> Iterator[FinishedCell]:
     """Fill the matrix of an evaluation cell by cell. What the folder holds already is not done again.
 
     Errors: InvalidInputError (the targets, a source, the folder of another evaluation); NotReadyError without a reference model.
     """
-    request = json.dumps(_request(wanted))
+    request = json.dumps(_build_request(wanted))
     with ExitStack() as stack:
-        stack.enter_context(_invitation(wanted, request))
+        stack.enter_context(_invite_workers(wanted, request))
         others = [
-            stack.enter_context(_child(request, subprocess.DEVNULL)) for _ in range(wanted.processes - 1)
+            stack.enter_context(_start_child(request, subprocess.DEVNULL))
+            for _ in range(wanted.processes - 1)
         ]
-        first = stack.enter_context(_child(request, subprocess.PIPE))
+        first = stack.enter_context(_start_child(request, subprocess.PIPE))
         try:
-            yield from _steps(first)
+            yield from _read_steps(first)
         finally:
             for child in [first, *others]:
                 if sys.exc_info()[0] is not None:
@@ -82,7 +83,7 @@ def fill(wanted: Wanted) -> Iterator[Step]:
 
 
 @contextmanager
-def _invitation(wanted: Wanted, request: str) -> Iterator[None]:
+def _invite_workers(wanted: BenchmarkRequest, request: str) -> Iterator[None]:
     """Workers find the request in a file as long as the evaluation goes on."""
     if not wanted.workers:
         yield
@@ -97,20 +98,20 @@ def _invitation(wanted: Wanted, request: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _steps(child: subprocess.Popen[str]) -> Iterator[Step]:
+def _read_steps(child: subprocess.Popen[str]) -> Iterator[FinishedCell]:
     for line in child.stdout or ():
         told = json.loads(line)
         if 'refused' in told:
             raise InvalidInputError(told['refused'])
         if 'finished' in told:
             return
-        yield Step(**told)
+        yield FinishedCell(**told)
     raise InvalidInputError(
         f'The evaluation broke off with {child.wait()}; the same command goes on where it was.'
     )
 
 
-def _child(request: str, stdout: int) -> subprocess.Popen[str]:
+def _start_child(request: str, stdout: int) -> subprocess.Popen[str]:
     """Torch runs in a process of its own; it gets neither SECRET_KEY nor any password of ours."""
     command = [sys.executable, '-m', 'transfer.selection.benchmark.matrix']
     child = subprocess.Popen(
@@ -119,7 +120,7 @@ def _child(request: str, stdout: int) -> subprocess.Popen[str]:
         stdout=stdout,
         text=True,
         cwd=settings.BASE_DIR,
-        env=BARE,
+        env=CHILD_ENVIRONMENT,
         encoding='utf-8',
     )
     entrance: IO[str] | None = child.stdin
@@ -129,7 +130,7 @@ def _child(request: str, stdout: int) -> subprocess.Popen[str]:
     return child
 
 
-def _request(wanted: Wanted) -> dict[str, Any]:
+def _build_request(wanted: BenchmarkRequest) -> dict[str, Any]:
     for name, least in LEAST.items():
         if getattr(wanted, name) < least:
             raise InvalidInputError(f'{name} must be at least {least}.', field=name)
@@ -141,14 +142,14 @@ def _request(wanted: Wanted) -> dict[str, Any]:
         'targets': str(wanted.targets.resolve()),
         'out': str(wanted.out.resolve()),
         'cache': str(Path(settings.LOCAL_CACHE) / 'evidence'),
-        'sources': [dataclasses.asdict(source) for source in _sources(wanted.sources)],
-        'reference': dataclasses.asdict(catalog.reference()),
+        'sources': [dataclasses.asdict(source) for source in _select_sources(wanted.sources)],
+        'reference': dataclasses.asdict(catalog.get_reference()),
         'setup': setup,
         'threads': wanted.threads,
     }
 
 
-def _sources(names: tuple[str, ...]) -> tuple[SourceModelSpec, ...]:
+def _select_sources(names: tuple[str, ...]) -> tuple[SourceModelSpec, ...]:
     sources = {source.name: source for source in catalog.list_sources(None)}
     for name in names:
         if name not in sources:

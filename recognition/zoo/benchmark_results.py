@@ -21,14 +21,14 @@ from p2l.benchmark import baselines, fit_weights, metrics, records
 from p2l.scores import WEIGHTS
 from recognition import audit
 from recognition.errors import InvalidInputError
-from recognition.zoo.selection_params import home, learned
+from recognition.zoo.selection_params import get_benchmark_folder, read_selection_params
 
 OURS = 'shortlist'  # in the name of the rule that trainings follow
 SIMPLE = ('random', 'largest', 'generic', 'static')
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedParams:
     """The size weight before and after fitting, each with its mean regret on the recorded targets."""
 
     before: tuple[float, float]
@@ -39,7 +39,7 @@ class Fitted:
     forecast: dict[str, float]
 
 
-def conclude(folder: Path) -> dict[str, Any]:
+def compare_rules(folder: Path) -> dict[str, Any]:
     """Compare the rules on what the folder records so far, and keep the result there and for the administrators' page.
 
     InvalidInputError when the folder holds too little to compare anything.
@@ -61,18 +61,18 @@ def conclude(folder: Path) -> dict[str, Any]:
         'weights': _fitted_weights(evidence),
     }
     _write(folder / 'result.json', result)
-    _write(home() / 'result.json', result)
+    _write(get_benchmark_folder() / 'result.json', result)
     return result
 
 
-def fit(folder: Path, keep: Path | None = None) -> Fitted:
+def fit_selection_params(folder: Path, keep: Path | None = None) -> FittedParams:
     """Fit weights and forecaster to a recorded evaluation and keep them for every later training (or in the file `keep`).
 
     The weights in use stay unless the regret, each target judged by the weights of the others, falls. InvalidInputError when too
     little is recorded.
     """
     evidence = _read(folder)
-    used = learned()
+    used = read_selection_params()
     found = _fit(evidence, used.weights)
     try:
         foretold = forecast.learn(baselines.outcomes(evidence, found.weights)).to_json()
@@ -81,9 +81,9 @@ def fit(folder: Path, keep: Path | None = None) -> Fitted:
     names = ', '.join(evidence.table.targets)
     origin = f'{int(foretold["rows"])} finetunings on {len(evidence.table.targets)} targets ({names})'
     values = {'weights': list(found.weights), 'forecast': foretold, 'origin': origin}
-    _write(keep or home() / 'learned.json', values)
+    _write(keep or get_benchmark_folder() / 'learned.json', values)
     audit.record(None, 'fit the choice of sources', origin)
-    return Fitted(
+    return FittedParams(
         used.weights, found.weights, found.before.regret.mean, found.after.regret.mean, found.better, foretold
     )
 

@@ -32,7 +32,7 @@ REFERENCES = (
 SAME_SETS = {'imagenet': 'imagenet1k', 'ilsvrc2012': 'imagenet1k'}
 
 
-def sources(user: Person | None) -> SourceModelQuerySet:
+def list_usable(user: Person | None) -> SourceModelQuerySet:
     """The rows in use that this person may see; without a person, those that everyone may."""
     return SourceModel.objects.usable().visible_to(user)
 
@@ -43,20 +43,20 @@ def list_sources(user: Person | None, project: Project | None = None) -> tuple[S
     With a project: only those that all of its members may see, for they will read what was compared with what, and that have
     learned from none of its photos, for they would be judged by what they know.
     """
-    digest = reference_digest()
+    digest = get_reference_digest()
     rows = (
-        sources(user)
+        list_usable(user)
         if project is None
-        else sources(user).visible_to_all_members(project).not_trained_on(project)
+        else list_usable(user).visible_to_all_members(project).not_trained_on(project)
     )
     return tuple(
         _describe(row, tuple(row.signatures.get(digest, ()))) for row in rows if Path(row.weights).is_file()
     )
 
 
-def why_not(user: Person, project: Project, name: str) -> str:
+def explain_unavailable(user: Person, project: Project, name: str) -> str:
     """Why a training of this project cannot start from that source. Of one that this person may not see: that there is none."""
-    row = sources(user).filter(name=name).first()
+    row = list_usable(user).filter(name=name).first()
     if row is None or not Path(row.weights).is_file():
         return f'there is no source model {name!r}'
     if not SourceModel.objects.filter(pk=row.pk).not_trained_on(project).exists():
@@ -64,9 +64,9 @@ def why_not(user: Person, project: Project, name: str) -> str:
     return f'not every member of this project may see {name}'
 
 
-def reference() -> SourceModelSpec:
+def get_reference() -> SourceModelSpec:
     """The network whose features P2L compares. NotReadyError when the zoo lacks it."""
-    row = _reference_row()
+    row = _find_reference()
     if row is None or not Path(row.weights).is_file():
         wanted = settings.P2L_REFERENCE or REFERENCES[-1]
         raise NotReadyError(
@@ -76,18 +76,18 @@ def reference() -> SourceModelSpec:
     return _describe(row, tuple(row.signatures.get(row.digest, ())))
 
 
-def reference_digest() -> str:
+def get_reference_digest() -> str:
     """Of the reference's weights: the key of the signatures that count now. '' when the zoo lacks it."""
-    row = _reference_row()
+    row = _find_reference()
     return '' if row is None else row.digest
 
 
-def reference_name() -> str:
-    row = _reference_row()
+def get_reference_name() -> str:
+    row = _find_reference()
     return '' if row is None else row.name
 
 
-def _reference_row() -> SourceModel | None:
+def _find_reference() -> SourceModel | None:
     """The source that the settings name; where they name none, the broadest of those that come with Graft and are here."""
     if settings.P2L_REFERENCE:
         return SourceModel.objects.filter(name=settings.P2L_REFERENCE).first()
@@ -96,27 +96,27 @@ def _reference_row() -> SourceModel | None:
     return next((rows[name] for name in REFERENCES if name in rows), None)
 
 
-def signatures_of(dataset: str) -> dict[str, list[float]]:
+def get_dataset_signatures(dataset: str) -> dict[str, list[float]]:
     """What is known of a source that learned from this data set, because the reference learned from it too."""
-    row = _reference_row()
-    if row is None or row.digest not in row.signatures or not _same_set(dataset, row.dataset):
+    row = _find_reference()
+    if row is None or row.digest not in row.signatures or not _is_same_dataset(dataset, row.dataset):
         return {}
     return {row.digest: row.signatures[row.digest]}
 
 
-def sign_same_set() -> None:
+def copy_reference_signature() -> None:
     """Every source of the reference's own data set looks to it as that set does."""
-    row = _reference_row()
+    row = _find_reference()
     if row is None or row.digest not in row.signatures:
         return
     with transaction.atomic():
         for other in SourceModel.objects.select_for_update().filter(removed_at=None):
-            if row.digest not in other.signatures and _same_set(other.dataset, row.dataset):
+            if row.digest not in other.signatures and _is_same_dataset(other.dataset, row.dataset):
                 other.signatures |= {row.digest: row.signatures[row.digest]}
                 other.save(update_fields=['signatures'])
 
 
-def _same_set(one: str, other: str) -> bool:
+def _is_same_dataset(one: str, other: str) -> bool:
     """ImageNet goes by several names."""
     plain = (re.sub(r'[\W_]', '', name.casefold()) for name in (one, other))
     first, second = (SAME_SETS.get(name, name) for name in plain)
@@ -159,7 +159,7 @@ def sync_starter() -> tuple[str, ...]:
         raise InvalidInputError(error.message) from error
     for source in found:
         _register_starter(source)
-    drop_removed()
+    delete_removed()
     return tuple(source.name for source in found)
 
 
@@ -203,7 +203,7 @@ def approve(name: str, user: AbstractBaseUser | None = None) -> None:
 def retire(name: str, user: AbstractBaseUser | None = None) -> None:
     """No training may start from it any more; models made from it keep it. Errors: NotFoundError, ConflictError (the reference)."""
     row = find(name)
-    if row.name == reference_name():
+    if row.name == get_reference_name():
         raise ConflictError(
             f'{name} is the reference model of P2L: name another (P2L_REFERENCE) before it goes.'
         )
@@ -215,14 +215,18 @@ def retire(name: str, user: AbstractBaseUser | None = None) -> None:
 def restore(name: str, user: AbstractBaseUser | None = None) -> None:
     """A retired or removed source may be used again, if it was approved. Errors: NotFoundError, ConflictError (its owner withdrew it)."""
     row = find(name)
-    if row.project is not None and row.removed_by_id is not None and _owns(row.removed_by_id, row.project):
+    if (
+        row.project is not None
+        and row.removed_by_id is not None
+        and _is_owner(row.removed_by_id, row.project)
+    ):
         raise ConflictError(f'{name} was withdrawn by an owner of its project, who may offer it again.')
     out = SourceModel.objects.filter(pk=row.pk).exclude(retired_at=None, removed_at=None)
     if out.update(retired_at=None, retired_by=None, removed_at=None, removed_by=None):
         audit.record(user, 'restore source', row.name)
 
 
-def _owns(user_id: int, project: Project) -> bool:
+def _is_owner(user_id: int, project: Project) -> bool:
     return project.memberships.filter(user_id=user_id, role=Role.OWNER).exists()
 
 
@@ -237,30 +241,30 @@ def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
     there = SourceModel.objects.filter(pk=row.pk, removed_at=None)
     if there.update(removed_at=timezone.now(), removed_by_id=None if user is None else user.pk):
         audit.record(user, 'remove source', row.name)
-    return row.name in drop_removed()
+    return row.name in delete_removed()
 
 
-def let_go(project: Project) -> None:
+def remove_unshared(project: Project) -> None:
     """What was learned from a project's photos leaves the zoo with them, unless an owner agreed that others may use it."""
-    for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=reference_name()):
+    for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=get_reference_name()):
         remove(row.name)
 
 
-def naming(row: SourceModel) -> int:
+def count_models_from(row: SourceModel) -> int:
     """How many models' records name it."""
     return TrainedModel.objects.filter(source_name=row.name).count()
 
 
-def drop_removed() -> tuple[str, ...]:
+def delete_removed() -> tuple[str, ...]:
     """Delete the removed sources that nothing names any more, with their files; their names."""
     if Job.objects.unfinished().exclude(kind=JobKind.SOURCE_IMPORT).exists():
         return ()
     named = TrainedModel.objects.exclude(source_name='').values('source_name')
     rows = SourceModel.objects.exclude(Q(removed_at=None) | Q(origin=Origin.STARTER) | Q(name__in=named))
-    return tuple(row.name for row in rows if _drop(row))
+    return tuple(row.name for row in rows if _delete_if_removed(row))
 
 
-def _drop(row: SourceModel) -> bool:
+def _delete_if_removed(row: SourceModel) -> bool:
     """False when somebody restored it in the meantime."""
     if not SourceModel.objects.filter(pk=row.pk).exclude(removed_at=None).delete()[0]:
         return False

@@ -29,15 +29,15 @@ SECONDS_TO_FETCH = 4 * 3600
 SECONDS_TO_REACH = 5
 SECONDS_TO_UNPACK = 300  # torch is loaded, 17 MB are read and written
 
-Heard = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
-def pull(
+def download(
     name: str,
     user: AbstractBaseUser | None = None,
     *,
     images: int = 0,
-    heard: Heard = lambda fetched, total: None,
+    heard: OnProgress = lambda fetched, total: None,
 ) -> SourceModel:
     """Download published weights and register them: torchvision's (`resnet50`, `resnet50:IMAGENET1K_V2`) or timm's (`timm/...`).
 
@@ -47,41 +47,41 @@ def pull(
     """
     is_timm = name.startswith(TIMM_PREFIX)
     home = settings.HUGGINGFACE_URL if is_timm else settings.TORCHVISION_URL
-    _reach(home)
-    with _downloads() as folder:
-        found = _ask(
+    _check_reachable(home)
+    with _open_download_folder() as folder:
+        found = _fetch(
             'transfer.zoo.fetch.huggingface' if is_timm else 'transfer.zoo.fetch.torchvision_weights',
             name,
             folder,
             home,
             heard,
         )
-        return _add(found, Origin.TIMM if is_timm else Origin.TORCHVISION, images, user)
+        return _import_fetched(found, Origin.TIMM if is_timm else Origin.TORCHVISION, images, user)
 
 
-def unpack() -> list[str]:
+def install_packaged() -> list[str]:
     """Register the sources that installed packages bring, unless they are, or were, in the zoo, and put back what one of them
     lost, its file or its signature; a line to tell of each.
 
     A package that is missing, or a disk that is full, costs nothing but this source: the line then says why.
     """
     rows = SourceModel.objects.in_bulk(settings.PACKAGED_SOURCES, field_name='name')
-    lacking = [name for name in settings.PACKAGED_SOURCES if name not in rows or _lacks_something(rows[name])]
-    return [_unpacked(name, rows.get(name)) for name in lacking]
+    lacking = [name for name in settings.PACKAGED_SOURCES if name not in rows or _is_incomplete(rows[name])]
+    return [_install_or_explain(name, rows.get(name)) for name in lacking]
 
 
-def _lacks_something(row: SourceModel) -> bool:
+def _is_incomplete(row: SourceModel) -> bool:
     return row.removed_at is None and (row.digest not in row.signatures or not Path(row.weights).is_file())
 
 
-def _unpacked(name: str, row: SourceModel | None) -> str:
+def _install_or_explain(name: str, row: SourceModel | None) -> str:
     try:
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            found = _ask('transfer.zoo.fetch.package', name, Path(folder), seconds=SECONDS_TO_UNPACK)
+            found = _fetch('transfer.zoo.fetch.package', name, Path(folder), seconds=SECONDS_TO_UNPACK)
             if row is None:
-                _add(found, Origin.STARTER, 0, None)
+                _import_fetched(found, Origin.STARTER, 0, None)
             else:
-                _put_back(row, Path(found['path']), found['signature'])
+                _restore_files(row, Path(found['path']), found['signature'])
     except ConflictError:
         return f'The source model {name} is in the zoo.'  # another process was quicker
     except (GraftError, OSError) as error:
@@ -89,12 +89,12 @@ def _unpacked(name: str, row: SourceModel | None) -> str:
     return f'The source model {name} is in the zoo.'
 
 
-def _put_back(row: SourceModel, path: Path, signature: list[float]) -> None:
+def _restore_files(row: SourceModel, path: Path, signature: list[float]) -> None:
     if file_digest(path) != row.digest:
         raise InvalidInputError('the package holds another file than the one that models were made from.')
     file = Path(row.weights)
     if not file.is_file():
-        file = registration.place(row.name, path.suffix)
+        file = registration.choose_weights_path(row.name, path.suffix)
         shutil.copyfile(path, file)  # not moved: safetensors writes for its own user only
     with transaction.atomic():
         held = SourceModel.objects.select_for_update().get(pk=row.pk)
@@ -102,25 +102,25 @@ def _put_back(row: SourceModel, path: Path, signature: list[float]) -> None:
         held.save(update_fields=['weights', 'signatures'])
 
 
-def published() -> list[list[str]]:
+def list_published() -> list[list[str]]:
     """What torchvision publishes, as lines of: what to ask for, input side, size."""
-    listed: list[list[str]] = _ask(
+    listed: list[list[str]] = _fetch(
         'transfer.zoo.fetch.torchvision_weights', '', Path(), settings.TORCHVISION_URL
     )['listed']
     return listed
 
 
-def _ask(
+def _fetch(
     module: str,
     name: str,
     folder: Path,
     home: str = '',
-    heard: Heard = lambda fetched, total: None,
+    heard: OnProgress = lambda fetched, total: None,
     seconds: float = SECONDS_TO_FETCH,
 ) -> dict[str, Any]:
     taken = list(SourceModel.objects.values_list('name', flat=True))
     request = {'name': name, 'folder': str(folder), 'url': home, 'taken': taken}
-    return subprocess_call.ask(
+    return subprocess_call.call(
         module,
         request,
         seconds=seconds,
@@ -129,9 +129,11 @@ def _ask(
     )
 
 
-def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseUser | None) -> SourceModel:
+def _import_fetched(
+    found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseUser | None
+) -> SourceModel:
     path = Path(found['path'])
-    said = registration.Origins(
+    said = registration.SourceMetadata(
         name=found['source'],
         architecture=found['architecture'],
         side=found['side'],
@@ -160,7 +162,7 @@ def _add(found: dict[str, Any], origin: Origin, images: int, user: AbstractBaseU
 
 
 @contextlib.contextmanager
-def _downloads() -> Any:
+def _open_download_folder() -> Any:
     """The folder of what is being fetched; it stays while there is a part in it."""
     folder = Path(settings.ZOO_DIR) / '.downloads'
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +173,7 @@ def _downloads() -> Any:
             folder.rmdir()
 
 
-def _reach(url: str) -> None:
+def _check_reachable(url: str) -> None:
     """Ask the other side for anything: without a network the answer should not wait until torch is loaded."""
     try:
         urllib.request.urlopen(urllib.request.Request(url, method='HEAD'), timeout=SECONDS_TO_REACH).close()  # noqa: S310 a setting

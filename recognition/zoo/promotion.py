@@ -37,7 +37,7 @@ class Offer:
     licence: str = ''
 
 
-def offered(model: TrainedModel) -> SourceModel | None:
+def find_offered(model: TrainedModel) -> SourceModel | None:
     """The source that was made of a model, as long as it was not taken out of the zoo."""
     return SourceModel.objects.filter(model=model, removed_at=None).select_related('approved_by').first()
 
@@ -51,31 +51,31 @@ def offer(model: TrainedModel, said: Offer, user: AbstractBaseUser) -> SourceMod
     _check_finished(model)
     row = SourceModel.objects.filter(model=model).first()
     if row is None:
-        meta = _sealed(model)
+        meta = _read_artifact_meta(model)
         weights = storage.artifact_folder(model.artifact) / (
             artifacts.SOURCE if _is_detector(model) else artifacts.WEIGHTS
         )
-        row = registration.import_source(weights, _origins(model, meta, said), user)
+        row = registration.import_source(weights, _build_metadata(model, meta, said), user)
         audit.record(user, 'offer source', f'{row.name} from model {model.pk}')
     elif row.removed_at is not None:
         _offer_again(row, user)
-    _agree(row, said.share, user)
+    _set_sharing(row, said.share, user)
     row.refresh_from_db()
     return row
 
 
 def withdraw(model: TrainedModel, user: AbstractBaseUser) -> None:
     """Take it out of the zoo; models made from it keep it. Errors: NotFoundError (it is not offered), ConflictError (the reference)."""
-    row = offered(model)
+    row = find_offered(model)
     if row is None:
         raise NotFoundError('This model is not offered as a source.')
-    _agree(row, False, user)
+    _set_sharing(row, False, user)
     catalog.remove(row.name, user)
 
 
 def is_possible(model: TrainedModel) -> bool:
     """Whether it is of the kind that can be offered, and finished."""
-    return _is_finished(model) and not _lacks(model)
+    return _is_finished(model) and not _explain_unsuitable(model)
 
 
 def _is_finished(model: TrainedModel) -> bool:
@@ -85,7 +85,7 @@ def _is_finished(model: TrainedModel) -> bool:
 def _check_finished(model: TrainedModel) -> None:
     if not _is_finished(model):
         raise ConflictError('It is not finished: wait for the end of its training.')
-    if lacks := _lacks(model):
+    if lacks := _explain_unsuitable(model):
         raise InvalidInputError(lacks)
 
 
@@ -93,7 +93,7 @@ def _is_detector(model: TrainedModel) -> bool:
     return model.task == Task.DETECTION
 
 
-def _lacks(model: TrainedModel) -> str:
+def _explain_unsuitable(model: TrainedModel) -> str:
     """Why it cannot be a source; '' when it can."""
     if not _is_detector(model):
         return ''
@@ -103,23 +103,23 @@ def _lacks(model: TrainedModel) -> str:
     return f'What this detector learned could not be made a source: {why}.' if why else ''
 
 
-def _class_names(model: TrainedModel) -> tuple[str, ...]:
+def _list_class_names(model: TrainedModel) -> tuple[str, ...]:
     """A detector's head, as a source, tells what was boxed from background."""
     return (*model.labels, BACKGROUND) if _is_detector(model) else tuple(model.labels)
 
 
-def photos_learned(model: TrainedModel) -> int:
+def count_train_images(model: TrainedModel) -> int:
     """Of a detector: of the one that is served, which need not have learned from all of them."""
     return int(model.report['detection']['served']) if _is_detector(model) else model.images
 
 
-def _architecture(meta: Meta) -> str:
+def _resolve_architecture(meta: Meta) -> str:
     """Architecture.replace_head gives SqueezeNet a layer where its family has a convolution; the others keep their form."""
     changed = meta.architecture.startswith('squeezenet') and not meta.architecture.endswith(LINEAR_HEAD)
     return meta.architecture + LINEAR_HEAD if changed else meta.architecture
 
 
-def _sealed(model: TrainedModel) -> Meta:
+def _read_artifact_meta(model: TrainedModel) -> Meta:
     folder = storage.artifact_folder(model.artifact)
     try:
         meta = artifacts.read_meta(folder)
@@ -129,16 +129,16 @@ def _sealed(model: TrainedModel) -> Meta:
     return meta
 
 
-def _origins(model: TrainedModel, meta: Meta, said: Offer) -> registration.Origins:
+def _build_metadata(model: TrainedModel, meta: Meta, said: Offer) -> registration.SourceMetadata:
     known = model.report.get('signature') or {}
-    return registration.Origins(
-        name=said.name or _free_name(model),
-        architecture=_architecture(meta),
+    return registration.SourceMetadata(
+        name=said.name or _choose_name(model),
+        architecture=_resolve_architecture(meta),
         # The same for all models of a project: a shortlist takes three of one data set at most. It tells no name.
         dataset=f'photos of project {str(model.project_id)[:8]}',
         domain=said.domain,
-        images=photos_learned(model),
-        class_names=_class_names(model),
+        images=count_train_images(model),
+        class_names=_list_class_names(model),
         licence=said.licence,
         title=said.title,
         side=meta.preprocessing.side,
@@ -151,7 +151,7 @@ def _origins(model: TrainedModel, meta: Meta, said: Offer) -> registration.Origi
     )
 
 
-def _free_name(model: TrainedModel) -> str:
+def _choose_name(model: TrainedModel) -> str:
     """Said by nobody, so it gives way: a taken name would tell of a source that this person may not see."""
     name = f'{slugify(model.project.name)[:80] or "project"}-v{model.version}'
     taken = SourceModel.objects.filter(name=name).exists() or name.startswith(registration.STARTER_PREFIX)
@@ -166,7 +166,7 @@ def _offer_again(row: SourceModel, user: AbstractBaseUser) -> None:
         audit.record(user, 'offer source', row.name)
 
 
-def _agree(row: SourceModel, share: bool, user: AbstractBaseUser) -> None:
+def _set_sharing(row: SourceModel, share: bool, user: AbstractBaseUser) -> None:
     """The owner's consent that others may use it, given or taken back."""
     rows = SourceModel.objects.filter(pk=row.pk)
     if share and rows.filter(shared_at=None).update(shared_at=timezone.now(), shared_by_id=user.pk):

@@ -24,30 +24,30 @@ TELLING = (
 )  # parts of a report in which sources are named
 
 
-def source_of(model: TrainedModel) -> str:
+def redact_source_name(model: TrainedModel) -> str:
     """The name of the source that a model grew on, as far as every member of its project may know it."""
     return (
         UNNAMED
-        if model.source_name and _untold(model).filter(name=model.source_name).exists()
+        if model.source_name and _list_hidden_sources(model).filter(name=model.source_name).exists()
         else model.source_name
     )
 
 
-def discreet(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]:
+def redact_report(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]:
     """The report without the names and titles of sources that not every member of the model's project may see."""
-    hidden = list(_untold(model).values_list('name', 'title'))
+    hidden = list(_list_hidden_sources(model).values_list('name', 'title'))
     if not hidden:
         return report
-    words = _words(hidden)
-    return {part: _without(value, words) if part in TELLING else value for part, value in report.items()}
+    words = _build_patterns(hidden)
+    return {part: _redact_value(value, words) if part in TELLING else value for part, value in report.items()}
 
 
-def _untold(model: TrainedModel) -> SourceModelQuerySet:
+def _list_hidden_sources(model: TrainedModel) -> SourceModelQuerySet:
     private = SourceModel.objects.filter(origin=Origin.PROMOTED, shared_at=None)
     return private.exclude(pk__in=SourceModel.objects.visible_to_all_members(model.project).values('pk'))
 
 
-def _words(hidden: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
+def _build_patterns(hidden: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
     """What to look for, and what stands there instead. Several are numbered, so that a table keeps its rows apart."""
     found = []
     for number, (name, title) in enumerate(hidden, 1):
@@ -57,11 +57,11 @@ def _words(hidden: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
     return found
 
 
-def _without(value: Any, words: list[tuple[re.Pattern[str], str]]) -> Any:
+def _redact_value(value: Any, words: list[tuple[re.Pattern[str], str]]) -> Any:
     if isinstance(value, str):
         for pattern, told in words:
             value = pattern.sub(told, value)
         return value
     if isinstance(value, dict):
-        return {key: _without(inner, words) for key, inner in value.items()}
-    return [_without(inner, words) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _redact_value(inner, words) for key, inner in value.items()}
+    return [_redact_value(inner, words) for inner in value] if isinstance(value, list | tuple) else value

@@ -28,16 +28,16 @@ from transfer.zoo.weights import ARCHITECTURE_NAMES, LINEAR_HEAD, TIMM_PREFIX, f
 
 __all__ = [
     'ARCHITECTURE_NAMES',
-    'Origins',
-    'checked',
-    'class_names_in',
-    'examined',
+    'SourceMetadata',
+    'validate_metadata',
+    'parse_class_names',
+    'inspect_file',
     'import_source',
-    'keep_upload',
-    'place',
+    'store_upload',
+    'choose_weights_path',
     'read_class_names',
     'register',
-    'zoo_folder',
+    'ensure_zoo_folder',
 ]
 
 SUFFIXES = ('.safetensors', '.pth', '.pt')
@@ -52,7 +52,7 @@ NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]{0,119}')
 
 
 @dataclass(frozen=True)
-class Origins:
+class SourceMetadata:
     """What an administrator says of a weights file. Empty fields are inferred where they can be."""
 
     name: str = ''  # default: the file's name
@@ -76,7 +76,7 @@ class Origins:
     model: TrainedModel | None = None  # of this installation, promoted
 
 
-def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = None) -> SourceModel:
+def import_source(path: Path, said: SourceMetadata, user: AbstractBaseUser | None = None) -> SourceModel:
     """Copy a weights file of this machine into the zoo and register it, once it was found sound: a shell waits for it.
 
     Errors: InvalidInputError and TooLargeError (the file, or what was said of it), ConflictError (name or content known). Nothing is kept then.
@@ -84,31 +84,31 @@ def import_source(path: Path, said: Origins, user: AbstractBaseUser | None = Non
     if not path.is_file():
         raise InvalidInputError(f'There is no file {path}.', field='file')
     if not said.class_names:
-        said = dataclasses.replace(said, class_names=_names_beside(path))
-    said = checked(path.name, path.stat().st_size, said)
-    file = place(said.name, path.suffix)
+        said = dataclasses.replace(said, class_names=_read_adjacent_class_names(path))
+    said = validate_metadata(path.name, path.stat().st_size, said)
+    file = choose_weights_path(said.name, path.suffix)
     try:
         shutil.copyfile(path, file)
-        return register(examined(file, path.name, said), user, approved=said.approved)
+        return register(inspect_file(file, path.name, said), user, approved=said.approved)
     except BaseException:
         if not SourceModel.objects.filter(weights=str(file)).exists():
             file.unlink(missing_ok=True)
         raise
 
 
-def place(name: str, suffix: str) -> Path:
+def choose_weights_path(name: str, suffix: str) -> Path:
     """Where a file lies from its first byte on. It is never moved: what is examined is what will be used, and whose it is,
     nobody's yet or a source's, is for rows to say."""
-    return zoo_folder() / f'{name}-{uuid.uuid4().hex[:12]}{suffix}'
+    return ensure_zoo_folder() / f'{name}-{uuid.uuid4().hex[:12]}{suffix}'
 
 
-def zoo_folder() -> Path:
+def ensure_zoo_folder() -> Path:
     folder = Path(settings.ZOO_DIR)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def keep_upload(upload: UploadedFile, file: Path) -> None:
+def store_upload(upload: UploadedFile, file: Path) -> None:
     if isinstance(upload, TemporaryUploadedFile):
         shutil.move(
             upload.temporary_file_path(), file
@@ -118,10 +118,10 @@ def keep_upload(upload: UploadedFile, file: Path) -> None:
             target.writelines(upload.chunks())
 
 
-def examined(
+def inspect_file(
     file: Path,
     shown: str,
-    said: Origins,
+    said: SourceMetadata,
     *,
     heard: Callable[[str], None] = lambda stage: None,
     meanwhile: Callable[[], None] = lambda: None,
@@ -134,7 +134,7 @@ def examined(
     digest = file_digest(file)
     if twin := SourceModel.objects.filter(digest=digest).first():
         raise ConflictError(f'{shown} is in the zoo already, as {twin.name}.', field='file')
-    found = _examine(file, shown, said, heard, meanwhile)
+    found = _run_inspection(file, shown, said, heard, meanwhile)
     if said.class_names and len(said.class_names) != found['classes']:
         raise InvalidInputError(
             f'{len(said.class_names)} class names were given, but the network has {found["classes"]} classes.',
@@ -161,15 +161,15 @@ def examined(
         classes=found['classes'],
         origin=said.origin,
         licence=said.licence,
-        signatures=_signatures(digest, said, found),
+        signatures=_collect_signatures(digest, said, found),
         model=said.model,
         project_id=None if said.model is None else said.model.project_id,
     )
 
 
-def _signatures(digest: str, said: Origins, found: dict[str, Any]) -> dict[str, list[float]]:
+def _collect_signatures(digest: str, said: SourceMetadata, found: dict[str, Any]) -> dict[str, list[float]]:
     """Under its own digest, under the reference whose data set it shares, and under the one that looked at its images now."""
-    known = catalog.signatures_of(said.dataset) | said.signatures
+    known = catalog.get_dataset_signatures(said.dataset) | said.signatures
     if said.own_signature:
         known[digest] = list(said.own_signature)
     return known | ({found['reference']: found['signature']} if found['signature'] else {})
@@ -189,7 +189,7 @@ def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool)
     return row
 
 
-def checked(file_name: str, size: int, said: Origins) -> Origins:
+def validate_metadata(file_name: str, size: int, said: SourceMetadata) -> SourceMetadata:
     """What was said of a file about to be read, with name and architecture filled in."""
     suffix = Path(file_name).suffix
     if suffix not in SUFFIXES:
@@ -199,20 +199,20 @@ def checked(file_name: str, size: int, said: Origins) -> Origins:
     stem = file_name.removesuffix(suffix)
     return dataclasses.replace(
         said,
-        name=free_name(said.name or stem),
-        architecture=_architecture(file_name, said.architecture),
-        title=_text(said.title, 'title', 200),
-        dataset=_text(said.dataset, 'dataset', 200),
-        licence=_text(said.licence, 'licence', 200),
-        domain=_text(said.domain, 'domain', 80),
+        name=validate_name(said.name or stem),
+        architecture=_resolve_architecture(file_name, said.architecture),
+        title=_clean_text(said.title, 'title', 200),
+        dataset=_clean_text(said.dataset, 'dataset', 200),
+        licence=_clean_text(said.licence, 'licence', 200),
+        domain=_clean_text(said.domain, 'domain', 80),
     )
 
 
-def _text(value: str, field: str, longest: int) -> str:
+def _clean_text(value: str, field: str, longest: int) -> str:
     return naming.clean_name(value, field=field, longest=longest) if value.strip() else ''
 
 
-def free_name(wanted: str) -> str:
+def validate_name(wanted: str) -> str:
     """A name that a source may be given. Errors: InvalidInputError, ConflictError."""
     name = naming.clean_name(wanted, field='name')
     if not NAME.fullmatch(name):
@@ -226,7 +226,7 @@ def free_name(wanted: str) -> str:
     return name
 
 
-def _architecture(file_name: str, said: str) -> str:
+def _resolve_architecture(file_name: str, said: str) -> str:
     if said.removesuffix(LINEAR_HEAD) in ARCHITECTURE_NAMES or said.startswith(TIMM_PREFIX):
         return said
     if said:
@@ -239,7 +239,7 @@ def _architecture(file_name: str, said: str) -> str:
     return max(fitting, key=len, default='')  # '': recognised by the names and shapes of its tensors
 
 
-def _names_beside(path: Path) -> tuple[str, ...]:
+def _read_adjacent_class_names(path: Path) -> tuple[str, ...]:
     beside = path.with_name(f'{path.stem}.classes.json')
     return read_class_names(beside) if beside.is_file() else ()
 
@@ -250,10 +250,10 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         data = path.read_bytes()
     except OSError as error:
         raise InvalidInputError(f'{path.name} cannot be read: {error.strerror}.', field='classes') from error
-    return class_names_in(data, path.name)
+    return parse_class_names(data, path.name)
 
 
-def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
+def parse_class_names(data: bytes, name: str) -> tuple[str, ...]:
     """The class names in a file's content, or in what was typed: a JSON list, or one name a line.
 
     InvalidInputError saying what is wrong with `name`.
@@ -276,8 +276,8 @@ def class_names_in(data: bytes, name: str) -> tuple[str, ...]:
     return tuple(naming.make_printable(entry) for entry in names)
 
 
-def _examine(
-    path: Path, shown: str, said: Origins, heard: Callable[[str], None], meanwhile: Callable[[], None]
+def _run_inspection(
+    path: Path, shown: str, said: SourceMetadata, heard: Callable[[str], None], meanwhile: Callable[[], None]
 ) -> dict[str, Any]:
     """What a process of its own finds in the file; with `reference`, the digest of the model that signed it."""
     request: dict[str, Any] = {
@@ -290,11 +290,11 @@ def _examine(
     if said.images_from is not None:
         if not said.images_from.is_dir():
             raise InvalidInputError(f'There is no folder {said.images_from}.', field='images_from')
-        source = catalog.reference()
+        source = catalog.get_reference()
         request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(source)}
         seconds, reference = SECONDS_TO_SIGN, source.digest
-    with _called(path.name, shown):
-        found = subprocess_call.ask(
+    with _name_file_in_errors(path.name, shown):
+        found = subprocess_call.call(
             'transfer.zoo.fetch.inspect_weights',
             request,
             seconds=seconds,
@@ -305,7 +305,7 @@ def _examine(
 
 
 @contextmanager
-def _called(name: str, shown: str) -> Iterator[None]:
+def _name_file_in_errors(name: str, shown: str) -> Iterator[None]:
     """A refusal names the file as its owner does, not as it lies here, and is about it where it says nothing else."""
     try:
         yield

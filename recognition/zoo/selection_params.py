@@ -16,7 +16,7 @@ from transfer.spec.train_spec import TrainSpec
 
 
 @dataclass(frozen=True)
-class Learned:
+class SelectionParams:
     """What trainings take over from recorded outcomes."""
 
     weights: tuple[float, float]  # likeness : size
@@ -24,20 +24,20 @@ class Learned:
     origin: str  # a sentence
 
 
-def home() -> Path:
+def get_benchmark_folder() -> Path:
     return Path(settings.DATA_DIR) / 'evidence'
 
 
-def latest_result() -> dict[str, Any] | None:
+def read_latest_result() -> dict[str, Any] | None:
     """The newest evaluation on this installation, as recognition.zoo.benchmark_results.conclude wrote it; None before the first."""
-    path = home() / 'result.json'
+    path = get_benchmark_folder() / 'result.json'
     return dict(json.loads(path.read_text())) if path.is_file() else None
 
 
-def learned() -> Learned:
-    own = home() / 'learned.json'
+def read_selection_params() -> SelectionParams:
+    own = get_benchmark_folder() / 'learned.json'
     path = own if own.is_file() else Path(settings.SHIPPED_LEARNING)
     if not path.is_file():
-        return Learned(TrainSpec().weights, {}, 'no outcomes yet')
+        return SelectionParams(TrainSpec().weights, {}, 'no outcomes yet')
     kept = json.loads(path.read_text())
-    return Learned((kept['weights'][0], kept['weights'][1]), kept['forecast'], kept['origin'])
+    return SelectionParams((kept['weights'][0], kept['weights'][1]), kept['forecast'], kept['origin'])

@@ -18,21 +18,21 @@ from django.conf import settings
 from recognition.errors import InvalidInputError
 
 # The child gets neither SECRET_KEY nor any password of ours.
-BARE = {'OMP_WAIT_POLICY': 'PASSIVE', 'PATH': '/usr/local/bin:/usr/bin:/bin'}
+CHILD_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'PATH': '/usr/local/bin:/usr/bin:/bin'}
 LOOK_EVERY = 0.5  # seconds between two looks whether the answer is still wanted
 
 
-Heard = Callable[[dict[str, Any]], None]
+OnProgress = Callable[[dict[str, Any]], None]
 Lines = queue.SimpleQueue[str | None]  # what the child writes, and None at its end
 
 
-def ask(
+def call(
     module: str,
     request: dict[str, Any],
     *,
     seconds: float,
     networked: bool = False,
-    heard: Heard = lambda told: None,
+    heard: OnProgress = lambda told: None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run `python -m module`, give it one JSON request, return its JSON answer: the last line that it writes. Before that it may
@@ -50,22 +50,22 @@ def ask(
             stderr=complaints,
             encoding='utf-8',
             cwd=settings.BASE_DIR,
-            env=None if networked else BARE,
+            env=None if networked else CHILD_ENVIRONMENT,
         )
-        last = _listen(child, request, seconds, heard, meanwhile)
+        last = _read_until_exit(child, request, seconds, heard, meanwhile)
         if child.returncode:
             complaints.seek(0)
             last_word = (complaints.read().strip().splitlines() or ['no word'])[-1]
             raise InvalidInputError(
                 f'The process that read it ended with {child.returncode}: {last_word[:200]}'
             )
-    answer = _answer(last)
+    answer = _parse_answer(last)
     if 'refused' in answer:
         raise InvalidInputError(answer['refused'], field=answer.get('field', ''))
     return answer
 
 
-def _answer(line: str) -> dict[str, Any]:
+def _parse_answer(line: str) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         answer = json.loads(line)
         if isinstance(answer, dict) and 'told' not in answer:
@@ -73,23 +73,23 @@ def _answer(line: str) -> dict[str, Any]:
     raise InvalidInputError('The process that read it ended without an answer.')
 
 
-def _listen(
+def _read_until_exit(
     child: subprocess.Popen[str],
     request: dict[str, Any],
     seconds: float,
-    heard: Heard,
+    heard: OnProgress,
     meanwhile: Callable[[], None],
 ) -> str:
     """The last line of the child, which has ended when this returns or raises. A thread talks to it: a pipe may block."""
     lines: Lines = queue.SimpleQueue()
     talk = threading.Thread(
-        target=_talk, args=(child, json.dumps(request), lines), name=f'talk with {child.pid}', daemon=True
+        target=_exchange, args=(child, json.dumps(request), lines), name=f'talk with {child.pid}', daemon=True
     )
     until, last = time.monotonic() + seconds, ''
     with child:
         talk.start()
         try:
-            while (line := _next(lines, until, seconds, meanwhile)) is not None:
+            while (line := _read_line(lines, until, seconds, meanwhile)) is not None:
                 last = line
                 if line.startswith('{"told"') and line.endswith('\n'):  # otherwise it died while it wrote
                     heard(json.loads(line)['told'])
@@ -101,7 +101,7 @@ def _listen(
     return last
 
 
-def _next(lines: Lines, until: float, seconds: float, meanwhile: Callable[[], None]) -> str | None:
+def _read_line(lines: Lines, until: float, seconds: float, meanwhile: Callable[[], None]) -> str | None:
     while (left := until - time.monotonic()) > 0:
         with contextlib.suppress(queue.Empty):
             return lines.get(timeout=min(LOOK_EVERY, left))
@@ -109,10 +109,10 @@ def _next(lines: Lines, until: float, seconds: float, meanwhile: Callable[[], No
     raise InvalidInputError(f'It took longer than {seconds:.0f} seconds and was given up.')
 
 
-def _talk(child: subprocess.Popen[str], request: str, lines: Lines) -> None:
+def _exchange(child: subprocess.Popen[str], request: str, lines: Lines) -> None:
     assert child.stdin is not None and child.stdout is not None  # both are pipes
     try:
-        with contextlib.suppress(BrokenPipeError):  # it died at once: ask() tells its last word
+        with contextlib.suppress(BrokenPipeError):  # it died at once: call() tells its last word
             child.stdin.write(request)
             child.stdin.close()
         for line in child.stdout:

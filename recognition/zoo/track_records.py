@@ -36,10 +36,10 @@ class TrackRecord:
     margin: Margin | None  # None: never probed beside another
 
 
-NOTHING = TrackRecord(0, 0, None)
+EMPTY_RECORD = TrackRecord(0, 0, None)
 
 
-def track_records() -> dict[str, TrackRecord]:
+def compute_track_records() -> dict[str, TrackRecord]:
     """By source name, over the finished models that are still there. Of the reports only the parts needed are fetched."""
     recommended: defaultdict[str, int] = defaultdict(int)
     chosen: defaultdict[str, int] = defaultdict(int)
@@ -51,13 +51,13 @@ def track_records() -> dict[str, TrackRecord]:
         chosen[source] += 1
         if first:
             recommended[first] += 1
-        for name, margin in _margins(probes or ()):
+        for name, margin in _compute_margins(probes or ()):
             margins[name].append(margin)
     names = {*recommended, *chosen, *margins}
-    return {name: TrackRecord(recommended[name], chosen[name], _summary(margins[name])) for name in names}
+    return {name: TrackRecord(recommended[name], chosen[name], _summarize(margins[name])) for name in names}
 
 
-def _margins(probes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+def _compute_margins(probes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
     """Each probed source and how far it was ahead of the best other one."""
     reached = {probe['name']: float(probe['accuracy']) for probe in probes}
     if len(reached) < 2:
@@ -66,7 +66,7 @@ def _margins(probes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
         yield name, accuracy - max(other for rival, other in reached.items() if rival != name)
 
 
-def _summary(margins: list[float]) -> Margin | None:
+def _summarize(margins: list[float]) -> Margin | None:
     if not margins:
         return None
     n, middle = len(margins), mean(margins)

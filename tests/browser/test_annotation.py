@@ -306,7 +306,7 @@ def seen(cells, tmp_path_factory, monkeypatch):
     storage.publish_artifact(folder, f'{cells.pk}/detector')
     TrainedModel.objects.create(project=cells, version=1, artifact=f'{cells.pk}/detector', **fields)
     Label.objects.bulk_create(Label(project=cells, name=name) for name in sealed_detector.LABELS)
-    found_on = [prelabels.proposals(cells, photo(cells, number).pk) for number in range(3)]
+    found_on = [prelabels.compute_prelabels(cells, photo(cells, number).pk) for number in range(3)]
     assert all(found.boxes for found in found_on), 'the random detector of the tests is meant to see things'
     return found_on
 

@@ -10,9 +10,9 @@ from recognition.zoo import registration
 from transfer.worker import execute
 
 
-def metadata_of(**changes) -> registration.Origins:
+def metadata_of(**changes) -> registration.SourceMetadata:
     """What a person says of a source model to import."""
-    return registration.Origins(**{'images': 60, **changes})
+    return registration.SourceMetadata(**{'images': 60, **changes})
 
 
 def run_job(job: Job) -> Job:

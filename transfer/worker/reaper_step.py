@@ -39,13 +39,13 @@ class ReaperStep(bootsteps.StartStopStep):
         try:
             queue.requeue_dead()
             queue.requeue_silent()
-            detection_jobs.forget()
+            detection_jobs.delete_expired()
             if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
                 queue.wake(queues, SWEEP_INTERVAL)
             if (
                 settings.SERVING_QUEUE in queues
             ):  # only there the files lie: another machine would drop the rows alone
-                import_jobs.forget()
+                import_jobs.delete_expired()
         except (OperationalError, InterfaceError):
             logger.warning(
                 'The database cannot be reached; the next sweep is in %.0f s', SWEEP_INTERVAL, exc_info=True

@@ -74,7 +74,7 @@ class Command(BaseCommand):
         rows: list[tuple[str, ...]] = [
             ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNED', 'STATE')
         ]
-        reference = catalog.reference_digest()
+        reference = catalog.get_reference_digest()
         rows += [_row(source, reference) for source in SourceModel.objects.all()]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
         lines = (
@@ -90,31 +90,33 @@ class Command(BaseCommand):
     def _sync(self, options: dict[str, Any]) -> str:
         names = catalog.sync_starter()
         told = f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
-        return '\n'.join([told, *downloads.unpack(), *bootstrap.sign_unsigned_sources()])
+        return '\n'.join([told, *downloads.install_packaged(), *bootstrap.sign_unsigned_sources()])
 
     def _import(self, options: dict[str, Any]) -> str:
         classes = registration.read_class_names(options['classes']) if options['classes'] else ()
         said = {name: options[name] for name in SAID}
-        row = registration.import_source(options['file'], registration.Origins(**said, class_names=classes))
+        row = registration.import_source(
+            options['file'], registration.SourceMetadata(**said, class_names=classes)
+        )
         return (
             f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
         )
 
     def _pull(self, options: dict[str, Any]) -> str:
         if not options['name']:
-            return '\n'.join('  '.join(line) for line in downloads.published())
+            return '\n'.join('  '.join(line) for line in downloads.list_published())
         drawn = DownloadLine(sys.stderr, options['name'])
         try:
-            row = downloads.pull(options['name'], images=options['images'], heard=drawn)
+            row = downloads.download(options['name'], images=options['images'], heard=drawn)
         finally:
             drawn.close()
         return f'{row.name} is in the zoo'
 
     def _sign(self, options: dict[str, Any]) -> str:
         if options['name']:
-            signature_jobs.sign_here(catalog.find(options['name']), options['images_from'])
+            signature_jobs.start_from_path(catalog.find(options['name']), options['images_from'])
             return f'{options["name"]} waits to be signed by a worker'
-        begun = signature_jobs.sign_all(None)
+        begun = signature_jobs.start_missing(None)
         without = (
             f'; nobody has given the images of {", ".join(begun.without_images)}'
             if begun.without_images

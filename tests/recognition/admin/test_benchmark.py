@@ -28,7 +28,7 @@ def test_before_the_first_evaluation_the_page_says_how_to_make_one(keeper):
 
 
 def test_the_newest_evaluation_is_shown_as_tables_and_plots(keeper, tmp_path):
-    benchmark_results.conclude(write_evaluation(tmp_path / 'recorded'))
+    benchmark_results.compare_rules(write_evaluation(tmp_path / 'recorded'))
     answer = keeper.get(reverse(ADDRESS))
     page = words(answer)
     for told in (

@@ -139,14 +139,14 @@ def test_it_stops_and_discards(keeper, settings):
 def test_when_the_kept_file_is_gone_it_asks_for_it(keeper):
     job = send(keeper)
     keeper.post(at('stop_addition', job))
-    import_jobs.kept_file(job).unlink()
+    import_jobs.get_weights_path(job).unlink()
     answer = keeper.get(at('addition', job))
     assert 'not kept any more' in answer.content.decode()
     assert answer.context['form'].fields['file'].required
 
 
 def test_only_who_may_add_may_see_or_touch_one(client, bob, alice):
-    job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+    job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
     bob.is_staff = True
     bob.save(update_fields=['is_staff'])
     bob.user_permissions.add(Permission.objects.get(codename='view_sourcemodel'))

@@ -142,7 +142,7 @@ class TestLife:
             'mine'
         ]
         model.delete()
-        assert catalog.drop_removed() == ('mine',)
+        assert catalog.delete_removed() == ('mine',)
         assert (SourceModel.objects.exists(), file.exists()) == (False, False)
 
     def test_only_what_can_be_done_is_offered(self, keeper):
@@ -173,7 +173,7 @@ class TestLife:
         model = TrainedModel.objects.create(
             project=project, version=1, artifact='a', digest='d', labels=['a'], source_name='mine', images=9
         )
-        assert catalog.drop_removed() == ()
+        assert catalog.delete_removed() == ()
         with django_capture_on_commit_callbacks(execute=True):
             trained_models.delete(model, alice)
         assert not SourceModel.objects.exists()
@@ -204,7 +204,7 @@ def trainings(project):
 
 class TestTrackRecord:
     def test_it_counts_recommendations_choices_and_the_distance_to_the_best_other(self, trainings):
-        records = track_records.track_records()
+        records = track_records.compute_track_records()
         mine, other = records['mine'], records['other']
         assert (mine.recommended, mine.chosen, mine.margin.n, mine.margin.best) == (1, 2, 2, 2)
         assert mine.margin.mean == pytest.approx(0.07)
@@ -228,7 +228,7 @@ class TestTrackRecord:
         TrainedModel.objects.create(
             project=project, version=1, artifact='a', digest='d', labels=['a'], images=9, report={}
         )
-        assert track_records.track_records()[''].chosen == 1
+        assert track_records.compute_track_records()[''].chosen == 1
 
 
 class TestList:
@@ -255,6 +255,6 @@ class TestList:
 def test_a_source_stays_while_an_unfinished_training_may_choose_it(project):
     add_row(removed_at=timezone.now())
     job = Job.objects.create(project=project)
-    assert catalog.drop_removed() == ()
+    assert catalog.delete_removed() == ()
     job.cancel_queued()
-    assert catalog.drop_removed() == ('mine',)
+    assert catalog.delete_removed() == ('mine',)

@@ -96,7 +96,7 @@ def test_who_asks_may_decide(ask, settings):
 
 def test_a_gpu_answers_at_once(ask, settings, detector):
     settings.SERVE_DEVICE = 'cuda'
-    assert prediction.expected_seconds(detector) == 0.0
+    assert prediction.estimate_seconds(detector) == 0.0
 
 
 def test_the_photos_are_gone_when_they_were_looked_at(ask):
@@ -182,11 +182,11 @@ def test_too_many_that_wait_are_too_many(ask, settings):
 def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
     address = ask()['Location']
     work()
-    assert detection_jobs.forget() == 0 and predictor.get(address).status_code == 200
+    assert detection_jobs.delete_expired() == 0 and predictor.get(address).status_code == 200
     old = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS, minutes=1)
     Job.objects.update(finished_at=old)
     assert is_refusal(predictor.get(address), 404, 'not_found')
-    assert detection_jobs.forget() == 1 and Job.objects.count() == 0
+    assert detection_jobs.delete_expired() == 1 and Job.objects.count() == 0
 
 
 def test_what_was_never_quite_asked_is_swept_with_its_photos(ask, alice, detector):
@@ -195,6 +195,6 @@ def test_what_was_never_quite_asked_is_swept_with_its_photos(ask, alice, detecto
         kind=JobKind.DETECTION_JOB, project=detector.project, created_by=alice, queue=queue.UPLOAD_QUEUE
     )
     storage.save_detection_images(job.pk, PHOTOS[:2])
-    assert queue.claim_next('serve') is None and detection_jobs.forget() == 0
+    assert queue.claim_next('serve') is None and detection_jobs.delete_expired() == 0
     Job.objects.update(created_at=timezone.now() - timedelta(days=2))
-    assert detection_jobs.forget() == 1 and kept(job) == []
+    assert detection_jobs.delete_expired() == 1 and kept(job) == []

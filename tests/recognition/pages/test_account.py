@@ -52,10 +52,10 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(browser, alice):
     plain = visible_text(answer).split('only its hash is kept. ')[1].split()[0]
     assert plain.startswith('graft_')
     assert answer.headers['Cache-Control'] == 'no-store'
-    assert api_keys.check(plain).user == alice
+    assert api_keys.authenticate(plain).user == alice
     assert plain not in browser.get('/keys/').content.decode()
     browser.post(f'/keys/{alice.api_keys.get().pk}/revoke/')
-    assert api_keys.check(plain) is None
+    assert api_keys.authenticate(plain) is None
     assert 'revoked' in visible_text(browser.get('/keys/'))
 
 

@@ -22,7 +22,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(alice):
     assert plain.startswith(key.prefix) and len(key.prefix) <= 12
     row = ApiKey.objects.filter(pk=key.pk).values().get()
     assert not any(plain in str(value) or plain[12:] in str(value) for value in row.values())
-    assert api_keys.check(plain) == key
+    assert api_keys.authenticate(plain) == key
 
 
 def test_two_keys_differ(alice):
@@ -35,14 +35,14 @@ def test_two_keys_differ(alice):
 )
 def test_a_wrong_key_is_no_key(alice, wrong):
     api_keys.issue(alice, 'Camera', 'predict')
-    assert api_keys.check(wrong) is None
+    assert api_keys.authenticate(wrong) is None
 
 
 def test_a_key_works_no_more_once_it_is_revoked(alice):
     key, plain = api_keys.issue(alice, 'Camera', 'predict')
     api_keys.revoke(key)
     api_keys.revoke(key)
-    assert api_keys.check(plain) is None
+    assert api_keys.authenticate(plain) is None
     assert AuditEvent.objects.filter(action='revoke key').count() == 1
 
 
@@ -50,16 +50,16 @@ def test_the_key_of_someone_who_left_works_no_more(alice):
     _, plain = api_keys.issue(alice, 'Camera', 'manage')
     alice.is_active = False
     alice.save(update_fields=['is_active'])
-    assert api_keys.check(plain) is None
+    assert api_keys.authenticate(plain) is None
 
 
 def test_its_use_is_noted_but_not_with_every_request(alice, django_assert_num_queries):
     key, plain = api_keys.issue(alice, 'Camera', 'predict')
-    api_keys.check(plain)
+    api_keys.authenticate(plain)
     key.refresh_from_db()
     assert key.last_used_at is not None
     with django_assert_num_queries(1):
-        api_keys.check(plain)
+        api_keys.authenticate(plain)
 
 
 @pytest.mark.parametrize(('name', 'scope'), [('', 'manage'), ('x', 'root'), ('x' * 81, 'manage')])
@@ -70,15 +70,15 @@ def test_a_key_without_a_name_or_scope_is_refused(alice, name, scope):
 
 def test_a_key_of_another_person_does_not_exist(alice, charlie):
     key, _ = api_keys.issue(alice, 'Camera', 'predict')
-    assert api_keys.of(alice, key.pk) == key
+    assert api_keys.get_own_key(alice, key.pk) == key
     with pytest.raises(NotFoundError):
-        api_keys.of(charlie, key.pk)
+        api_keys.get_own_key(charlie, key.pk)
 
 
 def test_no_secret_reaches_the_log_or_the_audit(alice, caplog):
     with caplog.at_level(logging.DEBUG):
         key, plain = api_keys.issue(alice, 'Camera', 'predict')
-        api_keys.check(plain)
+        api_keys.authenticate(plain)
         api_keys.revoke(key)
         _, password = ensure_administrator()
     told = caplog.text + ' '.join(f'{event.action} {event.subject}' for event in AuditEvent.objects.all())

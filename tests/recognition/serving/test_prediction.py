@@ -154,7 +154,7 @@ def test_a_damaged_artifact_is_unavailable(model):
     path = storage.artifact_folder('colours') / 'graph.bin'
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ModelUnavailableError, match=r'graph\.bin'):
-        prediction.warm(model)
+        prediction.load_model(model)
 
 
 def test_a_mended_artifact_answers_again(model, artifact):
@@ -162,7 +162,7 @@ def test_a_mended_artifact_answers_again(model, artifact):
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
     with pytest.raises(ModelUnavailableError):
-        prediction.warm(model)
+        prediction.load_model(model)
     path.write_bytes(whole)
     assert best(prediction.classify(model, [sealed_classifier.photo('green', 52)])) == ['green']
 
@@ -175,13 +175,13 @@ def test_a_model_that_was_finished_after_its_row_was_read_is_served(model, artif
 
 
 def test_a_loaded_model_is_kept(model):
-    prediction.warm(model)
+    prediction.load_model(model)
     storage.delete_artifact('colours')
     assert best(prediction.classify(model, [sealed_classifier.photo('red', 54)])) == ['red']
 
 
 def test_too_many_at_once_are_told_to_come_back(model):
-    predictor = prediction._loaded(model)
+    predictor = prediction._load_current(model)
     batches = predictor._batches
     computing, gate = threading.Event(), threading.Event()
     compute, batches._compute = (

@@ -65,7 +65,7 @@ def test_publishing_the_same_model_twice_is_one_step_back(models, alice):
     publishing.publish(models[0], 'flowers', alice)
     publishing.publish(models[1], 'flowers', alice)
     publication = publishing.publish(models[1], 'flowers', alice)
-    assert publishing.previous(publication) == models[0]
+    assert publishing.find_previous_model(publication) == models[0]
 
 
 def test_a_model_that_was_deleted_is_not_gone_back_to(models, alice):

@@ -120,7 +120,7 @@ def test_whatever_is_told_is_json(job, model, alice):
     for told in (
         reports.job_status(job),
         reports.model_report(model),
-        publishing.publication_report(publication),
+        publishing.describe_publication(publication),
     ):
         assert json.loads(json.dumps(told)) == told
 
@@ -130,7 +130,7 @@ def test_a_published_name_tells_where_a_rollback_would_go(model, project, alice)
         project=project, version=2, artifact='two', digest='1' * 64, labels=['a'], images=1
     )
     publishing.publish(model, 'flowers', alice)
-    report = publishing.publication_report(publishing.publish(newer, 'flowers', alice))
+    report = publishing.describe_publication(publishing.publish(newer, 'flowers', alice))
     assert (report['model']['id'], report['previous']) == (str(newer.pk), str(model.pk))
     assert [(event['action'], event['version']) for event in report['history']] == [
         ('publish', 2),
@@ -139,7 +139,7 @@ def test_a_published_name_tells_where_a_rollback_would_go(model, project, alice)
 
 
 def test_the_lines_for_programs_can_be_pasted():
-    lines = publishing.program_lines('https://graft.example:8443/', 'flowers')
+    lines = publishing.build_code_examples('https://graft.example:8443/', 'flowers')
     words = shlex.split(lines['curl'])
     assert words[0] == 'curl'
     assert words[-1] == 'https://graft.example:8443/api/v1/models/flowers/classify?top=3'

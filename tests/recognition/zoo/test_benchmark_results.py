@@ -29,8 +29,10 @@ def unlearned(settings, tmp_path):
 
 
 def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(recorded):
-    result = benchmark_results.conclude(recorded)
-    assert json.loads((recorded / 'result.json').read_text()) == selection_params.latest_result() == result
+    result = benchmark_results.compare_rules(recorded)
+    assert (
+        json.loads((recorded / 'result.json').read_text()) == selection_params.read_latest_result() == result
+    )
     assert [target['name'] for target in result['targets']] == ['a', 'b', 'c']
     assert result['accuracy'][0] == pytest.approx([0.805, 0.705, 0.855, 0.505])
     assert {rule['name'] for rule in result['rules']} >= {'random', 'oracle', 'P2L 1.5 : 1', 'LEEP'}
@@ -45,20 +47,22 @@ def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(r
 
 
 def test_before_the_first_evaluation_there_is_no_result():
-    assert selection_params.latest_result() is None
+    assert selection_params.read_latest_result() is None
 
 
 def test_a_folder_without_an_evaluation_is_refused(tmp_path):
     with pytest.raises(InvalidInputError, match='holds no evaluation'):
-        benchmark_results.conclude(tmp_path)
+        benchmark_results.compare_rules(tmp_path)
 
 
 def test_without_any_record_trainings_use_the_weights_of_the_publication(unlearned):
-    assert selection_params.learned() == selection_params.Learned(TrainSpec().weights, {}, 'no outcomes yet')
+    assert selection_params.read_selection_params() == selection_params.Learned(
+        TrainSpec().weights, {}, 'no outcomes yet'
+    )
 
 
 def test_what_ships_foretells_accuracies_from_the_evaluation_of_the_documentation():
-    shipped = selection_params.learned()
+    shipped = selection_params.read_selection_params()
     assert shipped.weights == TrainSpec().weights
     assert shipped.forecast['targets'] >= 6
     assert 'finetunings on 6 targets' in shipped.origin
@@ -69,8 +73,8 @@ def test_what_ships_foretells_accuracies_from_the_evaluation_of_the_documentatio
 def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
     for name in ('d', 'e'):
         copy_target(recorded, 'a', name)
-    found = benchmark_results.fit(recorded)
-    kept = selection_params.learned()
+    found = benchmark_results.fit_selection_params(recorded)
+    kept = selection_params.read_selection_params()
     assert kept.weights == found.after
     assert kept.forecast['targets'] == 5
     assert 'on 5 targets (a, b, c, d, e)' in kept.origin
@@ -78,17 +82,17 @@ def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
 
 def test_too_few_targets_foretell_nothing_and_keep_nothing(recorded, unlearned):
     with pytest.raises(InvalidInputError, match='3 targets are recorded'):
-        benchmark_results.fit(recorded)
-    assert not (selection_params.home() / 'learned.json').exists()
+        benchmark_results.fit_selection_params(recorded)
+    assert not (selection_params.get_benchmark_folder() / 'learned.json').exists()
 
 
 def test_weights_that_do_not_lower_the_regret_stay(recorded, unlearned, capsys):
     for name in ('d', 'e'):
         copy_target(recorded, 'a', name)
-    found = benchmark_results.fit(recorded, keep=recorded / 'learned.json')
+    found = benchmark_results.fit_selection_params(recorded, keep=recorded / 'learned.json')
     assert found.changed == (found.regret_after < found.regret_before - 1e-9)
     assert (found.after == found.before) or found.changed
-    assert not (selection_params.home() / 'learned.json').exists()
+    assert not (selection_params.get_benchmark_folder() / 'learned.json').exists()
     call_command('zoo', 'fit', str(recorded))
     assert 'Mean regret' in capsys.readouterr().out
 
@@ -123,7 +127,7 @@ def test_zoo_evaluate_fills_the_matrix_and_prints_the_rules(zoo_of_two, targets,
     assert '2 of 2  tints--graft-tiny--0.json' in told.err
     assert 'oracle' in told.out
     assert '2 sources on 1 targets (seeds): tints (1)' in told.out
-    assert selection_params.latest_result()['sources'][0]['name'] == 'graft-generic'
+    assert selection_params.read_latest_result()['sources'][0]['name'] == 'graft-generic'
 
 
 @pytest.mark.parametrize(

@@ -115,16 +115,16 @@ class TestSources:
         assert [source.signature for source in catalog.list_sources(alice)] == [(), (1.0, 2.0)]
         settings.P2L_REFERENCE = 'graft-other'
         assert [source.signature for source in catalog.list_sources(alice)] == [(), (3.0,)]
-        assert catalog.reference().signature == (3.0,)
+        assert catalog.get_reference().signature == (3.0,)
 
     def test_a_source_loads(self, starter, alice):
         catalog.sync_starter()
-        assert load(catalog.reference())(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+        assert load(catalog.get_reference())(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
     def test_without_a_reference_the_refusal_says_what_to_do(self, settings):
         settings.P2L_REFERENCE = 'nowhere'
         with pytest.raises(NotReadyError, match=r"lacks the reference model 'nowhere'.*zoo sync"):
-            catalog.reference()
+            catalog.get_reference()
 
 
 class TestImport:
@@ -132,7 +132,7 @@ class TestImport:
         path = save_lenet(tmp_path / 'lenet5_digits.pth')
         (tmp_path / 'lenet5_digits.classes.json').write_text('["one", "two", "three"]')
         row = registration.import_source(
-            path, registration.Origins(dataset='digits', images=60, licence='MIT'), alice
+            path, registration.SourceMetadata(dataset='digits', images=60, licence='MIT'), alice
         )
         assert (row.name, row.architecture, row.classes, row.side, row.origin) == (
             'lenet5_digits',
@@ -151,7 +151,9 @@ class TestImport:
     def test_its_own_images_sign_it_and_count(self, tmp_path, starter, photos, alice):
         catalog.sync_starter()
         path = save_lenet(tmp_path / 'lenet5.safetensors', seed=9)
-        row = registration.import_source(path, registration.Origins(name='mine', images_from=photos), alice)
+        row = registration.import_source(
+            path, registration.SourceMetadata(name='mine', images_from=photos), alice
+        )
         source = next(source for source in catalog.list_sources(alice) if source.name == 'mine')
         assert row.images == 6
         assert len(source.signature) == 84
@@ -159,7 +161,10 @@ class TestImport:
 
     @pytest.mark.parametrize('damage', ['code', 'nan', 'classes', 'images'])
     def test_what_is_wrong_inside_is_refused_and_nothing_is_kept(self, tmp_path, settings, damage):
-        path, said = tmp_path / 'lenet5.pth', registration.Origins(images=0 if damage == 'images' else 5)
+        path, said = (
+            tmp_path / 'lenet5.pth',
+            registration.SourceMetadata(images=0 if damage == 'images' else 5),
+        )
         state = architecture('lenet5').build(3).state_dict()
         reason = {
             'code': 'holds code',
@@ -172,7 +177,7 @@ class TestImport:
         if damage == 'nan':
             state['features.0.bias'][0] = float('nan')
         if damage == 'classes':
-            said = registration.Origins(images=5, class_names=('a', 'b'))
+            said = registration.SourceMetadata(images=5, class_names=('a', 'b'))
         torch.save(state, path)
         with pytest.raises(InvalidInputError, match=reason):
             registration.import_source(path, said)
@@ -196,7 +201,7 @@ class TestImport:
         if name != 'missing.pth':
             save_lenet(tmp_path / name)
         with pytest.raises(InvalidInputError, match=reason) as refusal:
-            registration.import_source(tmp_path / name, registration.Origins(images=5, **said))
+            registration.import_source(tmp_path / name, registration.SourceMetadata(images=5, **said))
         assert refusal.value.field == field
         assert list_zoo_file_names(settings) == []
 
@@ -206,7 +211,7 @@ class TestImport:
             tmp_path / 'vgg16_bn_flowers.pth'
         )  # LeNet's weights: so the refusal names the choice
         with pytest.raises(InvalidInputError, match=r'not of vgg16_bn: .*They fit lenet5'):
-            registration.import_source(path, registration.Origins(images=5))
+            registration.import_source(path, registration.SourceMetadata(images=5))
 
     def test_the_same_content_and_the_same_name_are_conflicts(self, starter, tmp_path):
         catalog.sync_starter()
@@ -214,9 +219,11 @@ class TestImport:
         twin = tmp_path / 'lenet5.safetensors'
         twin.write_bytes((starter / 'graft-other.safetensors').read_bytes())
         with pytest.raises(ConflictError, match='in the zoo already, as taken'):
-            registration.import_source(twin, registration.Origins(images=5))
+            registration.import_source(twin, registration.SourceMetadata(images=5))
         with pytest.raises(ConflictError, match='called taken already'):
-            registration.import_source(save_lenet(twin, seed=5), registration.Origins(name='taken', images=5))
+            registration.import_source(
+                save_lenet(twin, seed=5), registration.SourceMetadata(name='taken', images=5)
+            )
 
     @pytest.mark.parametrize('content', ['{"a": 1}', '[1]', '['])
     def test_class_names_must_be_a_list_of_names(self, tmp_path, content):
@@ -233,7 +240,7 @@ class Malice:
 class TestApart:
     def test_what_takes_too_long_is_given_up(self):
         with pytest.raises(InvalidInputError, match='longer than 0 seconds'):
-            subprocess_call.ask('transfer.zoo.fetch.inspect_weights', {}, seconds=0.01)
+            subprocess_call.call('transfer.zoo.fetch.inspect_weights', {}, seconds=0.01)
 
     def test_what_it_tells_before_its_answer_is_heard(self, settings, tmp_path):
         (tmp_path / 'talker.py').write_text(
@@ -241,17 +248,17 @@ class TestApart:
         )
         settings.BASE_DIR = tmp_path
         heard = []
-        assert subprocess_call.ask('talker', {}, seconds=20, heard=heard.append) == {'found': 3}
+        assert subprocess_call.call('talker', {}, seconds=20, heard=heard.append) == {'found': 3}
         assert heard == [{'at': 1}, {'at': 2}]
 
     def test_what_dies_is_told_with_its_last_word(self):
         with pytest.raises(InvalidInputError, match=r'No module named transfer\.zoo\.nothing'):
-            subprocess_call.ask('transfer.zoo.nothing', {}, seconds=20)
+            subprocess_call.call('transfer.zoo.nothing', {}, seconds=20)
 
     def test_a_file_that_needs_more_memory_than_allowed_is_refused(self, tmp_path):
         path = save_lenet(tmp_path / 'lenet5.pth')
         with pytest.raises(InvalidInputError):
-            subprocess_call.ask(
+            subprocess_call.call(
                 'transfer.zoo.fetch.inspect_weights',
                 {'path': str(path), 'architecture': 'vgg16', 'side': 0, 'memory': 2**20},
                 seconds=60,
@@ -399,7 +406,7 @@ def share_right(
 def test_the_six_real_networks_import_and_are_right_about_real_photos(shared, alice):
     for path in sorted((shared / 'weights').glob('*.pth')):
         registration.import_source(
-            path, registration.Origins(dataset=path.stem.partition('_i')[2], images=1_281_167), alice
+            path, registration.SourceMetadata(dataset=path.stem.partition('_i')[2], images=1_281_167), alice
         )
     names = dict(SourceModel.objects.values_list('name', 'class_names'))
     assert set(names) == set(LEAST)

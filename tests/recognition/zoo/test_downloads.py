@@ -32,7 +32,7 @@ def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(settings):
     with pytest.raises(
         InvalidInputError, match=r'^127\.0\.0\.1:9 cannot be reached .*nothing was changed\.$'
     ) as refusal:
-        downloads.pull('resnet18')
+        downloads.download('resnet18')
     assert '\n' not in refusal.value.message
     assert list_zoo_file_names(settings) == []
     assert not SourceModel.objects.exists()
@@ -41,7 +41,7 @@ def test_without_a_network_it_says_so_in_one_line_and_changes_nothing(settings):
 def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(settings, mirror):
     settings.TORCHVISION_URL = mirror.url
     with pytest.raises(InvalidInputError, match='did not give the weights'):
-        downloads.pull('resnet18')
+        downloads.download('resnet18')
     assert list_zoo_file_names(settings) == []
 
 
@@ -52,7 +52,7 @@ def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch
     )
     told = []
     with pytest.raises(InvalidInputError, match='is not the published file'):  # of course: these are zeros
-        downloads.pull('squeezenet1_1', heard=lambda fetched, total: told.append((fetched, total)))
+        downloads.download('squeezenet1_1', heard=lambda fetched, total: told.append((fetched, total)))
     assert told == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
 
 
@@ -100,7 +100,7 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
         'source': 'lenet5_imagenet', 'architecture': 'lenet5', 'side': 32, 'mean': [0.1] * 3, 'std': [0.2] * 3,
         'class_names': ['a', 'b', 'c'], 'dataset': 'ImageNet-1k', 'images': 7, 'title': 'T', 'licence': 'L' * 300,
     }  # fmt: skip
-    real = subprocess_call.ask
+    real = subprocess_call.call
 
     def ask(module, request, **options):
         if module != 'transfer.zoo.fetch.torchvision_weights':
@@ -108,8 +108,8 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
         assert request['taken'] == []
         return {**told, 'path': str(save_lenet(folder / 'lenet5_imagenet.pth'))}
 
-    monkeypatch.setattr(subprocess_call, 'ask', ask)
-    row = downloads.pull('lenet5')
+    monkeypatch.setattr(subprocess_call, 'call', ask)
+    row = downloads.download('lenet5')
     assert (row.origin, row.mean, row.std, row.images, row.standing) == (
         'torchvision',
         [0.1] * 3,

@@ -50,7 +50,7 @@ class Malice:
 
 class TestJob:
     def test_a_worker_of_the_answers_queue_makes_the_file_a_source(self, settings, alice):
-        job = import_jobs.begin(
+        job = import_jobs.start_import(
             upload_weights(),
             metadata_of(title='Digits', class_names=('eins', 'zwei', 'drei'), approved=False),
             alice,
@@ -61,10 +61,17 @@ class TestJob:
             State.QUEUED,
             None,
         )
-        assert list_zoo_files(settings) == [import_jobs.kept_file(job)] and not SourceModel.objects.exists()
+        assert (
+            list_zoo_files(settings) == [import_jobs.get_weights_path(job)]
+            and not SourceModel.objects.exists()
+        )
         run_job(job)
         row = SourceModel.objects.get()
-        assert (job.state, job.result, import_jobs.became(job)) == (State.SUCCEEDED, {'source': row.pk}, row)
+        assert (job.state, job.result, import_jobs.find_imported_source(job)) == (
+            State.SUCCEEDED,
+            {'source': row.pk},
+            row,
+        )
         assert (row.name, row.architecture, row.title, row.class_names) == (
             'lenet5_digits', 'lenet5', 'Digits', ['eins', 'zwei', 'drei'],
         )  # fmt: skip
@@ -78,9 +85,9 @@ class TestJob:
         upload.size = upload.tell()
         upload.flush()
         there = Path(upload.temporary_file_path()).stat().st_ino
-        job = import_jobs.begin(upload, metadata_of(), alice)
+        job = import_jobs.start_import(upload, metadata_of(), alice)
         upload.close()
-        assert import_jobs.kept_file(job).stat().st_ino == there
+        assert import_jobs.get_weights_path(job).stat().st_ino == there
         assert run_job(job).state == State.SUCCEEDED
 
     @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ class TestJob:
         self, alice, changes, reason
     ):
         """The other kinds: tests/transfer/zoo/test_attacks_weights.py."""
-        job = run_job(import_jobs.begin(upload_weights(**changes), metadata_of(), alice))
+        job = run_job(import_jobs.start_import(upload_weights(**changes), metadata_of(), alice))
         assert (job.state, job.result) == (State.FAILED, {'field': 'file'})
         assert reason in job.error_message
         assert not SourceModel.objects.exists() and not Path('executed').exists()
@@ -105,7 +112,7 @@ class TestJob:
     @pytest.mark.usefixtures('in_this_process')
     def test_what_is_no_weights_file_at_all_is_refused_too(self, alice):
         job = run_job(
-            import_jobs.begin(
+            import_jobs.start_import(
                 SimpleUploadedFile('lenet5.pth', b'PK\x03\x04' + b'\xff' * 4000), metadata_of(), alice
             )
         )
@@ -126,7 +133,7 @@ class TestJob:
                         part.write(bytes(2**20))
                     part.write(small.read(entry))
         job = run_job(
-            import_jobs.begin(SimpleUploadedFile('lenet5.pth', bomb.getvalue()), metadata_of(), alice)
+            import_jobs.start_import(SimpleUploadedFile('lenet5.pth', bomb.getvalue()), metadata_of(), alice)
         )
         assert (job.state, job.result, SourceModel.objects.count()) == (State.FAILED, {'field': 'file'}, 0)
 
@@ -146,16 +153,18 @@ class TestJob:
     def test_what_was_said_wrongly_is_blamed_on_its_field_and_the_file_is_kept(
         self, settings, alice, wrong, field, reason
     ):
-        job = run_job(import_jobs.begin(upload_weights(), metadata_of(**wrong), alice))
+        job = run_job(import_jobs.start_import(upload_weights(), metadata_of(**wrong), alice))
         assert (job.state, job.result['field']) == (State.FAILED, field)
         assert reason in job.error_message
-        assert list_zoo_files(settings) == [import_jobs.kept_file(job)]
+        assert list_zoo_files(settings) == [import_jobs.get_weights_path(job)]
 
     @pytest.mark.usefixtures('in_this_process')
     def test_it_is_said_again_and_the_same_file_becomes_a_source(self, alice, bob):
-        job = refuse_job(import_jobs.begin(upload_weights(), metadata_of(architecture='resnet18'), alice))
-        kept = import_jobs.kept_file(job)
-        import_jobs.examine_again(job, metadata_of(), bob)
+        job = refuse_job(
+            import_jobs.start_import(upload_weights(), metadata_of(architecture='resnet18'), alice)
+        )
+        kept = import_jobs.get_weights_path(job)
+        import_jobs.retry_import(job, metadata_of(), bob)
         assert (job.state, job.error_message, job.result) == (State.QUEUED, '', {})
         run_job(job)
         row = SourceModel.objects.get()
@@ -171,8 +180,8 @@ class TestJob:
 
     @pytest.mark.usefixtures('in_this_process')
     def test_a_copy_of_what_is_there_is_refused(self, alice):
-        run_job(import_jobs.begin(upload_weights(), metadata_of(), alice))
-        job = run_job(import_jobs.begin(upload_weights(), metadata_of(name='twin'), alice))
+        run_job(import_jobs.start_import(upload_weights(), metadata_of(), alice))
+        job = run_job(import_jobs.start_import(upload_weights(), metadata_of(name='twin'), alice))
         assert (job.error_message, job.error_code) == (
             'lenet5_digits.pth is in the zoo already, as lenet5_digits.',
             'conflict',
@@ -180,11 +189,11 @@ class TestJob:
 
     @pytest.mark.usefixtures('in_this_process')
     def test_of_two_with_one_name_the_second_gets_the_conflict(self, settings, alice):
-        first = import_jobs.begin(upload_weights(), metadata_of(name='mine'), alice)
+        first = import_jobs.start_import(upload_weights(), metadata_of(name='mine'), alice)
         with pytest.raises(ConflictError, match='called mine is being added already') as refusal:
-            import_jobs.begin(upload_weights(seed=2), metadata_of(name='mine'), alice)
+            import_jobs.start_import(upload_weights(seed=2), metadata_of(name='mine'), alice)
         assert refusal.value.field == 'name'
-        second = import_jobs.begin(upload_weights(seed=2), metadata_of(name='other'), alice)
+        second = import_jobs.start_import(upload_weights(seed=2), metadata_of(name='other'), alice)
         Job.objects.filter(pk=second.pk).update(
             spec=second.spec | {'name': 'mine'}
         )  # both were sent in the same moment
@@ -203,7 +212,7 @@ class TestJob:
         upload = SimpleUploadedFile(name, b'x')
         upload.size = size
         with pytest.raises((InvalidInputError, TooLargeError)) as refusal:
-            import_jobs.begin(upload, metadata_of(), alice)
+            import_jobs.start_import(upload, metadata_of(), alice)
         assert refusal.value.field == 'file'
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
@@ -211,12 +220,12 @@ class TestJob:
         upload = upload_weights()
         upload.chunks = lambda: iter([b'half', *(1 / 0 for _ in range(1))])
         with pytest.raises(ZeroDivisionError):
-            import_jobs.begin(upload, metadata_of(), alice)
+            import_jobs.start_import(upload, metadata_of(), alice)
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
     def test_it_tells_its_stages(self, alice):
         told = []
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         assert queue.claim(job)
         execute.run_attempt(job, watch=lambda progress: told.append(progress.phase))
         assert list(dict.fromkeys(told)) == ['digest', 'read', 'fit', 'try']
@@ -226,11 +235,11 @@ class TestStopping:
     def test_a_running_one_ends_with_the_process_that_examines(self, settings, alice, monkeypatch):
         settings.BASE_DIR = settings.DATA_DIR
         (settings.DATA_DIR / 'sleeper.py').write_text(SLEEPER)
-        real = subprocess_call.ask
+        real = subprocess_call.call
         monkeypatch.setattr(
             subprocess_call, 'ask', lambda module, request, **options: real('sleeper', request, **options)
         )
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
 
         def stop_at_reading(progress: Progress) -> None:
             if progress.phase == 'read' and not job.cancel_requested:
@@ -241,48 +250,48 @@ class TestStopping:
         job.refresh_from_db()
         assert job.state == State.CANCELLED and not SourceModel.objects.exists()
         assert not Path(f'/proc/{(settings.DATA_DIR / "pid").read_text()}').exists()
-        assert list_zoo_files(settings) == [import_jobs.kept_file(job)]
+        assert list_zoo_files(settings) == [import_jobs.get_weights_path(job)]
 
     @pytest.mark.usefixtures('in_this_process')
     def test_a_waiting_one_is_withdrawn_and_its_file_kept(self, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
-        assert job.state == State.CANCELLED and import_jobs.kept_file(job).exists()
-        import_jobs.examine_again(job, metadata_of(), alice)
+        assert job.state == State.CANCELLED and import_jobs.get_weights_path(job).exists()
+        import_jobs.retry_import(job, metadata_of(), alice)
         assert run_job(job).state == State.SUCCEEDED
 
     @pytest.mark.usefixtures('in_this_process')
     def test_only_what_has_ended_without_a_source_is_examined_again_or_discarded(self, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         for action in (
-            lambda: import_jobs.discard(job, alice),
-            lambda: import_jobs.examine_again(job, metadata_of(name='other'), alice),
+            lambda: import_jobs.discard_import(job, alice),
+            lambda: import_jobs.retry_import(job, metadata_of(name='other'), alice),
         ):
             with pytest.raises(ConflictError):
                 action()
         run_job(job)
         for action in (
-            lambda: import_jobs.discard(job, alice),
-            lambda: import_jobs.examine_again(job, metadata_of(name='other'), alice),
+            lambda: import_jobs.discard_import(job, alice),
+            lambda: import_jobs.retry_import(job, metadata_of(name='other'), alice),
         ):
             with pytest.raises(ConflictError):
                 action()
-        assert import_jobs.kept_file(job).exists()
+        assert import_jobs.get_weights_path(job).exists()
 
 
 class TestKill:
     def test_the_next_attempt_examines_again_and_one_source_comes_of_it(self, settings, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         assert job.claim(f'{queue.processes.here()}4194305~1')  # a process that never was
         assert queue.requeue_dead() == (1, 0)
         job.refresh_from_db()
-        assert job.state == State.QUEUED and import_jobs.kept_file(job).exists()
+        assert job.state == State.QUEUED and import_jobs.get_weights_path(job).exists()
         assert run_job(job).attempt == 2
         assert list_zoo_files(settings) == [Path(SourceModel.objects.get().weights)]
 
     def test_who_lost_the_job_while_it_examined_registers_nothing(self, alice, monkeypatch):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
-        real = subprocess_call.ask
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
+        real = subprocess_call.call
 
         def taken_back_meanwhile(module, request, **options):
             answer = real(
@@ -291,7 +300,7 @@ class TestKill:
             assert Job.objects.get(pk=job.pk).requeue('its worker was thought dead')
             return answer
 
-        monkeypatch.setattr(subprocess_call, 'ask', taken_back_meanwhile)
+        monkeypatch.setattr(subprocess_call, 'call', taken_back_meanwhile)
         assert queue.claim(job)
         execute.run_attempt(job)
         job.refresh_from_db()
@@ -300,24 +309,24 @@ class TestKill:
         assert run_job(job).state == State.SUCCEEDED
 
     def test_a_file_that_never_arrived_in_whole_is_found_by_its_row(self, settings, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         Job.objects.filter(pk=job.pk).update(
             queue=queue.UPLOAD_QUEUE
         )  # where it was when the web process died
-        assert import_jobs.forget() == 0
+        assert import_jobs.delete_expired() == 0
         Job.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(days=2))
-        assert import_jobs.forget() == 1
+        assert import_jobs.delete_expired() == 1
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
     @pytest.mark.usefixtures('in_this_process')
     def test_what_was_stopped_on_its_way_in_reaches_a_worker_when_it_is_asked_for_again(
         self, settings, alice
     ):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         Job.objects.filter(pk=job.pk).update(queue=queue.UPLOAD_QUEUE)
         job.refresh_from_db()
         queue.cancel(job, alice)
-        import_jobs.examine_again(job, metadata_of(), alice)
+        import_jobs.retry_import(job, metadata_of(), alice)
         assert job.queue == settings.SERVING_QUEUE
         assert run_job(job).state == State.SUCCEEDED
 
@@ -325,62 +334,67 @@ class TestKill:
     def test_one_that_was_stopped_while_its_file_came_is_not_begun(
         self, settings, alice, monkeypatch, discarded
     ):
-        real = registration.keep_upload
+        real = registration.store_upload
 
         def stopped_meanwhile(upload, file):
             real(upload, file)
             job = Job.objects.get()
             queue.cancel(job, alice)
             if discarded:
-                import_jobs.discard(job, alice)
+                import_jobs.discard_import(job, alice)
 
-        monkeypatch.setattr(registration, 'keep_upload', stopped_meanwhile)
+        monkeypatch.setattr(registration, 'store_upload', stopped_meanwhile)
         if discarded:
             with pytest.raises(ConflictError, match='discarded while its file was being sent'):
-                import_jobs.begin(upload_weights(), metadata_of(), alice)
+                import_jobs.start_import(upload_weights(), metadata_of(), alice)
             assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
         else:
-            job = import_jobs.begin(upload_weights(), metadata_of(), alice)
-            assert (job.state, list_zoo_files(settings)) == (State.CANCELLED, [import_jobs.kept_file(job)])
+            job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
+            assert (job.state, list_zoo_files(settings)) == (
+                State.CANCELLED,
+                [import_jobs.get_weights_path(job)],
+            )
 
     def test_deaths_are_counted_from_the_last_time_that_it_was_asked_for(self, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         for asked in range(2):
             for death in range(4):
                 assert job.claim(f'{queue.processes.here()}4194305~{asked}{death}')
                 assert queue.requeue_dead() == ((0, 1) if death == 3 else (1, 0))
                 job.refresh_from_db()
             assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
-            import_jobs.examine_again(job, metadata_of(), alice)
+            import_jobs.retry_import(job, metadata_of(), alice)
 
     def test_a_file_that_came_in_part_is_not_examined(self, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
-        os.truncate(import_jobs.kept_file(job), 1000)
+        os.truncate(import_jobs.get_weights_path(job), 1000)
         with pytest.raises(InvalidInputError, match='not kept in whole'):
-            import_jobs.examine_again(job, metadata_of(), alice)
+            import_jobs.retry_import(job, metadata_of(), alice)
 
     def test_a_kept_file_that_is_gone_is_told(self, alice):
-        job = import_jobs.begin(upload_weights(), metadata_of(), alice)
+        job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
-        import_jobs.kept_file(job).unlink()
+        import_jobs.get_weights_path(job).unlink()
         with pytest.raises(InvalidInputError, match='not kept in whole: choose it again'):
-            import_jobs.examine_again(job, metadata_of(), alice)
+            import_jobs.retry_import(job, metadata_of(), alice)
 
 
 @pytest.mark.usefixtures('in_this_process')
 class TestForgetting:
     def test_an_addition_keeps_no_removed_source_in_the_zoo(self, settings, alice):
-        run_job(import_jobs.begin(upload_weights(), metadata_of(name='old'), alice))
-        waiting = import_jobs.begin(upload_weights(seed=2), metadata_of(name='new'), alice)
+        run_job(import_jobs.start_import(upload_weights(), metadata_of(name='old'), alice))
+        waiting = import_jobs.start_import(upload_weights(seed=2), metadata_of(name='new'), alice)
         assert catalog.remove('old') is True
-        assert list_zoo_files(settings) == [import_jobs.kept_file(waiting)]
+        assert list_zoo_files(settings) == [import_jobs.get_weights_path(waiting)]
 
     def test_a_refused_file_goes_after_a_day_and_a_source_never(self, settings, alice, capsys):
-        refused = refuse_job(import_jobs.begin(upload_weights(2, 'lenet5_two.pth'), metadata_of(), alice))
-        added = run_job(import_jobs.begin(upload_weights(), metadata_of(), alice))
-        waiting = import_jobs.begin(upload_weights(seed=3), metadata_of(name='waiting'), alice)
-        assert import_jobs.forget() == 0
+        refused = refuse_job(
+            import_jobs.start_import(upload_weights(2, 'lenet5_two.pth'), metadata_of(), alice)
+        )
+        added = run_job(import_jobs.start_import(upload_weights(), metadata_of(), alice))
+        waiting = import_jobs.start_import(upload_weights(seed=3), metadata_of(name='waiting'), alice)
+        assert import_jobs.delete_expired() == 0
         for job in (refused, added):
             end_long_ago(job)
         call_command('purge')
@@ -388,12 +402,12 @@ class TestForgetting:
         assert set(Job.objects.all()) == {added, waiting}
         assert set(list_zoo_files(settings)) == {
             Path(SourceModel.objects.get().weights),
-            import_jobs.kept_file(waiting),
+            import_jobs.get_weights_path(waiting),
         }
 
     def test_discarding_drops_row_and_file(self, settings, alice):
-        job = refuse_job(import_jobs.begin(upload_weights(), metadata_of(), alice))
-        import_jobs.discard(job, alice)
+        job = refuse_job(import_jobs.start_import(upload_weights(), metadata_of(), alice))
+        import_jobs.discard_import(job, alice)
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
         assert AuditEvent.objects.get().action == 'discard addition'
 
@@ -409,7 +423,7 @@ def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
             raise JobCancelledError
 
     with pytest.raises(JobCancelledError):
-        subprocess_call.ask('sleeper', {}, seconds=30, heard=heard.append, meanwhile=unwanted)
+        subprocess_call.call('sleeper', {}, seconds=30, heard=heard.append, meanwhile=unwanted)
     assert not Path(f'/proc/{(tmp_path / "pid").read_text()}').exists()
 
 
@@ -420,4 +434,4 @@ def test_a_child_that_ends_without_an_answer_is_told_as_one(settings, tmp_path, 
     (tmp_path / 'mute.py').write_text(last)
     settings.BASE_DIR = tmp_path
     with pytest.raises(InvalidInputError, match='ended without an answer'):
-        subprocess_call.ask('mute', {}, seconds=30)
+        subprocess_call.call('mute', {}, seconds=30)

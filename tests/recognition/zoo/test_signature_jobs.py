@@ -71,28 +71,28 @@ def expected(reference: SourceModel, seeds: range, folder: Path) -> tuple[float,
     for seed in seeds:
         paths.append(folder / f'{seed}.jpg')
         paths[-1].write_bytes(draw_photo(seed))
-    return compute.sign(catalog.reference(), paths).mean
+    return compute.sign(catalog.get_reference(), paths).mean
 
 
 def test_a_zip_of_its_images_signs_a_source(source, reference, alice, tmp_path):
-    job = run(signature_jobs.sign_from(source, sent(zipped(5)), alice))
+    job = run(signature_jobs.start_from_files(source, sent(zipped(5)), alice))
     source.refresh_from_db()
     assert (job.state, job.kind, job.project) == (State.SUCCEEDED, 'signature', None)
     assert source.signatures[reference.digest] == pytest.approx(
         expected(reference, range(5), tmp_path), abs=1e-5
     )
-    assert signature_jobs.progress(source)['fraction'] == 1.0
+    assert signature_jobs.get_progress(source)['fraction'] == 1.0
 
 
 def test_what_is_no_image_is_left_out_and_told(source, alice, reference):
-    run(signature_jobs.sign_from(source, sent(zipped(3, broken=b'no picture')), alice))
+    run(signature_jobs.start_from_files(source, sent(zipped(3, broken=b'no picture')), alice))
     source.refresh_from_db()
     assert len(source.signatures[reference.digest]) == SIDE
-    assert signature_jobs.progress(source)['message'].startswith('3 of 4 files were images')
+    assert signature_jobs.get_progress(source)['message'].startswith('3 of 4 files were images')
 
 
 def test_when_none_of_them_is_an_image_the_job_fails_with_the_reason(source, alice):
-    job = run(signature_jobs.sign_from(source, sent(zipped(0, a=b'x', b=b'y')), alice))
+    job = run(signature_jobs.start_from_files(source, sent(zipped(0, a=b'x', b=b'y')), alice))
     assert (job.state, job.error_code) == (State.FAILED, 'unusable_source')
     assert 'None of the 2 files is an image' in job.error_message
     source.refresh_from_db()
@@ -103,7 +103,7 @@ def test_a_killed_signing_goes_on_where_it_was_and_ends_the_same(
     source, reference, alice, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(compute, 'BATCH', 2)
-    job = signature_jobs.sign_from(source, sent(zipped(7)), alice)
+    job = signature_jobs.start_from_files(source, sent(zipped(7)), alice)
     looked = []
     real = compute.decode
 
@@ -128,7 +128,7 @@ def test_a_killed_signing_goes_on_where_it_was_and_ends_the_same(
 
 
 def test_a_running_signing_is_cancelled(source, alice):
-    job = signature_jobs.sign_from(source, sent(zipped(3)), alice)
+    job = signature_jobs.start_from_files(source, sent(zipped(3)), alice)
     assert queue.claim(job)
     queue.cancel(job, alice)
     execute.run_attempt(job)
@@ -140,13 +140,13 @@ def test_a_running_signing_is_cancelled(source, alice):
 def test_another_reference_signs_again_and_the_old_signature_stays(
     source, reference, tmp_path, settings, alice
 ):
-    run(signature_jobs.sign_from(source, sent(zipped(3)), alice))
+    run(signature_jobs.start_from_files(source, sent(zipped(3)), alice))
     second = add_source(tmp_path, 'second', 3)
     settings.P2L_REFERENCE = 'second'
-    begun = signature_jobs.sign_all(alice)
+    begun = signature_jobs.start_missing(alice)
     assert [job.spec['name'] for job in begun.jobs] == ['mine']
     assert begun.without_images == ('reference', 'second')
-    assert signature_jobs.sign_all(alice).jobs == ()  # it is under way
+    assert signature_jobs.start_missing(alice).jobs == ()  # it is under way
     run(begun.jobs[0])
     source.refresh_from_db()
     assert set(source.signatures) == {reference.digest, second.digest}
@@ -162,7 +162,7 @@ def test_a_source_learned_here_is_signed_with_its_projects_photos(
     add_images(project, alice, files)
     SourceModel.objects.filter(pk=source.pk).update(project=project, origin='promoted')
     source.refresh_from_db()
-    run(signature_jobs.sign(source, alice))
+    run(signature_jobs.start(source, alice))
     source.refresh_from_db()
     assert len(source.signatures[reference.digest]) == SIDE
 
@@ -194,7 +194,7 @@ def test_what_a_detector_became_is_signed_with_what_is_boxed_and_with_background
     monkeypatch.setattr(
         compute, 'decode', lambda path, side: sizes.append(Picture.open(path).size) or real(path, side)
     )
-    job = run(signature_jobs.sign(source, alice))
+    job = run(signature_jobs.start(source, alice))
     source.refresh_from_db()
     assert (job.state, job.error_message) == (State.SUCCEEDED, '')
     assert len(source.signatures[reference.digest]) == SIDE
@@ -205,28 +205,30 @@ def test_what_a_detector_became_is_signed_with_what_is_boxed_and_with_background
 
 def test_what_cannot_be_signed_is_refused_and_nothing_is_kept(source, alice, reference):
     with pytest.raises(InvalidInputError, match='Nobody has given the images of mine'):
-        signature_jobs.sign(source, alice)
+        signature_jobs.start(source, alice)
     with pytest.raises(InvalidInputError, match='no image among the files'):
-        signature_jobs.sign_from(source, sent(zipped(0)), alice)
+        signature_jobs.start_from_files(source, sent(zipped(0)), alice)
     with pytest.raises(
         InvalidInputError, match=r'no image among the files\. images\.zip is not a zip archive'
     ):
-        signature_jobs.sign_from(source, archives.read_upload('images.zip', io.BytesIO(b'nonsense')), alice)
-    signature_jobs.sign_from(source, sent(zipped(2)), alice)
+        signature_jobs.start_from_files(
+            source, archives.read_upload('images.zip', io.BytesIO(b'nonsense')), alice
+        )
+    signature_jobs.start_from_files(source, sent(zipped(2)), alice)
     with pytest.raises(ConflictError, match='being signed already'):
-        signature_jobs.sign_from(source, sent(zipped(2)), alice)
+        signature_jobs.start_from_files(source, sent(zipped(2)), alice)
     assert Job.objects.count() == 1
 
 
 def test_without_a_reference_there_is_nothing_to_sign_under(tmp_path, settings, alice):
     settings.P2L_REFERENCE = 'nowhere'
     with pytest.raises(NotReadyError):
-        signature_jobs.sign_from(add_source(tmp_path, 'mine', 2), sent(zipped(2)), alice)
+        signature_jobs.start_from_files(add_source(tmp_path, 'mine', 2), sent(zipped(2)), alice)
 
 
 def test_of_many_images_a_thousand_are_kept_from_every_folder(source, alice, monkeypatch):
     monkeypatch.setattr(signature_jobs, 'MOST_IMAGES', 4)
-    signature_jobs.sign_from(source, sent(zipped(9)), alice)
+    signature_jobs.start_from_files(source, sent(zipped(9)), alice)
     source.refresh_from_db()
     with zipfile.ZipFile(storage.local_path(source.image_archive)) as kept:
         names = kept.namelist()

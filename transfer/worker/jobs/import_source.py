@@ -32,14 +32,16 @@ def add(job: Job, attempt: int, report: Report) -> None:
 
     try:
         tell(stage)
-        said, file = import_jobs.said_of(job), import_jobs.kept_file(job)
+        said, file = import_jobs.read_metadata(job), import_jobs.get_weights_path(job)
         if (
             not file.is_file()
         ):  # discarded in the same moment, or a worker that shares no data folder with the web side
             raise InvalidInputError(
                 f'{job.spec["shown"]} is not where this worker looks for it ({file.parent}).', field='file'
             )
-        row = registration.examined(file, job.spec['shown'], said, heard=tell, meanwhile=lambda: tell(stage))
+        row = registration.inspect_file(
+            file, job.spec['shown'], said, heard=tell, meanwhile=lambda: tell(stage)
+        )
         with transaction.atomic():
             registration.register(row, job.created_by, approved=said.approved)
             if not job.succeed(attempt, result={'source': row.pk}):
