@@ -182,7 +182,7 @@ class PublishIn(Fields):
 
 
 class PublicationOut(Fields):
-    """As recognition.training.publishing.publication_report tells it."""
+    """As recognition.serving.publishing.describe_publication gives it."""
 
     name = serializers.CharField()
     project = serializers.UUIDField()
@@ -292,7 +292,7 @@ class DetectOut(Fields):
 
 
 class DetectionOut(JobOut):
-    """As recognition.training.detection_jobs.answer_status tells it."""
+    """As recognition.serving.detection_jobs.describe_job gives it."""
 
     model = serializers.UUIDField()
     result = DetectOut(allow_null=True, help_text='The answer, once it is there.')

@@ -56,7 +56,7 @@ def test_a_folder_without_an_evaluation_is_refused(tmp_path):
 
 
 def test_without_any_record_trainings_use_the_weights_of_the_publication(unlearned):
-    assert selection_params.read_selection_params() == selection_params.Learned(
+    assert selection_params.read_selection_params() == selection_params.SelectionParams(
         TrainSpec().weights, {}, 'no outcomes yet'
     )
 

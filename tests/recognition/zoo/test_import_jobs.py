@@ -237,7 +237,7 @@ class TestStopping:
         (settings.DATA_DIR / 'sleeper.py').write_text(SLEEPER)
         real = subprocess_call.call
         monkeypatch.setattr(
-            subprocess_call, 'ask', lambda module, request, **options: real('sleeper', request, **options)
+            subprocess_call, 'call', lambda module, request, **options: real('sleeper', request, **options)
         )
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
 
