@@ -113,18 +113,18 @@ def delete_training_folder(job_id: uuid.UUID) -> None:
 def save_detection_images(job_id: uuid.UUID, photos: Iterable[bytes]) -> None:
     """What a job is to look at, where its worker finds it; it is deleted when the job ends."""
     for number, data in enumerate(photos):
-        default_storage.save(f'asked/{job_id}/{number}', ContentFile(data))
+        default_storage.save(f'detection-jobs/{job_id}/{number}', ContentFile(data))
 
 
 def read_detection_image(job_id: uuid.UUID, number: int) -> bytes:
-    return read(f'asked/{job_id}/{number}')
+    return read(f'detection-jobs/{job_id}/{number}')
 
 
 def delete_detection_images(job_id: uuid.UUID) -> None:
-    for key in list(_list_keys(f'asked/{job_id}')):
+    for key in list(_list_keys(f'detection-jobs/{job_id}')):
         default_storage.delete(key)
     if is_local():
-        shutil.rmtree(default_storage.path(f'asked/{job_id}'), ignore_errors=True)
+        shutil.rmtree(default_storage.path(f'detection-jobs/{job_id}'), ignore_errors=True)
 
 
 def cache_folder(name: str) -> Path:

@@ -52,9 +52,9 @@ def train(
         return instant
     report.instant(instant)
     chosen = choose(shop, ranked, first)
-    outlook = look_ahead(shop, chosen)
+    forecast = look_ahead(shop, chosen)
     plan, outcome = _finetune(shop, chosen.learned, workdir / 'checkpoints')
-    return _seal_best(shop, chosen, outlook, plan, outcome, workdir)
+    return _seal_best(shop, chosen, forecast, plan, outcome, workdir)
 
 
 def _seal_instant(
@@ -96,7 +96,7 @@ def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Out
 
 
 def _seal_best(
-    shop: Workshop, chosen: Chosen, outlook: dict[str, Any], plan: Plan, outcome: Outcome, workdir: Path
+    shop: Workshop, chosen: Chosen, forecast: dict[str, Any], plan: Plan, outcome: Outcome, workdir: Path
 ) -> SealedModel:
     learned, finetuned = chosen.learned, outcome.model is not None
     model = outcome.model or with_head(learned.network, shop.classes, learned.probe.head)
@@ -108,7 +108,7 @@ def _seal_best(
         outcome.why,
         chosen.ranking,
         chosen.probes,
-        outlook,
+        forecast,
         dataclasses.asdict(plan) | facts,
         outcome.curve,
     )

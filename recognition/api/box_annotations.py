@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api import parsing
-from recognition.api.box_schemas import BoxSetIn, BoxSetOut, ExportFilter, ImportIn, ImportOut, ProposalsOut
+from recognition.api.box_schemas import BoxSetIn, BoxSetOut, ExportFilter, ImportIn, ImportOut, PrelabelsOut
 from recognition.api.endpoint import Endpoint
 from recognition.api.images import FORM_BYTES, OUTCOMES
 from recognition.datasets import annotation_export, annotation_import, box_annotations, labels, projects
@@ -48,19 +48,19 @@ class Boxes(Endpoint):
         body = self.body(BoxSetIn)
         boxes = [Box(**box) for box in body['boxes']]
         saved = box_annotations.set_boxes(
-            project, image_id, boxes, version=body['version'], nothing=body['nothing'], user=self.person()
+            project, image_id, boxes, version=body['version'], empty=body['empty'], user=self.person()
         )
         return Response(BoxSetOut(saved).data)
 
 
 class Proposals(Endpoint):
-    @extend_schema(operation_id='propose_boxes', responses={200: ProposalsOut, **NO_DETECTOR})
+    @extend_schema(operation_id='propose_boxes', responses={200: PrelabelsOut, **NO_DETECTOR})
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
         """What the project's newest detector sees on the image; nothing is saved. About a second the first time."""
         project = projects.get_visible(self.person(), project_id)
         labels.get_image(project, image_id)
         self.query()
-        return Response(ProposalsOut(prelabels.compute_prelabels(project, image_id)).data)
+        return Response(PrelabelsOut(prelabels.compute_prelabels(project, image_id)).data)
 
 
 class Export(Endpoint):

@@ -34,7 +34,7 @@ class BoxSetOut(Fields):
     height = serializers.IntegerField(source='image.height', help_text='Pixels, upright.')
     version = serializers.IntegerField(help_text='Grows with each change; send it back when you save.')
     state = serializers.ChoiceField(
-        choices=get_args(State), help_text='nothing: a person said that nothing is on it.'
+        choices=get_args(State), help_text='empty: a person said that nothing is on it.'
     )
     boxes = BoxSchema(many=True)
 
@@ -53,12 +53,12 @@ class BoundedBoxes(serializers.ListField):
 class BoxSetIn(Fields):
     version = serializers.IntegerField(min_value=0, help_text='The version that these boxes replace.')
     boxes = BoundedBoxes(child=BoxSchema(), max_length=MAX_BOXES_PER_IMAGE)
-    nothing = serializers.BooleanField(
+    empty = serializers.BooleanField(
         default=False, help_text='With no boxes: a person looked and there is nothing.'
     )
 
 
-class ProposedBox(Fields):
+class PrelabelBox(Fields):
     label = serializers.CharField()
     score = serializers.FloatField()
     x0 = serializers.FloatField()
@@ -67,11 +67,11 @@ class ProposedBox(Fields):
     y1 = serializers.FloatField()
 
 
-class ProposalsOut(Fields):
+class PrelabelsOut(Fields):
     model = serializers.UUIDField(source='model.pk')
     version = serializers.IntegerField(source='model.version')
     threshold = serializers.FloatField(help_text='The score from which on boxes are proposed.')
-    boxes = ProposedBox(many=True, help_text='The surest first.')
+    boxes = PrelabelBox(many=True, help_text='The surest first.')
     mistakes = serializers.FloatField(
         help_text='How many boxes a person is expected to mend: label those with most of it first.'
     )
@@ -107,7 +107,7 @@ class ImportedBoxesOut(Fields):
     format = serializers.CharField(allow_blank=True, help_text='Empty: there were no annotations.')
     images = serializers.IntegerField(help_text='Photos whose boxes are now as the files say.')
     boxes = serializers.IntegerField(help_text='On these photos.')
-    nothing = serializers.IntegerField(help_text='Of these photos: nothing is on them.')
+    empty = serializers.IntegerField(help_text='Of these photos: nothing is on them.')
     unchanged = serializers.IntegerField(help_text='Of these photos: were so before.')
     kept = serializers.IntegerField(help_text='Photos that had other boxes, which stayed (see overwrite).')
     labels = serializers.ListField(child=serializers.CharField())

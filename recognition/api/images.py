@@ -98,7 +98,7 @@ class LabelImages(Endpoint):
         return Response({'previous': labels.label_images(project, body['ids'], body['label'])})
 
 
-class PutBackLabels(Endpoint):
+class RestoreLabels(Endpoint):
     @extend_schema(operation_id='put_back_labels', request=PreviousLabels, responses={204: None})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Undo a labelling with the `previous` of its answer."""

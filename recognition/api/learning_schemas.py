@@ -89,7 +89,7 @@ class ProgressOut(Fields):
     loss = serializers.FloatField(allow_null=True)
     accuracy = serializers.FloatField(allow_null=True)
     seconds_left = serializers.FloatField(allow_null=True)
-    expected = serializers.CharField(
+    forecast = serializers.CharField(
         help_text='What accuracy to expect, in a sentence; empty until it can be said.'
     )
 
@@ -100,7 +100,9 @@ class JobOut(Fields):
     id = serializers.UUIDField()
     state = serializers.ChoiceField(choices=State.choices)
     finished = serializers.BooleanField()
-    place = serializers.IntegerField(allow_null=True, help_text='In the queue; null unless it waits.')
+    queue_position = serializers.IntegerField(
+        allow_null=True, help_text='In the queue; null unless it waits.'
+    )
     cancel_requested = serializers.BooleanField()
     progress = ProgressOut(allow_null=True)
     error = serializers.DictField(child=serializers.CharField(), allow_null=True)
@@ -157,17 +159,17 @@ class ModelReport(ModelOut):
     why = serializers.CharField()
     ranking = serializers.ListField(child=serializers.DictField())
     probes = serializers.ListField(child=serializers.DictField())
-    outlook = serializers.DictField(
+    forecast = serializers.DictField(
         help_text='Before finetuning: the accuracy to expect, and what more photos would add.'
     )
     plan = serializers.DictField()
     per_class = serializers.ListField(child=serializers.DictField())
     confusion = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
-    wrong = serializers.ListField(child=serializers.DictField())
+    misclassified = serializers.ListField(child=serializers.DictField())
     calibration = serializers.DictField()
     curve = serializers.ListField(child=serializers.DictField())
     seconds = serializers.DictField()
-    sealing = serializers.DictField()
+    engine = serializers.DictField()
     notes = serializers.ListField(child=serializers.CharField())
     detection = serializers.DictField(
         help_text='Of a detector: its figures on the photos it was measured on. Else empty.'
@@ -267,7 +269,7 @@ class DetectFiles(WantedBoxes):
     )
 
 
-class ObjectOut(Fields):
+class DetectedBox(Fields):
     label = serializers.CharField()
     score = serializers.FloatField(help_text='0 to 1; comparable within one model.')
     x0 = serializers.FloatField(help_text='Pixels of the upright image; width = x1 - x0.')
@@ -280,7 +282,7 @@ class DetectedImage(Fields):
     name = serializers.CharField(allow_blank=True, help_text='Of the file that was sent.')
     width = serializers.IntegerField(help_text='Pixels, upright.')
     height = serializers.IntegerField()
-    objects = ObjectOut(many=True, help_text='The surest first.')
+    detections = DetectedBox(many=True, help_text='The surest first.')
 
 
 class DetectOut(Fields):

@@ -53,7 +53,7 @@ class FindingOut(Fields):
     code = serializers.CharField()
     message = serializers.CharField()
     label = serializers.CharField()
-    grave = serializers.BooleanField()
+    severe = serializers.BooleanField()
 
 
 class HealthOut(Fields):

@@ -31,7 +31,11 @@ urlpatterns = [
     ),
     path('projects/<uuid:project_id>/images', images.Images.as_view(), name='api-images'),
     path('projects/<uuid:project_id>/images/label', images.LabelImages.as_view(), name='api-label-images'),
-    path('projects/<uuid:project_id>/images/put-back', images.PutBackLabels.as_view(), name='api-put-back'),
+    path(
+        'projects/<uuid:project_id>/images/restore-labels',
+        images.RestoreLabels.as_view(),
+        name='api-restore-labels',
+    ),
     path('projects/<uuid:project_id>/images/delete', images.DeleteImages.as_view(), name='api-delete-images'),
     path(
         'projects/<uuid:project_id>/images/restore', images.RestoreImages.as_view(), name='api-restore-images'
@@ -53,9 +57,9 @@ urlpatterns = [
         name='api-boxes',
     ),
     path(
-        'projects/<uuid:project_id>/images/<uuid:image_id>/proposals',
+        'projects/<uuid:project_id>/images/<uuid:image_id>/prelabels',
         box_annotations.Proposals.as_view(),
-        name='api-proposals',
+        name='api-prelabels',
     ),
     path(
         'projects/<uuid:project_id>/annotations/export',

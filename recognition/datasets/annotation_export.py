@@ -43,7 +43,7 @@ class ExportManifest:
     format: str
     labels: tuple[str, ...]
     images: int  # with annotations
-    nothing: int  # of them: looked at, and nothing is there
+    empty: int  # of them: looked at, and nothing is there
     boxes: int
     boxes_per_label: dict[str, int]
     difficult: int  # of the boxes
@@ -193,7 +193,7 @@ def _make_manifest(annotations: Annotations, format: str, photos: int) -> Export
         format=format,
         labels=annotations.labels,
         images=len(annotations.images),
-        nothing=sum(not image.boxes for image in annotations.images),
+        empty=sum(not image.boxes for image in annotations.images),
         boxes=len(boxes),
         boxes_per_label={label: counts[label] for label in annotations.labels},
         difficult=sum(box.difficult for box in boxes),

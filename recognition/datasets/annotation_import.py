@@ -44,7 +44,7 @@ class AnnotationImport:
     format: str = ''  # '': there were no annotations
     images: int = 0  # whose boxes are now as the files say
     boxes: int = 0  # on them
-    nothing: int = 0  # of these images: nothing is on them
+    empty: int = 0  # of these images: nothing is on them
     unchanged: int = 0  # of these images: were so before
     kept: int = 0  # had other boxes, which stayed
     labels: tuple[str, ...] = ()
@@ -254,7 +254,7 @@ def _save_annotations(
         labels=annotations.labels,
         refused=(*annotations.refused, *twice)[:MAX_LISTED_REJECTIONS],
         refused_count=annotations.refused_count + len(twice),
-        **{name: counts[name] for name in ('images', 'boxes', 'nothing', 'unchanged', 'kept')},
+        **{name: counts[name] for name in ('images', 'boxes', 'empty', 'unchanged', 'kept')},
     )
 
 
@@ -276,7 +276,7 @@ def _write_boxes(
         if row.boxed_at is not None and not same and not overwrite:
             counts['kept'] += 1
             continue
-        counts += Counter(images=1, boxes=len(boxes), nothing=int(not boxes), unchanged=int(same))
+        counts += Counter(images=1, boxes=len(boxes), empty=int(not boxes), unchanged=int(same))
         if not same:
             changed[row] = boxes
     Annotation.objects.filter(image__in=changed).delete()

@@ -26,7 +26,7 @@ from recognition.models.project import Task
 
 DECIMALS = 3  # kept of a pixel: nobody draws finer, and what formats lose in their sums is rounded away again
 
-State = Literal['unlabelled', 'boxes', 'nothing']
+State = Literal['unlabelled', 'boxes', 'empty']
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LabellingProgress:
 
     images: int
     labelled: int
-    nothing: int
+    empty: int
     boxes: int
 
     @property
@@ -64,12 +64,12 @@ def set_boxes(
     boxes: Sequence[Box],
     *,
     version: int,
-    nothing: bool = False,
+    empty: bool = False,
     user: AbstractBaseUser | None = None,
 ) -> BoxSet:
     """Replace the boxes of an image that is still at `version`; labels are made when they are new.
 
-    No boxes and `nothing`: a person says that there is nothing. No boxes without it: nobody has said anything yet.
+    No boxes and `empty`: a person says that there is nothing. No boxes without it: nobody has said anything yet.
     Boxes are cut to the image and kept to a thousandth of a pixel. The same request sent twice (its first answer was lost)
     is no conflict.
     Errors: NotFoundError, InvalidInputError naming the image and the box, ConflictError when somebody else changed the boxes meanwhile.
@@ -77,11 +77,11 @@ def set_boxes(
     image = dataset_labels.get_image(project, image_id)
     _require_detection_project(project)
     wanted = check_boxes(image, boxes)
-    if nothing and wanted:
-        raise InvalidInputError(f'“{image.name}” cannot have boxes and have nothing on it.', field='nothing')
+    if empty and wanted:
+        raise InvalidInputError(f'“{image.name}” cannot have boxes and have nothing on it.', field='empty')
     with transaction.atomic():
-        if not _increment_version(image, version, bool(wanted) or nothing, user):
-            return _accept_repeated_request(project, image_id, wanted, nothing)
+        if not _increment_version(image, version, bool(wanted) or empty, user):
+            return _accept_repeated_request(project, image_id, wanted, empty)
         _replace_boxes(image, wanted, get_or_create_labels(project, {box.label for box in wanted}), user)
     return get_boxes(project, image_id)
 
@@ -121,10 +121,10 @@ def _increment_version(image: Image, version: int, labelled: bool, user: Abstrac
 
 
 def _accept_repeated_request(
-    project: Project, image_id: uuid.UUID | str, wanted: Sequence[Box], nothing: bool
+    project: Project, image_id: uuid.UUID | str, wanted: Sequence[Box], empty: bool
 ) -> BoxSet:
     present = get_boxes(project, image_id)
-    same_state = (present.state != 'unlabelled') == (bool(wanted) or nothing)
+    same_state = (present.state != 'unlabelled') == (bool(wanted) or empty)
     if same_state and Counter(present.boxes) == Counter(wanted):
         return present
     raise ConflictError(
@@ -175,7 +175,7 @@ def get_labelling_progress(project: Project) -> LabellingProgress:
     counts = present.aggregate(
         images=models.Count('id', distinct=True),
         labelled=models.Count('id', filter=boxed, distinct=True),
-        nothing=models.Count('id', filter=boxed & models.Q(boxes=None), distinct=True),
+        empty=models.Count('id', filter=boxed & models.Q(boxes=None), distinct=True),
         boxes=models.Count('boxes'),
     )
     return LabellingProgress(**counts)
@@ -218,7 +218,7 @@ def _make_box_set(image: Image) -> BoxSet:
 def _get_state(looked_at: bool, has_boxes: bool) -> State:
     if not looked_at:
         return 'unlabelled'
-    return 'boxes' if has_boxes else 'nothing'
+    return 'boxes' if has_boxes else 'empty'
 
 
 def make_box(row: Annotation) -> Box:

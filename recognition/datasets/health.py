@@ -38,7 +38,7 @@ class DatasetProblem:
     code: str  # small_boxes, no_boxes, few, empty, imbalance, unlabelled, alike, tiny, one_class, no_images
     message: str
     label: str = ''
-    grave: bool = False  # no model, or a useless one, comes of it
+    severe: bool = False  # no model, or a useless one, comes of it
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class DatasetHealth:
     images: int
     unlabelled: int  # in a project that finds things: not looked at yet
     classes: tuple[LabelHealth, ...]
-    warnings: tuple[DatasetProblem, ...]  # the grave ones first
+    warnings: tuple[DatasetProblem, ...]  # the severe ones first
 
     @property
     def labelled(self) -> int:
@@ -73,7 +73,7 @@ def _check_boxes(project: Project) -> DatasetHealth:
         *_find_small_boxes(project),
         *_find_similar_names(classes),
     ]
-    findings.sort(key=lambda finding: not finding.grave)
+    findings.sort(key=lambda finding: not finding.severe)
     return DatasetHealth(progress.images, progress.left, classes, tuple(findings))
 
 
@@ -82,12 +82,12 @@ def _find_box_set_problems(
 ) -> Iterator[DatasetProblem]:
     filled = [found for found in classes if found.boxes]
     if not progress.images:
-        yield DatasetProblem('no_images', 'There are no images yet.', grave=True)
+        yield DatasetProblem('no_images', 'There are no images yet.', severe=True)
     elif not filled:
         yield DatasetProblem(
             'no_boxes',
             'No box is drawn yet: a detector learns from boxes around what it is to find.',
-            grave=True,
+            severe=True,
         )
     elif progress.left:
         yield DatasetProblem(
@@ -147,7 +147,7 @@ def _check_images(project: Project) -> DatasetHealth:
         *(finding for found in classes for finding in _find_problems_of_label(found)),
         *_find_similar_names(classes),
     ]
-    findings.sort(key=lambda finding: not finding.grave)
+    findings.sort(key=lambda finding: not finding.severe)
     return DatasetHealth(counts['images'], counts['unlabelled'], classes, tuple(findings))
 
 
@@ -156,10 +156,10 @@ def _find_image_set_problems(
 ) -> Iterator[DatasetProblem]:
     filled = [found for found in classes if found.images]
     if not counts['images']:
-        yield DatasetProblem('no_images', 'There are no images yet.', grave=True)
+        yield DatasetProblem('no_images', 'There are no images yet.', severe=True)
     elif len(filled) < MIN_CLASSES:
         yield DatasetProblem(
-            'one_class', f'A classifier needs images of at least {MIN_CLASSES} classes.', grave=True
+            'one_class', f'A classifier needs images of at least {MIN_CLASSES} classes.', severe=True
         )
     else:
         largest, smallest = max(filled, key=_images), min(filled, key=_images)
@@ -186,7 +186,7 @@ def _find_problems_of_label(found: LabelHealth) -> Iterator[DatasetProblem]:
         yield DatasetProblem('empty', f'“{found.label}” has no images: training leaves it out.', found.label)
     elif found.images < MIN_IMAGES_PER_CLASS:
         message = f'“{found.label}” has {_format_count(found.images)}: a training needs at least {MIN_IMAGES_PER_CLASS} of each class.'
-        yield DatasetProblem('few', message, found.label, grave=True)
+        yield DatasetProblem('few', message, found.label, severe=True)
     elif found.images < FEW_IMAGES:
         message = f'“{found.label}” has only {found.images} images: its accuracy cannot be told; take at least {FEW_IMAGES}.'
         yield DatasetProblem('few', message, found.label)

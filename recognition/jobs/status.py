@@ -48,7 +48,7 @@ def describe_lifecycle(job: Job) -> dict[str, Any]:
     return {
         'state': job.state,
         'finished': job.state in ENDED,
-        'place': queue.find_queue_position(job) if job.state == State.QUEUED else None,
+        'queue_position': queue.find_queue_position(job) if job.state == State.QUEUED else None,
         'cancel_requested': job.cancel_requested,
         'progress': job.progress or None,
         'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,

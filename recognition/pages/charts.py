@@ -8,7 +8,7 @@ from typing import Any
 
 HEATS = 5  # shades of the confusion matrix
 SIDE = 240.0  # user units of the square plots
-WIDE, HIGH = 320.0, 160.0  # of the plot of the outlook
+WIDE, HIGH = 320.0, 160.0  # of the plot of the forecast
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Forecast:
     """The learning curve and where more photos may carry it."""
 
     marks: tuple[Mark, ...]
@@ -84,8 +84,8 @@ class Outlook:
     lowest: float  # accuracy at the foot of the plot
 
 
-def outlook(values: Mapping[str, Any]) -> Outlook | None:
-    """The part `outlook` of a model's report as shapes; None where there is no curve to draw."""
+def forecast(values: Mapping[str, Any]) -> Forecast | None:
+    """The part `forecast` of a model's report as shapes; None where there is no curve to draw."""
     points, gain = values.get('points', []), values.get('gain')
     if len(points) < 2:
         return None
@@ -105,11 +105,11 @@ def outlook(values: Mapping[str, Any]) -> Outlook | None:
     )
     line = ' '.join(f'{mark.x},{mark.y}' for mark in marks)
     if not gain:
-        return Outlook(marks, line, '', None, lowest)
+        return Forecast(marks, line, '', None, lowest)
     last, now = marks[-1], points[-1]['accuracy']
     low, middle, high = (y(now + gain[name]) for name in ('low', 'middle', 'high'))
     ahead = Mark(x(most), middle, high, low, most, min(1.0, now + gain['middle']))
-    return Outlook(marks, line, f'{last.x},{last.y} {ahead.x},{high} {ahead.x},{low}', ahead, lowest)
+    return Forecast(marks, line, f'{last.x},{last.y} {ahead.x},{high} {ahead.x},{low}', ahead, lowest)
 
 
 def _heat(share: float) -> int:

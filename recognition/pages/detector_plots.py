@@ -100,8 +100,8 @@ def worst(model: TrainedModel) -> tuple[Photo, ...]:
 
 
 def _photo(entry: Mapping[str, Any], image: Image | None, hues: Mapping[str, int]) -> Photo:
-    marks = [_mark('truth', row, hues) for row in entry['truth']] + [
-        _mark('found', row, hues) for row in entry['found']
+    marks = [_mark('truth', row, hues) for row in entry['ground_truth']] + [
+        _mark('found', row, hues) for row in entry['detections']
     ]
     return Photo(
         image, entry['name'], entry['width'], entry['height'], entry['missed'], entry['false'], tuple(marks)
@@ -141,10 +141,10 @@ def report_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, 
 
 def learned_from(found: Mapping[str, Any], *, provisional: bool) -> str:
     """Which photos made the detector that answers, and which made the figures."""
-    learned, measured = found['learned'], found['measured']
-    if found.get('served', learned) > learned:
+    learned, measured = found['train_images'], found['test_images']
+    if found.get('final_train_images', learned) > learned:
         return (
-            f'all {found["served"]} photos. The figures were measured on {measured} held-out photos, by a detector of the same '
+            f'all {found["final_train_images"]} photos. The figures were measured on {measured} held-out photos, by a detector of the same '
             f'recipe that had learned from the other {learned}; the one that answers has learned from all of them.'
         )
     words = f'{learned} photos; {measured} were held out to measure'
@@ -155,12 +155,12 @@ def cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
     """What a photo costs, in words, as it was measured when the model was sealed, and when that is too much to wait for."""
     known, is_own = report['detection'], report['detection']['kind'] == 'faster-rcnn'
     seconds = (
-        known.get('answer_seconds')
-        or (report['sealing'].get('milliseconds') or 1000 * known['seconds']) / 1000
+        known.get('serving_seconds')
+        or (report['engine'].get('milliseconds') or 1000 * known['seconds']) / 1000
     )
     words = [
         f'{seconds:.1f} s a photo'
-        if 'answer_seconds' in known
+        if 'serving_seconds' in known
         else f'{seconds:.1f} s of one processor core a photo'
     ]
     if is_own:
@@ -169,7 +169,7 @@ def cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
         regions = f'{round(known["proposals"]["proposals"]):,} regions'
         told = (
             f', {regions} found and looked at'
-            if 'answer_seconds' in known
+            if 'serving_seconds' in known
             else f' for {regions}, and about 0.2 s to propose them'
         )
         words.append(f'{told}.')

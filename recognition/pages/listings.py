@@ -116,14 +116,16 @@ class Wrong:
 
     image: Image | None
     name: str
-    truth: str
+    label: str
     said: str
     score: float | None
 
 
 def wrong_images(model: TrainedModel, most: int = 60) -> list[Wrong]:
     """The surest errors first: they teach most (a wrong label, or a class that looks like another)."""
-    entries = sorted(model.report.get('wrong', []), key=lambda entry: -(entry.get('score') or 0))[:most]
+    entries = sorted(model.report.get('misclassified', []), key=lambda entry: -(entry.get('score') or 0))[
+        :most
+    ]
     ids = [entry['id'] for entry in entries if entry.get('id')]
     present = {
         str(image.pk): image for image in Image.objects.present().filter(project=model.project, id__in=ids)
@@ -132,7 +134,7 @@ def wrong_images(model: TrainedModel, most: int = 60) -> list[Wrong]:
         Wrong(
             present.get(entry.get('id', '')),
             entry.get('name', ''),
-            entry['truth'],
+            entry['label'],
             entry['prediction'],
             entry.get('score'),
         )

@@ -67,7 +67,7 @@ SEALING = {
 }
 
 
-def sealing(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def engine_checks(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The plain facts of the sealing (numbers, words), named; nested parts are left to REST."""
     facts = []
     for key, value in record.items():

@@ -123,7 +123,7 @@ def estimate_seconds(model: TrainedModel) -> float:
 def _read_seconds_per_image(artifact: str, digest: str) -> float:
     """`digest` tells the first model of a training from the one that took its place."""
     meta = read_meta(storage.local_path(f'models/{artifact}/meta.json').parent)
-    return float(meta.detection.get('answer_seconds', 0.0))
+    return float(meta.detection.get('serving_seconds', 0.0))
 
 
 def record(model: TrainedModel, names: Sequence[str], detected: DetectionResult) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def record(model: TrainedModel, names: Sequence[str], detected: DetectionResult)
                 'name': name,
                 'width': answer.width,
                 'height': answer.height,
-                'objects': [_box_to_json(found) for found in answer.found],
+                'detections': [_box_to_json(found) for found in answer.found],
             }
             for name, answer in zip(names, detected.images, strict=True)
         ],

@@ -31,7 +31,7 @@ def check_readiness(project: Project) -> Readiness:
 def _check_boxes(project: Project) -> Readiness:
     counts = box_annotations.count_trainable_boxes(project)
     progress = box_annotations.get_labelling_progress(project)
-    with_boxes = progress.labelled - progress.nothing
+    with_boxes = progress.labelled - progress.empty
     missing = []
     if with_boxes < MIN_BOXES:
         missing.append(

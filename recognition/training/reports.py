@@ -12,15 +12,15 @@ from recognition.zoo import redaction
 REPORT_DEFAULTS: dict[str, Any] = {
     'ranking': [],
     'probes': [],
-    'outlook': {},
+    'forecast': {},
     'plan': {},
     'per_class': [],
     'confusion': [],
-    'wrong': [],
+    'misclassified': [],
     'calibration': {},
     'curve': [],
     'seconds': {},
-    'sealing': {},
+    'engine': {},
     'notes': [],
     'detection': {},
 }

@@ -79,5 +79,5 @@ def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, An
         sources=tuple(sources),
         reference=catalog.get_reference(),
         weights=known.weights,
-        forecast=known.forecast,
+        forecaster=known.forecast,
     )

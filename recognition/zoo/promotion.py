@@ -97,7 +97,7 @@ def _explain_unsuitable(model: TrainedModel) -> str:
     """Why it cannot be a source; '' when it can."""
     if not _is_detector(model):
         return ''
-    why = model.report.get('detection', {}).get('as_source')
+    why = model.report.get('detection', {}).get('backbone')
     if why is None:
         return 'This detector is of a time when detectors could not be sources: train it again.'
     return f'What this detector learned could not be made a source: {why}.' if why else ''
@@ -110,7 +110,7 @@ def _list_class_names(model: TrainedModel) -> tuple[str, ...]:
 
 def count_train_images(model: TrainedModel) -> int:
     """Of a detector: of the one that is served, which need not have learned from all of them."""
-    return int(model.report['detection']['served']) if _is_detector(model) else model.images
+    return int(model.report['detection']['final_train_images']) if _is_detector(model) else model.images
 
 
 def _resolve_architecture(meta: Meta) -> str:

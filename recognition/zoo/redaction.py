@@ -19,7 +19,7 @@ TELLING = (
     'probes',
     'why',
     'plan',
-    'outlook',
+    'forecast',
     'notes',
 )  # parts of a report in which sources are named
 

@@ -108,7 +108,7 @@ def measure(name: str, detector: str, cache: Path) -> str:
         f'{known["ap"]:.3f}',
         f'{known["coco"]["ap"]:.3f}',
         f'{known["proposals"]["half"]:.3f}' if known['proposals'] else 'its own',
-        f'{known["learned"]} / {known["measured"]}',
+        f'{known["train_images"]} / {known["test_images"]}',
         f'{minutes:.1f}',
         f'{1000 * known["seconds"]:.0f}',
         ', '.join(f'{row["label"]} {row["ap11"]:.3f} (n = {row["n"]})' for row in known['classes']),

@@ -113,7 +113,7 @@ def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
     page.get_by_text('3 of 3', exact=True).wait_for()
     page.get_by_text('2 of 3 done').wait_for()
     expect(page.locator('#saved')).to_have_text('All saved')
-    assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'nothing'
+    assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'empty'
     assert box_annotations.get_boxes(cells, photo(cells).pk).boxes[0].difficult
     page.get_by_role('button', name='Delete photo').click()
     page.get_by_text('2 of 2', exact=True).wait_for()
@@ -144,7 +144,7 @@ def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives
     page.keyboard.press('e')
     opened(page, cells)
     assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
-    assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'nothing'
+    assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'empty'
 
 
 def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_is(page_of, alice, bob, cells):

@@ -85,7 +85,7 @@ def test_photos_with_boxes_become_a_model_that_finds_things(source, folder):
         *['detection'] * 3,
         'succeeded',
     )
-    assert answer['detection']['kind'] == 'fast-rcnn' and answer['detection']['measured'] == 3
+    assert answer['detection']['kind'] == 'fast-rcnn' and answer['detection']['test_images'] == 3
     assert answer['interval'][0] <= answer['accuracy'] <= answer['interval'][1]
 
     told = io.StringIO()

@@ -49,7 +49,7 @@ def make_full_report(wrong: list[dict]) -> dict:
             {'name': 'graft-leaf', 'divergence': 0.123, 'images': 2400, 'score': 1.5, 'stability': 0.87},
             {'name': 'graft-blood', 'divergence': 3.21, 'images': 900, 'score': -1.5, 'stability': 0.13},
         ],
-        outlook=FORECAST,
+        forecast=FORECAST,
         probes=[{'name': 'graft-leaf', 'accuracy': 0.85, 'interval': [0.7, 0.93], 'seconds': 1.0}],
         plan={
             'why': 'Few photos, near source.',
@@ -71,7 +71,7 @@ def make_full_report(wrong: list[dict]) -> dict:
             for name in ('daisy', MALICIOUS_NAME)
         ],
         confusion=[[19, 1], [3, 17]],
-        wrong=wrong,
+        misclassified=wrong,
         calibration={
             'temperature': 1.4,
             'ece_before': 0.08,
@@ -80,7 +80,7 @@ def make_full_report(wrong: list[dict]) -> dict:
         },
         curve=[{'epoch': 1, 'loss': 0.9, 'accuracy': 0.6}, {'epoch': 2, 'loss': 0.5, 'accuracy': 0.9}],
         seconds={'decode': 1.0, 'finetune': 3.0},
-        sealing={'name': 'openvino', 'agreement': 1.0, 'largest_difference': 2e-6, 'why_not': ''},
+        engine={'name': 'openvino', 'agreement': 1.0, 'largest_difference': 2e-6, 'why_not': ''},
         notes=('The batch was halved to 16.',),
         data_digest='d' * 64,
     )
@@ -115,14 +115,14 @@ def create_reported_model(labelled: Project, job: Job, image: Image) -> TrainedM
         {
             'id': str(image.pk),
             'name': image.name,
-            'truth': 'daisy',
+            'label': 'daisy',
             'prediction': MALICIOUS_NAME,
             'score': 0.71,
         },
         {
             'id': '0' * 8 + '-0000-4000-8000-' + '0' * 12,
             'name': 'gone.jpg',
-            'truth': 'daisy',
+            'label': 'daisy',
             'prediction': 'rose',
             'score': 0.9,
         },

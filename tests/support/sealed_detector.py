@@ -17,7 +17,7 @@ SOURCE = SourceModelSpec(
 )
 
 
-def seal(folder: Path, at_score: float = 0.05) -> str:
+def seal(folder: Path, score_threshold: float = 0.05) -> str:
     """Writes the artifact; returns its digest."""
     import torch
 
@@ -39,8 +39,8 @@ def seal(folder: Path, at_score: float = 0.05) -> str:
         'least_side': spec.short_side,
         'proposals': 'selective-search',
         'limit': 100,
-        'at_score': at_score,
-        'answer_seconds': 0.5,
+        'score_threshold': score_threshold,
+        'serving_seconds': 0.5,
     }
     with written_aside(folder) as aside:
         assert write_fast(model, given, aside) == ''

@@ -24,7 +24,7 @@ class Verdict:
     why: str
     ranking: list[dict[str, Any]] = field(default_factory=list)
     probes: list[dict[str, Any]] = field(default_factory=list)
-    outlook: dict[str, Any] = field(default_factory=dict)
+    forecast: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     curve: list[dict[str, Any]] = field(default_factory=list)
 
@@ -46,11 +46,11 @@ def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
         source=verdict.source.name,
         ranking=verdict.ranking,
         probes=verdict.probes,
-        outlook=verdict.outlook,
+        forecast=verdict.forecast,
         plan=verdict.plan,
         per_class=per_class(table, shop.manifest.labels),
         confusion=table.tolist(),
-        wrong=wrong_images(shop.manifest.images, shop.manifest.labels, probabilities),
+        misclassified=wrong_images(shop.manifest.images, shop.manifest.labels, probabilities),
         calibration=calibration,
         curve=verdict.curve,
         seconds={name: round(seconds, 3) for name, seconds in shop.course.seconds.items()},

@@ -142,12 +142,12 @@ def mistakes(truths: Sequence[Truth], found: Sequence[Detections], classes: int)
 
 
 def worst_images(
-    truths: Sequence[Truth], found: Sequence[Detections], at_score: float, most: int = 12
+    truths: Sequence[Truth], found: Sequence[Detections], score_threshold: float, most: int = 12
 ) -> list[tuple[int, int, int]]:
-    """(image, objects missed, false detections) where detections of at least `at_score` err most."""
+    """(image, objects missed, false detections) where detections of at least `score_threshold` err most."""
     rows = []
     for image, (truth, detections) in enumerate(zip(truths, found, strict=True)):
-        shown = detections.scores >= at_score
+        shown = detections.scores >= score_threshold
         sure = Detections(detections.boxes[shown], detections.scores[shown], detections.labels[shown])
         marks = _marks(truth, sure, FOUND)
         missed, false = int((~truth.difficult).sum() - (marks == RIGHT).sum()), int((marks == FALSE).sum())

@@ -19,13 +19,13 @@ SHOWN = 20  # boxes of an image in the list of the worst
 
 
 def figures(
-    measured: DetectionManifest, found: Sequence[Detections], recall: Recall, at_score: float
+    measured: DetectionManifest, found: Sequence[Detections], recall: Recall, score_threshold: float
 ) -> dict[str, Any]:
     """TrainReport.detection, all plain JSON.
 
     ap11: VOC 2007; ap: all points (VOC 2010 on); both at IoU 0.5. coco: ap over IoU 0.5 to 0.95, ap50, ap75. Intervals: 95 %,
     images drawn again with replacement. `mistakes` is about the n best detections of a class of n objects (Hoiem et al. 2012).
-    `worst` shows detections of at least `at_score`.
+    `worst` shows detections of at least `score_threshold`.
     """
     truths, classes = [truth_of(image) for image in measured.images], len(measured.labels)
     kinds = evaluation.curves(truths, found, classes)
@@ -38,10 +38,10 @@ def figures(
         'classes': [_class(measured.labels[kind.label], truths, kind) for kind in kinds],
         'mistakes': asdict(evaluation.mistakes(truths, found, classes)),
         'proposals': asdict(recall),
-        'at_score': at_score,
+        'score_threshold': score_threshold,
         'worst': [
-            _worst(measured, found, at_score, *row)
-            for row in evaluation.worst_images(truths, found, at_score)
+            _worst(measured, found, score_threshold, *row)
+            for row in evaluation.worst_images(truths, found, score_threshold)
         ],
     }
 
@@ -109,13 +109,13 @@ def _curve(kind: evaluation.Curve) -> list[list[float]]:
 def _worst(
     measured: DetectionManifest,
     found: Sequence[Detections],
-    at_score: float,
+    score_threshold: float,
     place: int,
     missed: int,
     false: int,
 ) -> dict[str, Any]:
     image, detections = measured.images[place], found[place]
-    shown = np.flatnonzero(detections.scores >= at_score)[:SHOWN]
+    shown = np.flatnonzero(detections.scores >= score_threshold)[:SHOWN]
     return {
         'id': image.id,
         'name': image.name,
@@ -123,8 +123,10 @@ def _worst(
         'height': image.height,
         'missed': missed,
         'false': false,
-        'truth': [_box(measured.labels[box.label], (box.x0, box.y0, box.x1, box.y1)) for box in image.boxes],
-        'found': [
+        'ground_truth': [
+            _box(measured.labels[box.label], (box.x0, box.y0, box.x1, box.y1)) for box in image.boxes
+        ],
+        'detections': [
             _box(measured.labels[detections.labels[index]], detections.boxes[index])
             | {'score': float(detections.scores[index])}
             for index in shown

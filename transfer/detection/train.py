@@ -285,20 +285,20 @@ def _seal(
             data_digest=room.manifest.digest,
             seed=room.spec.seed,
             versions=versions(),
-            detection=detection | {'at_score': told.detection['at_score']},
+            detection=detection | {'score_threshold': told.detection['score_threshold']},
         )
         meta = dataclasses.replace(meta, engine=_checked(aside, meta, trained, outcome))
         seconds = _seconds_of(aside, meta, outcome)
-        known = told.detection | {'served': trained.images, 'answer_seconds': seconds}
+        known = told.detection | {'final_train_images': trained.images, 'serving_seconds': seconds}
         if trained.curve != told.curve:
             known |= {'refit_curve': trained.curve}
         if not provisional:
-            known['as_source'] = write_source(trained.taken(), chosen.source, room.crops, aside)
+            known['backbone'] = write_source(trained.taken(), chosen.source, room.crops, aside)
         report = dataclasses.replace(
-            told, detection=known, sealing=meta.engine, seconds=_rounded(room.course.seconds)
+            told, detection=known, engine=meta.engine, seconds=_rounded(room.course.seconds)
         )
         meta = dataclasses.replace(
-            meta, detection=meta.detection | {'answer_seconds': seconds}, report=report.to_json()
+            meta, detection=meta.detection | {'serving_seconds': seconds}, report=report.to_json()
         )
         digest = write_meta(aside, meta)
     return SealedModel(str(folder), digest, report)
@@ -341,7 +341,7 @@ def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> T
     )
     if trained.kind == 'faster-rcnn':
         known['proposals'] = {}  # its own are not told apart from its answers
-    counts = {'learned': trained.images, 'measured': len(outcome.measured.images)}
+    counts = {'train_images': trained.images, 'test_images': len(outcome.measured.images)}
     known |= {'kind': trained.kind, 'seconds': outcome.seconds} | counts
     low, high = known['interval']
     return TrainReport(

@@ -76,7 +76,7 @@ def wrong_images(
             'id': image.id,
             'name': image.name,
             'digest': image.digest,
-            'truth': names[image.label],
+            'label': names[image.label],
             'prediction': names[predicted[index]],
             'score': float(score[index]),
         }

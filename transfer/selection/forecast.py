@@ -17,7 +17,7 @@ from transfer.features.metrics import accuracy, wilson
 from transfer.selection.choose import Chosen
 from transfer.selection.context import Learned, Workshop
 
-MORE = 100  # photos that the outlook speaks of; fewer where that would be more than as many again
+MORE = 100  # photos that the forecast speaks of; fewer where that would be more than as many again
 PARTS = (
     4,
     2,
@@ -27,7 +27,7 @@ CURVE_UP_TO = 2_000  # photos: beyond, a curve costs half a minute, and more pho
 
 
 def look_ahead(shop: Workshop, chosen: Chosen) -> dict[str, Any]:
-    """The outlook of a training from its chosen source, as plain JSON with a sentence for the user.
+    """The forecast of a training from its chosen source, as plain JSON with a sentence for the user.
 
     `expected` is null where nothing is recorded to learn from, `gain` where the photos are too few to be cut into parts.
     """
@@ -41,7 +41,7 @@ def look_ahead(shop: Workshop, chosen: Chosen) -> dict[str, Any]:
     return {
         'expected': None
         if said is None
-        else dataclasses.asdict(said) | {'level': 0.9, 'targets': shop.spec.forecast['targets']},
+        else dataclasses.asdict(said) | {'level': 0.9, 'targets': shop.spec.forecaster['targets']},
         'points': [dataclasses.asdict(point) | {'interval': _interval(point)} for point in points],
         'gain': None if more is None else dataclasses.asdict(more),
         'sentence': sentence,
@@ -81,16 +81,16 @@ def _interval(point: Point) -> tuple[float, float]:
 
 
 def _expected(shop: Workshop, chosen: Chosen) -> Expected | None:
-    if not shop.spec.forecast:
+    if not shop.spec.forecaster:
         return None
     score = next((row['score'] for row in chosen.ranking if row['name'] == chosen.source.name), 0.0)
     probe = accuracy(chosen.learned.probe.logits, shop.labels)
     # Probe and finetuned network are judged on the same photos: their counting noise is largely shared, and counts once.
-    return Forecaster.of(shop.spec.forecast).expect(probe, len(shop.labels), score, held=math.inf)
+    return Forecaster.of(shop.spec.forecaster).expect(probe, len(shop.labels), score, held=math.inf)
 
 
 def describe(expected: Expected | None, more: Gain | None) -> str:
-    """The outlook in a sentence; '' where nothing can be said."""
+    """The forecast in a sentence; '' where nothing can be said."""
     parts = []
     if expected is not None:
         parts.append(f'Expected accuracy {expected.low:.2f} to {expected.high:.2f}')

@@ -38,6 +38,9 @@ GRAPH = 'graph.xml'
 ONNX = 'model.onnx'
 SOURCE = 'source.safetensors'  # of a detector
 
+# Keys of `Meta.detection` in artifacts that were sealed before version 0.1.0.
+OLD_KEYS = {'at_score': 'score_threshold', 'answer_seconds': 'serving_seconds'}
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -135,6 +138,8 @@ def file_digest(path: Path) -> str:
 
 def _meta(values: Mapping[str, Any], digest: str, folder: Path) -> Meta:
     try:
+        detection = {OLD_KEYS.get(name, name): value for name, value in values.get('detection', {}).items()}
+        values = {**values, 'detection': detection}
         preprocessing = Preprocessing(
             **{**values['preprocessing'], **_tuples(values['preprocessing'], 'mean', 'std')}
         )

@@ -72,7 +72,7 @@ class Detector:
     @property
     def threshold(self) -> float:
         """The score from which on its detections are shown: best on the photos that it was measured on."""
-        return float(self.meta.detection['at_score'])
+        return float(self.meta.detection['score_threshold'])
 
     def detect(self, image: bytes) -> tuple[Detections, Upright]:
         """What is on a photo, best first, in its own upright pixels. Errors: UnreadableImageError, OverloadedError."""

@@ -42,11 +42,11 @@ def seal(
     normalised float (n, 3, side, side) and gives logits (n, classes); normalisation is added here, inside the graph.
     `sample` is uint8 (n, side, side, 3): real images (about 32) on which the graph is checked against torch.
     `provisional` marks the instant model; its folder goes without the ONNX file, which nobody will download.
-    The returned report is the given one with `sealing` filled in. A conversion that fails is recorded there, never raised.
+    The returned report is the given one with `engine` filled in. A conversion that fails is recorded there, never raised.
     """
     with written_aside(folder) as aside:
         engine = export.export(model, preprocessing, temperature, sample, aside, keep_onnx=not provisional)
-        report = dataclasses.replace(report, sealing=engine)
+        report = dataclasses.replace(report, engine=engine)
         meta = Meta(
             labels=tuple(labels),
             architecture=source.architecture,

@@ -19,7 +19,7 @@ class Progress:
     loss: float | None = None
     accuracy: float | None = None  # validation, 0 to 1
     seconds_left: float | None = None  # from the speed measured in this run
-    expected: str = ''  # a sentence for the user, once it can be said: what accuracy to expect
+    forecast: str = ''  # a sentence for the user, once it can be said: what accuracy to expect
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainReport:
         default_factory=list
     )  # P2L: name, divergence, size, score parts, stability
     probes: list[dict[str, Any]] = field(default_factory=list)  # name, accuracy, interval, seconds
-    outlook: dict[str, Any] = field(
+    forecast: dict[str, Any] = field(
         default_factory=dict
     )  # before finetuning: expected, points, gain, sentence
     plan: dict[str, Any] = field(
@@ -45,11 +45,11 @@ class TrainReport:
     )  # quadrant, why, groups, rates by group, epochs, precision, device
     per_class: list[dict[str, Any]] = field(default_factory=list)  # label, n, precision, recall, intervals
     confusion: list[list[int]] = field(default_factory=list)  # rows: truth, columns: prediction
-    wrong: list[dict[str, Any]] = field(default_factory=list)  # id, name, truth, prediction, score
+    misclassified: list[dict[str, Any]] = field(default_factory=list)  # id, name, truth, prediction, score
     calibration: dict[str, Any] = field(default_factory=dict)  # temperature, ece before/after, bins
     curve: list[dict[str, Any]] = field(default_factory=list)  # epoch, loss, accuracy, seconds
     seconds: dict[str, float] = field(default_factory=dict)  # per phase
-    sealing: dict[str, Any] = field(
+    engine: dict[str, Any] = field(
         default_factory=dict
     )  # engine, largest difference to torch, agreement, why not
     notes: tuple[str, ...] = ()  # sentences: batch halved, source skipped ...

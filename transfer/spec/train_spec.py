@@ -80,7 +80,7 @@ class TrainSpec:
     divergence: str = 'kl'  # between two data sets: one of DIVERGENCES
     weights: tuple[float, float] = (1.5, 1.0)  # of likeness and of size in the P2L score
     # A p2l.forecast.Forecaster as JSON; empty: no accuracy is forecast.
-    forecast: dict[str, float] = field(default_factory=dict)
+    forecaster: dict[str, float] = field(default_factory=dict)
     epochs: int = field(
         default=0,
         metadata=describe(

@@ -32,5 +32,5 @@ class Command(BaseCommand):
             if written.difficult and not written.difficult_kept
             else ''
         )
-        said = f'{written.boxes} boxes on {written.images} photos, {written.nothing} of them with nothing'
+        said = f'{written.boxes} boxes on {written.images} photos, {written.empty} of them with nothing'
         self.stdout.write(f'{file}: {said}; {written.photos} photos in the zip{lost}')

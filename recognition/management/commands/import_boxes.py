@@ -45,6 +45,6 @@ class Command(BaseCommand):
         if imported.refused_count > LISTED:
             self.stderr.write(f'... and {imported.refused_count - LISTED} more', self.style.NOTICE)
         new = sum(verdict.outcome == 'created' for verdict in imported.verdicts)
-        said = f'{new} new photos; {imported.boxes} boxes on {imported.images} photos, {imported.nothing} of them with nothing'
+        said = f'{new} new photos; {imported.boxes} boxes on {imported.images} photos, {imported.empty} of them with nothing'
         kept = f'; {imported.kept} photos kept the boxes they had (--overwrite)' if imported.kept else ''
         self.stdout.write(f'Project {owner.pk}: {said}{kept}; {imported.refused_count} refused')

@@ -39,12 +39,12 @@ export class Outbox {
   }
 
   // `version`: the one that these boxes replace, when none waits already.
-  put(image, { version, boxes, nothing }) {
+  put(image, { version, boxes, empty }) {
     const before = this.entries.get(image);
     this.keep(image, {
       version: before?.version ?? version,
       boxes,
-      nothing,
+      empty,
       tried: before?.tried ?? [],
       at: Date.now() + Math.random(),
     });
@@ -90,10 +90,10 @@ export class Outbox {
   }
 
   async send(image, entry) {
-    const { version, boxes, nothing } = entry;
+    const { version, boxes, empty } = entry;
     this.keep(image, { ...entry, tried: [...entry.tried, fingerprint(entry)].slice(-TRIED) });
     try {
-      const answer = await putJson(this.urlOf(image), { version, boxes, nothing });
+      const answer = await putJson(this.urlOf(image), { version, boxes, empty });
       this.arrived(image, entry, answer);
     } catch (error) {
       if (error.status === 409) return this.conflict(image);
@@ -119,7 +119,7 @@ export class Outbox {
     const entry = this.entries.get(image);
     if (!entry) return;
     const ours = entry.tried.includes(
-      fingerprint({ boxes: theirs.boxes, nothing: theirs.state === 'nothing' }),
+      fingerprint({ boxes: theirs.boxes, empty: theirs.state === 'empty' }),
     );
     this.keep(image, { ...entry, ...(ours ? { version: theirs.version, tried: [] } : { held: true }) });
     if (!ours) this.told.onConflict(image, theirs);
@@ -154,11 +154,11 @@ export class Outbox {
 }
 
 // The same boxes in any order.
-function fingerprint({ boxes, nothing }) {
+function fingerprint({ boxes, empty }) {
   const lines = boxes.map((box) =>
     [box.label, box.x0, box.y0, box.x1, box.y1, Boolean(box.difficult)].join(' '),
   );
-  return `${Boolean(nothing)}|${lines.sort().join('|')}`;
+  return `${Boolean(empty)}|${lines.sort().join('|')}`;
 }
 
 function storage() {

@@ -44,7 +44,7 @@ let place = Math.max(
   images.findIndex(({ id }) => id === page.dataset.start),
 );
 let info = null; // the server's record of the photo that is shown
-let state = { boxes: [], nothing: false, proposals: [] };
+let state = { boxes: [], empty: false, proposals: [] };
 let picked = null;
 let label = labels[0] ?? null; // of the next box
 let counter = 0;
@@ -83,7 +83,7 @@ async function open(index, { push = true } = {}) {
     const waiting = outbox.waiting(image.id);
     state = {
       boxes: (waiting?.boxes ?? record.boxes).map(own),
-      nothing: waiting ? waiting.nothing : record.state === 'nothing',
+      empty: waiting ? waiting.empty : record.state === 'empty',
       proposals: [],
     };
     for (const { label: name } of state.boxes) know(name);
@@ -161,10 +161,10 @@ function show({ handles = false } = {}) {
     {
       unlabelled: 'Not looked at yet',
       boxes: `${state.boxes.length} box${state.boxes.length === 1 ? '' : 'es'}`,
-      nothing: 'Nothing here',
+      empty: 'Nothing here',
     }[image.state],
   );
-  page.querySelector('[data-do=nothing]')?.setAttribute('aria-pressed', String(state.nothing));
+  page.querySelector('[data-do=empty]')?.setAttribute('aria-pressed', String(state.empty));
   const past = pasts.get(image.id);
   enable('undo', past?.canUndo);
   enable('redo', past?.canRedo);
@@ -184,12 +184,12 @@ function change(next, { handles = false } = {}) {
 }
 
 function become(next, { handles = false } = {}) {
-  const saved = JSON.stringify([state.boxes.map(plain), state.nothing]);
+  const saved = JSON.stringify([state.boxes.map(plain), state.empty]);
   state = next;
   if (!inSight(picked)) picked = null;
-  images[place].state = state.boxes.length ? 'boxes' : state.nothing ? 'nothing' : 'unlabelled';
-  if (JSON.stringify([state.boxes.map(plain), state.nothing]) !== saved) {
-    outbox.put(info.image, { version: info.version, boxes: state.boxes.map(plain), nothing: state.nothing });
+  images[place].state = state.boxes.length ? 'boxes' : state.empty ? 'empty' : 'unlabelled';
+  if (JSON.stringify([state.boxes.map(plain), state.empty]) !== saved) {
+    outbox.put(info.image, { version: info.version, boxes: state.boxes.map(plain), empty: state.empty });
   }
   show({ handles });
 }
@@ -199,7 +199,7 @@ function onDrawn(corners) {
   if (!label && !onNewLabel()) return show();
   const box = own({ label, ...corners, difficult: false });
   picked = box.id;
-  return change({ ...state, boxes: [...state.boxes, box], nothing: false });
+  return change({ ...state, boxes: [...state.boxes, box], empty: false });
 }
 
 function onChanged(id, corners) {
@@ -214,7 +214,7 @@ function edit(id, values) {
     return change(
       {
         boxes: [...state.boxes, box],
-        nothing: false,
+        empty: false,
         proposals: state.proposals.filter((one) => one !== proposal),
       },
       { handles: easel.handles },
@@ -282,7 +282,7 @@ function onAccept(id) {
   if (!taken.length) return;
   change({
     boxes: [...state.boxes, ...taken.map(({ score, ...box }) => box)],
-    nothing: false,
+    empty: false,
     proposals: proposals.filter((box) => !taken.includes(box)),
   });
 }
@@ -310,9 +310,9 @@ const ACTIONS = {
   accept: () => onAccept(null),
   acceptOne: () => picked && onAccept(picked),
   reject: () => state.proposals.length && change({ ...state, proposals: [] }),
-  nothing: () => {
+  empty: () => {
     if (state.boxes.length && !window.confirm('Take the boxes away and say that nothing is here?')) return;
-    change({ boxes: [], nothing: !state.nothing || state.boxes.length > 0, proposals: [] });
+    change({ boxes: [], empty: !state.empty || state.boxes.length > 0, proposals: [] });
   },
   copy: copyPrevious,
   discard,
@@ -383,7 +383,7 @@ async function copyPrevious() {
       (box) => box.x1 - box.x0 >= 1 && box.y1 - box.y0 >= 1 && !there.has(JSON.stringify(box)),
     );
     if (!fresh.length) return toast('The photo before has no other boxes.');
-    change({ ...state, boxes: [...state.boxes, ...fresh.map(own)], nothing: false });
+    change({ ...state, boxes: [...state.boxes, ...fresh.map(own)], empty: false });
   } catch (error) {
     toast(error.message, { bad: true });
   }
@@ -403,7 +403,7 @@ const KEYS = {
   n: 'next',
   p: 'previous',
   u: 'unlabelled',
-  e: 'nothing',
+  e: 'empty',
   c: 'copy',
   b: 'draw',
   x: 'difficult',

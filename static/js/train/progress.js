@@ -63,8 +63,8 @@ function paint(box, status) {
     waiting || progress.fraction == null ? '' : `${Math.round(100 * progress.fraction)} %`;
   say(box, sentence(status, progress, waiting));
   const expected = box.querySelector('.expected');
-  if (progress.expected && expected.textContent !== progress.expected)
-    expected.textContent = progress.expected;
+  if (progress.forecast && expected.textContent !== progress.forecast)
+    expected.textContent = progress.forecast;
   expected.hidden = !expected.textContent;
   const figures = box.querySelector('.figures');
   figures.hidden = !progress.epochs && progress.seconds_left == null;
@@ -77,7 +77,7 @@ function paint(box, status) {
 
 function sentence(status, progress, waiting) {
   if (status.cancel_requested) return 'Stopping …';
-  if (waiting) return place(status.place);
+  if (waiting) return place(status.queue_position);
   const loss = progress.loss == null ? '' : ` · loss ${progress.loss.toFixed(3)}`;
   return `${progress.message ?? ''}${loss}`;
 }

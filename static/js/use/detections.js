@@ -2,21 +2,21 @@
 const SPACE = 'http://www.w3.org/2000/svg';
 const HUES = 6; // as in boxes.css
 
-// photo: an object URL; found: {width, height, objects} as REST tells it; labels: all classes, in order.
+// photo: an object URL; found: {width, height, detections} as REST tells it; labels: all classes, in order.
 export function drawObjects(box, list, photo, found, labels) {
   const hue = (label) => `hue${Math.max(0, labels.indexOf(label)) % HUES}`;
   const svg = shape('svg', {
     viewBox: `0 0 ${found.width} ${found.height}`,
     role: 'img',
-    'aria-label': summary(found.objects),
+    'aria-label': summary(found.detections),
   });
   svg.append(shape('image', { href: photo, width: found.width, height: found.height }));
   const size = Math.max(found.width, found.height) / 26; // letters, in the photo's pixels
-  const groups = found.objects.map((object, index) => group(object, index, hue(object.label), size));
+  const groups = found.detections.map((object, index) => group(object, index, hue(object.label), size));
   // The surest is drawn last, so that it lies on top.
   svg.append(...[...groups].reverse());
   box.replaceChildren(svg);
-  list.replaceChildren(...found.objects.map((object, index) => entry(object, index, hue(object.label))));
+  list.replaceChildren(...found.detections.map((object, index) => entry(object, index, hue(object.label))));
   for (const part of [box, list]) watch(part, box, list);
 }
 
@@ -64,10 +64,10 @@ function mark(box, list, index) {
   }
 }
 
-function summary(objects) {
+function summary(detections) {
   const counts = new Map();
-  for (const { label } of objects) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return objects.length
+  for (const { label } of detections) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return detections.length
     ? [...counts].map(([label, count]) => `${count} × ${label}`).join(', ')
     : 'Nothing was found';
 }

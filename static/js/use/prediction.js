@@ -133,7 +133,7 @@ export class Trial {
     drawObjects(pane, list, this.photo, found, labels);
     pane.hidden = false;
     this.box.querySelector('.shown').hidden = true;
-    if (!found.objects.length) this.say('Nothing was found on this photo.');
+    if (!found.detections.length) this.say('Nothing was found on this photo.');
   }
 
   say(words) {

@@ -43,7 +43,7 @@ def test_a_program_draws_changes_and_undoes(program, address):
     assert (drawn['version'], drawn['state'], drawn['boxes']) == (1, 'boxes', [BOX])
     undone = program.put(address, {'version': 1, 'boxes': before['boxes']}).json()
     assert (undone['version'], undone['state']) == (2, 'unlabelled')
-    assert program.put(address, {'version': 2, 'boxes': [], 'nothing': True}).json()['state'] == 'nothing'
+    assert program.put(address, {'version': 2, 'boxes': [], 'empty': True}).json()['state'] == 'empty'
 
 
 def test_whoever_comes_late_gets_a_conflict_and_whoever_repeats_does_not(program, address):
@@ -73,7 +73,7 @@ def test_far_too_many_boxes_are_counted_before_any_is_looked_at(program, address
 
 
 def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
-    program.put(address, {'version': 0, 'boxes': [], 'nothing': True})
+    program.put(address, {'version': 0, 'boxes': [], 'empty': True})
     left = program.get(f'/api/v1/projects/{cells.pk}/images?labelled=false').json()['results']
     assert [(image['name'], image['boxed_at']) for image in left] == [('1.jpg', None)]
     program.put(address, {'version': 1, 'boxes': [BOX, BOX]})

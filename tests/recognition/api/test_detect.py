@@ -49,9 +49,9 @@ def test_an_answer_has_boxes_within_the_photo_the_surest_first(predictor, addres
     assert (told['model'], told['version'], told['threshold']) == (str(detector.pk), 1, 0.05)
     [entry] = told['images']
     assert (entry['name'], entry['width'], entry['height']) == ('a.jpg', 96, 96)
-    scores = [found['score'] for found in entry['objects']]
+    scores = [found['score'] for found in entry['detections']]
     assert scores and scores == sorted(scores, reverse=True)
-    for found in entry['objects']:
+    for found in entry['detections']:
         assert found['label'] in sealed_detector.LABELS
         assert 0 <= found['x0'] < found['x1'] <= 96 and 0 <= found['y0'] < found['y1'] <= 96
 
@@ -66,18 +66,18 @@ def test_every_way_to_send_a_photo_and_a_published_name_give_the_same_boxes(
         predictor.post('/api/v1/models/parts/detect', PHOTO, content_type='application/octet-stream'),
         predictor.post('/api/v1/publications/parts/detect', PHOTO, content_type='image/jpeg'),
     ]
-    objects = [answer.json()['images'][0]['objects'] for answer in answers]
+    objects = [answer.json()['images'][0]['detections'] for answer in answers]
     assert objects[0] and all(other == objects[0] for other in objects)
 
 
 def test_a_threshold_leaves_out_what_is_less_sure(predictor, address):
     everything = predictor.post(f'{address}?threshold=0', PHOTO, content_type='image/jpeg').json()['images'][
         0
-    ]['objects']
+    ]['detections']
     middle = everything[len(everything) // 2]['score'] - 2e-6  # scores are told rounded
     few = predictor.post(f'{address}?threshold={middle}', PHOTO, content_type='image/jpeg').json()
     assert few['threshold'] == pytest.approx(middle)
-    assert few['images'][0]['objects'] == [found for found in everything if found['score'] >= middle]
+    assert few['images'][0]['detections'] == [found for found in everything if found['score'] >= middle]
 
 
 def test_a_photo_that_lies_on_its_side_is_told_upright(predictor, address):

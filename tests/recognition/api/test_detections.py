@@ -66,7 +66,7 @@ def work():
 
 
 def kept(job) -> list[str]:
-    folder = f'asked/{job.pk}'
+    folder = f'detection-jobs/{job.pk}'
     return default_storage.listdir(folder)[1] if default_storage.exists(folder) else []
 
 

@@ -182,7 +182,7 @@ def test_many_images_are_labelled_and_put_back(program, address, labelled):
     told = program.post(f'{address}/images/label', {'ids': ids, 'label': 'plant'}).json()
     assert set(told['previous'].values()) == {'daisy', 'rose'}
     assert Image.objects.filter(label__name='plant').count() == 8
-    assert program.post(f'{address}/images/put-back', told).status_code == 204
+    assert program.post(f'{address}/images/restore-labels', told).status_code == 204
     assert Image.objects.filter(label__name='rose').count() == 4
 
 

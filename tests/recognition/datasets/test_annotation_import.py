@@ -72,7 +72,7 @@ def test_a_round_trip_through_a_zip_makes_the_same_project(cells, alice, format)
         }
     assert (result.refused, result.format) == ((), format)
     assert sorted(map(str, after.values())) == sorted(map(str, before.values()))
-    assert (result.images, result.nothing, result.boxes) == (5, 1, 7)
+    assert (result.images, result.empty, result.boxes) == (5, 1, 7)
     assert AuditEvent.objects.get(action='import boxes').subject == f'5 photos of project {other.pk}'
 
 
@@ -92,7 +92,7 @@ def test_annotations_alone_find_their_photos_again(cells, format):
 def test_the_manifest_counts_what_was_written(cells, format):
     archive = zipfile.ZipFile(exported(cells, format))
     told = json.loads(archive.read('manifest.json'))
-    assert (told['images'], told['nothing'], told['boxes'], told['photos']) == (5, 1, 7, 6)
+    assert (told['images'], told['empty'], told['boxes'], told['photos']) == (5, 1, 7, 6)
     assert told['boxes_per_label'] == {'old & <odd>': 1, 'red': 3, 'white': 3}
     assert (told['difficult'], told['difficult_kept']) == (1, format != 'yolo')
     photos = [name for name in archive.namelist() if name.startswith(annotation_export.IMAGE_FOLDERS[format])]

@@ -39,14 +39,14 @@ def test_boxes_come_back_as_they_were_drawn(cells, alice):
 
 def test_an_image_is_unlabelled_or_has_boxes_or_shows_nothing(cells):
     assert box_annotations.get_boxes(cells, photo(cells).pk).state == 'unlabelled'
-    assert save(cells, [], nothing=True).state == 'nothing'
+    assert save(cells, [], empty=True).state == 'empty'
     assert save(cells, [CELL], version=1).state == 'boxes'
     assert save(cells, [], version=2).state == 'unlabelled'
 
 
 def test_an_image_cannot_have_boxes_and_show_nothing(cells):
     with pytest.raises(InvalidInputError, match=r'0\.jpg'):
-        save(cells, [CELL], nothing=True)
+        save(cells, [CELL], empty=True)
 
 
 def test_a_box_is_cut_to_the_image(cells):
@@ -195,7 +195,7 @@ def test_what_lies_in_the_trash_is_not_trained_on(cells):
     labels.delete_images(cells, [photo(cells).pk])
     assert manifests.build_detection_manifest(cells).images == ()
     assert box_annotations.get_labelling_progress(cells) == box_annotations.LabellingProgress(
-        images=1, labelled=0, nothing=0, boxes=0
+        images=1, labelled=0, empty=0, boxes=0
     )
 
 

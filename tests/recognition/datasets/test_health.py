@@ -47,7 +47,7 @@ def test_a_good_set_has_no_warnings(project):
 def test_an_empty_project_is_told_that_it_is_empty(project):
     health = dataset_health.check_health(project)
     assert [finding.code for finding in health.warnings] == ['no_images']
-    assert health.warnings[0].grave
+    assert health.warnings[0].severe
 
 
 def test_what_lies_in_the_trash_does_not_count(project):
@@ -67,7 +67,7 @@ def test_one_class_alone_cannot_be_told_from_anything(project):
 def test_classes_with_few_images_are_named_and_the_gravest_come_first(project):
     fill(project, {'daisy': 9, 'rose': 20, 'tulip': 3})
     health = dataset_health.check_health(project)
-    assert [(finding.code, finding.label, finding.grave) for finding in health.warnings] == [
+    assert [(finding.code, finding.label, finding.severe) for finding in health.warnings] == [
         ('few', 'tulip', True),
         ('few', 'daisy', False),
     ]

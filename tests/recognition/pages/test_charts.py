@@ -74,8 +74,8 @@ def test_shares_and_rates_are_written_for_people():
     assert graft.last_part('daisy/17.jpg') == '17.jpg'
 
 
-def test_the_outlook_goes_from_the_points_to_the_band_of_more_photos():
-    found = charts.outlook(FORECAST)
+def test_the_forecast_goes_from_the_points_to_the_band_of_more_photos():
+    found = charts.forecast(FORECAST)
     assert [(mark.x, mark.images) for mark in found.marks] == [(80, 20), (160, 40)]
     assert found.lowest == 0.5
     assert found.marks[1].y == pytest.approx(charts.HIGH * (1 - 0.7))
@@ -85,8 +85,8 @@ def test_the_outlook_goes_from_the_points_to_the_band_of_more_photos():
 
 
 def test_without_a_gain_there_is_no_band_and_of_one_point_no_curve():
-    found = charts.outlook({**FORECAST, 'gain': None})
+    found = charts.forecast({**FORECAST, 'gain': None})
     assert (found.band, found.ahead) == ('', None)
     assert found.marks[1].x == charts.WIDE
-    assert charts.outlook({'points': FORECAST['points'][:1]}) is None
-    assert charts.outlook({}) is None
+    assert charts.forecast({'points': FORECAST['points'][:1]}) is None
+    assert charts.forecast({}) is None

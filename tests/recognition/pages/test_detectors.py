@@ -24,8 +24,8 @@ def figures(image_id: str) -> dict:
         'interval': [0.6, 0.8],
         'coco': {'ap': 0.4, 'ap50': 0.7, 'ap75': 0.35},
         'objects': 12,
-        'learned': 28,
-        'measured': 12,
+        'train_images': 28,
+        'test_images': 12,
         'seconds': 2.5,
         'classes': [
             {
@@ -40,7 +40,7 @@ def figures(image_id: str) -> dict:
         ],
         'mistakes': {'right': 9, 'localisation': 1, 'confusion': 0, 'background': 2, 'missed': 3},
         'proposals': {'boxes': 12, 'half': 1.0, 'seven': 0.9, 'proposals': 300.0},
-        'at_score': 0.5,
+        'score_threshold': 0.5,
         'worst': [
             {
                 'id': image_id,
@@ -49,8 +49,8 @@ def figures(image_id: str) -> dict:
                 'height': 48,
                 'missed': 1,
                 'false': 1,
-                'truth': [{'label': 'bolt', 'box': [4, 4, 20, 20]}],
-                'found': [{'label': '<b>nut', 'box': [30, 30, 40, 44], 'score': 0.9}],
+                'ground_truth': [{'label': 'bolt', 'box': [4, 4, 20, 20]}],
+                'detections': [{'label': '<b>nut', 'box': [30, 30, 40, 44], 'score': 0.9}],
             }
         ],
     }
@@ -64,7 +64,7 @@ def detector(alice, project):
     report = {
         'detection': figures(str(Image.objects.get().pk)),
         'why': 'It looks closely.',
-        'sealing': {'milliseconds': 2500.0},
+        'engine': {'milliseconds': 2500.0},
     }
     return TrainedModel.objects.create(
         project=project,
@@ -138,7 +138,7 @@ def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(br
     detector.save()
     assert 'One that learns from all of them takes its place.' in page() and 'provisional' in page()
     detector.provisional = False
-    detector.report['detection']['served'] = 40
+    detector.report['detection']['final_train_images'] = 40
     detector.save()
     assert 'all 40 photos. The figures were measured on 12 held-out photos' in page()
     assert 'had learned from the other 28' in page()
@@ -160,7 +160,7 @@ def test_its_owner_offers_it_as_a_source_where_it_can_be_one(browser_of, alice, 
     assert (
         'Offer it as a source' not in browser_of(alice).get(address).content.decode()
     )  # of a time when there was no such part
-    detector.report['detection'] |= {'as_source': '', 'served': 40}
+    detector.report['detection'] |= {'backbone': '', 'final_train_images': 40}
     detector.save()
     page = browser_of(alice).get(address).content.decode()
     assert (

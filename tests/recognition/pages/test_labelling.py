@@ -31,7 +31,7 @@ def test_it_begins_at_the_first_photo_that_nobody_has_looked_at(browser, cells):
     draw(cells, 0)
     answer = browser.get(reverse('label-boxes', args=(cells.pk,)))
     assert f'data-start="{photo(cells, 1).pk}"' in answer.content.decode()
-    states = ('nothing', 'unlabelled', 'unlabelled')
+    states = ('empty', 'unlabelled', 'unlabelled')
     assert images_in(answer) == [[str(photo(cells, n).pk), state] for n, state in enumerate(states)]
 
 

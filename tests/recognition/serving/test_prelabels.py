@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope='module')
 def sealed_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('models') / 'detector'
-    return folder, sealed_detector.seal(folder, at_score=0.35)
+    return folder, sealed_detector.seal(folder, score_threshold=0.35)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def model(project, job):
 
 def test_a_waiting_job_tells_how_many_are_before_it(job, project, bob):
     later = Job.objects.create(project=project, created_by=bob)
-    places = [reports.job_status(one)['place'] for one in (job, later)]
+    places = [reports.job_status(one)['queue_position'] for one in (job, later)]
     assert sorted(places) == [0, 1]
     assert reports.job_status(job)['state'] == 'queued'
     assert reports.job_status(job)['progress'] is None
@@ -69,7 +69,7 @@ def test_a_running_job_tells_its_progress_and_no_place(job):
     )
     job.refresh_from_db()
     status = reports.job_status(job)
-    assert (status['state'], status['place'], status['finished']) == ('running', None, False)
+    assert (status['state'], status['queue_position'], status['finished']) == ('running', None, False)
     assert status['progress']['seconds_left'] == 20.0
     assert [event['new'] for event in status['events']] == ['running']
 

@@ -66,8 +66,8 @@ def test_what_ships_foretells_accuracies_from_the_evaluation_of_the_documentatio
     assert shipped.weights == TrainSpec().weights
     assert shipped.forecast['targets'] >= 6
     assert 'finetunings on 6 targets' in shipped.origin
-    spec = TrainSpec.from_json(TrainSpec(weights=shipped.weights, forecast=shipped.forecast).to_json())
-    assert spec.forecast == shipped.forecast
+    spec = TrainSpec.from_json(TrainSpec(weights=shipped.weights, forecaster=shipped.forecast).to_json())
+    assert spec.forecaster == shipped.forecast
 
 
 def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):

@@ -63,7 +63,7 @@ def seal_detector(project: Project) -> TrainedModel:
     save_file({'body.stage1.0.weight': torch.zeros(1)}, folder / 'weights.safetensors')
     meta = read_meta(folder)
     write_meta(folder, meta)
-    model.report |= {'detection': {'as_source': '', 'learned': 28, 'served': 31}}
+    model.report |= {'detection': {'backbone': '', 'train_images': 28, 'final_train_images': 31}}
     model.save()
     return model
 
@@ -186,7 +186,7 @@ class TestOffer:
             ({'job': running}, ConflictError, 'not finished'),
             ({'task': 'detection', 'report': {'detection': {}}}, InvalidInputError, 'train it again'),
             (
-                {'task': 'detection', 'report': {'detection': {'as_source': 'its map is flat'}}},
+                {'task': 'detection', 'report': {'detection': {'backbone': 'its map is flat'}}},
                 InvalidInputError,
                 'its map is flat',
             ),

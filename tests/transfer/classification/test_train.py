@@ -81,8 +81,8 @@ def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):
     assert again['interval'][0] <= again['accuracy'] <= again['interval'][1]
     assert sum(map(sum, again['confusion'])) == 30
     assert [row['label'] for row in again['per_class']] == ['a', 'b']
-    assert len(again['wrong']) == round(30 * (1 - again['accuracy']))
-    assert all(row['id'].startswith('row ') for row in again['wrong'])
+    assert len(again['misclassified']) == round(30 * (1 - again['accuracy']))
+    assert all(row['id'].startswith('row ') for row in again['misclassified'])
     assert again['winner'] in ('linear', 'finetuned')
     assert 'images not seen in training' in again['why']
     assert again['calibration']['temperature'] > 0

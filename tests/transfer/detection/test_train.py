@@ -117,7 +117,7 @@ def rcnn(room):
 
 def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
     known = fast.report.detection
-    assert (known['learned'], known['measured']) == (8, 4)
+    assert (known['train_images'], known['test_images']) == (8, 4)
     assert known['proposals']['half'] == 1.0
     assert known['ap11'] > 0.3
     assert fast.report.accuracy == known['ap11']
@@ -126,7 +126,7 @@ def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
 
 
 def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
-    assert faster.report.sealing['name'] == 'torch' and 'torch serves it' in faster.report.sealing['why_not']
+    assert faster.report.engine['name'] == 'torch' and 'torch serves it' in faster.report.engine['why_not']
     assert (faster.report.winner, faster.report.detection['proposals']) == ('faster-rcnn', {})
     found, photo = Detector(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
     assert (photo.width, photo.height) == synthetic_scenes.SIZE
@@ -161,8 +161,8 @@ def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, f
     here = [Detector(Path(sealed.folder)).detect(Path(image.path).read_bytes())[0] for sealed in (fast, rcnn)]
     assert json.loads(told.stdout) == [found.boxes[0].tolist() for found in here]
     for sealed in (fast, rcnn):
-        assert sealed.report.sealing['name'] == 'openvino'
-        assert sealed.report.sealing['largest_difference'] < 0.01
+        assert sealed.report.engine['name'] == 'openvino'
+        assert sealed.report.engine['largest_difference'] < 0.01
 
 
 @pytest.mark.parametrize('which', ['fast', 'rcnn'])
@@ -236,10 +236,12 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
     last = learn(room, 'fast-rcnn', 'refitted', ears)
     [first] = ears.instants
     assert [read_meta(Path(sealed.folder)).provisional for sealed in (first, last)] == [True, False]
-    assert [sealed.report.detection['served'] for sealed in (first, last)] == [8, 12]
-    for told in ('learned', 'measured', 'ap11', 'at_score', 'classes', 'worst'):
+    assert [sealed.report.detection['final_train_images'] for sealed in (first, last)] == [8, 12]
+    for told in ('train_images', 'test_images', 'ap11', 'score_threshold', 'classes', 'worst'):
         assert first.report.detection[told] == last.report.detection[told]
-    assert read_meta(Path(last.folder)).detection['at_score'] == first.report.detection['at_score']
+    assert (
+        read_meta(Path(last.folder)).detection['score_threshold'] == first.report.detection['score_threshold']
+    )
     assert (
         Path(first.folder, 'weights.safetensors').read_bytes()
         != Path(last.folder, 'weights.safetensors').read_bytes()
@@ -256,8 +258,8 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
     )
     assert (
         0
-        < last.report.detection['answer_seconds']
-        == read_meta(Path(last.folder)).detection['answer_seconds']
+        < last.report.detection['serving_seconds']
+        == read_meta(Path(last.folder)).detection['serving_seconds']
         < 5
     )
     found, _ = Detector(Path(last.folder)).detect(Path(room[1].images[0].path).read_bytes())
@@ -267,7 +269,7 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
 def test_without_the_refit_the_measured_detector_is_the_one_that_is_served(room, fast):
     ears = RecordingReport()
     plain = learn(room, 'fast-rcnn', 'plain', ears, refit=False)
-    assert ears.instants == [] and plain.report.detection['served'] == 8
+    assert ears.instants == [] and plain.report.detection['final_train_images'] == 8
     assert plain.report.detection['ap11'] == fast.report.detection['ap11']
     assert not {heard.phase for heard in ears.heard} & {'provisional', 'refit'}
 
@@ -354,7 +356,7 @@ def box(label: int) -> LabelledBox:
 def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which, room, request, tmp_path):
     sealed = request.getfixturevalue(which)
     folder, (_, manifest, source_model) = Path(sealed.folder), room
-    assert sealed.report.detection['as_source'] == ''
+    assert sealed.report.detection['backbone'] == ''
     assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
     path = folder / 'source.safetensors'
     network = registry.architecture(

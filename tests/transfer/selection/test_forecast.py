@@ -35,7 +35,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def trained(tmp_path, per_class, forecast=FORECAST):
+def trained(tmp_path, per_class, forecaster=FORECAST):
     source_model = source(tmp_path / 'zoo')
     spec = TrainSpec(
         sources=(source_model,),
@@ -44,7 +44,7 @@ def trained(tmp_path, per_class, forecast=FORECAST):
         epochs=1,
         plan='last',
         folds=3,
-        forecast=forecast,
+        forecaster=forecaster,
     )
     ears = RecordingReport()
     sealed = train(
@@ -55,25 +55,25 @@ def trained(tmp_path, per_class, forecast=FORECAST):
 
 def test_a_report_tells_what_was_expected_and_what_more_photos_would_add(tmp_path):
     report, ears = trained(tmp_path, 60)
-    outlook = report.outlook
-    assert [point['images'] for point in outlook['points']] == [30, 60, 120]
-    assert outlook['points'][-1]['accuracy'] == report.probes[0]['accuracy']
-    expected = outlook['expected']
+    forecast = report.forecast
+    assert [point['images'] for point in forecast['points']] == [30, 60, 120]
+    assert forecast['points'][-1]['accuracy'] == report.probes[0]['accuracy']
+    expected = forecast['expected']
     assert 0 < expected['low'] < expected['middle'] < expected['high'] < 1
     assert (expected['level'], expected['targets']) == (0.9, 6)
-    assert outlook['gain']['images'] == 100
-    assert outlook['sentence'].startswith('Expected accuracy 0.')
+    assert forecast['gain']['images'] == 100
+    assert forecast['sentence'].startswith('Expected accuracy 0.')
     finetuning = [word for word in ears.heard if word.phase == 'finetune']
-    assert {word.expected for word in finetuning} == {outlook['sentence']}
+    assert {word.forecast for word in finetuning} == {forecast['sentence']}
 
 
 def test_of_few_photos_no_curve_is_drawn_and_without_a_record_no_accuracy_foretold(tmp_path):
     report, ears = trained(tmp_path, 8, forecast={})
-    assert report.outlook['expected'] is None
-    assert report.outlook['gain'] is None
-    assert report.outlook['sentence'] == ''
-    assert len(report.outlook['points']) == 1
-    assert {word.expected for word in ears.heard} == {''}
+    assert report.forecast['expected'] is None
+    assert report.forecast['gain'] is None
+    assert report.forecast['sentence'] == ''
+    assert len(report.forecast['points']) == 1
+    assert {word.forecast for word in ears.heard} == {''}
 
 
 def test_the_sentence():
@@ -90,6 +90,6 @@ def test_the_sentence():
 
 
 def test_a_spec_with_weights_and_a_forecast_survives_json():
-    spec = dataclasses.replace(TrainSpec(), weights=(1.5, 0.25), divergence='emd', forecast=FORECAST)
+    spec = dataclasses.replace(TrainSpec(), weights=(1.5, 0.25), divergence='emd', forecaster=FORECAST)
     assert TrainSpec.from_json(spec.to_json()) == spec
     assert np.isclose(spec.weights[1], 0.25)

@@ -48,14 +48,14 @@ def test_meta_tells_labels_preprocessing_temperature_source_seed_and_versions(or
     assert (meta.source['name'], meta.why, meta.seed) == ('none', 'the only one', 7)
     assert set(meta.versions) == {'python', 'torch', 'torchvision', 'openvino', 'numpy'}
     assert meta.digest == model.digest
-    assert meta.report['sealing'] == model.report.sealing == meta.engine
+    assert meta.report['engine'] == model.report.engine == meta.engine
 
 
 def test_the_report_that_comes_back_says_how_far_the_graph_is_from_torch(original):
     _, model = original
-    assert model.report.sealing['name'] == 'openvino'
-    assert model.report.sealing['agreement'] >= 0.99
-    assert 0 <= model.report.sealing['largest_difference'] < 0.05
+    assert model.report.engine['name'] == 'openvino'
+    assert model.report.engine['agreement'] >= 0.99
+    assert 0 <= model.report.engine['largest_difference'] < 0.05
 
 
 def test_signatures_stay_out_of_meta(tmp_path):
