@@ -1,4 +1,4 @@
-"""How the pages answer: who must be signed in, and what becomes of a refusal."""
+"""Decorators of the page views: who must be signed in, which methods are allowed, how errors are shown."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ View = Callable[Concatenate[HttpRequest, Rest], HttpResponse]
 
 
 def page(view: View[Rest]) -> View[Rest]:
-    """A page to look at: what a stranger asks for does not exist."""
+    """A page to read (GET). What the user may not see answers 404, as if it did not exist."""
 
     @functools.wraps(view)
-    def answer(request: HttpRequest, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
+    def respond(request: HttpRequest, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except GraftError as error:
-            raise _as_http(error) or error from error
+            raise _to_http_error(error) or error from error
 
-    return require_safe(login_required(answer))
+    return require_safe(login_required(respond))
 
 
 def action(view: View[Rest]) -> View[Rest]:
-    """A form's target: a refusal is told on the page it came from."""
+    """The target of a form (POST). An error is shown as a message on the page that the form stands on."""
 
     @functools.wraps(view)
-    def answer(request: HttpRequest, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
+    def respond(request: HttpRequest, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except GraftError as error:
-            if (refusal := _as_http(error)) is not None:
-                raise refusal from error
+            if (http_error := _to_http_error(error)) is not None:
+                raise http_error from error
             messages.error(request, error.message)
-            return redirect(came_from(request))
+            return redirect(get_referring_page(request))
 
-    return require_POST(login_required(answer))
+    return require_POST(login_required(respond))
 
 
-def came_from(request: HttpRequest) -> str:
-    """The page of ours that the form stood on."""
+def get_referring_page(request: HttpRequest) -> str:
+    """The page of this site that the form stands on; '/' when the referer is missing or of another site."""
     referer = request.headers.get('referer', '')
     if url_has_allowed_host_and_scheme(
         referer, allowed_hosts={request.get_host()}, require_https=request.is_secure()
@@ -60,15 +60,15 @@ def came_from(request: HttpRequest) -> str:
     return '/'
 
 
-def person(request: HttpRequest) -> AbstractBaseUser:
-    """The signed-in person (the decorators above let nobody else through)."""
+def require_user(request: HttpRequest) -> AbstractBaseUser:
+    """The signed-in user. The decorators above let nobody else through."""
     if not isinstance(request.user, AbstractBaseUser):
         raise PermissionDenied
     return request.user
 
 
-def _as_http(error: GraftError) -> Exception | None:
-    """The framework's exception for what is not there or not allowed; None when the error speaks about a field."""
+def _to_http_error(error: GraftError) -> Exception | None:
+    """Django's exception for what is not there or not allowed; None when the error is about a field of the form."""
     if isinstance(error, NotFoundError) and not error.field:
         return Http404(error.message)
     if isinstance(error, NotAllowedError):

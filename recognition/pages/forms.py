@@ -1,8 +1,8 @@
-"""What people type. Forms only parse; the use cases decide."""
+"""Forms of the pages. They only parse what was typed; the use cases check it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -10,8 +10,8 @@ from recognition.models import Project
 from recognition.models.project import Role, Task
 
 PLANS = [
-    ('auto', 'Automatic (by size and similarity)'),
-    ('linear', 'Only a linear head'),
+    ('auto', 'Automatic, from the number of photos and their similarity'),
+    ('linear', 'Only a new linear head'),
     ('last', 'The last layer'),
     ('several', 'The last groups of layers'),
     ('all', 'The whole network'),
@@ -20,9 +20,9 @@ PLANS = [
 
 DETECTORS = [
     ('auto', 'Automatic'),
-    ('fast-rcnn', 'Fast R-CNN: a photo is looked at once'),
-    ('faster-rcnn', 'Faster R-CNN: proposes its own regions; needs torch to answer'),
-    ('rcnn', 'R-CNN: every region is looked at alone, slow'),
+    ('fast-rcnn', 'Fast R-CNN: fast'),
+    ('faster-rcnn', 'Faster R-CNN: proposes regions itself; runs in PyTorch, needs more memory'),
+    ('rcnn', 'R-CNN: runs the network on every region, slow'),
 ]
 
 
@@ -32,21 +32,69 @@ class MemberForm(forms.Form):
 
 
 class KeyForm(forms.Form):
-    name = forms.CharField(max_length=80, label='What is it for?')
+    name = forms.CharField(max_length=80, label='Purpose')
     scope = forms.ChoiceField(
-        choices=[('predict', 'Predict only'), ('manage', 'Everything I may do')], initial='predict'
+        choices=[('predict', 'Predictions only'), ('manage', 'Everything I may do')], initial='predict'
     )
 
 
-class TrainingForm(forms.Form):
-    """The folded options of a training. `options` gives only what differs from Graft's own choice."""
+class TrainingOptionsForm(forms.Form):
+    """Options of a training that both tasks have. A plain Train button sends no field at all: then all defaults hold."""
 
-    source = forms.ChoiceField(label='Start from', initial='auto')
-    plan = forms.ChoiceField(label='Layers that learn', choices=PLANS, initial='auto')
-    epochs = forms.IntegerField(min_value=0, max_value=500, initial=0, help_text='0: by the size of the set')
-    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0)
+    # These take the whole width of the form on the page.
+    wide_fields: ClassVar[tuple[str, ...]] = (
+        'source',
+        'plan',
+        'detector',
+        'flip',
+        'instant_only',
+        'rates',
+        'refit',
+    )
+    field_order = ['source', 'plan', 'detector', 'epochs', 'held_out', 'seed']
+
+    source = forms.ChoiceField(label='Base model', initial='auto')
+    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, label='Random seed')
+
+    def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
+        super().__init__(data)
+        for field in self.fields.values():
+            field.required = False
+        field = self.fields['source']
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [('auto', 'Automatic (highest P2L score)'), *sources]
+
+    def get_options(self) -> dict[str, Any]:
+        """The options that differ from the defaults, as start_training takes them.
+
+        An unticked checkbox is not sent, so checkboxes count only when the other options were sent with them.
+        """
+        sent_options = 'source' in self.data
+        options = {}
+        for name, value in self.cleaned_data.items():
+            field = self.fields[name]
+            is_sent = sent_options or not isinstance(field, forms.BooleanField)
+            if is_sent and value not in (None, '', {}) and value != field.initial:
+                options[name] = value
+        return options
+
+    def get_first_error(self) -> str:
+        field, errors = next(iter(self.errors.items()))
+        label = self.fields[field].label if field in self.fields else field
+        return f'{label or field.capitalize()}: {errors[0]}'
+
+
+class ClassifierTrainingForm(TrainingOptionsForm):
+    plan = forms.ChoiceField(label='Layers to finetune', choices=PLANS, initial='auto')
+    epochs = forms.IntegerField(
+        min_value=0, max_value=1000, initial=0, help_text='0: chosen from the number of photos'
+    )
     crop = forms.FloatField(
-        min_value=0.05, max_value=1, initial=0.6, label='Smallest crop', help_text='1: no crops'
+        min_value=0.05,
+        max_value=1,
+        initial=0.6,
+        label='Random crop',
+        help_text='smallest share of the area; 1: no crops',
     )
     jitter = forms.FloatField(
         min_value=0, max_value=1, initial=0.2, label='Colour jitter', help_text='0: none'
@@ -54,23 +102,14 @@ class TrainingForm(forms.Form):
     lighting = forms.FloatField(
         min_value=0, max_value=1, initial=0, label='PCA lighting', help_text='0: none'
     )
-    flip = forms.BooleanField(required=False, initial=True, label='Mirror images left to right')
-    instant_only = forms.BooleanField(required=False, initial=False, label='Stop after the instant model')
+    flip = forms.BooleanField(initial=True, label='Mirror photos left to right at random')
+    instant_only = forms.BooleanField(initial=False, label='Stop after the instant model (no finetuning)')
     rates = forms.CharField(
-        required=False,
         max_length=2_000,
         label='Learning rates',
         widget=forms.Textarea(attrs={'rows': 2, 'placeholder': 'head: 0.01', 'spellcheck': 'false'}),
-        help_text='One layer group a line; the others follow the plan. 0 freezes a group.',
+        help_text='One layer group per line. 0 freezes a group; groups that you leave out get the automatic rate.',
     )
-
-    def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
-        super().__init__(data)
-        field = self.fields['source']
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [('auto', 'Automatic (P2L score)'), *sources]
-        for name in ('source', 'plan', 'epochs', 'seed', 'crop', 'jitter', 'lighting'):
-            self.fields[name].required = False
 
     def clean_rates(self) -> dict[str, float]:
         rates: dict[str, float] = {}
@@ -80,56 +119,23 @@ class TrainingForm(forms.Form):
                 try:
                     rates[group.strip()] = float(value)
                 except ValueError:
-                    raise forms.ValidationError(f'“{line.strip()}” is not of the form group: rate') from None
+                    raise forms.ValidationError(
+                        f'“{line.strip()}” does not have the form “group: learning rate”.'
+                    ) from None
         return rates
 
-    def options(self) -> dict[str, Any]:
-        """The choices as training.start takes them. A plain Train button sends none of the fields: then there are none."""
-        chosen = {name: value for name, value in self.cleaned_data.items() if value not in (None, '', {})}
-        booleans = {'flip', 'instant_only'}
-        advanced = 'plan' in self.data
-        return {
-            name: value
-            for name, value in chosen.items()
-            if (advanced or name not in booleans) and value != self.fields[name].initial
-        }
 
-
-class DetectorForm(forms.Form):
-    """The folded options of a detector's training, likewise."""
-
-    source = forms.ChoiceField(label='Start from', initial='auto', required=False)
-    detector = forms.ChoiceField(label='Detector', choices=DETECTORS, initial='auto', required=False)
+class DetectorTrainingForm(TrainingOptionsForm):
+    detector = forms.ChoiceField(label='Detector', choices=DETECTORS, initial='auto')
     held_out = forms.FloatField(
         min_value=0.1,
         max_value=0.9,
         initial=0.3,
-        required=False,
-        label='Held out',
-        help_text='share of the photos to measure on',
+        label='Held-out photos',
+        help_text='share of the photos used for testing',
     )
-    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, required=False)
-    refit = forms.BooleanField(
-        required=False, initial=True, label='Once measured, learn anew from all photos'
-    )
-
-    def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
-        super().__init__(data)
-        field = self.fields['source']
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [('auto', 'Automatic (P2L score)'), *sources]
-
-    def options(self) -> dict[str, Any]:
-        """As of a TrainingForm."""
-        advanced = 'detector' in self.data
-        return {
-            name: value
-            for name, value in self.cleaned_data.items()
-            if (advanced or name != 'refit')
-            and value not in (None, '')
-            and value != self.fields[name].initial
-        }
+    refit = forms.BooleanField(initial=True, label='After testing, train again on all photos')
 
 
-def training_form(project: Project) -> type[TrainingForm] | type[DetectorForm]:
-    return DetectorForm if project.task == Task.DETECTION else TrainingForm
+def choose_training_form(project: Project) -> type[TrainingOptionsForm]:
+    return DetectorTrainingForm if project.task == Task.DETECTION else ClassifierTrainingForm

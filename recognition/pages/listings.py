@@ -1,4 +1,4 @@
-"""What the lists show: projects with a few of their images, classes with theirs. Reading only."""
+"""Queries of the list pages: projects with a few of their images, classes with theirs. Nothing is written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from recognition.models import Image, Label, Membership, Project, TrainedModel
 from recognition.models.image import ImageQuerySet
 from recognition.models.project import Role, Task
 
-COVER = 4
-STRIP = 6
+# Images shown on a project's card, and in the row of a class.
+CARD_IMAGES = 4
+ROW_IMAGES = 6
 
 
 @dataclass(frozen=True)
@@ -23,28 +24,28 @@ class ProjectCard:
     project: Project
     images: int
     classes: int
-    cover: tuple[Image, ...]
+    images_shown: tuple[Image, ...]
     model: TrainedModel | None
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class (or, with label None, the images without any) with a strip of its newest images."""
+    """One class (or, with label None, the unlabelled images) with its newest images. `count`: images or boxes."""
 
     label: Label | None
     count: int
-    strip: tuple[Image, ...]
+    images_shown: tuple[Image, ...]
 
 
-def project_cards(user: AbstractBaseUser) -> list[ProjectCard]:
-    """In four queries, however many projects there are."""
+def list_project_cards(user: AbstractBaseUser) -> list[ProjectCard]:
+    """Four queries, whatever the number of projects."""
     projects = list(
         Project.objects.visible_to(user).annotate(
             images_present=Count('images', filter=Q(images__deleted_at=None), distinct=True),
             classes_present=Count('labels', distinct=True),
         )
     )
-    covers = _newest('project_id', Image.objects.present().filter(project__in=projects), COVER)
+    covers = _find_newest('project_id', Image.objects.present().filter(project__in=projects), CARD_IMAGES)
     newest = {
         model.project_id: model
         for model in TrainedModel.objects.filter(project__in=projects).order_by('version')
@@ -55,83 +56,83 @@ def project_cards(user: AbstractBaseUser) -> list[ProjectCard]:
     ]
 
 
-def class_rows(project: Project) -> list[ClassRow]:
-    """Classes by name; first the unlabelled images, when there are any."""
+def list_class_rows(project: Project) -> list[ClassRow]:
+    """Classes by name; the unlabelled images, if any, come first."""
     if project.task == Task.DETECTION:
-        return _box_rows(project)
+        return _list_box_rows(project)
     present = Image.objects.present().filter(project=project)
     counts = dict(present.order_by().values_list('label_id').annotate(Count('id')))
-    strips = _newest('label_id', present, STRIP)
+    strips = _find_newest('label_id', present, ROW_IMAGES)
     rows = [
         ClassRow(label, counts.get(label.pk, 0), tuple(strips[label.pk])) for label in project.labels.all()
     ]
     return [ClassRow(None, counts[None], tuple(strips[None])), *rows] if counts.get(None) else rows
 
 
-def _box_rows(project: Project) -> list[ClassRow]:
-    """Classes with how many boxes they have and the newest photos of each; first the photos that nobody has looked at."""
+def _list_box_rows(project: Project) -> list[ClassRow]:
+    """Classes with their number of boxes; the unlabelled images, if any, come first."""
     counts = box_annotations.count_boxes_per_label(project)
     rows = [
-        ClassRow(label, counts[label.name], _newest_with(project, label)) for label in project.labels.all()
+        ClassRow(label, counts[label.name], _find_newest_with(project, label))
+        for label in project.labels.all()
     ]
-    left = Image.objects.present().filter(project=project, boxed_at=None)
-    waiting = left.count()
-    return (
-        [ClassRow(None, waiting, tuple(left.order_by('created_at', 'id')[:STRIP])), *rows]
-        if waiting
-        else rows
-    )
+    unlabelled = Image.objects.present().filter(project=project, boxed_at=None)
+    count = unlabelled.count()
+    if not count:
+        return rows
+    first = unlabelled.order_by('created_at', 'id')[:ROW_IMAGES]
+    return [ClassRow(None, count, tuple(first)), *rows]
 
 
-def _newest_with(project: Project, label: Label) -> tuple[Image, ...]:
-    return tuple(labels.filter_images(project, label=label.name).order_by('-boxed_at', 'id')[:STRIP])
+def _find_newest_with(project: Project, label: Label) -> tuple[Image, ...]:
+    return tuple(labels.filter_images(project, label=label.name).order_by('-boxed_at', 'id')[:ROW_IMAGES])
 
 
-def role_of(user: AbstractBaseUser, project: Project) -> Role:
+def get_role(user: AbstractBaseUser, project: Project) -> Role:
     return Role(Membership.objects.values_list('role', flat=True).get(project=project, user_id=user.pk))
 
 
-def _newest(group: str, images: ImageQuerySet, most: int) -> defaultdict[object, list[Image]]:
-    """Up to `most` images of each group, by one query."""
-    place = Window(RowNumber(), partition_by=[F(group)], order_by=[F('created_at').desc(), F('id').asc()])
-    found: defaultdict[object, list[Image]] = defaultdict(list)
-    for image in images.annotate(place=place).filter(place__lte=most).order_by('place'):
-        found[getattr(image, group)].append(image)
-    return found
+def _find_newest(group: str, images: ImageQuerySet, limit: int) -> defaultdict[object, list[Image]]:
+    """Up to `limit` images for each value of the field `group`, by one query."""
+    rank = Window(RowNumber(), partition_by=[F(group)], order_by=[F('created_at').desc(), F('id').asc()])
+    newest: defaultdict[object, list[Image]] = defaultdict(list)
+    for image in images.annotate(rank=rank).filter(rank__lte=limit).order_by('rank'):
+        newest[getattr(image, group)].append(image)
+    return newest
 
 
-def neighbours(image: Image) -> tuple[Image | None, Image | None]:
-    """The images before and after this one in its class, newest first, as the grid shows them."""
+def find_neighbours(image: Image) -> tuple[Image | None, Image | None]:
+    """The next newer and the next older image of the same class, in the order of the class page."""
     others = Image.objects.present().filter(project=image.project, label=image.label)
     newer = Q(created_at__gt=image.created_at) | Q(created_at=image.created_at, id__lt=image.id)
     older = Q(created_at__lt=image.created_at) | Q(created_at=image.created_at, id__gt=image.id)
-    before = others.filter(newer).order_by('created_at', '-id').first()
-    after = others.filter(older).order_by('-created_at', 'id').first()
-    return before, after
+    next_newer = others.filter(newer).order_by('created_at', '-id').first()
+    next_older = others.filter(older).order_by('-created_at', 'id').first()
+    return next_newer, next_older
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """An image that the cross-validation got wrong. `image` is None when it was deleted since."""
+class MisclassifiedImage:
+    """An image that cross-validation misclassified. `image` is None when it was deleted since."""
 
     image: Image | None
     name: str
     label: str
-    said: str
+    prediction: str
     score: float | None
 
 
-def wrong_images(model: TrainedModel, most: int = 60) -> list[Wrong]:
-    """The surest errors first: they teach most (a wrong label, or a class that looks like another)."""
+def list_misclassified(model: TrainedModel, limit: int = 60) -> list[MisclassifiedImage]:
+    """The errors with the highest score first: they point to wrong labels and to classes that look alike."""
     entries = sorted(model.report.get('misclassified', []), key=lambda entry: -(entry.get('score') or 0))[
-        :most
+        :limit
     ]
     ids = [entry['id'] for entry in entries if entry.get('id')]
     present = {
         str(image.pk): image for image in Image.objects.present().filter(project=model.project, id__in=ids)
     }
     return [
-        Wrong(
+        MisclassifiedImage(
             present.get(entry.get('id', '')),
             entry.get('name', ''),
             entry['label'],

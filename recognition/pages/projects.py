@@ -1,4 +1,4 @@
-"""The list of projects, a project's page with its three columns, and who may see it."""
+"""The list of projects, a project's page with its three columns, and its members."""
 
 from __future__ import annotations
 
@@ -13,58 +13,60 @@ from recognition.datasets import deleted_labels, health, projects
 from recognition.errors import InvalidInputError
 from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role, Task
-from recognition.pages import detector_plots, listings
-from recognition.pages.decorators import action, page, person
-from recognition.pages.forms import MemberForm, training_form
+from recognition.pages import listings
+from recognition.pages.decorators import action, page, require_user
+from recognition.pages.forms import MemberForm, choose_training_form
+from recognition.pages.report import detector_charts
 from recognition.serving import publishing
 from recognition.training import reports
 from recognition.training.readiness import check_readiness
 from recognition.zoo import catalog
 
-HISTORY = 8  # trainings listed in the middle column
+# Trainings listed in the middle column.
+TRAININGS_SHOWN = 8
 
 
 @page
-def listing(request: HttpRequest) -> HttpResponse:
-    return render(
-        request,
-        'projects.html',
-        {'cards': listings.project_cards(person(request)), 'put_away': projects.list_deleted(request.user)},
-    )
+def list_projects(request: HttpRequest) -> HttpResponse:
+    context = {
+        'cards': listings.list_project_cards(require_user(request)),
+        'deleted_projects': projects.list_deleted(request.user),
+    }
+    return render(request, 'projects.html', context)
 
 
 @action
-def create(request: HttpRequest) -> HttpResponse:
+def create_project(request: HttpRequest) -> HttpResponse:
     task = request.POST.get('task', Task.CLASSIFICATION)
-    project = projects.create_project(person(request), request.POST.get('name', ''), task)
+    project = projects.create_project(require_user(request), request.POST.get('name', ''), task)
     return redirect('project', project.pk)
 
 
 @page
-def show(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+def show_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.get_visible(request.user, project_id)
-    role = listings.role_of(person(request), project)
+    role = listings.get_role(require_user(request), project)
+    sources = [
+        (source.name, f'{source.title or source.name} ({source.architecture})')
+        for source in catalog.list_sources(require_user(request), project)
+    ]
     context = {
         'project': project,
         'role': role,
         'may_edit': role != Role.VIEWER,
-        'rows': listings.class_rows(project),
+        'rows': listings.list_class_rows(project),
         'deleted_classes': deleted_labels.list_deleted_labels(project),
         'health': health.check_health(project),
-        'training_form': training_form(project)(sources=_sources(request, project)),
+        'training_form': choose_training_form(project)(sources=sources),
         **_training_context(project),
         **_model_context(request, project),
     }
     return render(request, 'project.html', context)
 
 
-def _sources(request: HttpRequest, project: Project) -> list[tuple[str, str]]:
-    sources = catalog.list_sources(person(request), project)
-    return [(source.name, f'{source.title or source.name} ({source.architecture})') for source in sources]
-
-
 def _training_context(project: Project) -> dict[str, object]:
-    jobs = list(Job.objects.all().trainings().filter(project=project).prefetch_related('models')[:HISTORY])
+    trainings = Job.objects.all().trainings().filter(project=project).prefetch_related('models')
+    jobs = list(trainings[:TRAININGS_SHOWN])
     return {
         'jobs': jobs,
         'ended': [job for job in jobs if job.finished_at is not None],
@@ -76,23 +78,25 @@ def _training_context(project: Project) -> dict[str, object]:
 def _model_context(request: HttpRequest, project: Project) -> dict[str, object]:
     models = list(TrainedModel.objects.filter(project=project).prefetch_related('publications'))
     model = next((model for model in models if not model.provisional), models[0] if models else None)
-    told = reports.model_report(model) if model else {}
+    report = reports.model_report(model) if model else {}
     publications = list(project.publications.select_related('model'))
-    called = publications[0].name if publications else str(model.pk) if model else ''
+    reference = publications[0].name if publications else str(model.pk) if model else ''
     return {
         'models': models,
         'model': model,
-        'told': told,
-        'cost': detector_plots.cost(model, told) if model and told['detection'] else '',
+        'report': report,
+        'cost': detector_charts.describe_cost(model, report) if model and report['detection'] else '',
         'publications': publications,
-        'with_a_way_back': {found.pk for found in publications if publishing.find_previous_model(found)},
+        'can_roll_back': {row.pk for row in publications if publishing.find_previous_model(row)},
         'suggested_name': publications[0].name if publications else slugify(project.name)[:80],
-        'lines': publishing.build_code_examples(request.build_absolute_uri('/'), called, project.task),
+        'example_code': publishing.build_code_examples(
+            request.build_absolute_uri('/'), reference, project.task
+        ),
     }
 
 
 @action
-def rename(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+def rename_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.get_editable(request.user, project_id)
     projects.rename_project(project, request.POST.get('name', ''))
     return redirect('project', project.pk)
@@ -106,26 +110,26 @@ def change_task(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 @action
-def delete(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.get_owned(request.user, project_id)
-    projects.delete_project(project, person(request))
+    projects.delete_project(project, require_user(request))
     messages.success(
-        request, f'The project “{project.name}” was deleted. You find it below, to take it back.'
+        request, f'The project “{project.name}” was deleted. You can restore it under “Deleted projects”.'
     )
     return redirect('projects')
 
 
 @action
-def restore(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    return redirect('project', projects.restore_project(person(request), project_id).pk)
+def restore_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    return redirect('project', projects.restore_project(require_user(request), project_id).pk)
 
 
 @page
-def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+def list_members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.get_visible(request.user, project_id)
     context = {
         'project': project,
-        'is_owner': listings.role_of(person(request), project) == Role.OWNER,
+        'is_owner': listings.get_role(require_user(request), project) == Role.OWNER,
         'memberships': project.memberships.select_related('user').order_by('user__username'),
         'form': MemberForm(),
     }
@@ -133,18 +137,21 @@ def members(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 @action
-def share(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+def add_member(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Add a user to the project, or change the role of a member."""
     project = projects.get_owned(request.user, project_id)
     form = MemberForm(request.POST)
     if not form.is_valid():
-        raise InvalidInputError('Give the name of a person and what she may do.')
+        raise InvalidInputError('Enter a user name and choose a role.')
     projects.add_member(project, form.cleaned_data['username'], form.cleaned_data['role'])
-    messages.success(request, f'{form.cleaned_data["username"]} is in.')
+    messages.success(request, f'{form.cleaned_data["username"]} was added to the project.')
     return redirect('members', project.pk)
 
 
 @action
-def unshare(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+def remove_member(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     project = projects.get_owned(request.user, project_id)
-    projects.remove_member(project, request.POST.get('username', ''))
+    username = request.POST.get('username', '')
+    projects.remove_member(project, username)
+    messages.success(request, f'{username} was removed from the project.')
     return redirect('members', project.pk)

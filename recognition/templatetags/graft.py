@@ -1,4 +1,4 @@
-"""How numbers are written on the pages, and small pictures of them."""
+"""Template filters that format numbers, durations and names, and the tag that draws an interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.filter
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.873 -> 87.3 %; what is not known is a dash."""
+    """0.873 -> 87.3 %; None is a dash."""
     return '–' if share is None else f'{100 * share:.{digits}f}\N{NO-BREAK SPACE}%'
 
 
@@ -23,8 +23,8 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 @register.filter
-def rate(value: float | None) -> str:
-    """A learning rate: 0.0003; 0 is a frozen group."""
+def learning_rate(value: float | None) -> str:
+    """0.0003 -> 0.0003; 0 -> frozen, as the layer group is not trained."""
     if value is None:
         return '–'
     return 'frozen' if value == 0 else f'{value:.2g}'
@@ -46,8 +46,8 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
-def parted(name: str) -> SafeString:
-    """A name that may break behind its underscores and hyphens; what is copied from the page is the name itself."""
+def breakable_name(name: str) -> SafeString:
+    """Allow line breaks after underscores and hyphens by <wbr>, which is not part of the text that is copied."""
     return format_html_join('', '{}<wbr>', ((part,) for part in re.split(r'(?<=[_-])', name)))
 
 
@@ -59,13 +59,13 @@ def last_part(name: str) -> str:
 
 @register.filter
 def times_hundred(share: float | None) -> float:
-    """For coordinates of an SVG that is 100 units wide."""
+    """0.873 -> 87.3, for coordinates of an SVG that is 100 units wide."""
     return round(100 * (share or 0), 2)
 
 
 @register.inclusion_tag('charts/interval.html')
 def interval(
-    point: float | None, low: float | None, high: float | None, what: str = 'accuracy', level: int = 95
+    point: float | None, low: float | None, high: float | None, quantity: str = 'accuracy', level: int = 95
 ) -> dict[str, object]:
-    """A dot with its interval on a scale from 0 to 100 %."""
-    return {'point': point, 'low': low, 'high': high, 'what': what, 'level': level}
+    """Draw a value (0 to 1) and its interval on a scale from 0 to 100 %. `level`: of the interval, in percent."""
+    return {'point': point, 'low': low, 'high': high, 'quantity': quantity, 'level': level}

@@ -287,7 +287,7 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
     page.get_by_text('2 of 3 photos labelled').wait_for()
     page.get_by_text('2 boxes on 2 photos came in.').wait_for()
     page.get_by_text('covers no pixel').or_(page.get_by_text('has no pixel on the image')).wait_for()
-    page.get_by_role('button', name='Go on drawing').click()
+    page.get_by_role('button', name='Continue drawing').click()
     page.get_by_text('3 of 3', exact=True).wait_for()  # the one that has no box yet
     assert boxes_of(Project.objects.get(), 0) == [('red', 4, 4, 20, 20)]
 
@@ -334,7 +334,7 @@ def test_next_to_do_passes_by_every_photo_before_it_comes_back(page_of, alice, c
     page = opened(page_of(alice), cells)
     page.get_by_text('3 of 3 photos to do were looked at ahead.').wait_for()
     page.keyboard.press('r')
-    expect(page.get_by_text('say “Nothing here”')).to_be_visible()
+    expect(page.get_by_text('choose “Nothing here”')).to_be_visible()
     first = max((1, 2), key=lambda number: seen[number].mistakes)
     for number in (first, 3 - first, max((0, first), key=lambda number: seen[number].mistakes)):
         page.keyboard.press('u')

@@ -108,6 +108,6 @@ def test_the_keyboard_alone_signs_in(page_of, alice):
     page.keyboard.press('Tab')
     page.keyboard.type('alice-password')
     page.keyboard.press('Enter')
-    page.get_by_role('heading', name='Teach it what you see').wait_for()
+    page.get_by_role('heading', name='Train your first model').wait_for()
     page.keyboard.press('Tab')
     assert page.evaluate('document.activeElement.textContent') == 'Skip to the content'

@@ -57,7 +57,7 @@ def test_from_the_first_visit_to_a_published_model(page_of, alice, smallest_sour
         target.click()
 
     page.goto('/')
-    page.get_by_label('Name').fill('alice')
+    page.get_by_label('User name').fill('alice')
     page.get_by_label('Password').fill('alice-password')
     click(page.get_by_role('button', name='Sign in'))
 
@@ -72,7 +72,7 @@ def test_from_the_first_visit_to_a_published_model(page_of, alice, smallest_sour
     page.locator('#live').wait_for()
     job = run_job(Job.objects.get())
     assert (job.state, job.error_message) == ('succeeded', '')
-    page.get_by_text('right on photos it had not seen').wait_for()
+    page.get_by_text('accuracy on photos held out of training').wait_for()
 
     with page.expect_file_chooser() as chooser:
         click(page.locator('#try-pick'))
@@ -82,9 +82,9 @@ def test_from_the_first_visit_to_a_published_model(page_of, alice, smallest_sour
     assert len(clicks) <= CLICKS
 
     page.get_by_role('button', name='Publish version 1').click()
-    page.get_by_text('“flowers” now answers with version 1.').wait_for()
+    page.get_by_text('“flowers” now uses version 1.').wait_for()
     page.get_by_role('link', name='Read the report').click()
-    page.get_by_role('heading', name='Class by class').wait_for()
+    page.get_by_role('heading', name='Accuracy per class').wait_for()
     model = project.models.get()
     assert not model.provisional
     assert page.locator('.matrix tbody tr').count() == len(CLASSES)

@@ -83,7 +83,7 @@ def test_a_published_model_is_shown_with_the_lines_that_call_it(page_of, alice, 
     page.goto(f'/projects/{project.pk}/')
     page.get_by_label('Programs call this name').fill('colours')
     page.get_by_role('button', name='Publish version 1').click()
-    page.get_by_text('“colours” now answers with version 1.').wait_for()
+    page.get_by_text('“colours” now uses version 1.').wait_for()
     assert Publication.objects.get().model == model
     assert '/api/v1/models/colours/classify' in page.locator('#lines-curl').inner_text()
     page.get_by_role('tab', name='curl').press('ArrowRight')
@@ -119,7 +119,7 @@ def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(
     ]
     assert page.locator('#live .curve .line').get_attribute('points').count(',') == 3
     publish_version(project, artifact, 1, provisional=True, job=job)
-    page.get_by_text('A first model is ready and answers already').wait_for()
+    page.get_by_text('A provisional model is ready to use').wait_for()
     page.set_input_files('#try-file', red(tmp_path))
     assert first_bar(page) == 'red'
     job.models.update(provisional=False)

@@ -62,8 +62,8 @@ def test_the_first_training_announces_itself_and_can_be_put_off(page_of, alice, 
     folder = tmp_path / 'set'
     photos(folder, [f'{label}/{n}.jpg' for label in 'ab' for n in range(4)])
     page.set_input_files('#folder', str(folder))
-    page.get_by_text('Training starts by itself').wait_for()
-    page.get_by_role('button', name='Not yet').click()
+    page.get_by_text('Training starts automatically').wait_for()
+    page.get_by_role('button', name='Cancel').click()
     assert not page.locator('#countdown').is_visible()
     assert page.get_by_role('button', name='Train', exact=True).is_enabled()
     assert counts(project) == {'a': 4, 'b': 4}
@@ -100,7 +100,7 @@ def test_boxes_dropped_where_none_are_taken_are_shown_the_way(page_of, alice, pr
         )
     page.set_input_files('#folder', str(folder))
     panel.get_by_text('2 files that were skipped may hold boxes').wait_for()
-    panel.get_by_role('button', name='Find things in these photos instead').click()
+    panel.get_by_role('button', name='Change to object detection').click()
     page.get_by_text('Photos, or a zip or folder of photos with their boxes').wait_for()
     assert Project.objects.get().task == 'detection' and project.images.count() == 2
 
@@ -177,7 +177,7 @@ def test_a_stopped_upload_keeps_what_came_in_and_goes_on_when_asked(page_of, ali
     panel.get_by_role('button', name='Stop').click()
     panel.get_by_text('could not be taken').wait_for()
     assert project.images.count() == 0
-    panel.get_by_role('button', name='Try the failed ones again').click()
+    panel.get_by_role('button', name='Retry the failed ones').click()
     page.wait_for_function('() => document.querySelector("#upload .tally").textContent === "30 added"')
     assert project.images.count() == 30
 
@@ -190,14 +190,14 @@ def test_photos_are_chosen_moved_deleted_and_brought_back(page_of, alice, projec
     boxes = page.get_by_role('checkbox')
     boxes.nth(0).click()
     boxes.nth(2).click(modifiers=['Shift'])
-    page.get_by_text('3 chosen').wait_for()
+    page.get_by_text('3 selected').wait_for()
     page.get_by_role('combobox').select_option('rose')
     page.get_by_text('3 photos moved to rose.').wait_for()
     assert counts(project) == {'daisy': 2, 'rose': 4}
     page.get_by_role('button', name='Undo').click()
     page.wait_for_function('() => document.getElementById("count").textContent === "5"')
     assert counts(project) == {'daisy': 5, 'rose': 1}
-    page.get_by_role('button', name='Choose all shown').click()
+    page.get_by_role('button', name='Select all shown').click()
     page.get_by_role('button', name='Delete', exact=True).click()
     page.get_by_text('5 photos deleted.').wait_for()
     assert project.images.filter(deleted_at=None).count() == 1
@@ -211,8 +211,8 @@ def test_photos_go_to_a_new_class_whose_name_is_asked_for(page_of, alice, projec
     page = page_of(alice)
     page.goto(f'/projects/{project.pk}/classes/none/')
     page.on('dialog', lambda dialog: dialog.accept('marigold'))
-    page.get_by_role('button', name='Choose all shown').click()
-    page.get_by_role('combobox').select_option(label='A new class …')
+    page.get_by_role('button', name='Select all shown').click()
+    page.get_by_role('combobox').select_option(label='New class …')
     page.get_by_text('2 photos moved to marigold.').wait_for()
     assert counts(project) == {'marigold': 2}
 

@@ -46,7 +46,7 @@ function setAll(on) {
 function tell() {
   const count = chosen().length;
   for (const tile of tiles()) tile.classList.toggle('chosen', tile.querySelector('input').checked);
-  toolbar.querySelector('.chosen').textContent = count ? `${count} chosen` : 'None chosen';
+  toolbar.querySelector('.chosen').textContent = count ? `${count} selected` : 'None selected';
   document.getElementById('delete').disabled = !count;
   if (target) target.disabled = !count; // boxes have classes, not whole photos
   document.getElementById('choose-none').hidden = !count;

@@ -24,7 +24,7 @@ if (away) onPress(away, remove);
 async function remove() {
   try {
     await postJson(side.dataset.delete, { ids });
-    const next = document.getElementById('after') ?? document.getElementById('before');
+    const next = document.getElementById('older') ?? document.getElementById('newer');
     location.assign(next ? next.href : side.dataset.back);
   } catch (error) {
     toast(error.message, { bad: true });
@@ -33,6 +33,6 @@ async function remove() {
 
 document.addEventListener('keydown', (event) => {
   if (event.target.closest('input, select, textarea')) return;
-  if (event.key === 'ArrowLeft') document.getElementById('before')?.click();
-  if (event.key === 'ArrowRight') document.getElementById('after')?.click();
+  if (event.key === 'ArrowLeft') document.getElementById('newer')?.click();
+  if (event.key === 'ArrowRight') document.getElementById('older')?.click();
 });

@@ -58,7 +58,7 @@ function paint(box, status) {
   else bar.value = progress.fraction;
   box.querySelector('.phase .name').textContent = waiting
     ? 'Waiting for a worker'
-    : (PHASES[progress.phase] ?? 'Under way');
+    : (PHASES[progress.phase] ?? 'Running');
   box.querySelector('.share').textContent =
     waiting || progress.fraction == null ? '' : `${Math.round(100 * progress.fraction)} %`;
   say(box, sentence(status, progress, waiting));

@@ -101,7 +101,7 @@ export class Trial {
     const pane = this.box.querySelector('#try-wait');
     const before = place ? `${place} before it` : 'it is next';
     pane.querySelector('span').textContent =
-      state === 'queued' ? `Waiting for a worker: ${before}` : progress?.message || 'Under way';
+      state === 'queued' ? `Waiting for a worker: ${before}` : progress?.message || 'Running';
     const bar = pane.querySelector('progress');
     if (state === 'queued' || !progress?.fraction) bar.removeAttribute('value');
     else bar.value = progress.fraction;

@@ -10,7 +10,7 @@ from recognition.pages.urls import urlpatterns
 from recognition.serving import api_keys, publishing
 
 OPEN = {'login', 'logout'}
-ONES_OWN = {'projects', 'keys', 'zoo', 'help', 'password', 'password-changed', 'create-project', 'issue-key'}
+ONES_OWN = {'projects', 'keys', 'zoo', 'help', 'password', 'password-changed', 'create-project', 'create-key'}
 READ = {'project', 'members', 'image', 'unlabelled', 'class', 'training', 'model'}
 WRITE_AS_EDITOR = {
     'rename-project': {'name': 'Other'},
@@ -27,10 +27,10 @@ WRITE_AS_EDITOR = {
 }
 WRITE_AS_OWNER = {
     'delete-project': {},
-    'share': {'username': 'charlie', 'role': 'editor'},
-    'offer': {'share': 'on'},
-    'withdraw-offer': {},
-    'unshare': {'username': 'bob'},
+    'add-member': {'username': 'charlie', 'role': 'editor'},
+    'promote': {'share': 'on'},
+    'withdraw-promotion': {},
+    'remove-member': {'username': 'bob'},
 }
 WRITE = {**WRITE_AS_EDITOR, **WRITE_AS_OWNER}
 OF_A_KEY = {'revoke-key'}
@@ -110,12 +110,12 @@ def test_an_editor_does_not_do_what_owners_do(name, addresses, browser_of, bob, 
     assert state_of(labelled) == before
 
 
-@pytest.mark.parametrize('name', sorted(set(WRITE) | OF_A_KEY | {'create-project', 'issue-key'}))
+@pytest.mark.parametrize('name', sorted(set(WRITE) | OF_A_KEY | {'create-project', 'create-key'}))
 def test_nothing_changes_by_following_a_link(name, addresses, browser):
     assert browser.get(addresses[name]).status_code == 405
 
 
-@pytest.mark.parametrize('name', sorted(READ | ONES_OWN - {'create-project', 'issue-key'}))
+@pytest.mark.parametrize('name', sorted(READ | ONES_OWN - {'create-project', 'create-key'}))
 def test_whoever_is_not_signed_in_is_asked_to(name, addresses, client):
     answer = client.get(addresses[name])
     assert (answer.status_code, answer.url.split('?')[0]) == (302, '/login/')
@@ -148,4 +148,4 @@ def test_pages_forbid_scripts_and_styles_that_are_not_files_of_ours(browser, add
 def test_what_is_not_there_is_said_on_a_page_of_ours(browser):
     answer = browser.get('/no-such-page/')
     assert answer.status_code == 404
-    assert 'There is nothing here' in answer.content.decode()
+    assert 'Page not found' in answer.content.decode()

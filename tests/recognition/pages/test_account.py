@@ -14,7 +14,7 @@ def test_signing_in_leads_to_the_projects(client, alice):
 def test_a_wrong_password_is_told_without_saying_which_part_was_wrong(client, alice):
     for name in ('alice', 'nobody'):
         answer = client.post('/login/', {'username': name, 'password': 'wrong'})
-        assert 'That name and password do not fit together.' in visible_text(answer)
+        assert 'The user name or the password is wrong.' in visible_text(answer)
 
 
 def test_signing_in_never_leads_to_another_site(client, alice):
@@ -48,8 +48,8 @@ def test_a_weak_password_is_refused_in_words(browser):
 
 
 def test_a_key_is_shown_once_and_works_until_it_is_revoked(browser, alice):
-    answer = browser.post('/keys/issue/', {'name': 'The line camera', 'scope': 'predict'})
-    plain = visible_text(answer).split('only its hash is kept. ')[1].split()[0]
+    answer = browser.post('/keys/create/', {'name': 'The line camera', 'scope': 'predict'})
+    plain = visible_text(answer).split('Graft stores only its hash. ')[1].split()[0]
     assert plain.startswith('graft_')
     assert answer.headers['Cache-Control'] == 'no-store'
     assert api_keys.authenticate(plain).user == alice
@@ -61,12 +61,12 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(browser, alice):
 
 def test_a_key_needs_a_name(browser, alice):
     answer = browser.post(
-        '/keys/issue/',
+        '/keys/create/',
         {'name': '', 'scope': 'predict'},
         follow=True,
         headers={'referer': 'http://testserver/keys/'},
     )
-    assert 'Say what the key is for' in visible_text(answer)
+    assert 'Enter what the key is for' in visible_text(answer)
     assert not alice.api_keys.exists()
 
 
@@ -99,5 +99,5 @@ def test_after_many_wrong_passwords_one_has_to_wait_and_is_told_so(client, alice
     for _ in range(settings.AXES_FAILURE_LIMIT):
         answer = client.post('/login/', {'username': 'alice', 'password': 'wrong'})
     assert answer.status_code == 429
-    assert 'Too many tries' in visible_text(answer)
+    assert 'Too many attempts' in visible_text(answer)
     assert client.post('/login/', {'username': 'alice', 'password': 'alice-password'}).status_code == 429

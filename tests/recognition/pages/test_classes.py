@@ -40,10 +40,12 @@ def test_a_class_is_made_renamed_and_deleted(browser, labelled, image):
     browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'marguerite'})
     assert sorted(labelled.labels.values_list('name', flat=True)) == ['marguerite', 'rose', 'tulip']
     answer = browser.post(f'/projects/{labelled.pk}/classes/{image.label_id}/delete/', follow=True)
-    assert '4 images are unlabelled now' in visible_text(answer) and 'Deleted classes' in visible_text(answer)
+    assert '4 photos are now without a class' in visible_text(answer) and 'Deleted classes' in visible_text(
+        answer
+    )
     [deleted] = labelled.deleted_labels.all()
     answer = browser.post(f'/projects/{labelled.pk}/classes/deleted/{deleted.pk}/restore/', follow=True)
-    assert 'The class “marguerite” is back.' in visible_text(
+    assert 'The class “marguerite” was restored.' in visible_text(
         answer
     ) and 'Deleted classes' not in visible_text(answer)
     assert labelled.images.filter(label__name='marguerite').count() == 4
@@ -63,7 +65,7 @@ def test_renaming_onto_another_class_joins_the_two_and_says_so(browser, labelled
     answer = browser.post(
         f'/projects/{labelled.pk}/classes/{image.label_id}/rename/', {'name': 'rose'}, follow=True
     )
-    assert 'The two classes are now one: “rose”.' in visible_text(answer)
+    assert 'The two classes were merged into “rose”.' in visible_text(answer)
     assert len(shown(answer)) == 8
 
 
@@ -72,8 +74,8 @@ def test_a_photo_leads_to_its_neighbours_in_the_class(browser, labelled, image):
         labelled.images.filter(label=image.label).order_by('-created_at', 'id').values_list('pk', flat=True)
     )
     page = browser.get(f'/projects/{labelled.pk}/images/{order[1]}/').content.decode()
-    links = dict(re.findall(r'href="/projects/[^/]+/images/([0-9a-f-]+)/"\s+id="(before|after)"', page))
-    assert links == {str(order[0]): 'before', str(order[2]): 'after'}
+    links = dict(re.findall(r'href="/projects/[^/]+/images/([0-9a-f-]+)/"\s+id="(newer|older)"', page))
+    assert links == {str(order[0]): 'newer', str(order[2]): 'older'}
 
 
 def test_the_class_of_another_project_does_not_exist_here(browser, labelled, image, alice):

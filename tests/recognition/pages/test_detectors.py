@@ -8,8 +8,8 @@ from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.models import Image, TrainedModel
 from recognition.models.project import Task
-from recognition.pages import detector_plots
-from recognition.pages.forms import training_form
+from recognition.pages.forms import choose_training_form
+from recognition.pages.report import detector_charts
 from tests.support.photos import draw_photo
 
 pytestmark = pytest.mark.django_db
@@ -85,15 +85,15 @@ def test_the_report_tells_figures_with_n_curves_mistakes_and_the_hardest_photos(
     page = browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
     for words in (
         'mean average precision',
-        '12 photos with 12 things',
+        '12 held-out photos with 12 labelled boxes',
         'R-CNN',
         'Misplaced',
         '1 missed, 1 false',
-        'you boxed: bolt',
+        'labelled: bolt',
     ):
         assert words in page
     assert '<polyline class="line hue0" points="120.0,0.0 240.0,60.0"' in page
-    assert '2.5 s of one processor core a photo for 300 regions' in page
+    assert '2.5 s per photo on one processor core for 300 regions' in page
     assert '<b>nut' not in page and '&lt;b&gt;nut' in page
 
 
@@ -122,9 +122,9 @@ def test_a_detectors_training_takes_its_own_options_and_no_others(browser_of, al
 
 
 def options_of(detector, sent):
-    form = training_form(detector.project)(sent, sources=[])
+    form = choose_training_form(detector.project)(sent, sources=[])
     assert form.is_valid()
-    return form.options()
+    return form.get_options()
 
 
 def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(browser_of, alice, detector):
@@ -132,40 +132,40 @@ def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(br
         return browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
 
     assert (
-        '28 photos; 12 were held out to measure.' in page()
+        '28 photos; 12 were held out for testing.' in page()
     )  # sealed before there was a refit, or without one
     detector.provisional = True
     detector.save()
-    assert 'One that learns from all of them takes its place.' in page() and 'provisional' in page()
+    assert 'A detector trained on all of them will replace it.' in page() and 'provisional' in page()
     detector.provisional = False
     detector.report['detection']['final_train_images'] = 40
     detector.save()
-    assert 'all 40 photos. The figures were measured on 12 held-out photos' in page()
-    assert 'had learned from the other 28' in page()
+    assert 'all 40 photos. The figures come from a detector with the same settings' in page()
+    assert 'trained on 28 of them and tested on the other 12' in page()
     assert (
-        'what answers has learned from all 40'
+        'the one that you use was trained on all 40'
         in browser_of(alice).get(f'/projects/{detector.project_id}/').content.decode()
     )
 
 
 def test_a_class_without_things_has_a_row_and_no_figure():
-    empty = detector_plots.curves(
+    empty = detector_charts.lay_out_curves(
         [{'label': 'x', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []}]
     )
-    assert (empty[0].points, empty[0].ap, empty[0].low) == ('', None, None)
+    assert (empty[0].points, empty[0].ap11, empty[0].low) == ('', None, None)
 
 
 def test_its_owner_offers_it_as_a_source_where_it_can_be_one(browser_of, alice, bob, detector):
     address = f'/models/{detector.pk}/'
     assert (
-        'Offer it as a source' not in browser_of(alice).get(address).content.decode()
+        'Submit as a source model' not in browser_of(alice).get(address).content.decode()
     )  # of a time when there was no such part
     detector.report['detection'] |= {'backbone': '', 'final_train_images': 40}
     detector.save()
     page = browser_of(alice).get(address).content.decode()
     assert (
-        'Offer it as a source' in page
+        'Submit as a source model' in page
         and 'the number of photos (40)' in page
-        and 'tells what you boxed' in page
+        and 'separates your classes from the background' in page
     )
-    assert 'Offer it as a source' not in browser_of(bob).get(address).content.decode()
+    assert 'Submit as a source model' not in browser_of(bob).get(address).content.decode()

@@ -27,7 +27,7 @@ def images_in(answer):
     return json.loads(re.search(r'<script id="images"[^>]*>(.*?)</script>', answer.content.decode())[1])
 
 
-def test_it_begins_at_the_first_photo_that_nobody_has_looked_at(browser, cells):
+def test_it_begins_at_the_first_unlabelled_photo(browser, cells):
     draw(cells, 0)
     answer = browser.get(reverse('label-boxes', args=(cells.pk,)))
     assert f'data-start="{photo(cells, 1).pk}"' in answer.content.decode()
@@ -63,13 +63,13 @@ def test_without_photos_it_leads_back_and_in_a_project_of_whole_photos_it_does_n
 
 def test_what_a_project_learns_may_be_changed_while_nothing_is_labelled(browser, alice, cells):
     address = reverse('project', args=(cells.pk,))
-    assert 'Tell what whole photos show instead' in browser.get(address).content.decode()
+    assert 'Change to image classification' in browser.get(address).content.decode()
     browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'classification'})
-    assert 'Find things in photos instead' in browser.get(address).content.decode()
+    assert 'Change to object detection' in browser.get(address).content.decode()
     browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'detection'})
     draw(cells, 0)
     answer = browser.get(address).content.decode()
-    assert 'instead' not in answer and '1 of 3 photos labelled' in answer
+    assert 'Change to' not in answer and '1 of 3 photos labelled' in answer
     told = browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'classification'}, follow=True)
     assert 'make another project' in told.content.decode()
 
@@ -79,9 +79,7 @@ def test_a_class_shows_the_photos_that_have_a_box_of_it(browser, cells):
     answer = browser.get(reverse('class', args=(cells.pk, cells.labels.get().pk))).content.decode()
     assert (
         reverse('label-image', args=(cells.pk, photo(cells).pk)) in answer
-        and 'Its boxes go with it' in answer
+        and 'Its boxes are deleted too' in answer
     )
     left = browser.get(reverse('unlabelled', args=(cells.pk,))).content.decode()
-    assert (
-        'Not looked at yet' in left and str(photo(cells, 1).pk) in left and str(photo(cells).pk) not in left
-    )
+    assert 'Unlabelled' in left and str(photo(cells, 1).pk) in left and str(photo(cells).pk) not in left

@@ -15,8 +15,8 @@ def test_the_report_tells_every_number_with_its_uncertainty(browser, model):
     page = visible_text(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
     for told in (
         '90.0 %',
-        'between 80.0 % and 95.0 %; n = 40',
-        'The fine-tuned network won',
+        '95 % interval 80.0 % to 95.0 %, n = 40',
+        'The finetuned network was kept',
         'It got four more photos right.',
         'graft-leaf chosen 0.123 2400 1.50 87 %',
         'graft-blood 3.210 900 -1.50 13 % not probed',
@@ -65,7 +65,7 @@ def test_a_model_of_which_nothing_was_measured_has_a_page(browser, labelled):
 def test_publishing_names_the_model_and_the_page_gives_the_lines_that_call_it(browser, model, labelled):
     answer = browser.post(f'/models/{model.pk}/publish/', {'name': 'my-flowers'}, follow=True)
     page = visible_text(answer)
-    assert '“my-flowers” now answers with version 1.' in page
+    assert '“my-flowers” now uses version 1.' in page
     assert "'http://testserver/api/v1/models/my-flowers/classify?top=3'" in page
     assert 'import requests' in page
 
@@ -92,7 +92,7 @@ def test_a_published_name_goes_back_to_the_version_before(browser, model, labell
     publication = Publication.objects.get()
     assert 'Roll back' in visible_text(browser.get(f'/projects/{labelled.pk}/'))
     answer = browser.post(f'/publications/{publication.pk}/rollback/', follow=True)
-    assert '“flowers” is back at version 1.' in visible_text(answer)
+    assert '“flowers” was rolled back to version 1.' in visible_text(answer)
     publication.refresh_from_db()
     assert publication.model == model
     assert 'Roll back' not in visible_text(answer)
@@ -101,13 +101,13 @@ def test_a_published_name_goes_back_to_the_version_before(browser, model, labell
 def test_an_unpublished_name_is_free_again(browser, model):
     browser.post(f'/models/{model.pk}/publish/', {'name': 'flowers'})
     answer = browser.post(f'/publications/{Publication.objects.get().pk}/unpublish/', follow=True)
-    assert '“flowers” answers no more.' in visible_text(answer)
+    assert '“flowers” was unpublished.' in visible_text(answer)
     assert not Publication.objects.exists()
 
 
 def test_the_report_tells_what_was_expected_and_what_more_photos_would_add(browser, model):
     page = visible_text(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
     assert '80 % to 94 %' in page
-    assert 'learned from 6 other sets of photos. Measured since: 90.0 %' in page
+    assert 'fitted on 6 other data sets. Measured accuracy: 90.0 %' in page
     assert '40 more photos would add about 3.0 percentage points (95 % interval 0.0 to 7.0)' in page
     assert 'aria-label="expected accuracy' in browser.get(f'/models/{model.pk}/').content.decode()

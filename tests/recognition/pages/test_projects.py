@@ -114,9 +114,9 @@ def test_renaming_and_deleting(browser, project):
 
 def test_an_owner_lets_a_person_in_by_name(browser, browser_of, project, charlie):
     answer = browser.post(
-        f'/projects/{project.pk}/members/share/', {'username': 'charlie', 'role': 'viewer'}, follow=True
+        f'/projects/{project.pk}/members/add/', {'username': 'charlie', 'role': 'viewer'}, follow=True
     )
-    assert 'charlie is in.' in visible_text(answer)
+    assert 'charlie was added to the project.' in visible_text(answer)
     assert Membership.objects.get(project=project, user=charlie).role == 'viewer'
     assert browser_of(charlie).get(f'/projects/{project.pk}/').status_code == 200
 
@@ -124,7 +124,7 @@ def test_an_owner_lets_a_person_in_by_name(browser, browser_of, project, charlie
 def test_a_name_that_nobody_has_is_told_on_the_members_page(browser, project):
     address = f'/projects/{project.pk}/members/'
     answer = browser.post(
-        f'{address}share/',
+        f'{address}add/',
         {'username': 'nobody', 'role': 'viewer'},
         follow=True,
         headers={'referer': f'http://testserver{address}'},
@@ -133,7 +133,7 @@ def test_a_name_that_nobody_has_is_told_on_the_members_page(browser, project):
 
 
 def test_the_last_owner_stays(browser, project, alice):
-    answer = browser.post(f'/projects/{project.pk}/members/unshare/', {'username': 'alice'}, follow=True)
+    answer = browser.post(f'/projects/{project.pk}/members/remove/', {'username': 'alice'}, follow=True)
     assert 'A project needs an owner.' in visible_text(answer)
     assert Membership.objects.filter(project=project, user=alice).exists()
 

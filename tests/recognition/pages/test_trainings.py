@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recognition.models import Job
-from recognition.pages.forms import TrainingForm
+from recognition.pages.forms import ClassifierTrainingForm
 from tests.support.page_text import visible_text
 
 ADVANCED = {
@@ -22,16 +22,16 @@ ADVANCED = {
 
 
 def options(**changed: str) -> dict:
-    form = TrainingForm({**ADVANCED, **changed}, sources=[('graft-leaf', 'Leaves')])
+    form = ClassifierTrainingForm({**ADVANCED, **changed}, sources=[('graft-leaf', 'Leaves')])
     assert form.is_valid(), form.errors
-    return form.options()
+    return form.get_options()
 
 
 def test_options_left_as_they_are_say_nothing():
     assert options() == {}
-    form = TrainingForm({}, sources=[])
+    form = ClassifierTrainingForm({}, sources=[])
     assert form.is_valid()
-    assert form.options() == {}
+    assert form.get_options() == {}
 
 
 def test_only_what_was_changed_is_said():
@@ -39,9 +39,11 @@ def test_only_what_was_changed_is_said():
 
 
 def test_a_box_that_was_unticked_is_a_choice():
-    form = TrainingForm({name: value for name, value in ADVANCED.items() if name != 'flip'}, sources=[])
+    form = ClassifierTrainingForm(
+        {name: value for name, value in ADVANCED.items() if name != 'flip'}, sources=[]
+    )
     assert form.is_valid()
-    assert form.options() == {'flip': False}
+    assert form.get_options() == {'flip': False}
 
 
 def test_rates_are_read_line_by_line():
@@ -50,9 +52,9 @@ def test_rates_are_read_line_by_line():
 
 @pytest.mark.parametrize('rates', ['head', 'head: fast', ': '])
 def test_a_rate_that_is_no_number_is_refused(rates):
-    form = TrainingForm({**ADVANCED, 'rates': rates}, sources=[])
+    form = ClassifierTrainingForm({**ADVANCED, 'rates': rates}, sources=[])
     assert not form.is_valid()
-    assert 'is not of the form group: rate' in str(form.errors['rates'])
+    assert 'does not have the form “group: learning rate”' in str(form.errors['rates'])
 
 
 @pytest.mark.django_db
@@ -73,7 +75,7 @@ class TestPages:
             headers={'referer': f'http://testserver/projects/{labelled.pk}/'},
             follow=True,
         )
-        assert 'Start from: Select a valid choice' in visible_text(answer)
+        assert 'Base model: Select a valid choice' in visible_text(answer)
         assert not Job.objects.exists()
 
     def test_a_project_that_is_not_ready_says_what_is_missing(self, browser, project):

@@ -1,0 +1,183 @@
+"""A detector's report: precision-recall curves, kinds of errors and the hardest photos as shapes for SVG templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recognition.models import Image, TrainedModel
+from recognition.pages.report.charts import SIDE
+from recognition.serving import detection_jobs
+
+# Colours of classes; the seventh class has the first colour again.
+HUES = 6
+DETECTOR_NAMES = {'rcnn': 'R-CNN', 'fast-rcnn': 'Fast R-CNN', 'faster-rcnn': 'Faster R-CNN'}
+# Kinds of errors (Hoiem et al. 2012) by their key in the report: name and explanation.
+ERROR_KINDS = {
+    'right': ('Correct', 'the class and the place are right'),
+    'localisation': ('Misplaced', 'the right class, but the box fits badly or is a duplicate'),
+    'confusion': ('Confused', 'a labelled box, but of another class'),
+    'background': ('Background', 'nothing is labelled there'),
+    'missed': ('Missed', 'labelled, but not detected'),
+}
+
+
+@dataclass(frozen=True)
+class PrecisionRecallCurve:
+    """Precision over recall of one class. `points`: x,y in SVG user units, y down. None: not measured."""
+
+    label: str
+    hue: int
+    points: str
+    n: int
+    ap11: float | None
+    low: float | None  # of the 95 % interval of ap11
+    high: float | None
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class ErrorBar:
+    name: str
+    explanation: str
+    count: int
+    width: float  # percent of the longest bar
+
+
+@dataclass(frozen=True)
+class BoxShape:
+    """One box in pixels of its photo. `kind`: 'ground-truth' or 'detection'."""
+
+    kind: str
+    label: str
+    hue: int
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float | None
+
+
+@dataclass(frozen=True)
+class HardPhoto:
+    """A photo with its labelled and its detected boxes. `image` is None when it was deleted since."""
+
+    image: Image | None
+    name: str
+    width: int
+    height: int
+    missed: int
+    false: int
+    boxes: tuple[BoxShape, ...]
+
+
+def build_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, Any]:
+    """The template variables of a detector's report that a classifier's does not have."""
+    figures = report['detection']
+    return {
+        'figures': figures,
+        'detector_name': DETECTOR_NAMES.get(figures['kind'], figures['kind']),
+        'cost': describe_cost(model, report),
+        'training_photos': describe_training_photos(figures, provisional=model.provisional),
+        'curves': lay_out_curves(figures['classes']),
+        'errors': lay_out_errors(figures['mistakes']),
+        'hard_photos': list_hard_photos(model),
+    }
+
+
+def lay_out_curves(classes: Sequence[Mapping[str, Any]]) -> tuple[PrecisionRecallCurve, ...]:
+    curves = []
+    for number, row in enumerate(classes):
+        low, high = row['interval'] or (None, None)
+        points = ' '.join(
+            f'{recall * SIDE:.1f},{(1 - precision) * SIDE:.1f}' for recall, precision, _ in row['curve']
+        )
+        hue = number % HUES
+        curves.append(
+            PrecisionRecallCurve(row['label'], hue, points, row['n'], row['ap11'], low, high, row['ap'])
+        )
+    return tuple(curves)
+
+
+def lay_out_errors(counts: Mapping[str, int]) -> tuple[ErrorBar, ...]:
+    longest = max([*counts.values(), 1])
+    return tuple(
+        ErrorBar(name, explanation, counts[kind], round(100 * counts[kind] / longest, 1))
+        for kind, (name, explanation) in ERROR_KINDS.items()
+        if kind in counts
+    )
+
+
+def list_hard_photos(model: TrainedModel) -> tuple[HardPhoto, ...]:
+    """The photos with the most missed and false boxes, worst first."""
+    entries = model.report.get('detection', {}).get('worst', [])
+    ids = [entry['id'] for entry in entries if entry.get('id')]
+    rows = Image.objects.present().filter(project=model.project, id__in=ids)
+    images = {str(image.pk): image for image in rows}
+    hues = {label: number % HUES for number, label in enumerate(model.labels)}
+    return tuple(
+        HardPhoto(
+            image=images.get(entry.get('id', '')),
+            name=entry['name'],
+            width=entry['width'],
+            height=entry['height'],
+            missed=entry['missed'],
+            false=entry['false'],
+            boxes=(
+                *(_lay_out_box('ground-truth', row, hues) for row in entry['ground_truth']),
+                *(_lay_out_box('detection', row, hues) for row in entry['detections']),
+            ),
+        )
+        for entry in entries
+    )
+
+
+def _lay_out_box(kind: str, row: Mapping[str, Any], hues: Mapping[str, int]) -> BoxShape:
+    x0, y0, x1, y1 = row['box']
+    width, height = round(x1 - x0, 2), round(y1 - y0, 2)
+    return BoxShape(kind, row['label'], hues.get(row['label'], 0), x0, y0, width, height, row.get('score'))
+
+
+def describe_training_photos(figures: Mapping[str, Any], *, provisional: bool) -> str:
+    """Which photos trained the detector that is served, and which measured it."""
+    trained, tested = figures['train_images'], figures['test_images']
+    final = figures.get('final_train_images', trained)
+    if final > trained:
+        return (
+            f'all {final} photos. The figures come from a detector with the same settings that was trained on '
+            f'{trained} of them and tested on the other {tested}.'
+        )
+    text = f'{trained} photos; {tested} were held out for testing.'
+    return f'{text} A detector trained on all of them will replace it.' if provisional else text
+
+
+def describe_cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
+    """Seconds per photo as measured at export, and from how many photos on a request is answered by a job."""
+    figures = report['detection']
+    seconds = (
+        figures.get('serving_seconds')
+        or (report['engine'].get('milliseconds') or 1000 * figures['seconds']) / 1000
+    )
+    unit = 's per photo' if 'serving_seconds' in figures else 's per photo on one processor core'
+    sentences = [f'{seconds:.1f} {unit}']
+    if figures['kind'] == 'faster-rcnn':
+        sentences[0] += '.'
+        sentences.append('It runs in PyTorch and takes 0.8 GB of memory in the web server.')
+    else:
+        regions = f'{round(figures["proposals"]["proposals"]):,} regions'
+        if 'serving_seconds' in figures:
+            sentences[0] += f', in which {regions} are proposed and classified.'
+        else:
+            sentences[0] += f' for {regions}, and about 0.2 s to propose them.'
+    if figures['kind'] == 'rcnn':
+        sentences.append(
+            'R-CNN runs the network on every region separately; Fast R-CNN is many times faster.'
+        )
+    most = detection_jobs.get_max_images_at_once(model)
+    if most is not None:
+        number = f'more than {most} photo{"" if most == 1 else "s"}' if most else 'a photo'
+        sentences.append(
+            f'A REST request with {number} is answered with a job (status 202) unless it sets wait=true.'
+        )
+    return ' '.join(sentences)
