@@ -36,7 +36,7 @@ def draw(
     image = photo(project, number)
     drawn: Sequence[Box] = [Box(*box) for box in boxes]
     return box_annotations.set_boxes(
-        project, image.pk, drawn, version=image.boxes_version, nothing=not boxes, user=user
+        project, image.pk, drawn, version=image.boxes_version, empty=not boxes, user=user
     )
 
 
