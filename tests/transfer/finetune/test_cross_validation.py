@@ -1,10 +1,20 @@
-"""A finetuned network is kept only when it earns it."""
+"""A finetuned network is kept only when it is better, by figures from images that it was not trained on."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from transfer.finetune.cross_validation import compare
+from tests.support.small_training import source
+from transfer.data.cache import Pixels
+from transfer.features.extract import extract_anew
+from transfer.features.metrics import accuracy
+from transfer.features.network import Machine, Network
+from transfer.finetune.cross_validation import Task, compare, finetune
+from transfer.finetune.plan import Plan
+from transfer.spec.train_spec import TrainSpec
+from transfer.zoo.loading import load
+from transfer.zoo.networks.registry import architecture
 
 LABELS = np.zeros(10, int)
 
@@ -34,3 +44,28 @@ def test_nobody_gets_a_worse_figure_than_the_first_model_had():
         'but a linear head that learns from more of them gets 90.0% right, so the linear head is kept.'
     )
     assert compare(scores(8), scores(7), LABELS, reached=0.8)[0]
+
+
+def test_out_of_fold_scores_do_not_know_their_own_labels(tmp_path):
+    """On labels drawn by lot, a network that had trained on an image would score well on it; an honest one is at chance."""
+    generator = np.random.default_rng(3)
+    images = generator.integers(0, 256, (48, 32, 32, 3)).astype(np.uint8)
+    labels = generator.permutation(np.arange(48) % 4)
+    card = source(tmp_path / 'zoo')
+    network = Network(card, architecture(card.architecture), load(card))
+    pixels = Pixels(images, tuple(str(index) for index in range(48)), 32)
+    machine = Machine(torch.device('cpu'), 'float32', tmp_path, lambda note: None, lambda done: None)
+    rates = dict.fromkeys(network.architecture.group_names, 0.003)
+    spec = TrainSpec(
+        rates=rates, precision='float32', flip=False, crop=1.0, jitter=0.0, patience=100, folds=3, batch=16
+    )
+    plan = Plan('all', '', '', rates, epochs=15)
+    features = extract_anew(network, pixels, machine)
+    task = Task(network, pixels, features, labels, 4, spec, plan)
+    outcome = finetune(task, machine, tmp_path / 'checkpoints', lambda done, facts: None)
+    scored = ~np.isnan(outcome.logits[:, 0])
+    assert scored.sum() >= 16  # one fold of three at least
+    assert accuracy(outcome.logits[scored], labels[scored]) < 0.5
+    assert (
+        outcome.curve[-1]['loss'] < 0.3
+    )  # the network has learned its training images by heart: a leak would show

@@ -60,6 +60,19 @@ def test_a_plan_lets_the_groups_at_the_end_learn(name, expected):
     assert learning(rates_for(name, GROUPS)) == expected
 
 
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('last', [0, 0, 0, 2.1e-4, 3e-4, 3e-4]),
+        ('several', [0, 0, 1.47e-4, 2.1e-4, 3e-4, 3e-4]),
+        ('all', [7.203e-5, 1.029e-4, 1.47e-4, 2.1e-4, 3e-4, 3e-4]),
+    ],
+)
+def test_rates_begin_at_the_heads_and_fall_to_seven_tenths_from_group_to_group_inward(name, expected):
+    """The group behind the head learns as fast as the head; only those further in learn slower."""
+    assert list(rates_for(name, GROUPS).values()) == pytest.approx(expected)
+
+
 def test_on_a_cpu_a_heavy_network_learns_less():
     light, middling, heavy = (
         choose_plan(TrainSpec(), GROUPS, 250, 5, 0.5, macs) for macs in (0.05e9, 0.6e9, 4e9)
