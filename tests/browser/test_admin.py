@@ -59,7 +59,7 @@ def test_a_signing_is_followed_to_its_end(page, source, archive):
 def test_a_source_is_removed_after_a_second_thought(page):
     expect(page.get_by_role('button', name='Remove mine')).to_be_hidden()
     page.get_by_text('Remove …').click()
-    expect(page.get_by_text('its upload_weights are deleted for good')).to_be_visible()
+    expect(page.get_by_text('its weights are deleted for good')).to_be_visible()
     page.get_by_role('button', name='Remove mine').click()
     expect(page.get_by_text('“mine” is removed')).to_be_visible()
     assert not SourceModel.objects.filter(name='mine').exists()

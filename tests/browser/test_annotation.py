@@ -30,7 +30,7 @@ def cells(alice, node_modules):
 
 def opened(page, project, number=0):
     page.goto(f'/projects/{project.pk}/boxes/{photo(project, number).pk}/')
-    page.locator('.paint').wait_for(state='attached')
+    page.locator('.box-overlay').wait_for(state='attached')
     page.get_by_text('of 3 done').wait_for()
     return page
 
@@ -167,7 +167,7 @@ def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_i
             route.fulfill(status=500, body='{}') if route.request.method == 'PUT' else route.continue_()
         ),
     )
-    page.get_by_text('The server has trouble').wait_for()
+    page.get_by_text('The server has a problem').wait_for()
     page.unroute_all()
     drag(page, (30, 30), (40, 40))
     assert saved(page, cells, ('red', 5, 5, 20, 25), ('red', 30, 30, 40, 40))
@@ -255,7 +255,7 @@ def test_assistive_technology_finds_its_way_and_nothing_sticks_out(
     )
     assert [f'{rule["id"]} {node["target"]}' for rule in result['violations'] for node in rule['nodes']] == []
     assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
-    assert page.locator('.paint text', has_text=MALICIOUS_NAME).count() == 1
+    assert page.locator('.box-overlay text', has_text=MALICIOUS_NAME).count() == 1
 
 
 def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):
@@ -285,7 +285,7 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
         '#files', sorted(path for path in tmp_path.iterdir() if path.suffix in ('.jpg', '.xml'))
     )
     page.get_by_text('2 of 3 photos labelled').wait_for()
-    page.get_by_text('2 boxes on 2 photos came in.').wait_for()
+    page.get_by_text('2 boxes on 2 photos were imported.').wait_for()
     page.get_by_text('covers no pixel').or_(page.get_by_text('has no pixel on the image')).wait_for()
     page.get_by_role('button', name='Continue drawing').click()
     page.get_by_text('3 of 3', exact=True).wait_for()  # the one that has no box yet
@@ -313,18 +313,18 @@ def seen(cells, tmp_path_factory, monkeypatch):
 
 def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of, alice, cells, seen):
     page = opened(page_of(alice), cells)
-    page.locator('.paint .proposed').nth(len(seen[0].boxes) - 1).wait_for(state='attached')
+    page.locator('.box-overlay .prelabel').nth(len(seen[0].boxes) - 1).wait_for(state='attached')
     page.locator('.boxes button').first.click()
     page.keyboard.press('Enter')
     best = seen[0].boxes[0]
     assert saved(page, cells, (best.label, *(round(side) for side in (best.x0, best.y0, best.x1, best.y1))))
     page.keyboard.press('r')
-    page.locator('.paint .proposed').first.wait_for(state='detached')
-    page.get_by_text('2 of 2 photos to do were looked at ahead.').wait_for()
+    page.locator('.box-overlay .prelabel').first.wait_for(state='detached')
+    page.get_by_text('2 of 2 unlabelled photos have prelabels.').wait_for()
     page.keyboard.press('u')
     first = max((1, 2), key=lambda number: seen[number].mistakes)
     page.get_by_text(f'{first + 1} of 3', exact=True).wait_for()
-    page.locator('.paint .proposed').nth(len(seen[first].boxes) - 1).wait_for(state='attached')
+    page.locator('.box-overlay .prelabel').nth(len(seen[first].boxes) - 1).wait_for(state='attached')
     page.keyboard.press('a')
     expect(page.locator('#state')).to_have_text(re.compile(f'^{len(seen[first].boxes)} box'))
     expect(page.locator('#saved')).to_have_text('All saved')
@@ -332,7 +332,7 @@ def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of
 
 def test_next_to_do_passes_by_every_photo_before_it_comes_back(page_of, alice, cells, seen):
     page = opened(page_of(alice), cells)
-    page.get_by_text('3 of 3 photos to do were looked at ahead.').wait_for()
+    page.get_by_text('3 of 3 unlabelled photos have prelabels.').wait_for()
     page.keyboard.press('r')
     expect(page.get_by_text('choose “Nothing here”')).to_be_visible()
     first = max((1, 2), key=lambda number: seen[number].mistakes)

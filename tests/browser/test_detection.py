@@ -28,13 +28,13 @@ def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(
     page = page_of(alice, width=width)
     page.goto(f'/projects/{detector.project_id}/')
     page.set_input_files('#try-file', str(tmp_path / 'photo.jpg'))
-    page.locator('#objects li').first.wait_for()
-    boxes, entries = page.locator('.looked g'), page.locator('#objects li')
+    page.locator('#detections li').first.wait_for()
+    boxes, entries = page.locator('.detected g'), page.locator('#detections li')
     assert boxes.count() == entries.count() > 0
-    assert page.locator('.looked svg').get_attribute('viewBox') == '0 0 96 96'
+    assert page.locator('.detected svg').get_attribute('viewBox') == '0 0 96 96'
     assert not page.locator('#try .shown').is_visible()
     entries.first.hover()
-    assert page.locator('.looked g.chosen').get_attribute('data-object') == '0'
+    assert page.locator('.detected g.chosen').get_attribute('data-index') == '0'
     assert page.evaluate('document.documentElement.scrollWidth') <= width
 
 
@@ -55,9 +55,9 @@ def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(
     assert (first.state, second.state) == ('cancelled', 'queued')
     assert page.evaluate('document.documentElement.scrollWidth') <= width
     execute.run_attempt(queue.claim_next('serve'))
-    page.locator('#objects li').first.wait_for()
+    page.locator('#detections li').first.wait_for()
     expect(waiting).to_be_hidden()
-    assert page.locator('.looked g').count() > 0
+    assert page.locator('.detected g').count() > 0
 
 
 def wait_for_two_jobs(page):

@@ -108,7 +108,7 @@ def test_a_training_is_followed_live_and_a_first_model_is_offered_at_once(
         curve=[{'epoch': n, 'loss': 1 / n, 'accuracy': 0.2 * n} for n in (1, 2, 3)],
     )
     page.get_by_text('Epoch 3 of 10 · loss 0.432').wait_for()
-    assert page.locator('#live .expected').inner_text() == 'Expected accuracy 0.87 to 0.94.'
+    assert page.locator('#live .forecast').inner_text() == 'Expected accuracy 0.87 to 0.94.'
     assert page.locator('#live .figures').inner_text().split('\n') == [
         'Epoch',
         '3 of 10',

@@ -1,4 +1,4 @@
-"""Photos coming in by the browser: zips, folders and files, verdicts, lost connections, undo."""
+"""Photos coming in by the browser: zips, folders and files, the result of each, lost connections, undo."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_a_zip_dropped_on_the_first_visit_becomes_a_project_that_labels_itself(p
     assert project.name == 'Screws & nuts'
     assert counts(project) == {'screw': 4, 'nut': 4}
     # What became of the files is told on the new page.
-    verdicts = page.locator('#upload .verdicts li').all_inner_texts()
-    assert len(verdicts) == 1
-    assert 'broken.jpg' in verdicts[0]
-    assert 'is not a JPEG' in verdicts[0]
+    results = page.locator('#upload .upload-results li').all_inner_texts()
+    assert len(results) == 1
+    assert 'broken.jpg' in results[0]
+    assert 'is not a JPEG' in results[0]
 
 
 def test_the_first_training_announces_itself_and_can_be_put_off(page_of, alice, project, tmp_path):
@@ -99,7 +99,7 @@ def test_boxes_dropped_where_none_are_taken_are_shown_the_way(page_of, alice, pr
             f'<annotation><filename>{number}.jpg</filename></annotation>'
         )
     page.set_input_files('#folder', str(folder))
-    panel.get_by_text('2 files that were skipped may hold boxes').wait_for()
+    panel.get_by_text('2 files that were skipped may contain boxes').wait_for()
     panel.get_by_role('button', name='Change to object detection').click()
     page.get_by_text('Photos, or a zip or folder of photos with their boxes').wait_for()
     assert Project.objects.get().task == 'detection' and project.images.count() == 2
@@ -151,7 +151,7 @@ def test_a_refused_request_is_sent_again_file_by_file_so_that_one_bad_file_stops
     assert counts(project) == {None: 5}
 
 
-def test_every_file_gets_its_verdict_with_the_reason(page_of, alice, project, tmp_path):
+def test_every_file_gets_its_result_with_the_reason(page_of, alice, project, tmp_path):
     page = page_of(alice)
     panel = settled(page, project)
     good = photos(tmp_path, ['one.jpg', 'two.jpg'])
@@ -160,8 +160,11 @@ def test_every_file_gets_its_verdict_with_the_reason(page_of, alice, project, tm
     nasty = tmp_path / '<img src=x onerror=alert(1)>.jpg'
     nasty.write_bytes(b'no photo')
     page.set_input_files('#files', [*good, str(copy), str(nasty)])
-    panel.get_by_text('Done; 1 could not be taken').wait_for()
-    told = {row.split('\n')[1]: row.split('\n')[2] for row in panel.locator('.verdicts li').all_inner_texts()}
+    panel.get_by_text('Done; 1 could not be added').wait_for()
+    told = {
+        row.split('\n')[1]: row.split('\n')[2]
+        for row in panel.locator('.upload-results li').all_inner_texts()
+    }
     assert told['one.jpg'] == 'added'
     assert told['copy of one.jpg'] == 'is the same image as “one.jpg”'
     assert 'is not a JPEG' in told['<img src=x onerror=alert(1)>.jpg']
@@ -173,9 +176,9 @@ def test_a_stopped_upload_keeps_what_came_in_and_goes_on_when_asked(page_of, ali
     held = []
     page.route('**/images', lambda route: held.append(route) if len(held) < 3 else route.continue_())
     page.set_input_files('#files', photos(tmp_path, [f'{n}.jpg' for n in range(30)]))
-    page.wait_for_function('() => document.querySelectorAll("#upload .verdicts li").length === 30')
+    page.wait_for_function('() => document.querySelectorAll("#upload .upload-results li").length === 30')
     panel.get_by_role('button', name='Stop').click()
-    panel.get_by_text('could not be taken').wait_for()
+    panel.get_by_text('could not be added').wait_for()
     assert project.images.count() == 0
     panel.get_by_role('button', name='Retry the failed ones').click()
     page.wait_for_function('() => document.querySelector("#upload .tally").textContent === "30 added"')

@@ -1,119 +1,161 @@
-// Beside the photo: the classes with their digits, and the boxes, each with exact numbers.
-const COLOURS = 10; // annotate.css has as many
-const SIDES = [
-  ['x0', 'Left'],
-  ['y0', 'Top'],
-  ['x1', 'Right'],
-  ['y1', 'Bottom'],
-];
+// Beside the image: the classes with their digits, and the boxes, each with its exact numbers.
+import { cloneTemplate, closest, query, queryOptional } from '../site/dom.js';
+import { COLOURS } from './box_shapes.js';
+import { isPrelabel } from './boxes.js';
+
+const SIDES = /** @type {const} */ (['x0', 'y0', 'x1', 'y1']);
+
+/**
+ * @typedef {import('./boxes.js').Corners} Corners
+ * @typedef {import('./boxes.js').Size} Size
+ * @typedef {import('./box_shapes.js').ColouredBox} ColouredBox
+ *
+ * @typedef {object} PanelHandlers
+ * @property {(label: string) => void} onLabel
+ * @property {() => void} onNewLabel
+ * @property {(id: string) => void} onSelected
+ * @property {(id: string, corners: Corners) => void} onCorners
+ * @property {(id: string, isDifficult: boolean) => void} onDifficult
+ * @property {(id: string) => void} onRemove
+ * @property {(id: string) => void} onAccept
+ *
+ * @typedef {object} PanelState
+ * @property {ColouredBox[]} boxes
+ * @property {string | null} selected
+ * @property {string | null} label of the next box
+ * @property {string[]} labels
+ * @property {Size} size of the image
+ */
 
 export class BoxPanel {
-  // Told: onLabel(name), onNewLabel(), onPick(id), onCorners(id, corners), onDifficult(id, yes), onRemove(id), onAccept(id).
-  constructor(panel, { mayEdit, ...told }) {
-    Object.assign(this, { panel, mayEdit, told });
-    this.classes = panel.querySelector('.picks');
-    this.list = panel.querySelector('.boxes');
-    this.details = panel.querySelector('.details');
-    this.classes.addEventListener('click', (event) => this.clickedClass(event));
-    this.list.addEventListener('click', (event) => this.clickedBox(event));
-    this.details.addEventListener('change', (event) => this.changed(event));
-    this.details.addEventListener('click', (event) => this.clickedDetail(event));
-    panel.querySelector('.new-class')?.addEventListener('click', () => told.onNewLabel());
+  /**
+   * @param {HTMLElement} panel
+   * @param {boolean} mayEdit
+   * @param {PanelHandlers} handlers
+   */
+  constructor(panel, mayEdit, handlers) {
+    this.panel = panel;
+    this.mayEdit = mayEdit;
+    this.handlers = handlers;
+    /** @type {ColouredBox | null} */
+    this.box = null; // the selected one
+    /** @type {Size} */
+    this.size = { width: 0, height: 0 };
+    this.classes = query(panel, '.label-list');
+    this.list = query(panel, '.boxes');
+    this.details = query(panel, '.details');
+    this.classes.addEventListener('click', (event) => this.chooseLabel(event));
+    this.list.addEventListener('click', (event) => this.chooseBox(event));
+    this.details.addEventListener('change', (event) => this.changeDetail(event));
+    this.details.addEventListener('click', (event) => {
+      if (!this.box) return;
+      if (closest(event, '.remove')) handlers.onRemove(this.box.id);
+      if (closest(event, '.accept')) handlers.onAccept(this.box.id);
+    });
+    queryOptional(panel, '.new-class')?.addEventListener('click', () => handlers.onNewLabel());
   }
 
-  show({ boxes, picked, label, labels, width, height }) {
-    const box = boxes.find(({ id }) => id === picked) ?? null;
+  /** @param {PanelState} state */
+  show({ boxes, selected, label, labels, size }) {
+    const box = boxes.find(({ id }) => id === selected) ?? null;
     this.box = box;
+    this.size = size;
     const active = box?.label ?? label;
-    this.classes.replaceChildren(
-      ...labels.map((name, index) => this.classLine(name, index, name === active, boxes)),
-    );
-    const focused = this.list.contains(document.activeElement);
-    this.list.replaceChildren(...boxes.map((one) => this.boxLine(one, one.id === picked)));
-    if (focused)
-      (this.list.querySelector('[aria-pressed=true]') ?? this.list.querySelector('button'))?.focus();
-    this.panel.querySelector('.none').hidden = boxes.length > 0;
-    this.panel.querySelector('.no-class').hidden = labels.length > 0;
-    this.panel.querySelector('.proposals').hidden = !boxes.some(({ score }) => score !== undefined);
+    const createLine = (/** @type {string} */ name, /** @type {number} */ index) =>
+      this.createLabelLine(name, index, name === active, boxes);
+    this.classes.replaceChildren(...labels.map(createLine));
+    const hadFocus = this.list.contains(document.activeElement);
+    this.list.replaceChildren(...boxes.map((one) => createBoxLine(one, one.id === selected)));
+    const chosen = queryOptional(this.list, '[aria-pressed=true]') ?? queryOptional(this.list, 'button');
+    if (hadFocus) chosen?.focus();
+    query(this.panel, '.no-boxes').hidden = boxes.length > 0;
+    query(this.panel, '.no-class').hidden = labels.length > 0;
+    query(this.panel, '.prelabels').hidden = !boxes.some(isPrelabel);
     this.details.hidden = !box;
-    if (box) this.fill(box, width, height);
+    if (box) this.showDetails(box);
   }
 
-  classLine(name, index, active, boxes) {
-    const line = clone('class-line');
-    const button = line.querySelector('button');
+  /**
+   * @param {string} name
+   * @param {number} index
+   * @param {boolean} isActive
+   * @param {ColouredBox[]} boxes
+   */
+  createLabelLine(name, index, isActive, boxes) {
+    const line = cloneTemplate(document, '#class-line');
+    const button = query(line, 'button', HTMLButtonElement);
     button.dataset.label = name;
     button.disabled = !this.mayEdit;
-    button.setAttribute('aria-pressed', String(active));
-    line.querySelector('.swatch').classList.add(`c${index % COLOURS}`);
-    line.querySelector('.name').textContent = name;
-    const digit = line.querySelector('kbd');
-    digit.textContent = index < 9 ? index + 1 : '';
+    button.setAttribute('aria-pressed', String(isActive));
+    query(line, '.swatch').classList.add(`c${index % COLOURS}`);
+    query(line, '.name').textContent = name;
+    const digit = query(line, 'kbd');
+    digit.textContent = String(index + 1);
     digit.hidden = index >= 9;
-    const here = boxes.filter((box) => box.label === name && box.score === undefined).length;
-    line.querySelector('.count').textContent = here || '';
+    const count = boxes.filter((box) => box.label === name && !isPrelabel(box)).length;
+    query(line, '.count').textContent = count ? String(count) : '';
     return line;
   }
 
-  boxLine(box, isPicked) {
-    const line = clone('box-line');
-    const button = line.querySelector('button');
-    button.dataset.id = box.id;
-    button.setAttribute('aria-pressed', String(isPicked));
-    line
-      .querySelector('.swatch')
-      .classList.add(`c${box.colour % COLOURS}`, box.score === undefined ? 'drawn' : 'proposed');
-    line.querySelector('.name').textContent = box.label;
-    const size = `${Math.round(box.x1 - box.x0)} × ${Math.round(box.y1 - box.y0)}`;
-    const sure = box.score === undefined ? '' : `${Math.round(100 * box.score)} % · `;
-    line.querySelector('.size').textContent = `${sure}${size}${box.difficult ? ' · difficult' : ''}`;
-    return line;
-  }
-
-  fill(box, width, height) {
-    for (const [side] of SIDES) {
-      const input = this.details.querySelector(`[name=${side}]`);
-      input.max = side.startsWith('x') ? width : height;
-      input.value = box[side];
+  /** @param {ColouredBox} box */
+  showDetails(box) {
+    for (const side of SIDES) {
+      const input = query(this.details, `[name=${side}]`, HTMLInputElement);
+      input.max = String(side.startsWith('x') ? this.size.width : this.size.height);
+      input.value = String(box[side]);
       input.disabled = !this.mayEdit;
     }
-    this.details.querySelector('[name=difficult]').checked = box.difficult;
-    this.details.querySelector('.take').hidden = box.score === undefined;
+    query(this.details, '[name=difficult]', HTMLInputElement).checked = box.difficult;
+    const accept = queryOptional(this.details, '.accept');
+    if (accept) accept.hidden = !isPrelabel(box);
   }
 
-  clickedClass(event) {
-    const button = event.target.closest('button');
-    if (!button) return;
-    this.told.onLabel(button.dataset.label);
-    this.classes.querySelector('[aria-pressed=true]')?.focus();
+  /** @param {Event} event */
+  chooseLabel(event) {
+    const label = closest(event, 'button')?.dataset.label;
+    if (label === undefined) return;
+    this.handlers.onLabel(label);
+    queryOptional(this.classes, '[aria-pressed=true]')?.focus();
   }
 
-  clickedBox(event) {
-    const button = event.target.closest('button');
-    if (!button) return;
-    const { id } = button.dataset;
-    this.told.onPick(id);
-    this.list.querySelector(`[data-id="${id}"]`)?.focus();
+  /** @param {Event} event */
+  chooseBox(event) {
+    const id = closest(event, 'button')?.dataset.id;
+    if (id === undefined) return;
+    this.handlers.onSelected(id);
+    queryOptional(this.list, `[data-id="${id}"]`)?.focus();
   }
 
-  changed(event) {
-    if (event.target.name === 'difficult') {
-      this.told.onDifficult(this.box.id, event.target.checked);
+  /** @param {Event} event */
+  changeDetail(event) {
+    const input = /** @type {HTMLInputElement} */ (event.target);
+    if (!this.box) return;
+    if (input.name === 'difficult') {
+      this.handlers.onDifficult(this.box.id, input.checked);
       return;
     }
-    const corners = Object.fromEntries(
-      SIDES.map(([side]) => [side, this.details.querySelector(`[name=${side}]`).valueAsNumber]),
-    );
-    if (Object.values(corners).every(Number.isFinite)) this.told.onCorners(this.box.id, corners);
-    else this.fill(this.box);
-  }
-
-  clickedDetail(event) {
-    if (event.target.closest('.remove')) this.told.onRemove(this.box.id);
-    if (event.target.closest('.take')) this.told.onAccept(this.box.id);
+    const read = (/** @type {string} */ side) =>
+      query(this.details, `[name=${side}]`, HTMLInputElement).valueAsNumber;
+    const corners = { x0: read('x0'), y0: read('y0'), x1: read('x1'), y1: read('y1') };
+    if (Object.values(corners).every(Number.isFinite)) this.handlers.onCorners(this.box.id, corners);
+    else this.showDetails(this.box);
   }
 }
 
-function clone(id) {
-  return document.getElementById(id).content.firstElementChild.cloneNode(true);
+/**
+ * @param {ColouredBox} box
+ * @param {boolean} isSelected
+ */
+function createBoxLine(box, isSelected) {
+  const line = cloneTemplate(document, '#box-line');
+  const button = query(line, 'button');
+  button.dataset.id = box.id;
+  button.setAttribute('aria-pressed', String(isSelected));
+  query(line, '.swatch').classList.add(`c${box.colour % COLOURS}`, isPrelabel(box) ? 'prelabel' : 'drawn');
+  query(line, '.name').textContent = box.label;
+  const words = [`${Math.round(box.x1 - box.x0)} × ${Math.round(box.y1 - box.y0)}`];
+  if (box.score !== undefined) words.unshift(`${Math.round(100 * box.score)} %`);
+  if (box.difficult) words.push('difficult');
+  query(line, '.size').textContent = words.join(' · ');
+  return line;
 }

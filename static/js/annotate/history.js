@@ -1,35 +1,59 @@
-// What a photo looked like before, and after what was undone.
-const STEPS = 200;
+// The states of an image before the present one, and those that were undone.
 
-export class Past {
+const LENGTH = 200; // states
+
+/** @template T */
+export class History {
   constructor() {
-    this.before = [];
-    this.after = [];
+    /** @type {T[]} */
+    this.past = [];
+    /** @type {T[]} */
+    this.future = [];
   }
 
-  note(state) {
-    this.before.push(state);
-    this.before.splice(0, this.before.length - STEPS);
-    this.after = [];
+  /**
+   * Remember a state that is about to change.
+   * @param {T} state
+   */
+  record(state) {
+    this.past = [...this.past, state].slice(-LENGTH);
+    this.future = [];
   }
 
   get canUndo() {
-    return this.before.length > 0;
+    return this.past.length > 0;
   }
 
   get canRedo() {
-    return this.after.length > 0;
+    return this.future.length > 0;
   }
 
-  back(present, become) {
-    if (!this.canUndo) return;
-    this.after.push(present);
-    become(this.before.pop());
+  /**
+   * Return the state before the present one; null when there is none.
+   * @param {T} present
+   */
+  undo(present) {
+    return this.exchange(this.past, present, this.future);
   }
 
-  forth(present, become) {
-    if (!this.canRedo) return;
-    this.before.push(present);
-    become(this.after.pop());
+  /**
+   * Return the state that was undone last; null when there is none.
+   * @param {T} present
+   */
+  redo(present) {
+    return this.exchange(this.future, present, this.past);
+  }
+
+  /**
+   * @param {T[]} source
+   * @param {T} present
+   * @param {T[]} destination
+   * @returns {T | null}
+   */
+  exchange(source, present, destination) {
+    const state = source.pop();
+    if (state === undefined) return null;
+    destination.push(present);
+    return state;
   }
 }

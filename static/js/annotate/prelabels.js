@@ -1,57 +1,99 @@
-// Looks ahead: asks the detector for boxes on photos that nobody has looked at, one at a time, and knows which teach most.
-import { getJson, Refusal } from '../site/requests.js';
+// Prelabels of images that nobody has annotated: fetched ahead, one at a time, and compared by how much they need correcting.
+import { getJson, RequestError } from '../site/requests.js';
 
-const MOST = 300; // photos looked at ahead; the first about a second each
-const REST = 5000; // ms after a refusal
+const LIMIT = 300; // images that are prelabelled ahead; the first ones take about a second each
+const PAUSE = 5000; // ms after a failure, and between two looks of a hidden page
 
-export class Scout {
-  // `urlOf(image)`: where its proposals are; `waiting()`: ids that nobody has looked at, in order; onSeen(image, proposals).
-  constructor(urlOf, waiting, onSeen) {
-    Object.assign(this, { urlOf, waiting, onSeen, seen: new Map(), asked: new Map(), failed: new Set() });
+/**
+ * @typedef {object} Prelabels as REST gives them
+ * @property {(import('./boxes.js').Corners & { label: string, score: number })[]} boxes
+ * @property {number} mistakes how many corrections are expected
+ */
+
+export class PrelabelLoader {
+  /**
+   * @param {(image: string) => string} getUrl
+   * @param {() => string[]} listWaiting images that nobody has annotated, in the order in which they are wanted
+   * @param {() => void} onLoaded
+   */
+  constructor(getUrl, listWaiting, onLoaded) {
+    this.getUrl = getUrl;
+    this.listWaiting = listWaiting;
+    this.onLoaded = onLoaded;
+    /** @type {Map<string, Prelabels>} */
+    this.loaded = new Map();
+    /** @type {Map<string, Promise<Prelabels>>} */
+    this.requested = new Map();
+    /** @type {Set<string>} */
+    this.failed = new Set();
+    /** @type {Promise<void> | null} */
+    this.running = null;
   }
 
-  // The proposals for one photo; asked once, also when it is asked for while it is under way.
-  ask(image) {
-    if (this.seen.has(image)) return Promise.resolve(this.seen.get(image));
-    if (!this.asked.has(image))
-      this.asked.set(
-        image,
-        getJson(this.urlOf(image)).finally(() => this.asked.delete(image)),
-      );
-    return this.asked.get(image).then((found) => {
-      this.seen.set(image, found);
-      this.onSeen(image, found);
-      return found;
+  /**
+   * Load the prelabels of an image; one request, however often it is asked for.
+   * @param {string} image
+   * @returns {Promise<Prelabels>}
+   */
+  async load(image) {
+    const known = this.loaded.get(image);
+    if (known) return known;
+    let request = this.requested.get(image);
+    if (!request) {
+      request = getJson(this.getUrl(image)).finally(() => this.requested.delete(image));
+      this.requested.set(image, request);
+    }
+    const prelabels = await request;
+    this.loaded.set(image, prelabels);
+    this.onLoaded();
+    return prelabels;
+  }
+
+  /** Load ahead until every waiting image is known; does nothing while it runs. */
+  loadAhead() {
+    this.running ??= this.loadWaiting().finally(() => {
+      this.running = null;
     });
   }
 
-  async run() {
+  async loadWaiting() {
     for (;;) {
-      const next =
-        this.seen.size < MOST && this.waiting().find((id) => !this.seen.has(id) && !this.failed.has(id));
-      if (!next) return;
-      if (document.hidden) await pause(REST);
-      else await this.look(next);
+      const isNew = (/** @type {string} */ image) => !this.loaded.has(image) && !this.failed.has(image);
+      const next = this.loaded.size < LIMIT ? this.listWaiting().find(isNew) : undefined;
+      if (next === undefined) return;
+      if (document.hidden) await pause();
+      else await this.tryLoad(next);
     }
   }
 
-  async look(next) {
+  /** @param {string} image */
+  async tryLoad(image) {
     try {
-      await this.ask(next);
+      await this.load(image);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      if (!error.temporary) this.failed.add(next);
-      await pause(REST);
+      if (!(error instanceof RequestError)) throw error;
+      if (!error.isTemporary) this.failed.add(image);
+      await pause();
     }
   }
 
-  // The photo of these with the most to mend; null while none is known.
-  best(images) {
-    const known = images.filter((id) => this.seen.has(id));
-    return known.sort((one, other) => this.seen.get(other).mistakes - this.seen.get(one).mistakes)[0] ?? null;
+  /** @param {string[]} images */
+  countLoaded(images) {
+    return images.filter((image) => this.loaded.has(image)).length;
+  }
+
+  /**
+   * Find the image with the most expected corrections; undefined while none is known.
+   * @param {string[]} images
+   * @returns {string | undefined}
+   */
+  findMostUseful(images) {
+    const countMistakes = (/** @type {string} */ image) => this.loaded.get(image)?.mistakes ?? 0;
+    const known = images.filter((image) => this.loaded.has(image));
+    return known.sort((one, other) => countMistakes(other) - countMistakes(one))[0];
   }
 }
 
-function pause(milliseconds) {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+function pause() {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE));
 }

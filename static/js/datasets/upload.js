@@ -1,356 +1,297 @@
-// Sends files in small batches, tells what became of each, and loses nothing when the network does.
-import { getJson, Refusal, sendForm } from '../site/requests.js';
-import { isAnnotation, isZip, wrapperOf } from './folders.js';
+// Sends files in small batches, says what became of each, and loses nothing when the network does.
+import { query, setProgress, setText } from '../site/dom.js';
+import { getJson, getMessage, RequestError, uploadForm } from '../site/requests.js';
+import { findWrapper, isAnnotation, isZip } from './dropped_files.js';
+import { batchAnnotations, batchImages, formatMegabytes, sumSizes } from './upload_batches.js';
+import { UploadResults } from './upload_results.js';
 
-const BATCH_FILES = 8;
-const BATCH_BYTES = 16 * 2 ** 20;
-const CHAPTER = 500; // files of boxes in one request
-const IN_FLIGHT = 3;
-const TRIES = 7;
-const FIRST_WAIT = 1000; // ms, doubled after every try
-const GLYPHS = {
-  created: '✓',
-  read: '✓',
-  duplicate: '=',
-  restored: '↺',
-  skipped: '–',
-  rejected: '!',
-  failed: '!',
-};
-const KEPT = 500; // verdicts that go along to the project's page
-const HOLDS_BOXES = /if it holds boxes/; // the server's reason (recognition/datasets/archives.py)
-const WORDS = {
-  created: 'added',
-  read: 'read',
-  duplicate: 'already there',
-  restored: 'brought back',
-  skipped: 'skipped',
-  rejected: 'rejected',
-  failed: 'failed',
-};
+const PARALLEL_REQUESTS = 3;
+const ATTEMPTS = 7;
+const FIRST_DELAY = 1000; // ms, doubled after every attempt
+const ROWS = 3000; // with more files, only those that went wrong get a line
+const COUNT_INTERVAL = 1000; // ms between two counts of a zip's images
+
+/**
+ * @typedef {import('./dropped_files.js').UploadFile & { row?: HTMLElement | null }} Item a file and its line
+ * @typedef {import('./upload_results.js').FileResult} FileResult
+ */
 
 export class Upload {
-  constructor(panel, { upload, health, task = '' }) {
+  /**
+   * @param {HTMLElement} panel
+   * @param {{ upload?: string, health?: string, task?: string }} addresses of REST, and the project's task
+   */
+  constructor(panel, { upload = '', health = '', task = '' }) {
     this.panel = panel;
     this.url = upload;
     this.healthUrl = health;
-    this.finds = task === 'detection'; // boxes may come along
-    this.boxes = { boxes: 0, images: 0, kept: 0, refused: 0 };
-    this.labelled = false;
-    this.unread = 0; // files that may hold boxes, in a project that takes none
-    this.tally = {};
-    this.told = [];
+    this.takesBoxes = task === 'detection';
+    this.results = new UploadResults(panel);
+    this.progress = query(panel, '.progress', HTMLProgressElement);
+    this.wrapper = '';
+    /** @type {Item[][]} */
     this.queue = [];
-    this.sent = new Map();
-    this.total = 0;
+    /** @type {Map<Item[], number>} */
+    this.sentBytes = new Map();
+    this.totalBytes = 0;
+    /** @type {Item[]} */
     this.failed = [];
-    this.stopper = new AbortController();
-    panel.querySelector('.stop').onclick = () => this.stopper.abort();
-    panel.querySelector('.again').onclick = () => this.retry();
+    this.controller = new AbortController();
+    query(panel, '.stop').onclick = () => this.controller.abort();
+    query(panel, '.retry').onclick = () => this.retry();
   }
 
-  // Resolves when every file has its verdict; true when any image came in.
+  /**
+   * Upload files; resolves when each has its result, true when any image came in.
+   * @param {Item[]} items
+   */
   async send(items) {
     this.panel.hidden = false;
-    this.wrapper = wrapperOf(items.filter((item) => !isZip(item)));
-    this.total += items.reduce((sum, { file }) => sum + file.size, 0);
-    const rows = items.length <= 3000; // beyond that only what went wrong gets a line
-    for (const item of items) item.row = rows ? this.addRow(item.path) : null;
-    const told = (item) => this.finds && isAnnotation(item);
-    const documents = items.filter(told);
-    this.queue.push(...batches(items.filter((item) => !told(item))));
-    window.addEventListener('beforeunload', warn);
-    this.paint();
+    query(this.panel, '.stop').hidden = false;
+    this.wrapper = findWrapper(items.filter((item) => !isZip(item)));
+    this.totalBytes += sumSizes(items);
+    for (const item of items) item.row = items.length <= ROWS ? this.results.addRow(item.path) : null;
+    const isDocument = (/** @type {Item} */ item) => this.takesBoxes && isAnnotation(item);
+    this.queue.push(...batchImages(items.filter((item) => !isDocument(item))));
+    window.addEventListener('beforeunload', warnBeforeLeaving);
+    this.showProgress();
     try {
-      await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.work()));
-      // Boxes last and together: each annotation looks for its photo, and some need the file that names the classes.
-      this.queue.push(...chapters(documents));
-      await this.work();
+      await Promise.all(Array.from({ length: PARALLEL_REQUESTS }, () => this.sendQueue()));
+      // Boxes last and together: each annotation looks for its image, and some need the file that names the classes.
+      this.queue.push(...batchAnnotations(items.filter(isDocument)));
+      await this.sendQueue();
     } finally {
-      window.removeEventListener('beforeunload', warn);
-      this.end();
+      window.removeEventListener('beforeunload', warnBeforeLeaving);
+      this.finish();
     }
-    return ['created', 'restored'].some((outcome) => this.tally[outcome]) || this.boxes.images > 0;
+    return this.results.hasImages;
   }
 
   async retry() {
     const items = this.failed;
     this.failed = [];
-    this.stopper = new AbortController();
-    this.tally.failed = 0;
-    this.total -= items.reduce((sum, { file }) => sum + file.size, 0);
+    this.controller = new AbortController();
+    this.results.totals.counts.failed = 0;
+    this.totalBytes -= sumSizes(items);
     for (const { row } of items) row?.remove();
-    this.panel.querySelector('.again').hidden = true;
-    const any = await this.send(items);
-    this.panel.dispatchEvent(new CustomEvent('uploaded', { detail: any }));
+    query(this.panel, '.retry').hidden = true;
+    await this.send(items);
+    this.panel.dispatchEvent(new CustomEvent('uploaded'));
   }
 
-  async work() {
-    while (this.queue.length && !this.stopper.signal.aborted) {
-      const batch = this.queue.shift();
+  async sendQueue() {
+    for (let batch = this.queue[0]; batch && !this.controller.signal.aborted; batch = this.queue[0]) {
+      this.queue.shift();
       try {
-        this.settle(batch, await this.deliver(batch));
+        this.reportResults(batch, await this.sendBatch(batch));
       } catch (error) {
-        this.fall(batch, error);
+        this.handleFailure(batch, error);
       }
-      this.paint();
+      this.showProgress();
     }
   }
 
-  async deliver(batch) {
-    for (let wait = FIRST_WAIT, tries = 1; ; tries += 1, wait *= 2) {
+  /**
+   * Send a batch, again and again while the server or the network is away.
+   * @param {Item[]} batch
+   * @returns {Promise<FileResult[]>}
+   */
+  async sendBatch(batch) {
+    for (let delay = FIRST_DELAY, attempt = 1; ; attempt += 1, delay *= 2) {
       try {
-        return await this.post(batch);
+        return await this.postBatch(batch);
       } catch (error) {
-        if (!(error instanceof Refusal) || !error.temporary || tries === TRIES) throw error;
-        this.say(`${error.message} Trying again …`);
-        await pause(wait, this.stopper.signal);
+        if (!(error instanceof RequestError) || !error.isTemporary || attempt === ATTEMPTS) throw error;
+        this.showStatus(`${error.message} Trying again …`);
+        await waitForConnection(delay, this.controller.signal);
       }
     }
   }
 
-  async post(batch) {
+  /**
+   * @param {Item[]} batch
+   * @returns {Promise<FileResult[]>}
+   */
+  async postBatch(batch) {
     const form = new FormData();
-    const zip = batch.length === 1 && isZip(batch[0]);
+    const zip = batch.length === 1 && isZip(batch[0]) ? batch[0] : null;
     for (const { file, path } of batch) {
       form.append('files', file, file.name);
       if (!zip) form.append('paths', path);
     }
-    if (!zip && !this.finds) form.append('wrapper', this.wrapper);
-    if (document.getElementById('overwrite')?.checked) form.append('overwrite', 'true');
-    const watch = zip ? this.watchReading(batch[0]) : null;
+    if (!zip && !this.takesBoxes) form.append('wrapper', this.wrapper);
+    /** @type {HTMLInputElement | null} */
+    const overwrite = document.querySelector('#overwrite');
+    if (overwrite?.checked) form.append('overwrite', 'true');
+    let stopCounting = () => {};
     try {
-      const answer = await sendForm(this.url, form, {
-        signal: this.stopper.signal,
-        onSent: (bytes) => this.note(batch, bytes),
-        onAllSent: () => watch?.begin(),
+      const answer = await uploadForm(this.url, form, {
+        signal: this.controller.signal,
+        onProgress: (bytes) => this.setSentBytes(batch, bytes),
+        onSent: () => {
+          if (zip) stopCounting = this.countImages(zip);
+        },
       });
-      return this.withBoxes(answer, batch);
+      return this.readResults(answer, batch);
     } catch (error) {
-      if (error.answer?.files) return this.withBoxes(error.answer, batch); // nothing could be taken, and each file has its reason
+      // Nothing could be taken, and each file has its reason.
+      if (error instanceof RequestError && error.answer?.files) return this.readResults(error.answer, batch);
       throw error;
     } finally {
-      watch?.end();
+      stopCounting();
     }
   }
 
-  // The verdicts, and what of the boxes was not taken as further ones.
-  withBoxes({ files, annotations }, batch) {
+  /**
+   * List the results of an answer; refused annotations follow as further ones.
+   * @param {any} answer
+   * @param {Item[]} batch
+   * @returns {FileResult[]}
+   */
+  readResults({ files, annotations }, batch) {
     if (!annotations) return files;
-    this.boxes.boxes += annotations.boxes;
-    this.boxes.images += annotations.images;
-    this.boxes.kept += annotations.kept;
-    this.boxes.refused += annotations.refused_count;
-    const documents = batch
-      .filter((item) => this.finds && isAnnotation(item))
-      .map(({ path }) => ({ name: path, outcome: 'read', reason: '' }));
-    const refused = annotations.refused.map(({ where, reason }) => ({
-      name: where,
-      outcome: 'rejected',
-      reason,
-    }));
-    return [...files, ...documents, ...refused];
+    this.results.addBoxes(annotations);
+    const documents = batch.filter((item) => this.takesBoxes && isAnnotation(item));
+    return [
+      ...files,
+      ...documents.map(({ path }) => ({ name: path, outcome: 'read', reason: '' })),
+      ...annotations.refused.map((/** @type {{ where: string, reason: string }} */ { where, reason }) => ({
+        name: where,
+        outcome: 'rejected',
+        reason,
+      })),
+    ];
   }
 
-  // A zip is on the server and being read: the count of images grows.
-  watchReading({ row, path }) {
-    let timer = 0;
+  /**
+   * Show how the number of images grows while the server reads a zip. Returns a function that stops it.
+   * @param {Item} item
+   */
+  countImages({ row, path }) {
+    /** @type {number | null} */
     let before = null;
-    const look = async () => {
+    const count = async () => {
       try {
         const { images } = await getJson(this.healthUrl);
         before ??= images;
-        this.say(`Reading ${path}: ${images - before} photos so far`);
+        this.showStatus(`Reading ${path}: ${images - (before ?? 0)} photos so far`);
       } catch {
-        // The count is only for show; the upload's own answer tells what matters.
+        // The count is only for show; the upload's own answer says what matters.
       }
     };
-    return {
-      begin: () => {
-        if (row) row.querySelector('.reason').textContent = 'reading …';
-        this.panel.querySelector('.whole').removeAttribute('value');
-        look();
-        timer = setInterval(look, 1000);
-      },
-      end: () => clearInterval(timer),
-    };
+    if (row) query(row, '.reason').textContent = 'reading …';
+    setProgress(this.progress, null);
+    count();
+    const timer = setInterval(count, COUNT_INTERVAL);
+    return () => clearInterval(timer);
   }
 
-  note(batch, bytes) {
-    this.sent.set(batch, bytes);
-    this.paint();
+  /**
+   * @param {Item[]} batch
+   * @param {number} bytes
+   */
+  setSentBytes(batch, bytes) {
+    this.sentBytes.set(batch, bytes);
+    this.showProgress();
   }
 
-  settle(batch, verdicts) {
-    this.sent.set(batch, size(batch));
-    if (batch.length === verdicts.length) {
-      for (const [index, item] of batch.entries())
-        this.tell(item.row ?? this.addRow(item.path), verdicts[index]);
+  /**
+   * @param {Item[]} batch
+   * @param {FileResult[]} results one for each file, or those of a zip's files
+   */
+  reportResults(batch, results) {
+    this.sentBytes.set(batch, sumSizes(batch));
+    if (batch.length === results.length) {
+      for (const [index, item] of batch.entries()) this.report(item, results[index]);
       return;
     }
     for (const { row } of batch) row?.remove();
-    for (const verdict of verdicts) this.tell(this.addRow(verdict.name, verdict.outcome), verdict);
+    for (const result of results) this.results.report(this.results.addRow(result.name), result);
   }
 
-  fall(batch, error) {
-    this.sent.set(batch, size(batch));
-    if (error.name === 'AbortError') {
-      this.failed.push(...batch);
-      for (const item of batch)
-        this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: 'stopped' });
-    } else if (batch.length > 1 && error.status >= 400 && error.status !== 401 && error.status !== 404) {
-      // Something in this batch is not taken; alone, each file gets its own answer.
-      this.sent.delete(batch);
+  /**
+   * @param {Item[]} batch
+   * @param {unknown} error
+   */
+  handleFailure(batch, error) {
+    this.sentBytes.set(batch, sumSizes(batch));
+    const isStopped = error instanceof DOMException && error.name === 'AbortError';
+    const status = error instanceof RequestError ? error.status : 0;
+    if (batch.length > 1 && status >= 400 && status !== 401 && status !== 404) {
+      // One of these files is refused; alone, each gets its own answer.
+      this.sentBytes.delete(batch);
       this.queue.push(...batch.map((item) => [item]));
-    } else {
-      this.failed.push(...batch);
-      for (const item of batch)
-        this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: error.message });
+      return;
     }
+    this.reportFailure(batch, isStopped ? 'stopped' : getMessage(error));
   }
 
-  addRow(name) {
-    const row = document.getElementById('verdict').content.firstElementChild.cloneNode(true);
-    row.querySelector('.name').textContent = name;
-    this.panel.querySelector('.verdicts').append(row);
-    return row;
+  /**
+   * @param {Item[]} items
+   * @param {string} reason
+   */
+  reportFailure(items, reason) {
+    this.failed.push(...items);
+    for (const item of items) this.report(item, { name: item.path, outcome: 'failed', reason });
   }
 
-  tell(row, { outcome, reason, label }) {
-    this.tally[outcome] = (this.tally[outcome] ?? 0) + 1;
-    if (outcome !== 'created' && this.told.length < KEPT)
-      this.told.push({ name: row.querySelector('.name').textContent, outcome, reason });
-    this.labelled ||= Boolean(label);
-    if (outcome === 'skipped' && HOLDS_BOXES.test(reason)) this.unread += 1;
-    const mark = row.querySelector('.mark');
-    mark.className = `mark ${outcome}`;
-    mark.textContent = GLYPHS[outcome] ?? '?';
-    row.querySelector('.reason').textContent =
-      reason || (outcome === 'created' && label) || WORDS[outcome] || outcome;
-    if (['rejected', 'failed'].includes(outcome)) row.parentElement.prepend(row);
+  /**
+   * @param {Item} item
+   * @param {FileResult} result
+   */
+  report(item, result) {
+    item.row ??= this.results.addRow(item.path);
+    this.results.report(item.row, { ...result, name: item.path });
   }
 
-  paint() {
-    const sent = [...this.sent.values()].reduce((sum, bytes) => sum + bytes, 0);
-    const bar = this.panel.querySelector('.whole');
-    if (bar.hasAttribute('value')) bar.value = this.total ? Math.min(1, sent / this.total) : 1;
-    const told = Object.entries(this.tally).filter(([, count]) => count);
-    this.panel.querySelector('.tally').textContent = told
-      .map(([outcome, count]) => `${count} ${WORDS[outcome]}`)
-      .join(' · ');
-    if (!this.stopper.signal.aborted && this.queue.length)
-      this.say(`Sending photos: ${megabytes(sent)} of ${megabytes(this.total)}`);
-  }
-
-  end() {
-    for (const item of this.queue.splice(0).flat()) {
-      this.failed.push(item);
-      this.tell(item.row ?? this.addRow(item.path), { outcome: 'failed', reason: 'stopped' });
+  showProgress() {
+    const sent = [...this.sentBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    if (this.progress.hasAttribute('value')) {
+      setProgress(this.progress, this.totalBytes ? Math.min(1, sent / this.totalBytes) : 1);
     }
-    const bar = this.panel.querySelector('.whole');
-    bar.value = 1;
-    this.paint();
-    const bad = (this.tally.rejected ?? 0) + (this.tally.failed ?? 0);
-    this.say(bad ? `Done; ${bad} could not be taken` : 'Done');
-    const { boxes, images, kept } = this.boxes;
-    const line = this.panel.querySelector('.boxes-in');
-    line.hidden = !images && !kept;
-    line.textContent = `${boxes} boxes on ${images} photos came in.${kept ? ` ${kept} photos kept the boxes that they had.` : ''}`;
-    this.hint();
-    this.panel.querySelector('.stop').hidden = true;
-    this.panel.querySelector('.again').hidden = !this.failed.length;
-    if (bad) this.panel.querySelector('details').open = true;
+    this.results.showCounts();
+    if (this.controller.signal.aborted || !this.queue.length) return;
+    this.showStatus(`Sending photos: ${formatMegabytes(sent)} of ${formatMegabytes(this.totalBytes)}`);
   }
 
-  // Annotations that were dropped into a project that tells what whole photos show.
-  hint() {
-    const pane = this.panel.querySelector('.boxes-out');
-    if (!pane) return;
-    pane.hidden = !this.unread;
-    const form = pane.querySelector('form');
-    if (form) form.hidden = this.labelled; // a project with labels stays what it is
-    pane.querySelector('.elsewhere').hidden = Boolean(form) && !this.labelled;
-    pane.querySelector('.number').textContent =
-      this.unread === 1 ? 'One file that was skipped' : `${this.unread} files that were skipped`;
+  /** @param {string} sentence */
+  showStatus(sentence) {
+    setText(query(this.panel, '.status'), sentence);
   }
 
-  // The page that made the project is left; what became of its files is told on the next one.
-  keep(project) {
-    try {
-      sessionStorage.setItem(
-        `upload ${project}`,
-        JSON.stringify({
-          tally: this.tally,
-          told: this.told,
-          boxes: this.boxes,
-          unread: this.unread,
-          labelled: this.labelled,
-        }),
-      );
-    } catch {
-      // No storage, no list: the images are there all the same.
-    }
+  finish() {
+    this.reportFailure(this.queue.splice(0).flat(), 'stopped');
+    setProgress(this.progress, 1);
+    this.showSummary();
   }
 
-  showKept(project) {
-    const kept = JSON.parse(sessionStorage.getItem(`upload ${project}`) ?? 'null');
-    sessionStorage.removeItem(`upload ${project}`);
-    if (!kept) return;
+  showSummary() {
+    const { unsuccessful } = this.results;
+    this.results.showSummary();
+    this.showStatus(unsuccessful ? `Done; ${unsuccessful} could not be added` : 'Done');
+    query(this.panel, '.stop').hidden = true;
+    query(this.panel, '.retry').hidden = !this.failed.length;
+  }
+
+  /**
+   * Show the results of the upload that made this project, on the page before.
+   * @param {string} project
+   */
+  showStoredResults(project) {
+    if (!this.results.restore(project)) return;
     this.panel.hidden = false;
-    for (const verdict of kept.told) this.tell(this.addRow(verdict.name), verdict);
-    this.tally = kept.tally;
-    this.boxes = kept.boxes ?? this.boxes;
-    this.unread = kept.unread ?? this.unread;
-    this.labelled = kept.labelled ?? this.labelled;
-    this.end();
-  }
-
-  say(sentence) {
-    const line = this.panel.querySelector('.what');
-    if (line.textContent !== sentence) line.textContent = sentence;
+    setProgress(this.progress, 1);
+    this.showSummary();
   }
 }
 
-// Loose photos together, up to a bound; a zip alone.
-function batches(items) {
-  const made = [];
-  let batch = [];
-  let bytes = 0;
-  for (const item of items) {
-    if (isZip(item)) {
-      made.push([item]);
-      continue;
-    }
-    if (batch.length && (batch.length >= BATCH_FILES || bytes + item.file.size > BATCH_BYTES)) {
-      made.push(batch);
-      [batch, bytes] = [[], 0];
-    }
-    batch.push(item);
-    bytes += item.file.size;
-  }
-  return batch.length ? [...made, batch] : made;
-}
-
-// Files of boxes in requests that a server takes; the class names go along with each.
-function chapters(documents) {
-  const naming = documents.filter(({ file }) => /^(classes\.txt|obj\.names)$|\.ya?ml$/i.test(file.name));
-  const others = documents.filter((item) => !naming.includes(item));
-  const made = [];
-  for (let start = 0; start < others.length; start += CHAPTER)
-    made.push([...naming, ...others.slice(start, start + CHAPTER)]);
-  return made.length || !naming.length ? made : [naming];
-}
-
-function size(batch) {
-  return batch.reduce((sum, { file }) => sum + file.size, 0);
-}
-
-function megabytes(bytes) {
-  return `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MB`;
-}
-
-// Ends early when the connection is back, or when the person stops it.
-function pause(milliseconds, signal) {
+/**
+ * Wait; end early when the connection is back, fail when the upload is stopped.
+ * @param {number} delay in ms
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function waitForConnection(delay, signal) {
   return new Promise((resolve, reject) => {
     const finish = () => {
       clearTimeout(timer);
@@ -358,14 +299,15 @@ function pause(milliseconds, signal) {
     };
     const stop = () => {
       clearTimeout(timer);
-      reject(new DOMException('stopped', 'AbortError'));
+      reject(new DOMException('The upload was stopped.', 'AbortError'));
     };
-    const timer = setTimeout(finish, milliseconds);
+    const timer = setTimeout(finish, delay);
     window.addEventListener('online', finish, { once: true });
     signal.addEventListener('abort', stop, { once: true });
   });
 }
 
-function warn(event) {
+/** @param {BeforeUnloadEvent} event */
+function warnBeforeLeaving(event) {
   event.preventDefault();
 }

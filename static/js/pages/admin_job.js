@@ -1,32 +1,25 @@
-// A job, followed on its page; when it ends the page is loaded again and shows what came of it.
+// A background job on a page of the administration. At its end the page is loaded again and shows the result.
+import { query, queryOptional, setProgress } from '../site/dom.js';
+import { poll } from '../site/polling.js';
 
-const EVERY = 1500; // milliseconds
+const INTERVAL = 1500; // ms
 
-const panel = document.querySelector('[data-follow]');
+const panel = queryOptional(document, '[data-follow]');
+if (panel) poll(() => update(panel), { visible: INTERVAL, hidden: INTERVAL });
 
-function show(told) {
-  // Without a fraction nobody knows how far it is: the bar then moves by itself.
-  if (told.fraction !== null) panel.querySelector('progress').value = told.fraction;
-  panel.querySelector('[data-state]').textContent = told.stopping ? 'Stopping' : told.shown;
-  panel.querySelector('[data-message]').textContent = told.message;
-}
-
-async function follow() {
-  const answer = await fetch(panel.dataset.follow, { headers: { Accept: 'application/json' } }).catch(
-    () => null,
-  );
-  const away = !answer || answer.status >= 500; // the server is being started again
-  if (!away && (answer.redirected || !answer.ok)) {
+/** @param {HTMLElement} panel */
+async function update(panel) {
+  // An error, which poll meets by asking again, is a server that restarts.
+  const answer = await fetch(panel.dataset.follow ?? '', { headers: { Accept: 'application/json' } });
+  if (answer.status >= 500) return false;
+  if (answer.redirected || !answer.ok) {
     window.location.reload(); // signed out meanwhile, or discarded in another window
-    return;
+    return true;
   }
-  const told = away ? null : await answer.json();
-  if (told) show(told);
-  if (told?.finished) {
-    window.location.reload();
-  } else {
-    window.setTimeout(follow, EVERY);
-  }
+  const { finished, fraction, message, shown, stopping } = await answer.json();
+  setProgress(query(panel, 'progress', HTMLProgressElement), fraction);
+  query(panel, '[data-state]').textContent = stopping ? 'Stopping' : shown;
+  query(panel, '[data-message]').textContent = message;
+  if (finished) window.location.reload();
+  return Boolean(finished);
 }
-
-if (panel) window.setTimeout(follow, EVERY);

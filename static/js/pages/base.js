@@ -1,37 +1,38 @@
 // On every page: questions before what cannot be undone, copying, and menus that close.
-import { toast } from '../site/toast.js';
+import { closest, query, queryAll, queryOptional } from '../site/dom.js';
+import { showToast } from '../site/toast.js';
 
 document.addEventListener('submit', (event) => {
-  const { confirm: question, ask } = event.target.dataset;
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const { confirm: question, ask, value } = form.dataset;
   if (question && !window.confirm(question)) event.preventDefault();
-  if (ask) {
-    const answer = window.prompt(ask, event.target.dataset.value ?? '');
-    if (answer === null || !answer.trim()) event.preventDefault();
-    else event.target.elements.name.value = answer.trim();
-  }
+  if (!ask) return;
+  const answer = window.prompt(ask, value ?? '')?.trim();
+  if (answer) query(form, '[name=name]', HTMLInputElement).value = answer;
+  else event.preventDefault();
 });
 
-document.addEventListener('click', async (event) => {
-  const button = event.target.closest('[data-copy]');
-  if (button) {
-    const text = document.querySelector(button.dataset.copy).textContent.trim();
-    try {
-      await navigator.clipboard.writeText(text);
-      toast('Copied.');
-    } catch {
-      toast('Copying is not allowed here; select the text instead.', { bad: true });
-    }
-  }
-  for (const menu of document.querySelectorAll('.menu[open]')) {
-    if (!menu.contains(event.target)) menu.open = false;
+document.addEventListener('click', (event) => {
+  const button = closest(event, '[data-copy]');
+  if (button) copyText(query(document, button.dataset.copy ?? '').textContent ?? '');
+  for (const menu of queryAll(document, '.menu[open]', HTMLDetailsElement)) {
+    if (!menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
   }
 });
 
 document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape') return;
-  const menu = document.querySelector('.menu[open]');
-  if (menu) {
-    menu.open = false;
-    menu.querySelector('summary').focus();
-  }
+  const menu = queryOptional(document, '.menu[open]', HTMLDetailsElement);
+  if (event.key !== 'Escape' || !menu) return;
+  menu.open = false;
+  query(menu, 'summary').focus();
 });
+
+/** @param {string} text */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text.trim());
+    showToast('Copied.');
+  } catch {
+    showToast('This browser does not allow copying here. Select the text instead.', { isError: true });
+  }
+}

@@ -1,144 +1,186 @@
-// All photos of a class: choose many, move them, delete them, take it back.
-import { onPress } from '../site/dom.js';
-import { postJson } from '../site/requests.js';
-import { toast } from '../site/toast.js';
+// All images of a class: choose many, move them, delete them, undo.
+import { activateButton, closest, fetchPage, query, queryAll, queryOptional } from '../site/dom.js';
+import { getMessage, postJson } from '../site/requests.js';
+import { showToast } from '../site/toast.js';
 
-const gallery = document.getElementById('gallery');
-const toolbar = document.getElementById('toolbar');
-const target = document.getElementById('target');
+const gallery = query(document, '#gallery');
+const toolbar = queryOptional(document, '#toolbar');
+const target = queryOptional(document, '#target', HTMLSelectElement);
+/** @type {number | null} */
 let anchor = null; // where a range chosen with Shift begins
 
-if (toolbar) {
-  gallery.addEventListener('click', choose);
-  onPress(document.getElementById('choose-all'), () => setAll(true));
-  document.getElementById('choose-none').addEventListener('click', () => setAll(false));
-  document.getElementById('delete').addEventListener('click', () => act(remove));
-  target?.addEventListener('change', () => act(move));
-  tell();
+if (toolbar) activateToolbar(toolbar);
+
+/** @param {HTMLElement} toolbar */
+function activateToolbar(toolbar) {
+  gallery.addEventListener('click', (event) => {
+    const box = closest(event, '.pick input', HTMLInputElement);
+    if (box) chooseRange(box, event.shiftKey);
+    showSelection(toolbar);
+  });
+  const chooseAll = (/** @type {boolean} */ isChosen) => {
+    for (const tile of listTiles()) getCheckbox(tile).checked = isChosen;
+    showSelection(toolbar);
+  };
+  activateButton(query(document, '#choose-all', HTMLButtonElement), () => chooseAll(true));
+  query(document, '#choose-none').addEventListener('click', () => chooseAll(false));
+  query(document, '#delete').addEventListener('click', () => applyToChosen(toolbar, deleteImages));
+  target?.addEventListener('change', () => applyToChosen(toolbar, moveImages));
+  showSelection(toolbar);
 }
 
-function tiles() {
-  return [...gallery.querySelectorAll('li:not([hidden])')];
+function listTiles() {
+  return queryAll(gallery, 'li:not([hidden])');
 }
 
-function chosen() {
-  return tiles().filter((tile) => tile.querySelector('input').checked);
+/** @param {HTMLElement} tile */
+function getCheckbox(tile) {
+  return query(tile, 'input', HTMLInputElement);
 }
 
-function choose(event) {
-  const box = event.target.closest('.pick input');
-  if (!box) return;
-  const all = tiles();
-  const here = all.indexOf(box.closest('li'));
-  if (event.shiftKey && anchor !== null) {
-    const [from, to] = [Math.min(anchor, here), Math.max(anchor, here)];
-    for (const tile of all.slice(from, to + 1)) tile.querySelector('input').checked = box.checked;
+function listChosen() {
+  return listTiles().filter((tile) => getCheckbox(tile).checked);
+}
+
+/**
+ * With Shift, give all tiles since the last click the state of this one.
+ * @param {HTMLInputElement} box
+ * @param {boolean} isRange
+ */
+function chooseRange(box, isRange) {
+  const tiles = listTiles();
+  const index = tiles.findIndex((tile) => tile.contains(box));
+  if (isRange && anchor !== null) {
+    const range = tiles.slice(Math.min(anchor, index), Math.max(anchor, index) + 1);
+    for (const tile of range) getCheckbox(tile).checked = box.checked;
   }
-  anchor = here;
-  tell();
+  anchor = index;
 }
 
-function setAll(on) {
-  for (const tile of tiles()) tile.querySelector('input').checked = on;
-  tell();
+/** @param {HTMLElement} toolbar */
+function showSelection(toolbar) {
+  const count = listChosen().length;
+  for (const tile of listTiles()) tile.classList.toggle('chosen', getCheckbox(tile).checked);
+  query(toolbar, '.chosen').textContent = count ? `${count} selected` : 'None selected';
+  query(document, '#delete', HTMLButtonElement).disabled = !count;
+  if (target) target.disabled = !count; // in a project of boxes, boxes have classes and images do not
+  query(document, '#choose-none').hidden = !count;
 }
 
-function tell() {
-  const count = chosen().length;
-  for (const tile of tiles()) tile.classList.toggle('chosen', tile.querySelector('input').checked);
-  toolbar.querySelector('.chosen').textContent = count ? `${count} selected` : 'None selected';
-  document.getElementById('delete').disabled = !count;
-  if (target) target.disabled = !count; // boxes have classes, not whole photos
-  document.getElementById('choose-none').hidden = !count;
-}
-
-async function act(action) {
-  const picked = chosen();
-  if (!picked.length) return;
+/**
+ * @param {HTMLElement} toolbar
+ * @param {(tiles: HTMLElement[], urls: DOMStringMap) => Promise<void>} action
+ */
+async function applyToChosen(toolbar, action) {
+  const tiles = listChosen();
+  if (!tiles.length) return;
   try {
-    await action(picked);
+    await action(tiles, toolbar.dataset);
   } catch (error) {
-    toast(error.message, { bad: true });
+    showToast(getMessage(error), { isError: true });
   }
   if (target) target.selectedIndex = 0;
-  tell();
+  showSelection(toolbar);
 }
 
-async function move(picked) {
-  const option = target.selectedOptions[0];
-  let label = option.dataset.none === undefined ? option.value : null;
-  if (option.dataset.new !== undefined) label = window.prompt('Name of the new class')?.trim();
-  if (label === undefined || label === '') return;
-  const { previous } = await postJson(toolbar.dataset.move, { ids: ids(picked), label });
-  if (option.dataset.new !== undefined) target.insertBefore(new Option(label, label), option);
-  hide(picked);
-  toast(`${photos(picked.length)} moved to ${label ?? 'no class'}.`, {
-    action: 'Undo',
-    onAction: () => undo(picked, toolbar.dataset.putBack, { previous }),
+/**
+ * @param {HTMLElement[]} tiles
+ * @param {DOMStringMap} urls
+ */
+async function moveImages(tiles, urls) {
+  const option = /** @type {HTMLOptionElement} */ (target?.selectedOptions[0]);
+  const isNew = option.dataset.new !== undefined;
+  const chosen = option.dataset.none === undefined ? option.value : null;
+  const label = isNew ? (window.prompt('Name of the new class')?.trim() ?? '') : chosen;
+  if (label === '') return;
+  const { previous } = await postJson(urls.move ?? '', { ids: listIds(tiles), label });
+  if (isNew) option.before(new Option(label ?? '', label ?? ''));
+  hideTiles(tiles);
+  offerUndo(`${countPhotos(tiles.length)} moved to ${label ?? 'no class'}.`, tiles, urls.restoreLabels, {
+    previous,
   });
 }
 
-async function remove(picked) {
-  await postJson(toolbar.dataset.delete, { ids: ids(picked) });
-  hide(picked);
-  toast(`${photos(picked.length)} deleted.`, {
-    action: 'Undo',
-    onAction: () => undo(picked, toolbar.dataset.restore, { ids: ids(picked) }),
-  });
+/**
+ * @param {HTMLElement[]} tiles
+ * @param {DOMStringMap} urls
+ */
+async function deleteImages(tiles, urls) {
+  const ids = listIds(tiles);
+  await postJson(urls.delete ?? '', { ids });
+  hideTiles(tiles);
+  offerUndo(`${countPhotos(tiles.length)} deleted.`, tiles, urls.restore, { ids });
 }
 
-async function undo(picked, url, values) {
-  try {
-    await postJson(url, values);
-    for (const tile of picked) tile.hidden = false;
-    recount(picked.length);
-  } catch (error) {
-    toast(error.message, { bad: true });
-  }
-  tell();
+/**
+ * @param {string} message
+ * @param {HTMLElement[]} tiles to show again
+ * @param {string | undefined} url that undoes it
+ * @param {object} values
+ */
+function offerUndo(message, tiles, url, values) {
+  const undo = async () => {
+    try {
+      await postJson(url ?? '', values);
+      for (const tile of tiles) tile.hidden = false;
+      changeCount(tiles.length);
+    } catch (error) {
+      showToast(getMessage(error), { isError: true });
+    }
+    if (toolbar) showSelection(toolbar);
+  };
+  showToast(message, { actions: [{ name: 'Undo', run: undo }] });
 }
 
-function hide(picked) {
-  for (const tile of picked) {
+/** @param {HTMLElement[]} tiles */
+function hideTiles(tiles) {
+  for (const tile of tiles) {
     tile.hidden = true;
-    tile.querySelector('input').checked = false;
+    getCheckbox(tile).checked = false;
   }
-  recount(-picked.length);
+  changeCount(-tiles.length);
   anchor = null;
 }
 
-function recount(change) {
-  const count = document.getElementById('count');
-  count.textContent = Number(count.textContent) + change;
+/** @param {number} difference */
+function changeCount(difference) {
+  const count = query(document, '#count');
+  count.textContent = String(Number(count.textContent) + difference);
 }
 
-function ids(picked) {
-  return picked.map((tile) => tile.dataset.image);
+/** @param {HTMLElement[]} tiles */
+function listIds(tiles) {
+  return tiles.map((tile) => tile.dataset.image);
 }
 
-function photos(count) {
+/** @param {number} count */
+function countPhotos(count) {
   return `${count} photo${count === 1 ? '' : 's'}`;
 }
 
-// The next page is fetched when its link comes near; moved photos shift the pages, so known ones are left out.
-const watcher = new IntersectionObserver(
-  (entries) => entries.some((entry) => entry.isIntersecting) && load(),
+// The next page is fetched when its link comes near.
+const observer = new IntersectionObserver(
+  (entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) appendNextPage();
+  },
   { rootMargin: '600px' },
 );
-if (document.getElementById('more')) watcher.observe(document.getElementById('more'));
+const firstLink = queryOptional(document, '#more');
+if (firstLink) observer.observe(firstLink);
 
-async function load() {
-  const more = document.getElementById('more');
-  watcher.unobserve(more);
-  const response = await fetch(more.querySelector('a').href, { credentials: 'same-origin' });
-  if (!response.ok) return;
-  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
-  const known = new Set([...gallery.children].map((tile) => tile.dataset.image));
-  for (const tile of page.querySelectorAll('#gallery > li')) {
+async function appendNextPage() {
+  const more = query(document, '#more');
+  observer.unobserve(more);
+  const page = await fetchPage(query(more, 'a', HTMLAnchorElement).href);
+  if (!page) return;
+  // Moved images shift the pages, so known ones may come again.
+  const known = new Set(queryAll(gallery, 'li').map((tile) => tile.dataset.image));
+  for (const tile of queryAll(page, '#gallery > li')) {
     if (!known.has(tile.dataset.image)) gallery.append(document.adoptNode(tile));
   }
   const next = page.getElementById('more');
-  if (!next) return more.remove();
-  more.replaceWith(document.adoptNode(next));
-  watcher.observe(next);
+  if (next) {
+    more.replaceWith(document.adoptNode(next));
+    observer.observe(next);
+  } else more.remove();
 }

@@ -1,38 +1,46 @@
-// One photo large: its class, its neighbours by the arrow keys, and away with it.
-import { onPress } from '../site/dom.js';
-import { postJson } from '../site/requests.js';
-import { toast } from '../site/toast.js';
+// One image large: its class, its neighbours by the arrow keys, and its deletion.
+import { activateButton, closest, query, queryOptional } from '../site/dom.js';
+import { getMessage, postJson } from '../site/requests.js';
+import { showToast } from '../site/toast.js';
 
-const side = document.getElementById('side');
-const select = document.getElementById('class-of');
-const ids = [side.dataset.image];
+const side = query(document, '#side');
+const { image = '', move = '', delete: deleteUrl = '', back = '' } = side.dataset;
+const ids = [image];
 
-select?.addEventListener('change', async () => {
-  const option = select.selectedOptions[0];
-  const label = option.dataset.none === undefined ? option.value : null;
-  try {
-    await postJson(side.dataset.move, { ids, label });
-    toast(label === null ? 'It has no class now.' : `It is ${label} now.`);
-  } catch (error) {
-    toast(error.message, { bad: true });
-  }
+const select = queryOptional(document, '#class-of', HTMLSelectElement);
+select?.addEventListener('change', () => report(() => setLabel(select.selectedOptions[0])));
+const deleteButton = queryOptional(document, '#delete', HTMLButtonElement);
+if (deleteButton) activateButton(deleteButton, () => report(deleteImage));
+
+document.addEventListener('keydown', (event) => {
+  if (closest(event, 'input, select, textarea')) return;
+  if (event.key === 'ArrowLeft') queryOptional(document, '#newer')?.click();
+  if (event.key === 'ArrowRight') queryOptional(document, '#older')?.click();
 });
 
-const away = document.getElementById('delete');
-if (away) onPress(away, remove);
-
-async function remove() {
+/**
+ * Run an action and show its error.
+ * @param {() => Promise<void>} action
+ */
+async function report(action) {
   try {
-    await postJson(side.dataset.delete, { ids });
-    const next = document.getElementById('older') ?? document.getElementById('newer');
-    location.assign(next ? next.href : side.dataset.back);
+    await action();
   } catch (error) {
-    toast(error.message, { bad: true });
+    showToast(getMessage(error), { isError: true });
   }
 }
 
-document.addEventListener('keydown', (event) => {
-  if (event.target.closest('input, select, textarea')) return;
-  if (event.key === 'ArrowLeft') document.getElementById('newer')?.click();
-  if (event.key === 'ArrowRight') document.getElementById('older')?.click();
-});
+/** @param {HTMLOptionElement} option */
+async function setLabel(option) {
+  const label = option.dataset.none === undefined ? option.value : null;
+  await postJson(move, { ids, label });
+  showToast(label === null ? 'This photo has no class now.' : `This photo is in the class ${label} now.`);
+}
+
+async function deleteImage() {
+  await postJson(deleteUrl, { ids });
+  const next =
+    queryOptional(document, '#older', HTMLAnchorElement) ??
+    queryOptional(document, '#newer', HTMLAnchorElement);
+  location.assign(next ? next.href : back);
+}

@@ -1,89 +1,102 @@
-// The project's page: gather, train, use.
-import { watchDrop } from '../datasets/dropzone.js';
+// The page of a project: its images, its trainings, its model.
+import { watchDropzone } from '../datasets/dropzone.js';
 import { Upload } from '../datasets/upload.js';
-import { refresh } from '../site/dom.js';
-import { watchTabs } from '../site/tabs.js';
-import { toast } from '../site/toast.js';
-import { follow } from '../train/progress.js';
-import { Trial } from '../use/prediction.js';
+import { closest, query, queryOptional, refreshElements } from '../site/dom.js';
+import { activateTabs } from '../site/tabs.js';
+import { showToast } from '../site/toast.js';
+import { followTraining } from '../train/progress.js';
+import { PredictionPanel } from '../use/prediction.js';
 
-const SECONDS = 5; // to say "not yet" before a training starts by itself
-const zone = document.getElementById('drop');
-const panel = document.getElementById('upload');
-const trial = new Trial(document.getElementById('try'));
-let sending = Promise.resolve();
-let ticking = 0;
+/** @typedef {import('../datasets/dropped_files.js').UploadFile} UploadFile */
 
-watchTabs();
-watchLive();
-if (zone) {
-  // A second drop waits for the first: one wrapper and one tally at a time.
-  watchDrop(zone, (items) => (sending = sending.then(() => gather(items))));
-  panel.addEventListener('uploaded', () => gathered(true));
-  new Upload(panel, zone.dataset).showKept(zone.dataset.project);
-}
+const COUNTDOWN = 5; // seconds to say "not yet" before a training starts by itself
+const zone = queryOptional(document, '#drop');
+const panel = queryOptional(document, '#upload');
+const prediction = new PredictionPanel(query(document, '#try'));
+const training = query(document, '#train');
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let countdownTimer;
+
+activateTabs();
+followRunningTraining();
+if (zone && panel) watchUploads(zone, panel);
 if (location.hash === '#uploaded') {
   history.replaceState(null, '', location.pathname);
-  countDown();
+  startCountdown();
 }
 
-async function gather(items) {
-  stopCounting();
-  panel.querySelector('.verdicts').replaceChildren();
-  panel.querySelector('.stop').hidden = false;
-  const any = await new Upload(panel, zone.dataset).send(items);
-  await gathered(any);
+/**
+ * @param {HTMLElement} zone
+ * @param {HTMLElement} panel
+ */
+function watchUploads(zone, panel) {
+  let running = Promise.resolve();
+  const upload = async (/** @type {UploadFile[]} */ files) => {
+    stopCountdown();
+    query(panel, '.upload-results').replaceChildren();
+    await showImages(await new Upload(panel, zone.dataset).send(files));
+  };
+  // A second drop waits for the first: they share one list of results.
+  watchDropzone(zone, (files) => {
+    running = running.then(() => upload(files)).catch((error) => showToast(String(error), { isError: true }));
+  });
+  panel.addEventListener('uploaded', () => showImages(true));
+  new Upload(panel, zone.dataset).showStoredResults(zone.dataset.project ?? '');
 }
 
-async function gathered(any) {
-  const running = document.getElementById('live');
-  await refresh(['facts', 'labelling', 'health', 'classes', ...(running ? [] : ['train-body'])]);
-  if (any) countDown();
+/** @param {boolean} hasImages whether any image came in */
+async function showImages(hasImages) {
+  const isTraining = document.getElementById('live') !== null;
+  await refreshElements(['facts', 'labelling', 'health', 'classes', ...(isTraining ? [] : ['train-body'])]);
+  if (hasImages) startCountdown();
 }
 
-// The first training starts by itself, unless the person says not yet.
-function countDown() {
-  const box = document.getElementById('countdown');
-  if (box?.dataset.ready !== 'yes' || !document.getElementById('auto-start')?.checked) return;
-  let left = SECONDS;
+/** Start the first training after a few seconds, unless the user declines. */
+function startCountdown() {
+  const box = queryOptional(document, '#countdown');
+  const option = queryOptional(document, '#auto-start', HTMLInputElement);
+  if (box?.dataset.ready !== 'yes' || !option?.checked) return;
+  const display = query(box, 'strong');
+  let left = COUNTDOWN;
   box.hidden = false;
-  box.querySelector('strong').textContent = left;
-  clearInterval(ticking);
-  ticking = setInterval(() => {
+  display.textContent = String(left);
+  clearInterval(countdownTimer);
+  countdownTimer = setInterval(() => {
     left -= 1;
-    box.querySelector('strong').textContent = left;
+    display.textContent = String(left);
     if (left > 0) return;
-    stopCounting();
-    document.getElementById('train-form').requestSubmit();
+    stopCountdown();
+    query(document, '#train-form', HTMLFormElement).requestSubmit();
   }, 1000);
 }
 
-function stopCounting() {
-  clearInterval(ticking);
-  const box = document.getElementById('countdown');
+function stopCountdown() {
+  clearInterval(countdownTimer);
+  const box = queryOptional(document, '#countdown');
   if (box) box.hidden = true;
 }
 
-document.getElementById('train').addEventListener('click', (event) => {
-  if (event.target.closest('#countdown button')) document.getElementById('auto-start').checked = false;
-  if (event.target.closest('#countdown button, details')) stopCounting();
+training.addEventListener('click', (event) => {
+  if (closest(event, '#countdown button')) query(document, '#auto-start', HTMLInputElement).checked = false;
+  if (closest(event, '#countdown button, details')) stopCountdown();
 });
-document.getElementById('train').addEventListener('change', (event) => {
-  if (event.target.id === 'auto-start' && !event.target.checked) stopCounting();
+training.addEventListener('change', (event) => {
+  const option = closest(event, '#auto-start', HTMLInputElement);
+  if (option && !option.checked) stopCountdown();
 });
 
-function watchLive() {
+function followRunningTraining() {
   const live = document.getElementById('live');
   if (!live) return;
-  follow(live, {
-    onModel: async () => {
-      await refresh(['facts', 'model-card', 'publish']);
-      trial.modelChanged();
-    },
+  const showModel = async (/** @type {string[]} */ ids) => {
+    await refreshElements(ids);
+    prediction.updateModel();
+  };
+  followTraining(live, {
+    onModel: () => showModel(['facts', 'model-card', 'publish']),
     onEnd: async (status) => {
-      await refresh(['facts', 'train-body', 'model-card', 'publish']);
-      trial.modelChanged();
-      if (status.state === 'succeeded') toast('The model is ready.');
+      await showModel(['facts', 'train-body', 'model-card', 'publish']);
+      if (status.state === 'succeeded') showToast('The model is ready.');
     },
   });
 }

@@ -1,46 +1,60 @@
 // The list of projects: what is dropped here becomes a project of its own.
-
-import { watchDrop } from '../datasets/dropzone.js';
-import { isAnnotation, nameOf } from '../datasets/folders.js';
+import { isAnnotation, suggestName } from '../datasets/dropped_files.js';
+import { watchDropzone } from '../datasets/dropzone.js';
 import { Upload } from '../datasets/upload.js';
-import { postJson } from '../site/requests.js';
-import { toast } from '../site/toast.js';
+import { query, queryOptional } from '../site/dom.js';
+import { getMessage, postJson } from '../site/requests.js';
+import { showToast } from '../site/toast.js';
 
-const zone = document.getElementById('drop');
-const panel = document.getElementById('upload');
+/** @typedef {import('../datasets/dropped_files.js').UploadFile} UploadFile */
 
-watchDrop(zone, async (items) => {
-  const name = (nameOf(items) || `Photos of ${new Date().toLocaleDateString()}`).slice(0, 120);
+const NAME_LENGTH = 120;
+const zone = query(document, '#drop');
+const panel = query(document, '#upload');
+
+watchDropzone(zone, async (files) => {
   zone.inert = true;
   try {
-    const task = items.some(isAnnotation) ? 'detection' : zone.querySelector('[name=task]:checked').value;
-    const { id } = await postJson(zone.dataset.create, { name, task });
-    const there = `/projects/${id}/`;
-    zone.hidden = true;
-    document.getElementById('begin-empty')?.setAttribute('hidden', '');
-    const where = task === 'detection' ? 'annotations/import' : 'images';
-    const upload = new Upload(panel, {
-      upload: `${zone.dataset.create}/${id}/${where}`,
-      health: `${zone.dataset.create}/${id}/health`,
-      task,
-    });
-    const any = await upload.send(items);
-    upload.keep(id);
-    if (!upload.failed.length) location.assign(`${there}${any ? '#uploaded' : ''}`);
-    panel.addEventListener('uploaded', () => {
-      upload.keep(id);
-      location.assign(`${there}#uploaded`);
-    });
-    if (upload.failed.length) offer(there);
+    await createProject(files);
   } catch (error) {
     zone.hidden = false;
-    toast(error.message, { bad: true });
+    showToast(getMessage(error), { isError: true });
   } finally {
     zone.inert = false;
   }
 });
 
-function offer(url) {
+/** @param {UploadFile[]} files */
+async function createProject(files) {
+  const name = (suggestName(files) || `Photos of ${new Date().toLocaleDateString()}`).slice(0, NAME_LENGTH);
+  const chosen = query(zone, '[name=task]:checked', HTMLInputElement).value;
+  const task = files.some(isAnnotation) ? 'detection' : chosen;
+  const collection = zone.dataset.create ?? '';
+  const { id } = await postJson(collection, { name, task });
+  const projectPage = `/projects/${id}/`;
+  zone.hidden = true;
+  const emptyForm = queryOptional(document, '#begin-empty');
+  if (emptyForm) emptyForm.hidden = true;
+  const upload = new Upload(panel, {
+    upload: `${collection}/${id}/${task === 'detection' ? 'annotations/import' : 'images'}`,
+    health: `${collection}/${id}/health`,
+    task,
+  });
+  const hasImages = await upload.send(files);
+  upload.results.store(id);
+  if (!upload.failed.length) {
+    location.assign(hasImages ? `${projectPage}#uploaded` : projectPage);
+    return;
+  }
+  panel.addEventListener('uploaded', () => {
+    upload.results.store(id);
+    location.assign(`${projectPage}#uploaded`);
+  });
+  addLink(projectPage);
+}
+
+/** @param {string} url */
+function addLink(url) {
   const link = document.createElement('a');
   link.href = url;
   link.textContent = 'Go on to the project';

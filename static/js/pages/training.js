@@ -1,27 +1,21 @@
-// The page of one training, and the curve on a model's report.
-
-import { refresh } from '../site/dom.js';
+// The page of one training, and the learning curve on a model's report.
+import { readJson, refreshElements } from '../site/dom.js';
 import { drawCurve } from '../train/learning_curve.js';
-import { follow } from '../train/progress.js';
+import { followTraining } from '../train/progress.js';
 
-const live = document.getElementById('live');
-if (live) {
-  const tell = () => refresh(['state', 'made', 'history']);
-  follow(live, {
-    onState: tell,
-    onModel: tell,
-    onEnd: async () => (await refresh(['training'])) && drawKept(),
-  });
+const panel = document.getElementById('live');
+if (panel) {
+  const refresh = () => refreshElements(['state', 'made', 'history']);
+  const finish = async () => {
+    if (await refreshElements(['training'])) drawStoredCurve();
+  };
+  followTraining(panel, { onState: refresh, onModel: refresh, onEnd: finish });
 }
-drawKept();
+drawStoredCurve();
 
-function drawKept() {
-  const data = document.getElementById('curve-data');
-  const again = document.getElementById('again-data');
-  if (data)
-    drawCurve(
-      data.parentElement.querySelector('.curve'),
-      JSON.parse(data.textContent),
-      again ? JSON.parse(again.textContent) : [],
-    );
+function drawStoredCurve() {
+  const points = readJson('curve-data');
+  /** @type {HTMLElement | null | undefined} */
+  const figure = document.getElementById('curve-data')?.parentElement?.querySelector('.curve');
+  if (points && figure) drawCurve(figure, points, readJson('final-curve-data') ?? []);
 }

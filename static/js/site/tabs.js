@@ -1,26 +1,34 @@
-// Tabs: one panel shows; arrow keys move between them.
+// Tabs: one panel is visible; arrow keys move between them.
+import { closest, query, queryAll } from './dom.js';
 
-export function watchTabs() {
+/** Make every `role="tab"` of the page, also of later ones, show its panel. */
+export function activateTabs() {
   document.addEventListener('click', (event) => {
-    const tab = event.target.closest('[role=tab]');
-    if (tab) choose(tab);
+    const tab = closest(event, '[role=tab]');
+    if (tab) selectTab(tab);
   });
   document.addEventListener('keydown', (event) => {
-    const tab = event.target.closest?.('[role=tab]');
+    const tab = closest(event, '[role=tab]');
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!tab || !step) return;
-    const tabs = [...tab.parentElement.querySelectorAll('[role=tab]')];
+    const tabs = getTabs(tab);
     const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
-    choose(next);
+    selectTab(next);
     next.focus();
   });
 }
 
-function choose(chosen) {
-  for (const tab of chosen.parentElement.querySelectorAll('[role=tab]')) {
-    const on = tab === chosen;
-    tab.setAttribute('aria-selected', on);
-    tab.tabIndex = on ? 0 : -1;
-    document.getElementById(tab.getAttribute('aria-controls')).hidden = !on;
+/** @param {HTMLElement} tab */
+function getTabs(tab) {
+  return queryAll(/** @type {HTMLElement} */ (tab.parentElement), '[role=tab]');
+}
+
+/** @param {HTMLElement} selected */
+function selectTab(selected) {
+  for (const tab of getTabs(selected)) {
+    const isSelected = tab === selected;
+    tab.setAttribute('aria-selected', String(isSelected));
+    tab.tabIndex = isSelected ? 0 : -1;
+    query(document, `#${tab.getAttribute('aria-controls')}`).hidden = !isSelected;
   }
 }

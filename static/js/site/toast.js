@@ -1,29 +1,36 @@
-// A message that goes by itself, with something to do about it, or one of two things: then it stays until one is chosen.
+// Messages at the edge of the page, with buttons for what can be done about them.
+import { cloneTemplate, query } from './dom.js';
 
-const STAY = 8000; // ms; long enough to reach "Undo" by keyboard
+const DURATION = 8000; // ms; long enough to reach "Undo" by keyboard
 
-export function toast(
-  message,
-  { bad = false, action = '', onAction = null, other = '', onOther = null } = {},
-) {
-  const box = document.getElementById('toast').content.firstElementChild.cloneNode(true);
-  box.classList.toggle('bad', bad);
-  box.querySelector('span').textContent = message;
-  const button = box.querySelector('button');
-  const leave = other ? 0 : setTimeout(() => box.remove(), STAY);
-  const offer = (choice, words, action) => {
-    choice.hidden = false;
-    choice.textContent = words;
-    choice.addEventListener('click', () => {
-      clearTimeout(leave);
-      box.remove();
-      action();
+/**
+ * @typedef {object} ToastAction
+ * @property {string} name words on the button
+ * @property {() => unknown} run
+ */
+
+/**
+ * Show a message. It goes by itself, unless it asks to choose between actions.
+ * @param {string} message
+ * @param {{ isError?: boolean, actions?: ToastAction[] }} [options]
+ */
+export function showToast(message, { isError = false, actions = [] } = {}) {
+  const toast = cloneTemplate(document, '#toast');
+  toast.classList.toggle('bad', isError);
+  query(toast, 'span').textContent = message;
+  const timer = actions.length > 1 ? 0 : setTimeout(() => toast.remove(), DURATION);
+  const sample = query(toast, 'button');
+  for (const { name, run } of actions) {
+    const button = /** @type {HTMLButtonElement} */ (sample.cloneNode());
+    button.hidden = false;
+    button.textContent = name;
+    button.addEventListener('click', () => {
+      clearTimeout(timer);
+      toast.remove();
+      run();
     });
-  };
-  if (other) {
-    button.after(button.cloneNode(true));
-    offer(button.nextElementSibling, other, onOther);
+    toast.append(button);
   }
-  if (action) offer(button, action, onAction);
-  document.getElementById('toasts').append(box);
+  sample.remove();
+  query(document, '#toasts').append(toast);
 }

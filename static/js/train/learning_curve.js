@@ -1,132 +1,177 @@
-// The learning curve: validation accuracy (and loss, on its own scale) by epoch, as SVG; of a detector the loss by pass.
+// The learning curve as SVG: validation accuracy by epoch and, on a scale of its own, the loss. Of a detector the loss.
+import { createSvg } from '../site/dom.js';
 
 const WIDTH = 360;
 const HEIGHT = 180;
 const LEFT = 40;
-const BOTTOM = 24;
+const RIGHT = WIDTH - 8;
+const BOTTOM = HEIGHT - 24;
 const TOP = 8;
 
-// `again`: the same of a second training, from more photos.
-export function drawCurve(figure, points, again = []) {
-  const known = points.filter(({ accuracy }) => accuracy != null);
-  if (!known.length) return drawLosses(figure, points, again);
-  figure.hidden = known.length < 2;
+/**
+ * @typedef {object} CurvePoint
+ * @property {number} epoch
+ * @property {number | null} [accuracy] 0 to 1
+ * @property {number | null} [loss]
+ *
+ * @typedef {[number, number]} Point x and y in the plot's pixels
+ *
+ * @typedef {object} Plot
+ * @property {string} name what it shows, for people who hear it
+ * @property {string} unit of the horizontal axis
+ * @property {[number, number]} range first and last value of the horizontal axis
+ * @property {{ y: number, text: string }[]} ticks of the vertical axis
+ * @property {Point[]} line
+ * @property {Point[]} [secondLine]
+ * @property {Point} [dot] the last measurement
+ * @property {[string, string]} [legend] what the line and the second line are
+ */
+
+/**
+ * Draw the curve into a figure, which stays hidden while there are fewer than two points.
+ * @param {HTMLElement} figure
+ * @param {CurvePoint[]} points
+ * @param {CurvePoint[]} [finalPoints] the loss of the training on all images, after the measured one
+ */
+export function drawCurve(figure, points, finalPoints = []) {
+  const measured = points.filter(({ accuracy }) => accuracy != null);
+  const isMeasured = measured.length > 0;
+  figure.hidden = (isMeasured ? measured : points).length < 2;
   if (figure.hidden) return;
-  const last = known.at(-1);
-  const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plot', role: 'img' });
-  svg.setAttribute(
-    'aria-label',
-    `Validation accuracy after epoch ${last.epoch}: ${(100 * last.accuracy).toFixed(1)} %`,
-  );
+  const plot = isMeasured ? layOutAccuracy(measured) : layOutLosses(points, finalPoints);
+  figure.replaceChildren(drawPlot(plot), ...(plot.legend ? [createLegend(plot.legend)] : []));
+}
+
+/**
+ * @param {CurvePoint[]} points all with an accuracy
+ * @returns {Plot}
+ */
+export function layOutAccuracy(points) {
+  const accuracies = points.map(({ accuracy }) => accuracy ?? 0);
+  const epochs = points.map(({ epoch }) => epoch);
+  /** @type {[number, number]} */
+  const range = [Math.min(...epochs), Math.max(...epochs)];
+  const x = createScale(range, [LEFT, RIGHT]);
+  const low = Math.max(0, Math.floor(Math.min(...accuracies) * 10 - 0.5) / 10);
+  const y = createScale([low, 1], [BOTTOM, TOP]);
+  const line = /** @type {Point[]} */ (points.map(({ epoch }, index) => [x(epoch), y(accuracies[index])]));
+  const last = points[points.length - 1];
+  return {
+    name: `Validation accuracy after epoch ${last.epoch}: ${(100 * (last.accuracy ?? 0)).toFixed(1)} %`,
+    unit: 'epoch',
+    range,
+    ticks: [low, (low + 1) / 2, 1].map((value) => ({ y: y(value), text: `${Math.round(100 * value)} %` })),
+    line,
+    secondLine: layOutLoss(points, x),
+    dot: line[line.length - 1],
+    legend: ['accuracy on validation photos', 'loss (from its highest value to 0)'],
+  };
+}
+
+/**
+ * @param {CurvePoint[]} points
+ * @param {(epoch: number) => number} x
+ * @returns {Point[]}
+ */
+function layOutLoss(points, x) {
+  const known = points.filter(({ loss }) => loss != null);
+  const y = createScale([0, findLargestLoss(known)], [BOTTOM, TOP]);
+  return known.map(({ epoch, loss }) => [x(epoch), y(loss ?? 0)]);
+}
+
+/**
+ * @param {CurvePoint[]} points of the measured training
+ * @param {CurvePoint[]} finalPoints of the training on all images
+ * @returns {Plot}
+ */
+export function layOutLosses(points, finalPoints) {
+  const known = [...points, ...finalPoints].filter(({ loss }) => loss != null);
   const epochs = known.map(({ epoch }) => epoch);
-  const x = scale(Math.min(...epochs), Math.max(...epochs), LEFT, WIDTH - 8);
-  const low = Math.max(0, Math.floor(Math.min(...known.map(({ accuracy }) => accuracy)) * 10 - 0.5) / 10);
-  const y = scale(low, 1, HEIGHT - BOTTOM, TOP);
-  for (const share of [low, (low + 1) / 2, 1]) {
-    svg.append(shape('line', { class: 'axis', x1: LEFT, x2: WIDTH - 8, y1: y(share), y2: y(share) }));
-    svg.append(text(LEFT - 6, y(share) + 4, `${Math.round(100 * share)} %`, 'end'));
+  /** @type {[number, number]} */
+  const range = [Math.min(...epochs), Math.max(...epochs)];
+  const x = createScale(range, [LEFT, RIGHT]);
+  const largest = findLargestLoss(known);
+  const y = createScale([0, largest], [BOTTOM, TOP]);
+  /** @type {(all: CurvePoint[]) => Point[]} */
+  const layOut = (all) =>
+    all.filter(({ loss }) => loss != null).map(({ epoch, loss }) => [x(epoch), y(loss ?? 0)]);
+  const last = points[points.length - 1];
+  return {
+    name: `Loss after epoch ${last.epoch}: ${(last.loss ?? 0).toFixed(3)}`,
+    unit: 'epoch',
+    range,
+    ticks: [0, largest / 2, largest].map((value) => ({ y: y(value), text: value.toPrecision(2) })),
+    line: layOut(points),
+    secondLine: layOut(finalPoints),
+    legend: finalPoints.length > 1 ? ['measured training', 'training on all photos'] : undefined,
+  };
+}
+
+/** @param {CurvePoint[]} points */
+function findLargestLoss(points) {
+  return Math.max(0, ...points.map(({ loss }) => loss ?? 0)) || 1;
+}
+
+/**
+ * A linear function that maps the range `from` to the range `to`.
+ * @param {[number, number]} from
+ * @param {[number, number]} to
+ */
+export function createScale([low, high], [start, end]) {
+  const span = high - low || 1;
+  return (/** @type {number} */ value) => start + ((value - low) / span) * (end - start);
+}
+
+/** @param {Plot} plot */
+function drawPlot({ name, unit, range, ticks, line, secondLine = [], dot }) {
+  const svg = createSvg('svg', {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    class: 'plot',
+    role: 'img',
+    'aria-label': name,
+  });
+  for (const { y, text } of ticks) {
+    svg.append(createSvg('line', { class: 'axis', x1: LEFT, x2: RIGHT, y1: y, y2: y }));
+    svg.append(createText(LEFT - 6, y + 4, text, 'end'));
   }
-  svg.append(
-    text(LEFT, HEIGHT - 6, `epoch ${epochs[0]}`, 'start'),
-    text(WIDTH - 8, HEIGHT - 6, `epoch ${last.epoch}`, 'end'),
-  );
-  svg.append(...loss(known, x));
-  svg.append(
-    line(
-      'line',
-      known.map((point) => [x(point.epoch), y(point.accuracy)]),
-    ),
-  );
-  svg.append(shape('circle', { class: 'dot', cx: x(last.epoch), cy: y(last.accuracy), r: 3.5 }));
-  figure.replaceChildren(
-    svg,
-    key(['first', 'right on validation photos'], ['second', 'loss (from its highest value to 0)']),
-  );
+  svg.append(createText(LEFT, HEIGHT - 6, `${unit} ${range[0]}`, 'start'));
+  svg.append(createText(RIGHT, HEIGHT - 6, `${unit} ${range[1]}`, 'end'));
+  if (secondLine.length > 1) svg.append(createLine('second', secondLine));
+  svg.append(createLine('line', line));
+  if (dot) svg.append(createSvg('circle', { class: 'dot', cx: dot[0], cy: dot[1], r: 3.5 }));
+  return svg;
 }
 
-function drawLosses(figure, points, again) {
-  const all = [...points, ...again].filter(({ loss }) => loss != null);
-  figure.hidden = points.length < 2;
-  if (figure.hidden) return;
-  const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plot', role: 'img' });
-  svg.setAttribute('aria-label', `Loss after pass ${points.at(-1).epoch}: ${points.at(-1).loss.toFixed(3)}`);
-  const first = Math.min(...all.map(({ epoch }) => epoch));
-  const last = Math.max(...all.map(({ epoch }) => epoch));
-  const most = Math.max(...all.map(({ loss }) => loss)) || 1;
-  const x = scale(first, last, LEFT, WIDTH - 8);
-  const y = scale(0, most, HEIGHT - BOTTOM, TOP);
-  for (const loss of [0, most / 2, most]) {
-    svg.append(shape('line', { class: 'axis', x1: LEFT, x2: WIDTH - 8, y1: y(loss), y2: y(loss) }));
-    svg.append(text(LEFT - 6, y(loss) + 4, loss.toPrecision(2), 'end'));
-  }
-  svg.append(
-    text(LEFT, HEIGHT - 6, `pass ${first}`, 'start'),
-    text(WIDTH - 8, HEIGHT - 6, `pass ${last}`, 'end'),
-  );
-  if (again.length > 1)
-    svg.append(
-      line(
-        'second',
-        again.map((point) => [x(point.epoch), y(point.loss)]),
-      ),
-    );
-  svg.append(
-    line(
-      'line',
-      points.map((point) => [x(point.epoch), y(point.loss)]),
-    ),
-  );
-  figure.replaceChildren(
-    svg,
-    ...(again.length > 1 ? [key(['first', 'the measured one'], ['second', 'the one from all photos'])] : []),
-  );
+/**
+ * @param {string} className
+ * @param {Point[]} points
+ */
+function createLine(className, points) {
+  const numbers = points.map((point) => point.map((value) => value.toFixed(1)).join(','));
+  return createSvg('polyline', { class: className, points: numbers.join(' ') });
 }
 
-function loss(points, x) {
-  const known = points.filter((point) => point.loss != null);
-  if (known.length < 2) return [];
-  const most = Math.max(...known.map((point) => point.loss)) || 1;
-  const y = scale(0, most, HEIGHT - BOTTOM, TOP);
-  return [
-    line(
-      'second',
-      known.map((point) => [x(point.epoch), y(point.loss)]),
-    ),
-  ];
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {string} words
+ * @param {'start' | 'end'} anchor
+ */
+function createText(x, y, words, anchor) {
+  const text = createSvg('text', { x, y, 'text-anchor': anchor });
+  text.textContent = words;
+  return text;
 }
 
-function key(...entries) {
+/** @param {[string, string]} names of the line and the second line */
+function createLegend(names) {
   const list = document.createElement('ul');
   list.className = 'key';
-  for (const [name, words] of entries) {
+  for (const [index, name] of names.entries()) {
     const entry = document.createElement('li');
-    entry.className = name;
-    entry.textContent = words;
+    entry.className = ['first', 'second'][index];
+    entry.textContent = name;
     list.append(entry);
   }
   return list;
-}
-
-function line(name, points) {
-  return shape('polyline', {
-    class: name,
-    points: points.map((point) => point.map((value) => value.toFixed(1)).join(',')).join(' '),
-  });
-}
-
-function scale(from, to, start, end) {
-  const span = to - from || 1;
-  return (value) => start + ((value - from) / span) * (end - start);
-}
-
-function text(x, y, words, anchor) {
-  const made = shape('text', { x, y, 'text-anchor': anchor });
-  made.textContent = words;
-  return made;
-}
-
-function shape(name, attributes) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }

@@ -1,106 +1,135 @@
-// A training as it goes: asked every second while someone looks, every ten while nobody does.
-
-import { getJson } from '../site/requests.js';
+// The progress of a training while it runs.
+import { query, setProgress, setText } from '../site/dom.js';
+import { poll } from '../site/polling.js';
+import { getJson, getMessage } from '../site/requests.js';
 import { drawCurve } from './learning_curve.js';
 
-const SEEN = 1000; // ms
-const HIDDEN = 10000;
+/** @type {Record<string, string>} */
 const PHASES = {
   decode: 'Reading the photos',
-  reference: 'Looking at what they show',
+  reference: 'Extracting features',
   rank: 'Comparing with the zoo',
   proposals: 'Finding regions',
   instant: 'First model',
   probe: 'Trying the best sources',
   finetune: 'Finetuning',
   evaluate: 'Measuring',
-  provisional: 'Sealing what was measured',
-  refit: 'Learning from all photos',
-  seal: 'Sealing the model',
+  provisional: 'Storing the measured model',
+  refit: 'Training on all photos',
+  seal: 'Storing the model',
 };
 
-// Calls onState when it leaves the queue (or goes back), onModel when a (better) model can be tried, onEnd when it is over.
-export function follow(box, { onState = () => {}, onModel = () => {}, onEnd = () => {} }) {
+/**
+ * @typedef {object} Progress
+ * @property {number | null} [fraction]
+ * @property {string} [phase]
+ * @property {string} [message]
+ * @property {number} [epoch]
+ * @property {number} [epochs]
+ * @property {number | null} [loss]
+ * @property {number | null} [accuracy]
+ * @property {number | null} [seconds_left]
+ * @property {string} [forecast]
+ *
+ * @typedef {object} TrainingStatus
+ * @property {string} state
+ * @property {boolean} finished
+ * @property {boolean} cancel_requested
+ * @property {boolean} provisional
+ * @property {string | null} model
+ * @property {number | null} queue_position
+ * @property {Progress | null} progress
+ * @property {import('./learning_curve.js').CurvePoint[] | null} curve
+ *
+ * @typedef {(status: TrainingStatus) => unknown} StatusHandler
+ */
+
+/**
+ * Show the progress of a training until it ends or its panel leaves the page.
+ * @param {HTMLElement} panel with data-status (URL) and data-state
+ * @param {{ onState?: StatusHandler, onModel?: StatusHandler, onEnd?: StatusHandler }} handlers
+ *   called when the state changes, when a first or better model can be used, and at the end
+ */
+export function followTraining(panel, { onState = () => {}, onModel = () => {}, onEnd = () => {} }) {
+  let state = panel.dataset.state;
+  /** @type {string | null} */
   let model = null;
-  let state = box.dataset.state;
-  const look = async () => {
-    if (!box.isConnected) return;
-    try {
-      const status = await getJson(box.dataset.status);
-      paint(box, status);
-      if (status.model && status.model !== model) {
-        model = status.model;
-        onModel(status);
-      }
-      if (status.finished) return onEnd(status);
-      if (status.state !== state) {
-        state = status.state;
-        onState(status);
-      }
-    } catch (error) {
-      say(box, error.message);
+  const update = async () => {
+    if (!panel.isConnected) return true;
+    /** @type {TrainingStatus} */
+    const status = await getJson(panel.dataset.status ?? '');
+    showStatus(panel, status);
+    if (status.model && status.model !== model) {
+      model = status.model;
+      await onModel(status);
     }
-    setTimeout(look, document.hidden ? HIDDEN : SEEN);
+    if (status.finished) {
+      await onEnd(status);
+      return true;
+    }
+    if (status.state !== state) {
+      state = status.state;
+      await onState(status);
+    }
+    return false;
   };
-  document.addEventListener('visibilitychange', () => !document.hidden && box.isConnected && paintSoon(box));
-  look();
+  poll(update, { onError: (error) => setText(query(panel, '.message'), getMessage(error)) });
 }
 
-async function paintSoon(box) {
-  paint(box, await getJson(box.dataset.status));
-}
-
-function paint(box, status) {
+/**
+ * @param {HTMLElement} panel
+ * @param {TrainingStatus} status
+ */
+function showStatus(panel, status) {
   const progress = status.progress ?? {};
-  const waiting = status.state === 'queued';
-  const bar = box.querySelector('progress');
-  if (waiting || progress.fraction == null) bar.removeAttribute('value');
-  else bar.value = progress.fraction;
-  box.querySelector('.phase .name').textContent = waiting
-    ? 'Waiting for a worker'
-    : (PHASES[progress.phase] ?? 'Running');
-  box.querySelector('.share').textContent =
-    waiting || progress.fraction == null ? '' : `${Math.round(100 * progress.fraction)} %`;
-  say(box, sentence(status, progress, waiting));
-  const expected = box.querySelector('.expected');
-  if (progress.forecast && expected.textContent !== progress.forecast)
-    expected.textContent = progress.forecast;
-  expected.hidden = !expected.textContent;
-  const figures = box.querySelector('.figures');
-  figures.hidden = !progress.epochs && progress.seconds_left == null;
-  set(figures, '.epoch', progress.epochs ? `${progress.epoch} of ${progress.epochs}` : null);
-  set(figures, '.accuracy', progress.accuracy == null ? null : `${(100 * progress.accuracy).toFixed(1)} %`);
-  set(figures, '.left', progress.seconds_left == null ? null : duration(progress.seconds_left));
-  box.querySelector('.instant').hidden = !status.provisional;
-  drawCurve(box.querySelector('.curve'), status.curve ?? []);
+  const isQueued = status.state === 'queued';
+  const fraction = isQueued ? null : progress.fraction;
+  setProgress(query(panel, 'progress', HTMLProgressElement), fraction);
+  const phase = isQueued ? 'Waiting for a worker' : (PHASES[progress.phase ?? ''] ?? 'Running');
+  query(panel, '.phase .name').textContent = phase;
+  query(panel, '.percentage').textContent = fraction == null ? '' : `${Math.round(100 * fraction)} %`;
+  setText(query(panel, '.message'), describeStatus(status));
+  const forecast = query(panel, '.forecast');
+  if (progress.forecast) setText(forecast, progress.forecast);
+  forecast.hidden = !forecast.textContent;
+  const { epoch, epochs, accuracy, seconds_left: seconds } = progress;
+  const figures = query(panel, '.figures');
+  figures.hidden = !epochs && seconds == null;
+  setFigure(figures, '.epoch', epochs ? `${epoch} of ${epochs}` : null);
+  setFigure(figures, '.accuracy', accuracy == null ? null : `${(100 * accuracy).toFixed(1)} %`);
+  setFigure(figures, '.time-left', seconds == null ? null : formatDuration(seconds));
+  query(panel, '.provisional').hidden = !status.provisional;
+  drawCurve(query(panel, '.curve'), status.curve ?? []);
 }
 
-function sentence(status, progress, waiting) {
-  if (status.cancel_requested) return 'Stopping …';
-  if (waiting) return place(status.queue_position);
-  const loss = progress.loss == null ? '' : ` · loss ${progress.loss.toFixed(3)}`;
-  return `${progress.message ?? ''}${loss}`;
+/**
+ * One sentence on what the training does now.
+ * @param {TrainingStatus} status
+ */
+export function describeStatus({ state, cancel_requested: isStopping, queue_position: position, progress }) {
+  if (isStopping) return 'Stopping …';
+  if (state === 'queued') {
+    if (!position) return 'It is next.';
+    return `${position} training${position === 1 ? ' is' : 's are'} before it.`;
+  }
+  const loss = progress?.loss == null ? '' : ` · loss ${progress.loss.toFixed(3)}`;
+  return `${progress?.message ?? ''}${loss}`;
 }
 
-function place(before) {
-  if (!before) return 'It is next.';
-  return `${before} training${before === 1 ? ' is' : 's are'} before it.`;
+/**
+ * @param {HTMLElement} figures
+ * @param {string} selector
+ * @param {string | null} text
+ */
+function setFigure(figures, selector, text) {
+  const figure = query(figures, selector);
+  figure.textContent = text ?? '';
+  if (figure.parentElement) figure.parentElement.hidden = text == null;
 }
 
-function set(box, selector, words) {
-  const figure = box.querySelector(selector);
-  figure.textContent = words ?? '';
-  figure.parentElement.hidden = words == null;
-}
-
-// Only a changed sentence is told to a screen reader.
-function say(box, words) {
-  const line = box.querySelector('.says');
-  if (line.textContent !== words) line.textContent = words;
-}
-
-function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  const whole = Math.round(seconds);
+/** @param {number} seconds */
+export function formatDuration(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')} min`;
 }

@@ -1,79 +1,105 @@
-// Boxes over a photo: an SVG in the photo's own pixels, and the same things as a list that points at them.
-const SPACE = 'http://www.w3.org/2000/svg';
+// Detections over an image: an SVG in the image's own pixels, and a list whose lines point at them.
+import { closest, createSvg, queryAll } from '../site/dom.js';
+
 const HUES = 6; // as in boxes.css
 
-// photo: an object URL; found: {width, height, detections} as REST tells it; labels: all classes, in order.
-export function drawObjects(box, list, photo, found, labels) {
-  const hue = (label) => `hue${Math.max(0, labels.indexOf(label)) % HUES}`;
-  const svg = shape('svg', {
-    viewBox: `0 0 ${found.width} ${found.height}`,
+/**
+ * @typedef {object} Detection
+ * @property {string} label
+ * @property {number} score 0 to 1
+ * @property {number} x0 pixels of the upright image, as all corners; x1 and y1 are exclusive
+ * @property {number} y0
+ * @property {number} x1
+ * @property {number} y1
+ *
+ * @typedef {object} DetectedImage
+ * @property {number} width
+ * @property {number} height
+ * @property {Detection[]} detections highest score first
+ */
+
+/**
+ * Draw the detections of an image.
+ * @param {HTMLElement} pane filled with the image and its boxes
+ * @param {HTMLElement} list filled with a line for each detection
+ * @param {string} photo URL of the image
+ * @param {DetectedImage} image
+ * @param {string[]} labels all classes, in the order of their colours
+ */
+export function drawDetections(pane, list, photo, { width, height, detections }, labels) {
+  const chooseHue = (/** @type {string} */ label) => `hue${Math.max(0, labels.indexOf(label)) % HUES}`;
+  const svg = createSvg('svg', {
+    viewBox: `0 0 ${width} ${height}`,
     role: 'img',
-    'aria-label': summary(found.detections),
+    'aria-label': summarizeDetections(detections),
   });
-  svg.append(shape('image', { href: photo, width: found.width, height: found.height }));
-  const size = Math.max(found.width, found.height) / 26; // letters, in the photo's pixels
-  const groups = found.detections.map((object, index) => group(object, index, hue(object.label), size));
-  // The surest is drawn last, so that it lies on top.
-  svg.append(...[...groups].reverse());
-  box.replaceChildren(svg);
-  list.replaceChildren(...found.detections.map((object, index) => entry(object, index, hue(object.label))));
-  for (const part of [box, list]) watch(part, box, list);
-}
-
-function group(object, index, hue, size) {
-  const { x0, y0, x1, y1 } = object;
-  const made = shape('g', { class: hue, 'data-object': index });
-  made.append(
-    shape('rect', { x: x0, y: y0, width: x1 - x0, height: y1 - y0, 'vector-effect': 'non-scaling-stroke' }),
+  svg.append(createSvg('image', { href: photo, width, height }));
+  const fontSize = Math.max(width, height) / 26; // in the image's pixels
+  const boxes = detections.map((detection, index) =>
+    createBox(detection, index, chooseHue(detection.label), fontSize),
   );
-  const words = shape('text', {
-    x: x0 + size / 4,
-    y: Math.max(y0, 0) + size,
-    'font-size': size,
-    'stroke-width': size / 4,
-  });
-  words.textContent = object.label;
-  made.append(words);
-  return made;
-}
-
-function entry(object, index, hue) {
-  const made = document.createElement('li');
-  made.dataset.object = index;
-  const swatch = document.createElement('span');
-  swatch.className = `swatch ${hue}`;
-  const name = document.createElement('span');
-  name.className = 'name';
-  name.textContent = object.label;
-  const value = document.createElement('span');
-  value.className = 'value';
-  value.textContent = `${(100 * object.score).toFixed(0)} %`;
-  made.append(swatch, name, value);
-  return made;
-}
-
-// What the pointer is on is marked in both.
-function watch(part, box, list) {
-  part.onpointerover = (event) => mark(box, list, event.target.closest('[data-object]')?.dataset.object);
-  part.onpointerleave = () => mark(box, list, undefined);
-}
-
-function mark(box, list, index) {
-  for (const one of [...box.querySelectorAll('[data-object]'), ...list.children]) {
-    one.classList.toggle('chosen', index !== undefined && one.dataset.object === index);
+  svg.append(...boxes.reverse()); // the highest score lies on top
+  pane.replaceChildren(svg);
+  list.replaceChildren(
+    ...detections.map((detection, index) => createLine(detection, index, chooseHue(detection.label))),
+  );
+  const highlight = (/** @type {string | undefined} */ index) => {
+    for (const part of [...queryAll(pane, '[data-index]'), ...queryAll(list, '[data-index]')]) {
+      part.classList.toggle('chosen', index !== undefined && part.dataset.index === index);
+    }
+  };
+  for (const part of [pane, list]) {
+    part.onpointerover = (event) => highlight(closest(event, '[data-index]')?.dataset.index);
+    part.onpointerleave = () => highlight(undefined);
   }
 }
 
-function summary(detections) {
-  const counts = new Map();
-  for (const { label } of detections) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return detections.length
-    ? [...counts].map(([label, count]) => `${count} × ${label}`).join(', ')
-    : 'Nothing was found';
+/**
+ * @param {Detection} detection
+ * @param {number} index
+ * @param {string} hue
+ * @param {number} fontSize
+ */
+function createBox({ label, x0, y0, x1, y1 }, index, hue, fontSize) {
+  const box = createSvg('g', { class: hue, 'data-index': index });
+  const size = { width: x1 - x0, height: y1 - y0 };
+  box.append(createSvg('rect', { x: x0, y: y0, ...size, 'vector-effect': 'non-scaling-stroke' }));
+  const position = { x: x0 + fontSize / 4, y: Math.max(y0, 0) + fontSize };
+  const text = createSvg('text', { ...position, 'font-size': fontSize, 'stroke-width': fontSize / 4 });
+  text.textContent = label;
+  box.append(text);
+  return box;
 }
 
-function shape(name, attributes) {
-  const made = document.createElementNS(SPACE, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+/**
+ * @param {Detection} detection
+ * @param {number} index
+ * @param {string} hue
+ */
+function createLine({ label, score }, index, hue) {
+  const line = document.createElement('li');
+  line.dataset.index = String(index);
+  for (const [className, text] of [
+    [`swatch ${hue}`, ''],
+    ['name', label],
+    ['value', `${(100 * score).toFixed(0)} %`],
+  ]) {
+    const part = document.createElement('span');
+    part.className = className;
+    part.textContent = text;
+    line.append(part);
+  }
+  return line;
+}
+
+/**
+ * Say in words what was detected, as "2 × cat, 1 × dog".
+ * @param {Pick<Detection, 'label'>[]} detections
+ */
+export function summarizeDetections(detections) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { label } of detections) counts.set(label, (counts.get(label) ?? 0) + 1);
+  if (!counts.size) return 'Nothing was found';
+  return [...counts].map(([label, count]) => `${count} × ${label}`).join(', ');
 }

@@ -1,192 +1,225 @@
-// Try a photo: dropped, pasted, picked or from the camera; calibrated scores as bars.
+// A photo for the model: dropped, pasted, chosen or from the camera. Shows calibrated scores as bars, or detections.
+import {
+  activateButton,
+  cloneTemplate,
+  fillUrl,
+  query,
+  queryAll,
+  readJson,
+  setProgress,
+} from '../site/dom.js';
+import { getJson, getMessage, postForm, postJson } from '../site/requests.js';
+import { closeCamera, openCamera, takePhoto } from './camera.js';
+import { drawDetections } from './detections.js';
 
-import { onPress } from '../site/dom.js';
-import { getJson, postForm, postJson } from '../site/requests.js';
-import { drawObjects } from './detections.js';
+const JOB_INTERVAL = 1000; // ms between two questions for a job
+const CAMERA_INTERVAL = 700; // ms between a prediction and the next photo of the camera
+const BARS = 8;
+const SMALLEST_BAR = 0.5; // percent of the width
 
-const ASK_AGAIN = 1000; // ms between two looks at a job
-const LOOK = 700; // ms between two looks of the camera
-const NOBODY = '00000000-0000-0000-0000-000000000000'; // stands for a job's id in the page
-const SHOWN = 8; // bars
-const CAMERA_SIDE = 640; // pixels; more would only be sent and thrown away
+/**
+ * @typedef {object} DetectionJob
+ * @property {string} id
+ * @property {string} state
+ * @property {boolean} finished
+ * @property {number | null} queue_position
+ * @property {{ fraction?: number | null, message?: string } | null} progress
+ * @property {{ images: any[] } | null} result
+ * @property {{ message: string } | null} error
+ *
+ * @typedef {{ label: string, score: number }} Score
+ */
 
-export class Trial {
-  constructor(box) {
-    this.box = box;
-    this.last = null;
-    this.number = 0;
-    const zone = box.querySelector('#try-drop');
-    const input = box.querySelector('#try-file');
-    box.querySelector('#camera-stop').addEventListener('click', () => this.stopCamera());
+export class PredictionPanel {
+  /** @param {HTMLElement} panel */
+  constructor(panel) {
+    this.panel = panel;
+    /** @type {Blob | null} */
+    this.photo = null;
+    this.requests = 0; // the latest one wins
+    /** @type {MediaStream | null} */
+    this.stream = null;
+    this.error = query(panel, '#try-error');
+    this.bars = query(panel, '#bars');
+    this.detections = query(panel, '#detections');
+    this.canvas = query(panel, '.detected');
+    this.image = query(panel, '.shown', HTMLImageElement);
+    this.detectedUrl = '';
+    this.listen(query(panel, '#try-drop'), query(panel, '#try-file', HTMLInputElement));
+  }
+
+  /**
+   * @param {HTMLElement} zone
+   * @param {HTMLInputElement} input
+   */
+  listen(zone, input) {
     input.addEventListener('change', () => {
-      if (input.files[0]) this.show(input.files[0]);
+      this.showPhoto(input.files?.[0]);
       input.value = '';
     });
-    onPress(box.querySelector('#try-pick'), () => input.click());
-    onPress(box.querySelector('#try-camera'), () => this.startCamera());
+    activateButton(query(this.panel, '#try-pick', HTMLButtonElement), () => input.click());
+    activateButton(query(this.panel, '#try-camera', HTMLButtonElement), () => this.startCamera());
+    query(this.panel, '#camera-stop').addEventListener('click', () => this.stopCamera());
     zone.addEventListener('dragover', () => zone.classList.add('over'));
     zone.addEventListener('dragleave', () => zone.classList.remove('over'));
     zone.addEventListener('drop', (event) => {
       event.preventDefault();
       zone.classList.remove('over');
-      this.show(event.dataTransfer.files[0]);
+      this.showPhoto(event.dataTransfer?.files[0]);
     });
     document.addEventListener('paste', (event) => {
-      const file = [...event.clipboardData.files].find(({ type }) => type.startsWith('image/'));
-      if (file && !this.box.hidden) this.show(file);
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (!this.panel.hidden) this.showPhoto(files.find(({ type }) => type.startsWith('image/')));
     });
   }
 
-  get card() {
-    return document.getElementById('model-card');
+  /** The server renders the model's addresses into a card that is exchanged when there is a newer model. */
+  get urls() {
+    return query(document, '#model-card').dataset;
   }
 
-  // A model came, or a better one: the last photo is asked again.
-  modelChanged() {
-    this.box.hidden = !this.card.dataset.model;
-    if (this.last && !this.box.hidden) this.ask(this.last);
+  /** Predict the last photo again with the model that the page has now. */
+  updateModel() {
+    this.panel.hidden = !this.urls.model;
+    if (this.photo && !this.panel.hidden) this.predict(this.photo);
   }
 
-  show(file) {
+  /** @param {File | undefined} file */
+  showPhoto(file) {
     if (!file) return;
-    this.last = file;
-    const image = this.box.querySelector('.shown');
-    URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(file);
-    image.hidden = false;
-    this.box.querySelector('.looked').hidden = true;
-    for (const line of this.box.querySelectorAll('.ask')) line.hidden = true;
-    this.ask(file);
+    this.photo = file;
+    URL.revokeObjectURL(this.image.src);
+    this.image.src = URL.createObjectURL(file);
+    this.image.hidden = false;
+    this.canvas.hidden = true;
+    for (const line of queryAll(this.panel, '.ask')) line.hidden = true;
+    this.predict(file);
   }
 
-  async ask(file) {
-    this.number += 1;
-    const mine = this.number;
+  /** @param {Blob} photo */
+  async predict(photo) {
+    this.requests += 1;
+    const request = this.requests;
     const form = new FormData();
-    form.append('images', file, file.name ?? 'photo.jpg');
-    this.box.setAttribute('aria-busy', 'true');
+    form.append('images', photo, photo instanceof File ? photo.name : 'photo.jpg');
+    this.panel.setAttribute('aria-busy', 'true');
     try {
-      const { detect, classify } = this.card.dataset;
-      const answer = await postForm(detect ?? classify, form);
-      const { images } = answer.state ? await this.result(answer, mine) : answer;
-      if (mine !== this.number || !images) return;
-      if (detect) this.paintObjects(images[0], file);
-      else this.paint(images[0].scores);
+      const { detect, classify } = this.urls;
+      const answer = await postForm(detect ?? classify ?? '', form);
+      const result = answer.state ? await this.waitForJob(answer, request) : answer;
+      if (request !== this.requests || !result) return;
+      if (detect) this.showDetections(result.images[0], photo);
+      else this.showScores(result.images[0].scores);
     } catch (error) {
-      if (mine === this.number) this.refuse(error.message.replace(/^images\[0\] /, 'This photo '));
+      if (request === this.requests)
+        this.showError(getMessage(error).replace(/^images\[0\] /, 'This photo '));
     } finally {
-      this.box.removeAttribute('aria-busy');
-      if (mine === this.number) this.box.querySelector('#try-wait').hidden = true;
+      this.panel.removeAttribute('aria-busy');
+      if (request === this.requests) query(this.panel, '#try-wait').hidden = true;
     }
   }
 
-  // A slow detector answers with a job: what it does is told until its result is there. Another photo calls it off.
-  async result(job, mine) {
-    const address = this.card.dataset.detections.replace(NOBODY, job.id);
+  /**
+   * A slow detector answers with a job: show its progress until it has a result. Another photo cancels it.
+   * @param {DetectionJob} job
+   * @param {number} request
+   */
+  async waitForJob(job, request) {
+    const url = fillUrl(this.urls.detections, job.id);
     let status = job;
     while (!status.finished) {
-      this.wait(status);
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
-      if (mine !== this.number) {
-        await postJson(`${address}/cancel`, {}).catch(() => {}); // it may have ended by now
-        return {};
+      this.showJob(status);
+      await wait(JOB_INTERVAL);
+      if (request !== this.requests) {
+        await postJson(`${url}/cancel`, {}).catch(() => {}); // it may have ended meanwhile
+        return null;
       }
-      status = await getJson(address);
+      status = await getJson(url);
     }
-    if (!status.result) throw new Error(status.error?.message ?? 'It was called off.');
+    if (!status.result) throw new Error(status.error?.message ?? 'The detection was cancelled.');
     return status.result;
   }
 
-  wait({ state, place, progress }) {
-    const pane = this.box.querySelector('#try-wait');
-    const before = place ? `${place} before it` : 'it is next';
-    pane.querySelector('span').textContent =
-      state === 'queued' ? `Waiting for a worker: ${before}` : progress?.message || 'Running';
-    const bar = pane.querySelector('progress');
-    if (state === 'queued' || !progress?.fraction) bar.removeAttribute('value');
-    else bar.value = progress.fraction;
+  /** @param {DetectionJob} job */
+  showJob({ state, queue_position: ahead, progress }) {
+    const pane = query(this.panel, '#try-wait');
+    const isQueued = state === 'queued';
+    const position = ahead ? `${ahead} before it` : 'it is next';
+    const message = isQueued ? `Waiting for a worker: ${position}` : progress?.message || 'Running';
+    query(pane, 'span').textContent = message;
+    const fraction = isQueued ? null : progress?.fraction || null;
+    setProgress(query(pane, 'progress', HTMLProgressElement), fraction);
     pane.hidden = false;
   }
 
-  paint(scores) {
-    this.box.querySelector('#try-error').hidden = true;
-    const list = this.box.querySelector('#bars');
-    const sketch = this.box.querySelector('#bar').content.firstElementChild;
-    const shown = scores.slice(0, SHOWN);
-    while (list.children.length > shown.length) list.lastElementChild.remove();
-    shown.forEach(({ label, score }, index) => {
-      const bar = list.children[index] ?? list.appendChild(sketch.cloneNode(true));
-      bar.querySelector('.name').textContent = label;
-      bar.querySelector('.value').textContent = `${(100 * score).toFixed(1)} %`;
-      bar.querySelector('rect').setAttribute('width', Math.max(0.5, 100 * score).toFixed(2));
-    });
+  /** @param {Score[]} scores highest first */
+  showScores(scores) {
+    this.error.hidden = true;
+    const shown = scores.slice(0, BARS);
+    while (this.bars.children.length > shown.length) this.bars.lastElementChild?.remove();
+    for (const [index, { label, score }] of shown.entries()) {
+      const bar = this.bars.children[index] ?? this.bars.appendChild(cloneTemplate(this.panel, '#bar'));
+      query(bar, '.name').textContent = label;
+      query(bar, '.value').textContent = `${(100 * score).toFixed(1)} %`;
+      query(bar, 'rect').setAttribute('width', Math.max(SMALLEST_BAR, 100 * score).toFixed(2));
+    }
   }
 
-  // The photo with its boxes takes the place of the photo.
-  paintObjects(found, file) {
-    this.box.querySelector('#try-error').hidden = true;
-    const pane = this.box.querySelector('.looked');
-    const list = this.box.querySelector('#objects');
-    const labels = JSON.parse(document.getElementById('model-labels').textContent);
-    URL.revokeObjectURL(this.photo);
-    this.photo = URL.createObjectURL(file);
-    drawObjects(pane, list, this.photo, found, labels);
-    pane.hidden = false;
-    this.box.querySelector('.shown').hidden = true;
-    if (!found.detections.length) this.say('Nothing was found on this photo.');
-  }
-
-  say(words) {
+  /**
+   * Show the photo with its detections in place of the photo.
+   * @param {import('./detections.js').DetectedImage} image
+   * @param {Blob} photo
+   */
+  showDetections(image, photo) {
+    this.error.hidden = true;
+    URL.revokeObjectURL(this.detectedUrl);
+    this.detectedUrl = URL.createObjectURL(photo);
+    drawDetections(this.canvas, this.detections, this.detectedUrl, image, readJson('model-labels'));
+    this.canvas.hidden = false;
+    this.image.hidden = true;
+    if (image.detections.length) return;
     const line = document.createElement('li');
     line.className = 'soft';
-    line.textContent = words;
-    this.box.querySelector('#objects').replaceChildren(line);
+    line.textContent = 'Nothing was found on this photo.';
+    this.detections.replaceChildren(line);
   }
 
-  refuse(message) {
-    this.box.querySelector('#bars').replaceChildren();
-    this.box.querySelector('#objects').replaceChildren();
-    const line = this.box.querySelector('#try-error');
-    line.textContent = message;
-    line.hidden = false;
+  /** @param {string} message */
+  showError(message) {
+    this.bars.replaceChildren();
+    this.detections.replaceChildren();
+    this.error.textContent = message;
+    this.error.hidden = false;
   }
 
   async startCamera() {
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+      this.stream = await openCamera();
     } catch {
-      this.refuse(
-        'There is no camera, or this page may not use it (browsers allow it on localhost and over HTTPS only).',
+      this.showError(
+        'There is no camera, or this page may not use it. Browsers allow it on localhost and over HTTPS only.',
       );
       return;
     }
-    const pane = this.box.querySelector('#camera');
+    const pane = query(this.panel, '#camera');
+    const video = query(pane, 'video', HTMLVideoElement);
     pane.hidden = false;
-    pane.querySelector('video').srcObject = this.stream;
-    this.look(pane.querySelector('video'));
+    video.srcObject = this.stream;
+    while (this.stream) {
+      const photo = await takePhoto(video);
+      if (photo && this.stream) await this.predict(photo);
+      await wait(CAMERA_INTERVAL);
+    }
   }
 
   stopCamera() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    closeCamera(this.stream);
     this.stream = null;
-    this.box.querySelector('#camera').hidden = true;
-  }
-
-  async look(video) {
-    while (this.stream) {
-      const photo = await still(video);
-      if (photo && this.stream) await this.ask(photo);
-      await new Promise((resolve) => setTimeout(resolve, LOOK));
-    }
+    query(this.panel, '#camera').hidden = true;
   }
 }
 
-function still(video) {
-  if (!video.videoWidth) return null;
-  const shrink = Math.min(1, CAMERA_SIDE / Math.max(video.videoWidth, video.videoHeight));
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.round(video.videoWidth * shrink);
-  canvas.height = Math.round(video.videoHeight * shrink);
-  canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.9));
+/** @param {number} milliseconds */
+function wait(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,37 +1,43 @@
 // Reads dropped and picked files into one list, and knows which folders are classes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromInput, isAnnotation, isZip, nameOf, wrapperOf } from '../../static/js/datasets/folders.js';
+import {
+  findWrapper,
+  isAnnotation,
+  isZip,
+  listChosenFiles,
+  suggestName,
+} from '../../static/js/datasets/dropped_files.js';
 
 const item = (path) => ({ file: { name: path.split('/').at(-1) }, path });
 const items = (...paths) => paths.map(item);
 
 test('the folder around all class folders is the wrapper', () => {
-  assert.equal(wrapperOf(items('flowers/rose/1.jpg', 'flowers/daisy/2.jpg')), 'flowers');
-  assert.equal(wrapperOf(items('a/b/rose/1.jpg', 'a/b/daisy/2.jpg', 'a/b/daisy/deep/3.jpg')), 'a/b');
+  assert.equal(findWrapper(items('flowers/rose/1.jpg', 'flowers/daisy/2.jpg')), 'flowers');
+  assert.equal(findWrapper(items('a/b/rose/1.jpg', 'a/b/daisy/2.jpg', 'a/b/daisy/deep/3.jpg')), 'a/b');
 });
 
 test('one flat folder names its files and is no wrapper', () => {
-  assert.equal(wrapperOf(items('rose/1.jpg', 'rose/2.jpg')), '');
-  assert.equal(wrapperOf(items('flowers/rose/1.jpg')), 'flowers');
+  assert.equal(findWrapper(items('rose/1.jpg', 'rose/2.jpg')), '');
+  assert.equal(findWrapper(items('flowers/rose/1.jpg')), 'flowers');
 });
 
 test('a loose file beside the folders leaves no wrapper', () => {
-  assert.equal(wrapperOf(items('flowers/rose/1.jpg', '2.jpg')), '');
-  assert.equal(wrapperOf(items('1.jpg')), '');
+  assert.equal(findWrapper(items('flowers/rose/1.jpg', '2.jpg')), '');
+  assert.equal(findWrapper(items('1.jpg')), '');
 });
 
 test('beside annotations the folder of the images is no class', () => {
-  assert.equal(wrapperOf(items('set/images/1.jpg', 'set/labels/1.txt')), 'set/images');
-  assert.equal(wrapperOf(items('set/images/1.jpg', 'set/1.xml')), 'set/images');
-  assert.equal(wrapperOf(items('set/rose/1.jpg', 'set/rose/readme.txt')), 'set');
+  assert.equal(findWrapper(items('set/images/1.jpg', 'set/labels/1.txt')), 'set/images');
+  assert.equal(findWrapper(items('set/images/1.jpg', 'set/1.xml')), 'set/images');
+  assert.equal(findWrapper(items('set/rose/1.jpg', 'set/rose/readme.txt')), 'set');
 });
 
 test('a project is named after its folder or its zip', () => {
-  assert.equal(nameOf(items('flowers/rose/1.jpg')), 'flowers');
-  assert.equal(nameOf(items('flowers.ZIP')), 'flowers');
-  assert.equal(nameOf(items('1.jpg', '2.jpg')), '');
-  assert.equal(nameOf([]), '');
+  assert.equal(suggestName(items('flowers/rose/1.jpg')), 'flowers');
+  assert.equal(suggestName(items('flowers.ZIP')), 'flowers');
+  assert.equal(suggestName(items('1.jpg', '2.jpg')), '');
+  assert.equal(suggestName([]), '');
 });
 
 test('annotations and zips are told by their extensions', () => {
@@ -48,7 +54,7 @@ test('hidden files and what systems leave behind are left out', () => {
     webkitRelativePath: path,
   }));
   assert.deepEqual(
-    fromInput({ files }).map(({ path }) => path),
+    listChosenFiles({ files }).map(({ path }) => path),
     ['a/1.jpg'],
   );
 });
