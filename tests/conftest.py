@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+from tests.support.photos import SHARED
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +87,14 @@ def in_this_process(monkeypatch):
         return told
 
     monkeypatch.setattr(subprocess_call, 'call', ask)
+
+
+@pytest.fixture
+def empty_model_cache(monkeypatch):
+    """This process has loaded no trained model yet; what the test loads is forgotten at its end."""
+    from recognition.serving import prediction
+
+    monkeypatch.setattr(prediction, '_cache', None)
 
 
 @pytest.fixture

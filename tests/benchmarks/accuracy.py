@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tests.conftest import SHARED
+from tests.support.photos import SHARED
 from transfer.data.augment import Augmentation, augment
 from transfer.data.decode import decode
 from transfer.data.manifests import LabelledImage, Manifest

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from recognition import storage
 from recognition.datasets import box_annotations
 from recognition.models import Label, Project, TrainedModel
-from recognition.serving import prediction, prelabels
+from recognition.serving import prelabels
 from tests.support import sealed_detector
 from tests.support.browser_waits import PATIENCE
 from tests.support.detection_projects import boxed_project, detection_project, draw, photo
@@ -293,9 +293,8 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
 
 
 @pytest.fixture
-def seen(cells, tmp_path_factory, monkeypatch):
+def seen(cells, tmp_path_factory, empty_model_cache):
     """What a detector, which the project has, sees on each of the three photos."""
-    monkeypatch.setattr(prediction, '_cache', None)
     folder = tmp_path_factory.mktemp('models') / 'detector'
     fields = {
         'digest': sealed_detector.seal(folder),

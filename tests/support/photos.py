@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as Picture
+
+# The development images and weights beside the repository; most machines have none.
+SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 
 
 def draw_photo(

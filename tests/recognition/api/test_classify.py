@@ -11,18 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from recognition import storage
 from recognition.datasets.projects import delete_project
-from recognition.serving import prediction, publishing
+from recognition.serving import publishing
 from tests.support import sealed_classifier
 from tests.support.api_answers import is_refusal
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures('empty_model_cache')]
 
 PHOTOS = {label: sealed_classifier.photo(label, 70) for label in sealed_classifier.LABELS}
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(monkeypatch):
-    monkeypatch.setattr(prediction, '_cache', None)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support import sealed_classifier, sealed_detector
 from tests.support.api_answers import is_refusal
 from tests.support.photos import draw_photo
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures('empty_model_cache')]
 
 PHOTO = draw_photo(3, side=96)
 
@@ -27,11 +27,6 @@ PHOTO = draw_photo(3, side=96)
 def sealed_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('models') / 'detector'
     return folder, sealed_detector.seal(folder)
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(monkeypatch):
-    monkeypatch.setattr(prediction, '_cache', None)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.support.dead_process import start_and_end_process
 from tests.support.photos import draw_photo
 from transfer.worker import execute
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures('empty_model_cache')]
 
 PHOTOS = [
     draw_photo(number, side=96) for number in range(5)
@@ -33,11 +33,6 @@ PHOTOS = [
 def sealed_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('models') / 'detector'
     return folder, sealed_detector.seal(folder)
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(monkeypatch):
-    monkeypatch.setattr(prediction, '_cache', None)
 
 
 @pytest.fixture

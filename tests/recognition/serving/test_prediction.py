@@ -22,15 +22,12 @@ from recognition.serving import prediction
 from tests.support import sealed_classifier
 from transfer.serving.classifier import Predictor
 
+pytestmark = pytest.mark.usefixtures('empty_model_cache')
+
 
 @pytest.fixture(scope='module')
 def artifact(tmp_path_factory):
     return sealed_classifier.seal(tmp_path_factory.mktemp('models') / 'colours')
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(monkeypatch):
-    monkeypatch.setattr(prediction, '_cache', None)
 
 
 @pytest.fixture

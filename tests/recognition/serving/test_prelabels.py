@@ -24,8 +24,7 @@ def sealed_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def parts(alice, monkeypatch):
-    monkeypatch.setattr(prediction, '_cache', None)
+def parts(alice, empty_model_cache):
     project = detection_project(alice, 2, 'Parts', side=96)
     Label.objects.bulk_create(Label(project=project, name=name) for name in sealed_detector.LABELS)
     return project

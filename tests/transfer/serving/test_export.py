@@ -1,4 +1,4 @@
-"""The sealed_classifier graph computes what torch computes, in a precision that was checked, and its failing fails no training."""
+"""The sealed graph computes what torch computes, in a precision that was checked, and its failing fails no training."""
 
 from __future__ import annotations
 
