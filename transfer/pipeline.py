@@ -14,14 +14,20 @@ from transfer.data.manifests import DetectionManifest, Manifest
 from transfer.data.splits import trainable
 from transfer.detection import train as detection_train
 from transfer.features.metrics import accuracy
-from transfer.finetune.cross_validation import Outcome, Task, finetune, layer_groups, with_head
-from transfer.finetune.flops import multiply_adds
+from transfer.finetune.cross_validation import (
+    FinetuneResult,
+    FinetuneTask,
+    attach_head,
+    finetune,
+    list_layer_groups,
+)
+from transfer.finetune.flops import count_multiply_adds
 from transfer.finetune.plan import Plan, choose_plan
 from transfer.runtime.device import choose_device
-from transfer.runtime.progress import Course
-from transfer.selection.choose import Chosen, choose, learn_first, rank_sources
-from transfer.selection.context import Learned, Workshop
-from transfer.selection.forecast import look_ahead
+from transfer.runtime.progress import ProgressTracker
+from transfer.selection.choose import SourceChoice, choose_source, probe_first_usable, rank_sources
+from transfer.selection.context import ProbedSource, TrainingContext
+from transfer.selection.forecast import forecast_accuracy
 from transfer.serving.artifacts import Preprocessing
 from transfer.serving.sealing import seal
 from transfer.spec.report import Report, SealedModel
@@ -43,45 +49,47 @@ def train(
     if isinstance(manifest, DetectionManifest):
         return detection_train.train(manifest, spec, workdir, report, cache)
     manifest, notes = trainable(manifest)
-    shop = Workshop(manifest, spec, choose_device(spec.device), cache, Course(report), list(notes))
+    shop = TrainingContext(
+        manifest, spec, choose_device(spec.device), cache, ProgressTracker(report), list(notes)
+    )
     ranked = rank_sources(shop)
     with shop.course.phase('instant', 'Learning a first, linear model'):
-        first = learn_first(shop, ranked)
+        first = probe_first_usable(shop, ranked)
         instant = _seal_instant(shop, first, [dataclasses.asdict(item) for item in ranked], workdir)
     if spec.instant_only:
         return instant
     report.instant(instant)
-    chosen = choose(shop, ranked, first)
-    forecast = look_ahead(shop, chosen)
+    chosen = choose_source(shop, ranked, first)
+    forecast = forecast_accuracy(shop, chosen)
     plan, outcome = _finetune(shop, chosen.learned, workdir / 'checkpoints')
     return _seal_best(shop, chosen, forecast, plan, outcome, workdir)
 
 
 def _seal_instant(
-    shop: Workshop, learned: Learned, ranking: list[dict[str, Any]], workdir: Path
+    shop: TrainingContext, learned: ProbedSource, ranking: list[dict[str, Any]], workdir: Path
 ) -> SealedModel:
     source = learned.network.source
     why = f'A linear model on the frozen features of {source.title or source.name}, ready at once.'
     verdict = Verdict(source, learned.probe.logits, 'linear', why, ranking)
-    model = with_head(learned.network, shop.classes, learned.probe.head)
+    model = attach_head(learned.network, shop.classes, learned.probe.head)
     return _seal(shop, learned, model, verdict, workdir / 'instant', provisional=not shop.spec.instant_only)
 
 
-def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Outcome]:
+def _finetune(shop: TrainingContext, learned: ProbedSource, folder: Path) -> tuple[Plan, FinetuneResult]:
     reached = accuracy(learned.probe.logits, shop.labels)
-    macs = multiply_adds(learned.network) if shop.device.type == 'cpu' else 0.0
+    macs = count_multiply_adds(learned.network) if shop.device.type == 'cpu' else 0.0
     plan = choose_plan(
-        shop.spec, layer_groups(learned.network), len(shop.labels), shop.classes, reached, macs
+        shop.spec, list_layer_groups(learned.network), len(shop.labels), shop.classes, reached, macs
     )
     nothing = np.empty((0, shop.classes))
     if not plan.epochs:
-        return plan, Outcome(None, nothing, f'{plan.why} The linear head is kept.', [], {})
+        return plan, FinetuneResult(None, nothing, f'{plan.why} The linear head is kept.', [], {})
     if reached == 1.0 and shop.spec.plan == 'auto':
-        return plan, Outcome(
+        return plan, FinetuneResult(
             None, nothing, 'The linear head gets every image right that it has not seen: it is kept.', [], {}
         )
     with shop.course.phase('finetune', f'Finetuning: {plan.why}'):
-        task = Task(
+        task = FinetuneTask(
             learned.network,
             learned.pixels,
             learned.features,
@@ -96,10 +104,15 @@ def _finetune(shop: Workshop, learned: Learned, folder: Path) -> tuple[Plan, Out
 
 
 def _seal_best(
-    shop: Workshop, chosen: Chosen, forecast: dict[str, Any], plan: Plan, outcome: Outcome, workdir: Path
+    shop: TrainingContext,
+    chosen: SourceChoice,
+    forecast: dict[str, Any],
+    plan: Plan,
+    outcome: FinetuneResult,
+    workdir: Path,
 ) -> SealedModel:
     learned, finetuned = chosen.learned, outcome.model is not None
-    model = outcome.model or with_head(learned.network, shop.classes, learned.probe.head)
+    model = outcome.model or attach_head(learned.network, shop.classes, learned.probe.head)
     facts = {'source_why': chosen.why, 'device': shop.device.type, 'batch': shop.spec.batch} | outcome.facts
     verdict = Verdict(
         chosen.source,
@@ -117,7 +130,13 @@ def _seal_best(
 
 
 def _seal(
-    shop: Workshop, learned: Learned, model: nn.Module, verdict: Verdict, folder: Path, *, provisional: bool
+    shop: TrainingContext,
+    learned: ProbedSource,
+    model: nn.Module,
+    verdict: Verdict,
+    folder: Path,
+    *,
+    provisional: bool,
 ) -> SealedModel:
     report = write_report(shop, verdict)
     spread = np.unique(np.linspace(0, len(shop.labels) - 1, SAMPLE).round().astype(int))

@@ -30,9 +30,9 @@ from tests.support.photos import SHARED
 from transfer.data.augment import Augmentation, augment
 from transfer.data.decode import decode
 from transfer.data.manifests import LabelledImage, Manifest
-from transfer.features.metrics import wilson
+from transfer.features.metrics import wilson_interval
 from transfer.pipeline import train
-from transfer.runtime.device import normalise, planes
+from transfer.runtime.device import normalise, to_float_images
 from transfer.spec.report import Progress, SealedModel
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import class_count, load, read_state
@@ -108,7 +108,7 @@ def right(model: nn.Module, source: SourceModelSpec, manifest: Manifest) -> int:
     model.eval()
     with torch.inference_mode():
         said = [
-            model(normalise(planes(part, CPU), source.mean, source.std)).argmax(1)
+            model(normalise(to_float_images(part, CPU), source.mean, source.std)).argmax(1)
             for part in pixels.split(32)
         ]
     return int((torch.cat(said) == labels).sum())
@@ -137,7 +137,9 @@ def plain(source: SourceModelSpec, manifest: Manifest, seed: int) -> nn.Module:
         model.train()
         for rows in torch.randperm(len(labels), generator=chance).split(PLAIN_BATCH):
             if len(rows) > 1:
-                images = normalise(augment(planes(pixels[rows], CPU), how, chance), source.mean, source.std)
+                images = normalise(
+                    augment(to_float_images(pixels[rows], CPU), how, chance), source.mean, source.std
+                )
                 optimizer.zero_grad()
                 nn.functional.cross_entropy(model(images), labels[rows]).backward()
                 optimizer.step()
@@ -183,7 +185,7 @@ def cell(name: str, source: SourceModelSpec, seed: int) -> dict[str, Any]:
     return facts | {
         'n': n,
         'ours': ours_right / n,
-        'ours_interval': wilson(ours_right, n),
+        'ours_interval': wilson_interval(ours_right, n),
         'instant': right(instant, source, parts.judge) / n,
         'plain': plain_right / n,
         'ours_cpu_seconds': round(middle - start, 1),

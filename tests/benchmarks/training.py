@@ -25,11 +25,11 @@ from tests.benchmarks.accuracy import PLAIN_RATE, Split, find_source, keep_up, r
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifests import Manifest
 from transfer.data.splits import assign_folds
-from transfer.features.extract import extract
-from transfer.features.linear_probe import Probe, fit
-from transfer.features.metrics import wilson
+from transfer.features.extract import extract_features
+from transfer.features.linear_probe import Probe, fit_probe
+from transfer.features.metrics import wilson_interval
 from transfer.features.network import Machine, Network
-from transfer.finetune.cross_validation import Bench, Task, layer_groups, with_head
+from transfer.finetune.cross_validation import FinetuneTask, FoldRunner, attach_head, list_layer_groups
 from transfer.finetune.plan import choose_plan
 from transfer.runtime.device import normalise
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
@@ -97,23 +97,25 @@ class Trial:
         machine = Machine(torch.device('cpu'), 'auto', cache, lambda note: None, lambda done: None)
         network = Network(self.source, architecture(self.source.architecture), load(self.source))
         pixels = open_pixels(self.parts.learn, self.source.side, cache / 'pixels', machine.beat)
-        features = extract(network, pixels, machine)
+        features = extract_features(network, pixels, machine)
         folds = assign_folds(self.labels, list(pixels.digests), 5, 0)
-        return network, pixels, features, fit(features, self.labels, self.classes, folds), machine
+        return network, pixels, features, fit_probe(features, self.labels, self.classes, folds), machine
 
     def instant(self) -> nn.Module:
         with tempfile.TemporaryDirectory() as folder:
             network, _, _, probe, _ = self.linear(Path(folder))
-            return with_head(network, self.classes, probe.head)
+            return attach_head(network, self.classes, probe.head)
 
     def finetuned(self, plan: str, epochs: int) -> nn.Module:
         """Everything from the photos: decode, features, linear head, then one finetuning of so many epochs."""
         with tempfile.TemporaryDirectory() as folder:
             network, pixels, features, probe, machine = self.linear(Path(folder))
             spec = TrainSpec(plan=plan, epochs=epochs)
-            chosen = choose_plan(spec, layer_groups(network), len(self.labels), self.classes, 0.5)
-            task = Task(network, pixels, features, self.labels, self.classes, spec, chosen)
-            return Bench(task, machine, Path(folder), lambda done, facts: None).final(probe.head, 1.0, epochs)
+            chosen = choose_plan(spec, list_layer_groups(network), len(self.labels), self.classes, 0.5)
+            task = FinetuneTask(network, pixels, features, self.labels, self.classes, spec, chosen)
+            return FoldRunner(task, machine, Path(folder), lambda done, facts: None).final(
+                probe.head, 1.0, epochs
+            )
 
 
 def main() -> None:
@@ -157,7 +159,7 @@ def show(trial: Trial, rounds: int) -> None:
         cpu, wall = (median(getattr(row[place], clock) for row in taken) for clock in ('cpu', 'wall'))
         ratio = median(row[place].cpu / row[0].cpu for row in taken)
         correct, n = right(taken[0][place].model, source, judge), len(judge.images)
-        low, high = wilson(correct, n)
+        low, high = wilson_interval(correct, n)
         print(
             f'| {name} | {cpu:.1f} | {ratio:.3f} | {wall:.1f} | {correct / n:.1%} ({low:.1%} to {high:.1%}) |',
             flush=True,

@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 
 from transfer.features.calibration import calibrate
-from transfer.features.metrics import confusion, per_class, softmax, wilson, wrong_images
-from transfer.selection.context import Workshop
+from transfer.features.metrics import (
+    confusion_matrix,
+    describe_classes,
+    softmax,
+    wilson_interval,
+    wrong_images,
+)
+from transfer.selection.context import TrainingContext
 from transfer.spec.report import TrainReport
 from transfer.spec.train_spec import SourceModelSpec
 
@@ -29,16 +35,16 @@ class Verdict:
     curve: list[dict[str, Any]] = field(default_factory=list)
 
 
-def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
+def write_report(shop: TrainingContext, verdict: Verdict) -> TrainReport:
     """Accuracy with its interval, classes, mistakes and calibration, from the out-of-fold scores."""
     calibration = calibrate(verdict.logits, shop.labels)
     probabilities = softmax(verdict.logits, calibration['temperature'])
     predicted = verdict.logits.argmax(1)
-    table = confusion(predicted, shop.labels, shop.classes)
+    table = confusion_matrix(predicted, shop.labels, shop.classes)
     right = int((predicted == shop.labels).sum())
     return TrainReport(
         accuracy=right / len(shop.labels),
-        interval=wilson(right, len(shop.labels)),
+        interval=wilson_interval(right, len(shop.labels)),
         images=len(shop.labels),
         labels=shop.manifest.labels,
         winner=verdict.winner,
@@ -48,7 +54,7 @@ def write_report(shop: Workshop, verdict: Verdict) -> TrainReport:
         probes=verdict.probes,
         forecast=verdict.forecast,
         plan=verdict.plan,
-        per_class=per_class(table, shop.manifest.labels),
+        per_class=describe_classes(table, shop.manifest.labels),
         confusion=table.tolist(),
         misclassified=wrong_images(shop.manifest.images, shop.manifest.labels, probabilities),
         calibration=calibration,

@@ -15,11 +15,11 @@ from torch import nn
 
 from transfer.data.splits import assign_folds
 from transfer.detection.fast_rcnn.model import FastRcnn, own_dense
-from transfer.features.extract import extract_anew
-from transfer.features.linear_probe import fit
+from transfer.features.extract import extract_features_uncached
+from transfer.features.linear_probe import fit_probe
 from transfer.features.network import Network
-from transfer.finetune.cross_validation import with_head
-from transfer.selection.context import Workshop
+from transfer.finetune.cross_validation import attach_head
+from transfer.selection.context import TrainingContext
 from transfer.serving.artifacts import SOURCE
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import State, load
@@ -65,7 +65,7 @@ def whole_taken(source: SourceModelSpec, learned: nn.Module) -> nn.Module:
     return made
 
 
-def write_source(model: nn.Module, source: SourceModelSpec, shop: Workshop, folder: Path) -> str:
+def write_source(model: nn.Module, source: SourceModelSpec, shop: TrainingContext, folder: Path) -> str:
     """The network under a linear head over the crops' classes, into the folder; why it could not be made, or ''.
 
     It is an extra: a detector is whole without it.
@@ -73,9 +73,9 @@ def write_source(model: nn.Module, source: SourceModelSpec, shop: Workshop, fold
     try:
         network = Network(source, architecture(source.architecture), model)
         pixels = shop.pixels(source.side)
-        features = extract_anew(network, pixels, shop.machine)
+        features = extract_features_uncached(network, pixels, shop.machine)
         folds = assign_folds(shop.labels, list(pixels.digests), shop.spec.folds, shop.spec.seed)
-        made = with_head(network, shop.classes, fit(features, shop.labels, shop.classes, folds).head)
+        made = attach_head(network, shop.classes, fit_probe(features, shop.labels, shop.classes, folds).head)
     except (RuntimeError, ValueError) as error:
         log.warning('the detector could not be made a source', exc_info=True)
         return f'{type(error).__name__}: {str(error)[:200]}'

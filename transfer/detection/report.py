@@ -10,7 +10,7 @@ import numpy as np
 
 from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.detection import evaluation as evaluation
-from transfer.features.metrics import wilson
+from transfer.features.metrics import wilson_interval
 from transfer.regions.postprocess import Detections, Truth
 from transfer.regions.proposals import Recall
 
@@ -78,7 +78,7 @@ def interval_of(truths: Sequence[Truth], kinds: Sequence[evaluation.Curve]) -> l
     if low < high:
         return [low, high]
     objects = sum(kind.objects for kind in kinds)
-    return list(wilson(round(low * objects), objects))
+    return list(wilson_interval(round(low * objects), objects))
 
 
 def _class(name: str, truths: Sequence[Truth], kind: evaluation.Curve) -> dict[str, Any]:

@@ -21,15 +21,21 @@ from transfer.detection.backbone_export import write_source
 from transfer.detection.crops import cut_out
 from transfer.detection.registry import Lesson, Trained, as_often, fitted, kind_of, learn, limit_of
 from transfer.detection.report import best_score, figures, truth_of
-from transfer.finetune.flops import multiply_adds
+from transfer.finetune.flops import count_multiply_adds
 from transfer.finetune.plan import HEAVY
 from transfer.regions.postprocess import Detections
 from transfer.regions.proposals import propose_all, recall
 from transfer.runtime.device import choose_device
 from transfer.runtime.loss_curve import LossCurve
-from transfer.runtime.progress import Course
-from transfer.selection.choose import Chosen, Preference, choose, learn_first, rank_sources
-from transfer.selection.context import Learned, Workshop
+from transfer.runtime.progress import ProgressTracker
+from transfer.selection.choose import (
+    Preference,
+    SourceChoice,
+    choose_source,
+    probe_first_usable,
+    rank_sources,
+)
+from transfer.selection.context import ProbedSource, TrainingContext
 from transfer.serving.artifacts import (
     Meta,
     Preprocessing,
@@ -74,7 +80,13 @@ def train(
     """
     manifest, notes = trainable(manifest)
     room = Room(
-        manifest, spec, choose_device(spec.device), workdir, cache, Course(report, _shares(spec)), list(notes)
+        manifest,
+        spec,
+        choose_device(spec.device),
+        workdir,
+        cache,
+        ProgressTracker(report, _shares(spec)),
+        list(notes),
     )
     learned, measured = split(manifest, spec.held_out, spec.seed)
     proposals = _propose(room, learned, measured)
@@ -104,9 +116,9 @@ class Room:
     device: torch.device
     workdir: Path
     cache: Path
-    course: Course
+    course: ProgressTracker
     notes: list[str] = field(default_factory=list)
-    crops: Workshop = field(init=False)  # once what was boxed is cut out
+    crops: TrainingContext = field(init=False)  # once what was boxed is cut out
 
     def __post_init__(self) -> None:
         self.kind = kind_of(self.spec)
@@ -131,7 +143,7 @@ class Outcome:
 class Within:
     """A detector's own report of its progress, as one phase of the whole; its losses make a curve."""
 
-    def __init__(self, course: Course, curve: LossCurve) -> None:
+    def __init__(self, course: ProgressTracker, curve: LossCurve) -> None:
         self._course, self._curve = course, curve
 
     def progress(self, progress: Progress) -> None:
@@ -159,27 +171,27 @@ def _propose(room: Room, learned: DetectionManifest, measured: DetectionManifest
         )
 
 
-def _choose_source(room: Room, learned: DetectionManifest, proposals: Sequence[np.ndarray]) -> Chosen:
+def _choose_source(room: Room, learned: DetectionManifest, proposals: Sequence[np.ndarray]) -> SourceChoice:
     """As for a classifier, on what is in the boxes."""
     with room.course.phase('decode', 'Cutting out what you boxed'):
         crops = cut_out(learned, proposals, room.workdir / 'crops', room.spec.seed, room.course.beat)
     spec = dataclasses.replace(room.spec, sources=_candidates(room))
-    room.crops = shop = Workshop(crops, spec, room.device, room.cache, room.course, room.notes)
+    room.crops = shop = TrainingContext(crops, spec, room.device, room.cache, room.course, room.notes)
     ranked = rank_sources(shop)
     with room.course.phase('instant', 'Looking at them with the first source'):
-        first = learn_first(shop, ranked)
+        first = probe_first_usable(shop, ranked)
     able = Preference(('looks at a photo more thoroughly',), partial(_work, device=room.device))
-    return choose(
+    return choose_source(
         shop, ranked, first, None if room.kind == 'rcnn' else able
     )  # R-CNN runs the whole network on every region
 
 
-def _work(learned: Learned, device: torch.device) -> tuple[float]:
+def _work(learned: ProbedSource, device: torch.device) -> tuple[float]:
     """Multiply-adds of an image: telling crops apart says little of finding things. Every source tells raccoons from their
     surroundings, yet MobileNetV3-Small (0.06 G) came to a mAP of 0.55 where MobileNetV2 (0.3 G) had come to 0.82; on blood cells
     it came to 0.65, SqueezeNet 1.1 (0.3 G) to 0.71. Of those too heavy for a CPU, the lighter the better.
     """
-    macs = multiply_adds(learned.network)
+    macs = count_multiply_adds(learned.network)
     return (-macs if device.type == 'cpu' and macs > HEAVY else macs,)
 
 
@@ -214,7 +226,7 @@ def _learn(room: Room, lesson: Lesson) -> Trained:
 
 def _refit(
     room: Room,
-    chosen: Chosen,
+    chosen: SourceChoice,
     learned: DetectionManifest,
     measured: DetectionManifest,
     proposals: Sequence[np.ndarray],
@@ -257,7 +269,7 @@ def _photo(image: BoxedImage, trained: Trained) -> Upright:
 def _seal(
     room: Room,
     trained: Trained,
-    chosen: Chosen,
+    chosen: SourceChoice,
     outcome: Outcome,
     told: TrainReport,
     *,
@@ -331,7 +343,7 @@ def _seconds_of(folder: Path, meta: Meta, outcome: Outcome) -> float:
     return round(seconds_of(finder(folder, meta, 'cpu'), photos, meta.detection), 3)
 
 
-def _report(room: Room, trained: Trained, chosen: Chosen, outcome: Outcome) -> TrainReport:
+def _report(room: Room, trained: Trained, chosen: SourceChoice, outcome: Outcome) -> TrainReport:
     truths = [truth_of(image).boxes for image in outcome.measured.images]
     known = figures(
         outcome.measured,

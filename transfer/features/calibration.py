@@ -32,7 +32,7 @@ def calibrated_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     return log_loss(logits, labels, fit_temperature(logits, labels))
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+def bin_by_confidence(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
     """For each occupied bin of confidence: its edges, n, mean confidence and accuracy."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -49,7 +49,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str,
     ]
 
 
-def expected_error(bins: list[dict[str, Any]]) -> float:
+def expected_calibration_error(bins: list[dict[str, Any]]) -> float:
     """Expected calibration error: |confidence - accuracy| averaged over the bins, weighted by n."""
     total = sum(row['n'] for row in bins)
     return float(sum(row['n'] * abs(row['confidence'] - row['accuracy']) for row in bins) / total)
@@ -61,11 +61,14 @@ def calibrate(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     The after figures use the temperature fitted on the same out-of-fold logits: one parameter, so hardly flattered.
     """
     temperature = fit_temperature(logits, labels)
-    before, after = reliability(softmax(logits), labels), reliability(softmax(logits, temperature), labels)
+    before, after = (
+        bin_by_confidence(softmax(logits), labels),
+        bin_by_confidence(softmax(logits, temperature), labels),
+    )
     return {
         'temperature': temperature,
-        'ece_before': expected_error(before),
-        'ece_after': expected_error(after),
+        'ece_before': expected_calibration_error(before),
+        'ece_after': expected_calibration_error(after),
         'loss_before': log_loss(logits, labels),
         'loss_after': log_loss(logits, labels, temperature),
         'bins_before': before,

@@ -15,65 +15,76 @@ from torch import nn
 
 from transfer.data.cache import Pixels
 from transfer.features.network import Machine, Network
-from transfer.runtime.device import FORWARD_BATCH, autocast, choose_precision, in_batches, normalise, planes
+from transfer.runtime.device import (
+    FORWARD_BATCH,
+    autocast,
+    choose_precision,
+    normalise,
+    run_in_batches,
+    to_float_images,
+)
 
-TIMED = 0.1  # seconds of a pass that is timed for the choice of a precision, about; at least one image
-KEPT = 50_000  # images of one network whose features stay on disk: 200 MB at 1,000 numbers
+TIMED_SECONDS = (
+    0.1  # seconds of a pass that is timed for the choice of a precision, about; at least one image
+)
+MOST_CACHED = 50_000  # images of one network whose features stay on disk: 200 MB at 1,000 numbers
 
 
-def extract(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
+def extract_features(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     """What the network's head sees of each image, float32 (n, d), in the order of the pixels.
 
     Kept under (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
     """
     source = network.source
-    model = _placed(network, machine)
+    model = _move_to_device(network, machine)
     precision = forward_precision(network, pixels, machine)
     key = (
         f'{source.digest or source.name} {source.mean} {source.std} '
         f'{pixels.side} {pixels.policy} {precision} {machine.device.type}'
     )
     path = machine.cache / 'features' / f'{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz'
-    known = _read(path)
+    known = _read_cache(path)
     first = {digest: index for index, digest in reversed(list(enumerate(pixels.digests)))}
     missing = [index for digest, index in first.items() if digest not in known]
     if missing:
-        fresh = _pass(network, model, pixels.array, sorted(missing), precision, machine)
+        fresh = _extract_rows(network, model, pixels.array, sorted(missing), precision, machine)
         known |= {pixels.digests[index]: fresh[place] for place, index in enumerate(sorted(missing))}
-        _write(path, known)
+        _write_cache(path, known)
     return np.stack([known[digest] for digest in pixels.digests])
 
 
-def extract_anew(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
+def extract_features_uncached(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     """As `extract`, but computed now and kept nowhere: for whoever measures what it costs."""
-    model = _placed(network, machine)
+    model = _move_to_device(network, machine)
     precision = forward_precision(network, pixels, machine)
-    return _pass(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
+    return _extract_rows(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
 
 
-def _placed(network: Network, machine: Machine) -> nn.Module:
+def _move_to_device(network: Network, machine: Machine) -> nn.Module:
     return network.model.to(machine.device).to(memory_format=torch.channels_last).eval()
 
 
 @torch.inference_mode()
-def _pass(
+def _extract_rows(
     network: Network, model: nn.Module, array: np.ndarray, rows: list[int], precision: str, machine: Machine
 ) -> np.ndarray:
     found: list[np.ndarray] = []
 
     def work(start: int, stop: int) -> None:
-        found.append(_embed(network, model, array[rows[start:stop]], precision, machine.device))
+        found.append(_embed_batch(network, model, array[rows[start:stop]], precision, machine.device))
         machine.beat(stop / len(rows))
 
-    in_batches(len(rows), FORWARD_BATCH[machine.device.type], work, machine.note)
+    run_in_batches(len(rows), FORWARD_BATCH[machine.device.type], work, machine.note)
     return np.concatenate(found)
 
 
 @torch.inference_mode()
-def _embed(
+def _embed_batch(
     network: Network, model: nn.Module, array: np.ndarray, precision: str, device: torch.device
 ) -> np.ndarray:
-    images = normalise(planes(torch.from_numpy(array), device), network.source.mean, network.source.std)
+    images = normalise(
+        to_float_images(torch.from_numpy(array), device), network.source.mean, network.source.std
+    )
     with autocast(device, precision):
         return network.architecture.embed(model, images).float().cpu().numpy()
 
@@ -81,17 +92,19 @@ def _embed(
 def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str:
     """The precision of passes without gradients through this network, by timing one of a batch as large as theirs: with eight
     images on a CPU bfloat16 hardly gains, with sixteen it takes two thirds (MobileNet v3)."""
-    model = _placed(network, machine)
+    model = _move_to_device(network, machine)
 
     def embed(images: int, precision: str) -> None:
-        _embed(network, model, pixels.array[:images], precision, machine.device)
+        _embed_batch(network, model, pixels.array[:images], precision, machine.device)
 
     @cache
     def affordable() -> int:
         embed(1, 'float32')
         start = time.perf_counter()
         embed(1, 'float32')
-        return max(1, min(int(TIMED / (time.perf_counter() - start)), FORWARD_BATCH[machine.device.type]))
+        return max(
+            1, min(int(TIMED_SECONDS / (time.perf_counter() - start)), FORWARD_BATCH[machine.device.type])
+        )
 
     key = f'features {network.architecture.name} {pixels.side}'
     memory = machine.cache / 'precision.json'
@@ -100,16 +113,16 @@ def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str
     )
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read_cache(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as file:
         return dict(zip(file['digests'].tolist(), file['features'], strict=True))
 
 
-def _write(path: Path, known: dict[str, np.ndarray]) -> None:
+def _write_cache(path: Path, known: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = list(known.items())[-KEPT:]
+    kept = list(known.items())[-MOST_CACHED:]
     aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
     with aside.open('wb') as file:
         np.savez(

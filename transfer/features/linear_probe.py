@@ -58,7 +58,7 @@ class _Basis:
     mean: np.ndarray  # (d,)
 
 
-def fit(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray) -> Probe:
+def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray) -> Probe:
     """Fit linear heads on float (n, d) features; `folds` is the fold of each image, int (n,), 0 .. k - 1.
 
     The out-of-fold logits are honest: each fold's penalty is chosen without that fold (nested cross-validation) up to
@@ -67,19 +67,21 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarra
     with threadpool_limits(
         1
     ):  # the matrices are small, and BLAS threads that spin cost a busy machine fifty times as much
-        return _fit(features, labels, classes, folds)
+        return _fit_probe(features, labels, classes, folds)
 
 
-def _fit(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray) -> Probe:
+def _fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray) -> Probe:
     basis = _standardise(features.astype(np.float64))
     k = int(folds.max()) + 1
     outer = [folds != fold for fold in range(k)]
     everything = np.ones(len(labels), dtype=bool)
-    losses = _losses(basis, labels, classes, folds, k, everything)
+    losses = _penalty_losses(basis, labels, classes, folds, k, everything)
     penalty = PENALTIES[int(losses.argmin())]
-    chosen = [_choose(basis, labels, classes, folds, fold, penalty) for fold in range(k)]
-    solved = _solve(basis, labels, classes, np.stack([everything, *outer]), np.array([penalty, *chosen]))
-    heads = [_raw(basis, solution) for solution in solved]
+    chosen = [_choose_penalty(basis, labels, classes, folds, fold, penalty) for fold in range(k)]
+    solved = _solve_regressions(
+        basis, labels, classes, np.stack([everything, *outer]), np.array([penalty, *chosen])
+    )
+    heads = [_to_raw_head(basis, solution) for solution in solved]
     logits = np.empty((len(labels), classes))
     for fold in range(k):
         held = folds == fold
@@ -87,7 +89,7 @@ def _fit(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarr
     return Probe(heads[0], logits, tuple(heads[1:]), penalty)
 
 
-def _choose(
+def _choose_penalty(
     basis: _Basis, labels: np.ndarray, classes: int, folds: np.ndarray, fold: int, otherwise: float
 ) -> float:
     """The penalty for one outer fold from the other folds alone, cut in up to four parts."""
@@ -97,22 +99,22 @@ def _choose(
         return otherwise
     part = np.full(len(labels), -1)
     part[inside] = np.searchsorted(others, folds[inside]) % min(4, len(others))
-    losses = _losses(basis, labels, classes, part, min(4, len(others)), inside)
+    losses = _penalty_losses(basis, labels, classes, part, min(4, len(others)), inside)
     return PENALTIES[int(losses.argmin())]
 
 
-def _losses(
+def _penalty_losses(
     basis: _Basis, labels: np.ndarray, classes: int, folds: np.ndarray, k: int, inside: np.ndarray
 ) -> np.ndarray:
     """The cross-validated log loss of every penalty, (penalties,), over the images `inside`."""
     masks = np.repeat(np.stack([inside & (folds != fold) for fold in range(k)]), len(PENALTIES), axis=0)
-    solved = _solve(basis, labels, classes, masks, np.tile(PENALTIES, k)).reshape(
+    solved = _solve_regressions(basis, labels, classes, masks, np.tile(PENALTIES, k)).reshape(
         k, len(PENALTIES), -1, classes
     )
     total = np.zeros(len(PENALTIES))
     for fold in range(k):
         held = inside & (folds == fold)
-        logits = _with_ones(basis.rows[held]) @ solved[fold]  # (penalties, held, classes)
+        logits = _append_ones(basis.rows[held]) @ solved[fold]  # (penalties, held, classes)
         chance = softmax(logits)[:, np.arange(held.sum()), labels[held]]
         total += -np.log(np.maximum(chance, 1e-12)).sum(1)
     return total
@@ -127,14 +129,14 @@ def _standardise(features: np.ndarray) -> _Basis:
     return _Basis((left * values).astype(np.float32), values**2 / len(features), right / scale, mean)
 
 
-def _solve(
+def _solve_regressions(
     basis: _Basis, labels: np.ndarray, classes: int, masks: np.ndarray, penalties: np.ndarray
 ) -> np.ndarray:
     """Solve one regression for each row of `masks` (bool (b, n): the images it learns from); returns (b, r + 1, classes).
 
     The last row of a solution is the intercept, which is not penalised. Solutions that have converged leave the batch.
     """
-    rows = _with_ones(basis.rows)
+    rows = _append_ones(basis.rows)
     n, width = rows.shape
     share = (masks / masks.sum(1, keepdims=True)).T.astype(np.float32)[
         :, :, None
@@ -173,11 +175,11 @@ def _solve(
     return result.transpose(1, 0, 2)
 
 
-def _with_ones(rows: np.ndarray) -> np.ndarray:
+def _append_ones(rows: np.ndarray) -> np.ndarray:
     return np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], 1)
 
 
-def _raw(basis: _Basis, solution: np.ndarray) -> LinearHead:
+def _to_raw_head(basis: _Basis, solution: np.ndarray) -> LinearHead:
     """A solution as a head on raw features. Logits are centred over the classes, which changes no probability."""
     centred = solution - solution.mean(1, keepdims=True)
     weight = (basis.back.T @ centred[:-1]).T

@@ -13,7 +13,7 @@ from transfer.data.manifests import LabelledImage
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
+def wilson_interval(right: int, n: int) -> tuple[float, float]:
     """The 95 % interval of a proportion (Wilson 1927): honest near 0 and 1 and for small n, where p +- 2 s.e. is not."""
     if n == 0:
         return (0.0, 1.0)
@@ -42,12 +42,12 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float((logits.argmax(-1) == labels).mean())
 
 
-def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """Counts (classes, classes): rows are the truth, columns the prediction."""
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def per_class(table: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+def describe_classes(table: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
     """Precision and recall of every class with n and 95 % intervals, from a confusion table."""
     rows = []
     for index, name in enumerate(names):
@@ -57,10 +57,10 @@ def per_class(table: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
                 'label': name,
                 'n': n,
                 'recall': right / n if n else None,
-                'recall_interval': wilson(right, n),
+                'recall_interval': wilson_interval(right, n),
                 'predicted': said,
                 'precision': right / said if said else None,
-                'precision_interval': wilson(right, said),
+                'precision_interval': wilson_interval(right, said),
             }
         )
     return rows

@@ -25,26 +25,26 @@ from transfer.data.cache import Pixels
 from transfer.data.splits import assign_folds
 from transfer.features.calibration import calibrated_loss
 from transfer.features.extract import forward_precision
-from transfer.features.linear_probe import LinearHead, Probe, fit
+from transfer.features.linear_probe import LinearHead, Probe, fit_probe
 from transfer.features.metrics import accuracy, paired_gain
 from transfer.features.network import Machine, Network
 from transfer.finetune import trainer
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, pixel_inputs
-from transfer.finetune.parallel import Beat, abreast
-from transfer.finetune.plan import LIGHT, Group, Plan
-from transfer.runtime.device import autocast, choose_precision, threads
+from transfer.finetune.parallel import ProgressCallback, run_parallel
+from transfer.finetune.plan import LIGHT, LayerGroup, Plan
+from transfer.runtime.device import autocast, choose_precision, use_threads
 from transfer.spec.train_spec import TrainSpec
 
 FOLDS_OF_MANY = 3  # runs of the estimate when more than the last layers learn
-LIVE_STATISTICS = 2_000  # images: from there on batch norms learn their statistics
-SIDE_BY_SIDE = 2  # runs at a time on a processor; each has a copy of the network
-SCALES = (1.0, 3.0)  # of the plan's rates, tried on the first fold
-TIMED = 8  # images of the step that is timed for the choice of a precision
-HOPELESS = 1.64  # standard errors by which finetuning must be behind to be given up before all folds are through (5 %)
+BATCH_STATISTICS_FROM = 2_000  # images: from there on batch norms learn their statistics
+PARALLEL_RUNS = 2  # runs at a time on a processor; each has a copy of the network
+RATE_SCALES = (1.0, 3.0)  # of the plan's rates, tried on the first fold
+TIMED_IMAGES = 8  # images of the step that is timed for the choice of a precision
+GIVE_UP_ERRORS = 1.64  # standard errors by which finetuning must be behind to be given up before all folds are through (5 %)
 
 
 @dataclass(frozen=True)
-class Task:
+class FinetuneTask:
     """What is learned: the images of one manifest as the source sees them."""
 
     network: Network
@@ -59,7 +59,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinetuneResult:
     """What finetuning came to. `model` is None when the linear head is kept."""
 
     model: nn.Module | None
@@ -72,7 +72,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RunConfig:
     """A run, the linear head that it starts from, and the scale of its rates."""
 
     run: trainer.Run
@@ -80,12 +80,14 @@ class Attempt:
     scale: float
 
 
-def layer_groups(network: Network) -> list[Group]:
+def list_layer_groups(network: Network) -> list[LayerGroup]:
     groups = network.architecture.layer_groups(network.model)
-    return [Group(name, sum(parameter.numel() for parameter in parameters)) for name, parameters in groups]
+    return [
+        LayerGroup(name, sum(parameter.numel() for parameter in parameters)) for name, parameters in groups
+    ]
 
 
-def with_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
+def attach_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
     """A copy of the source with the linear head in place of its own: one network, ready to be sealed or finetuned."""
     model = copy.deepcopy(network.model)
     layer = network.architecture.replace_head(model, classes)
@@ -95,17 +97,17 @@ def with_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
     return model.eval()
 
 
-def finetune(task: Task, machine: Machine, folder: Path, beat: Beat) -> Outcome:
+def finetune(task: FinetuneTask, machine: Machine, folder: Path, beat: ProgressCallback) -> FinetuneResult:
     """Estimate on folds, compare with the linear head on the same images, and train on everything if it pays."""
     folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(task, machine, folder, beat)
+    bench = FoldRunner(task, machine, folder, beat)
     folds, probe = bench.folds_and_probe()
     k = int(folds.max()) + 1
-    scale, record = _first_fold(bench, folds, k, probe)
+    scale, record = _run_first_fold(bench, folds, k, probe)
     records = [record]
     best = _best_epoch(records, folds, task.labels)
     for fold in range(1, k, bench.lanes):
-        if _hopeless(_scores(records, folds, best, task), probe.logits, task.labels, folds < fold):
+        if _is_hopeless(_collect_scores(records, folds, best, task), probe.logits, task.labels, folds < fold):
             break
         # The first fold stops early by its own loss; the others run just as long, so that epochs can be averaged.
         some = range(fold, min(fold + bench.lanes, k))
@@ -113,10 +115,10 @@ def finetune(task: Task, machine: Machine, folder: Path, beat: Beat) -> Outcome:
             bench.fold(one, folds, probe.fold_heads[one], scale, len(record.curve), 0) for one in some
         ]
         records += bench.side_by_side(
-            attempts, (fold + 1) / (k + 2), len(attempts) / (k + 2), f'Finetuning: {_named(some)} of {k}'
+            attempts, (fold + 1) / (k + 2), len(attempts) / (k + 2), f'Finetuning: {_name_folds(some)} of {k}'
         )
         best = _best_epoch(records, folds, task.labels)
-    logits = _scores(records, folds, best, task)
+    logits = _collect_scores(records, folds, best, task)
     seen = ~np.isnan(logits[:, 0])
     kept, why = compare(logits[seen], probe.logits[seen], task.labels[seen], task.reached)
     rates = {group: rate * scale for group, rate in task.plan.rates.items()}
@@ -128,15 +130,17 @@ def finetune(task: Task, machine: Machine, folder: Path, beat: Beat) -> Outcome:
         'best_epoch': best + 1,
     }
     model = bench.final(probe.head, scale, best + 1, (k + 1) / (k + 2)) if kept else None
-    return Outcome(model, logits, why, _mean_curve(records), facts)
+    return FinetuneResult(model, logits, why, _average_curves(records), facts)
 
 
-def _first_fold(bench: Bench, folds: np.ndarray, k: int, probe: Probe) -> tuple[float, trainer.Record]:
+def _run_first_fold(
+    bench: FoldRunner, folds: np.ndarray, k: int, probe: Probe
+) -> tuple[float, trainer.History]:
     """The first fold at each of the scales, unless rates were given: a source near the target wants the lower rates, a distant
     one the higher. The scale with the better calibrated loss is used for all folds; that choice of two looks at one fold only.
     """
     task, held = bench.task, folds == 0
-    scales = (1.0,) if task.spec.rates else SCALES
+    scales = (1.0,) if task.spec.rates else RATE_SCALES
     attempts = [
         bench.fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience)
         for scale in scales
@@ -147,11 +151,13 @@ def _first_fold(bench: Bench, folds: np.ndarray, k: int, probe: Probe) -> tuple[
     return scales[best], records[best]
 
 
-def _named(folds: range) -> str:
+def _name_folds(folds: range) -> str:
     return f'fold {folds[0] + 1}' if len(folds) == 1 else f'folds {folds[0] + 1} and {folds[-1] + 1}'
 
 
-def _scores(records: list[trainer.Record], folds: np.ndarray, epoch: int, task: Task) -> np.ndarray:
+def _collect_scores(
+    records: list[trainer.History], folds: np.ndarray, epoch: int, task: FinetuneTask
+) -> np.ndarray:
     """Out-of-fold scores after that epoch, (n, classes); NaN for the images of folds that were not run."""
     logits = np.full((len(task.labels), task.classes), np.nan)
     for fold, record in enumerate(records):
@@ -182,19 +188,19 @@ def compare(
     return kept, f'{told}, so the {"finetuned network" if kept else "linear head"} is kept.'
 
 
-class Bench:
+class FoldRunner:
     """What all runs of one finetuning share."""
 
-    def __init__(self, task: Task, machine: Machine, folder: Path, beat: Beat) -> None:
+    def __init__(self, task: FinetuneTask, machine: Machine, folder: Path, beat: ProgressCallback) -> None:
         self.task, self.machine, self.folder, self.beat = task, machine, folder, beat
         spec = task.spec
         images = pixel_inputs(task.pixels, task.network.source, Augmentation.of(spec), machine.device)
         self.inputs: Inputs = images
         self.whole = True
-        self.live = len(task.labels) >= LIVE_STATISTICS
+        self.live = len(task.labels) >= BATCH_STATISTICS_FROM
         # One run fills a GPU; and what a large set's whole network drops comes from torch's own chance, which runs would share.
-        alone = machine.device.type != 'cpu' or self.live or torch.get_num_threads() < SIDE_BY_SIDE
-        self.lanes = 1 if alone else SIDE_BY_SIDE
+        alone = machine.device.type != 'cpu' or self.live or torch.get_num_threads() < PARALLEL_RUNS
+        self.lanes = 1 if alone else PARALLEL_RUNS
         self.base = task.network.model.to(machine.device).to(memory_format=torch.channels_last)
         names = list(task.plan.rates)
         frozen = names[: names.index(task.plan.first)]
@@ -222,7 +228,7 @@ class Bench:
 
     def _choose_precision(self) -> str:
         learner = self._learner(LinearHead(*_zero_head(self.task)), 'float32')
-        rows = torch.arange(min(TIMED, len(self.task.labels)))
+        rows = torch.arange(min(TIMED_IMAGES, len(self.task.labels)))
         batch = self.inputs.clean(rows)
 
         def step(precision: str) -> None:
@@ -235,9 +241,9 @@ class Bench:
         memory = self.machine.cache / 'precision.json'
         return choose_precision(self.task.spec.precision, key, self.machine.device, step, memory)
 
-    def _learner(self, head: LinearHead, precision: str, scale: float = 1.0) -> trainer.Learner:
+    def _learner(self, head: LinearHead, precision: str, scale: float = 1.0) -> trainer.TrainableModel:
         architecture, plan = self.task.network.architecture, self.task.plan
-        model = with_head(self.task.network, self.task.classes, head).to(self.machine.device)
+        model = attach_head(self.task.network, self.task.classes, head).to(self.machine.device)
         network = model if self.whole else architecture.split(model, plan.first)[1]
         groups = architecture.layer_groups(model)
         learning = (
@@ -246,7 +252,9 @@ class Bench:
             else [group for group in groups if group[0] in list(plan.rates)[self._first :]]
         )
         rates = {group: rate * scale for group, rate in plan.rates.items()}
-        return trainer.Learner(model, network, learning, rates, self.machine.device, precision, self.live)
+        return trainer.TrainableModel(
+            model, network, learning, rates, self.machine.device, precision, self.live
+        )
 
     @property
     def _first(self) -> int:
@@ -260,21 +268,21 @@ class Bench:
             else min(FOLDS_OF_MANY, task.spec.folds)
         )
         folds = assign_folds(task.labels, list(task.pixels.digests), k, task.spec.seed, tiny=0)
-        return folds, fit(task.features, task.labels, task.classes, folds)
+        return folds, fit_probe(task.features, task.labels, task.classes, folds)
 
     def fold(
         self, fold: int, folds: np.ndarray, head: LinearHead, scale: float, stop: int, patience: int
-    ) -> Attempt:
+    ) -> RunConfig:
         """One fold left out, to be run by `side_by_side`."""
         held, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         spec = self.task.spec
         name = f'fold-{fold + 1}-x{scale:g}'
         run = trainer.Run(name, rest, held, self.task.plan.epochs, stop, patience, spec.batch, spec.seed)
-        return Attempt(run, head, scale)
+        return RunConfig(run, head, scale)
 
     def side_by_side(
-        self, attempts: list[Attempt], start: float, share: float, said: str
-    ) -> list[trainer.Record]:
+        self, attempts: list[RunConfig], start: float, share: float, said: str
+    ) -> list[trainer.History]:
         """Do their runs. `start`: share of the whole finetuning that lies behind; `share`: theirs."""
 
         def tell(done: float, facts: dict[str, Any]) -> None:
@@ -288,7 +296,7 @@ class Bench:
             partial(self._train, learner, attempt.run)
             for learner, attempt in zip(learners, attempts, strict=True)
         ]
-        return abreast(runs, self.lanes, tell)
+        return run_parallel(runs, self.lanes, tell)
 
     def final(self, head: LinearHead, scale: float, stop: int, start: float = 0.0) -> nn.Module:
         """The network finetuned on every image, stopped after the epoch that the folds found best."""
@@ -298,35 +306,37 @@ class Bench:
         )
         said = {'message': 'Finetuning on all images', 'epochs': stop}
         learner = self._learner(head, self.precision, scale)
-        with threads(1 if 0 < self.task.macs < LIGHT else torch.get_num_threads()):
+        with use_threads(1 if 0 < self.task.macs < LIGHT else torch.get_num_threads()):
             self._train(
                 learner, run, lambda done, _: self.beat(0.1 + 0.9 * (start + (1 - start) * done), said)
             )
         return learner.model.cpu().eval()
 
-    def _train(self, learner: trainer.Learner, run: trainer.Run, tell: Beat) -> trainer.Record:
-        return trainer.train(
+    def _train(
+        self, learner: trainer.TrainableModel, run: trainer.Run, tell: ProgressCallback
+    ) -> trainer.History:
+        return trainer.train_epochs(
             learner, self.inputs, self.task.labels, run, self.folder, self.machine.note, tell
         )
 
 
-def _zero_head(task: Task) -> tuple[np.ndarray, np.ndarray]:
+def _zero_head(task: FinetuneTask) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((task.classes, task.features.shape[1]), np.float32), np.zeros(task.classes, np.float32)
 
 
-def _best_epoch(records: list[trainer.Record], folds: np.ndarray, labels: np.ndarray) -> int:
+def _best_epoch(records: list[trainer.History], folds: np.ndarray, labels: np.ndarray) -> int:
     """The epoch with the least calibrated log loss over the held-out images of all folds so far."""
     truth = np.concatenate([labels[folds == fold] for fold in range(len(records))])
     epochs = zip(*(record.logits for record in records), strict=True)
     return int(np.argmin([calibrated_loss(np.concatenate(logits), truth) for logits in epochs]))
 
 
-def _hopeless(finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> bool:
+def _is_hopeless(finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> bool:
     gained, lost = paired_gain(finetuned[seen], linear[seen], labels[seen])
-    return lost - gained > HOPELESS * (lost + gained) ** 0.5
+    return lost - gained > GIVE_UP_ERRORS * (lost + gained) ** 0.5
 
 
-def _mean_curve(records: list[trainer.Record]) -> list[dict[str, Any]]:
+def _average_curves(records: list[trainer.History]) -> list[dict[str, Any]]:
     """The folds' curves averaged, one entry an epoch; seconds are those of one fold."""
     rows = zip(*(record.curve for record in records), strict=True)
     return [

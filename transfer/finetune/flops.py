@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transfer.features.network import Network
 
 
-def multiply_adds(network: Network) -> float:
+def count_multiply_adds(network: Network) -> float:
     """Multiply-adds of a forward pass over one image of the source's side, convolutions and matrix products only."""
     side, device = network.source.side, next(network.model.parameters()).device
     with FlopCounterMode(display=False) as counter, torch.inference_mode():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transfer.data.augment import Augmentation, augment
 from transfer.data.cache import Pixels
 from transfer.features.network import Machine
-from transfer.runtime.device import FORWARD_BATCH, autocast, in_batches, normalise, planes
+from transfer.runtime.device import FORWARD_BATCH, autocast, normalise, run_in_batches, to_float_images
 from transfer.spec.train_spec import SourceModelSpec
 
 VIEWS = 4  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
@@ -52,7 +52,7 @@ class PixelInputs:
     def _planes(self, rows: Tensor) -> Tensor:
         if self.pixels.device.type == 'cuda':
             return self.pixels[rows.to(self.pixels.device)].permute(0, 3, 1, 2).float().div_(255)
-        return planes(self.pixels[rows], self.device)
+        return to_float_images(self.pixels[rows], self.device)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def cache_activations(
             views[view, start:stop] = _forward(prefix, batch, precision, images.device)
             beat((view + stop / count) / number)
 
-        in_batches(count, FORWARD_BATCH[images.device.type], work, machine.note)
+        run_in_batches(count, FORWARD_BATCH[images.device.type], work, machine.note)
     return CachedInputs(views.clone())
 
 

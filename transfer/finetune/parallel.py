@@ -14,29 +14,31 @@ from typing import Any, TypeVar
 
 import torch
 
-from transfer.runtime.device import threads
+from transfer.runtime.device import use_threads
 
 Result = TypeVar('Result')
-Beat = Callable[[float, dict[str, Any]], None]  # share that is done, facts
-WAIT = 0.1  # seconds between two looks at what the runs tell
+ProgressCallback = Callable[[float, dict[str, Any]], None]  # share that is done, facts
+POLL_SECONDS = 0.1  # seconds between two looks at what the runs tell
 
 
 class HaltedError(Exception):
     """Another run failed, or nobody wants the result any more."""
 
 
-def abreast(runs: Sequence[Callable[[Beat], Result]], lanes: int, beat: Beat) -> list[Result]:
+def run_parallel(
+    runs: Sequence[Callable[[ProgressCallback], Result]], lanes: int, beat: ProgressCallback
+) -> list[Result]:
     """Do all runs, at most `lanes` at a time, and return their results in order.
 
     Each run gets a function to tell how far it is; `beat`, called in this thread alone, hears the share of all of them with
     the facts of the first. An error of a run, or one that `beat` raises, halts the others at their next word and is raised here.
     """
     if lanes == 1 or len(runs) == 1:
-        return [run(_within(beat, place, len(runs))) for place, run in enumerate(runs)]
+        return [run(_scale_progress(beat, place, len(runs))) for place, run in enumerate(runs)]
     told: queue.SimpleQueue[tuple[int, float, dict[str, Any]]] = queue.SimpleQueue()
     halt = threading.Event()
 
-    def teller(place: int) -> Beat:
+    def teller(place: int) -> ProgressCallback:
         def tell(done: float, facts: dict[str, Any]) -> None:
             if halt.is_set():
                 raise HaltedError
@@ -46,12 +48,12 @@ def abreast(runs: Sequence[Callable[[Beat], Result]], lanes: int, beat: Beat) ->
 
     each = max(1, torch.get_num_threads() // lanes)
     with (
-        threads(torch.get_num_threads()),
+        use_threads(torch.get_num_threads()),
         ThreadPoolExecutor(lanes, 'finetuning', torch.set_num_threads, (each,)) as pool,
     ):
         futures = [pool.submit(run, teller(place)) for place, run in enumerate(runs)]
         try:
-            _listen(futures, told, beat)
+            _forward_progress(futures, told, beat)
         except BaseException:
             halt.set()
             for future in futures:
@@ -60,18 +62,20 @@ def abreast(runs: Sequence[Callable[[Beat], Result]], lanes: int, beat: Beat) ->
     return [future.result() for future in futures]
 
 
-def _within(beat: Beat, place: int, count: int) -> Beat:
+def _scale_progress(beat: ProgressCallback, place: int, count: int) -> ProgressCallback:
     return lambda done, facts: beat((place + done) / count, facts)
 
 
-def _listen(
-    futures: Sequence[Future[Any]], told: queue.SimpleQueue[tuple[int, float, dict[str, Any]]], beat: Beat
+def _forward_progress(
+    futures: Sequence[Future[Any]],
+    told: queue.SimpleQueue[tuple[int, float, dict[str, Any]]],
+    beat: ProgressCallback,
 ) -> None:
     """Until all have ended; the error of the one that failed first."""
     shares = [0.0] * len(futures)
     waiting: set[Future[Any]] = set(futures)
     while waiting:
-        ended, waiting = wait(waiting, WAIT, FIRST_EXCEPTION)
+        ended, waiting = wait(waiting, POLL_SECONDS, FIRST_EXCEPTION)
         while not told.empty():
             place, shares[place], facts = told.get()
             beat(sum(shares) / len(shares), facts if place == 0 else {})

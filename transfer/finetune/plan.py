@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transfer.finetune.schedule import epochs_for
+from transfer.finetune.schedule import choose_epochs
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
@@ -28,7 +28,7 @@ HEAVY = 2e9  # from there on only the last stage learns, on cached activations: 
 
 
 @dataclass(frozen=True)
-class Group:
+class LayerGroup:
     """A layer group of a network, from input to output; the last is the head."""
 
     name: str
@@ -52,7 +52,12 @@ class Plan:
 
 
 def choose_plan(
-    spec: TrainSpec, groups: Sequence[Group], images: int, classes: int, accuracy: float, macs: float = 0.0
+    spec: TrainSpec,
+    groups: Sequence[LayerGroup],
+    images: int,
+    classes: int,
+    accuracy: float,
+    macs: float = 0.0,
 ) -> Plan:
     """The plan for a set of that size. `accuracy` is the linear head's, out-of-fold: how similar source and target are is
     measured where it matters, as the share of the task that frozen features already solve.
@@ -60,18 +65,18 @@ def choose_plan(
 
     InvalidSpecError for a learning rate for a group that the network does not have.
     """
-    quadrant, name, why = _quadrant(images / classes, (accuracy - 1 / classes) / (1 - 1 / classes))
+    quadrant, name, why = _choose_quadrant(images / classes, (accuracy - 1 / classes) / (1 - 1 / classes))
     if spec.plan != 'auto':
         name, why = spec.plan, f'The plan "{spec.plan}" was asked for.'
     elif macs > HEAVY and name in ('several', 'all'):
         name, why = 'last', f'{why} This network is too heavy for that on a CPU: only its last stage learns.'
-    rates = _override(rates_for(name, groups), spec.rates)
+    rates = _override_rates(assign_learning_rates(name, groups), spec.rates)
     steps = STEPS.get(name, 0) * (SPARING if macs > LIGHT and name != 'last' else 1)
-    epochs = spec.epochs or epochs_for(images, spec.batch, steps)
+    epochs = spec.epochs or choose_epochs(images, spec.batch, steps)
     return Plan(name, quadrant, why, rates, epochs if any(rates.values()) else 0)
 
 
-def rates_for(name: str, groups: Sequence[Group]) -> dict[str, float]:
+def assign_learning_rates(name: str, groups: Sequence[LayerGroup]) -> dict[str, float]:
     """The rate of every group under a plan, falling from the head inward; 0 where the plan freezes."""
     body = [group for group in groups if group.name.startswith('stage')]
     whole = sum(group.parameters for group in body)
@@ -90,7 +95,7 @@ def rates_for(name: str, groups: Sequence[Group]) -> dict[str, float]:
     return rates
 
 
-def _quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
+def _choose_quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
     """(quadrant, plan, why) by the four quadrants of CS231n: how much data, and how similar it is."""
     much, similar = per_class >= ENOUGH, skill >= SIMILAR
     facts = f"{per_class:.0f} images a class, and the source's frozen features already go {max(0.0, skill):.0%} of the way"
@@ -123,7 +128,7 @@ def _quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
     )
 
 
-def _override(rates: dict[str, float], wanted: dict[str, float]) -> dict[str, float]:
+def _override_rates(rates: dict[str, float], wanted: dict[str, float]) -> dict[str, float]:
     for group in wanted:
         if group not in rates:
             raise InvalidSpecError(f'rates names {group!r}; the layer groups are {", ".join(rates)}', 'rates')

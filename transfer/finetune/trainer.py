@@ -20,16 +20,16 @@ from torch import Tensor, nn
 from transfer.features.calibration import calibrated_loss
 from transfer.features.metrics import accuracy, log_loss
 from transfer.finetune.inputs import Inputs
-from transfer.finetune.parallel import Beat
-from transfer.finetune.schedule import factor
-from transfer.runtime.device import FORWARD_BATCH, autocast, in_batches, only_dropout_trains, own_dropout
+from transfer.finetune.parallel import ProgressCallback
+from transfer.finetune.schedule import scale_learning_rate
+from transfer.runtime.device import FORWARD_BATCH, autocast, run_in_batches, seed_dropout, train_dropout_only
 
-DECAY = 0.01  # AdamW's, on weights; not on biases and norms
+WEIGHT_DECAY = 0.01  # AdamW's, on weights; not on biases and norms
 SAVE_EVERY = 3.0  # seconds of training that a killed job may lose: cheap epochs need no checkpoint each
 
 
 @dataclass(frozen=True)
-class Learner:
+class TrainableModel:
     """A network and its learning part: `network` takes what the inputs give and ends in class scores."""
 
     model: nn.Module  # all of it
@@ -56,7 +56,7 @@ class Run:
 
 
 @dataclass
-class Record:
+class History:
     """What a run has seen so far: one entry an epoch."""
 
     logits: list[np.ndarray] = field(default_factory=list)  # of the held-out rows, (held, classes)
@@ -67,37 +67,37 @@ class Record:
         return [calibrated_loss(logits, labels) for logits in self.logits]
 
 
-def train(
-    learner: Learner,
+def train_epochs(
+    learner: TrainableModel,
     inputs: Inputs,
     labels: np.ndarray,
     run: Run,
     folder: Path,
     note: Callable[[str], None],
-    beat: Beat,
-) -> Record:
+    beat: ProgressCallback,
+) -> History:
     """Run the epochs that the checkpoint of that name does not hold yet; the network ends as the last epoch left it.
 
     Every epoch's chance comes from (seed, epoch), so that an interrupted run ends bit for bit like an undisturbed one.
     """
-    optimizer = _optimizer(learner)
+    optimizer = _make_optimizer(learner)
     truth = torch.from_numpy(labels).to(learner.device)
     path = folder / f'{run.name}.safetensors'
     record = _resume(path, learner.network, optimizer)
     batch, saved = run.batch, time.monotonic()
     for epoch in range(len(record.curve), run.stop):
-        if _stale(record, labels[run.held], run):
+        if _should_stop(record, labels[run.held], run):
             break
         start = time.monotonic()
 
         def tell(done: float, epoch: int = epoch) -> None:
             beat((epoch + done) / run.stop, record.curve[-1] if record.curve else {})
 
-        with own_dropout(learner.network, torch.Generator(learner.device).manual_seed(_seed(run, epoch))):
-            loss, batch = _epoch(learner, optimizer, inputs, truth, run, epoch, batch, note, tell)
+        with seed_dropout(learner.network, torch.Generator(learner.device).manual_seed(_seed(run, epoch))):
+            loss, batch = _train_epoch(learner, optimizer, inputs, truth, run, epoch, batch, note, tell)
         if len(run.held):
-            record.logits.append(watch(learner, inputs, run.held, note))
-        record.curve.append(_facts(record, labels[run.held], epoch, loss, time.monotonic() - start))
+            record.logits.append(evaluate(learner, inputs, run.held, note))
+        record.curve.append(_curve_point(record, labels[run.held], epoch, loss, time.monotonic() - start))
         if time.monotonic() - saved >= SAVE_EVERY or epoch == run.stop - 1:
             _save(path, learner.network, optimizer, record)
             saved = time.monotonic()
@@ -105,8 +105,8 @@ def train(
     return record
 
 
-def _epoch(
-    learner: Learner,
+def _train_epoch(
+    learner: TrainableModel,
     optimizer: torch.optim.Optimizer,
     inputs: Inputs,
     truth: Tensor,
@@ -117,7 +117,7 @@ def _epoch(
     beat: Callable[[float], None],
 ) -> tuple[float, int]:
     """One pass over the training rows; returns the mean loss and the batch size that fitted into memory."""
-    learner.network.train() if learner.live_statistics else only_dropout_trains(learner.network)
+    learner.network.train() if learner.live_statistics else train_dropout_only(learner.network)
     torch.manual_seed(
         _seed(run, epoch)
     )  # of what a large set's whole network drops beside dropout: stochastic depth
@@ -132,7 +132,7 @@ def _epoch(
             return  # a batch of one has no statistics
         rows = order[start:stop]
         for group in optimizer.param_groups:
-            group['lr'] = group['peak'] * factor((epoch + start / len(order)) / run.epochs)
+            group['lr'] = group['peak'] * scale_learning_rate((epoch + start / len(order)) / run.epochs)
         with autocast(learner.device, learner.precision):
             scores = learner.network(inputs.training(rows, epoch, chance))
         loss = nn.functional.cross_entropy(scores.float(), truth[rows.to(truth.device)])
@@ -142,7 +142,7 @@ def _epoch(
         total.add_(loss.detach() * len(rows))
         beat(stop / len(order))
 
-    batch = in_batches(len(order), batch, step, note)
+    batch = run_in_batches(len(order), batch, step, note)
     return float(total) / len(order), batch
 
 
@@ -151,7 +151,9 @@ def _seed(run: Run, epoch: int) -> int:
 
 
 @torch.inference_mode()
-def watch(learner: Learner, inputs: Inputs, rows: np.ndarray, note: Callable[[str], None]) -> np.ndarray:
+def evaluate(
+    learner: TrainableModel, inputs: Inputs, rows: np.ndarray, note: Callable[[str], None]
+) -> np.ndarray:
     """Class scores of images as serving sees them, float64 (n, classes)."""
     learner.network.eval()
     found: list[np.ndarray] = []
@@ -161,11 +163,11 @@ def watch(learner: Learner, inputs: Inputs, rows: np.ndarray, note: Callable[[st
             scores = learner.network(inputs.clean(torch.from_numpy(rows[start:stop])))
         found.append(scores.float().cpu().numpy().astype(np.float64))
 
-    in_batches(len(rows), FORWARD_BATCH[learner.device.type], work, note)
+    run_in_batches(len(rows), FORWARD_BATCH[learner.device.type], work, note)
     return np.concatenate(found)
 
 
-def _optimizer(learner: Learner) -> torch.optim.Optimizer:
+def _make_optimizer(learner: TrainableModel) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = []
     for name, parameters in learner.groups:
         rate = learner.rates[name]
@@ -179,11 +181,13 @@ def _optimizer(learner: Learner) -> torch.optim.Optimizer:
                 {'params': vectors, 'peak': rate, 'weight_decay': 0.0},
             ]
     return torch.optim.AdamW(
-        [group for group in groups if group['params']], lr=0.0, weight_decay=DECAY, fused=True
+        [group for group in groups if group['params']], lr=0.0, weight_decay=WEIGHT_DECAY, fused=True
     )
 
 
-def _facts(record: Record, truth: np.ndarray, epoch: int, loss: float, seconds: float) -> dict[str, Any]:
+def _curve_point(
+    record: History, truth: np.ndarray, epoch: int, loss: float, seconds: float
+) -> dict[str, Any]:
     seen = record.logits[-1] if record.logits else None
     return {
         'epoch': epoch + 1,
@@ -194,7 +198,7 @@ def _facts(record: Record, truth: np.ndarray, epoch: int, loss: float, seconds: 
     }
 
 
-def _stale(record: Record, truth: np.ndarray, run: Run) -> bool:
+def _should_stop(record: History, truth: np.ndarray, run: Run) -> bool:
     """Too long without a better loss. Not in the first half: at high rates the loss rises before it falls."""
     if not run.patience or len(record.logits) < run.epochs / 2:
         return False
@@ -202,7 +206,7 @@ def _stale(record: Record, truth: np.ndarray, run: Run) -> bool:
     return len(losses) - 1 - int(np.argmin(losses)) >= run.patience
 
 
-def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, record: Record) -> None:
+def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, record: History) -> None:
     """Network, optimiser and record in one file, written aside and renamed: a killed job finds all of it or the one before."""
     tensors = {f'network/{name}': value for name, value in network.state_dict().items()}
     for index, values in optimizer.state_dict()['state'].items():
@@ -216,9 +220,9 @@ def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, reco
     os.replace(aside, path)
 
 
-def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Record:
+def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> History:
     if not path.exists():
-        return Record()
+        return History()
     with safe_open(path, framework='pt') as file:
         names = list(file.keys())
         network.load_state_dict(
@@ -231,4 +235,4 @@ def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) ->
                 state.setdefault(int(index), {})[key] = file.get_tensor(name)
         optimizer.load_state_dict({'state': state, 'param_groups': optimizer.state_dict()['param_groups']})
         logits = list(file.get_tensor('logits').numpy()) if 'logits' in names else []
-        return Record(logits, json.loads(file.metadata()['curve']))
+        return History(logits, json.loads(file.metadata()['curve']))

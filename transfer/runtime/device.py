@@ -37,14 +37,14 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
     coarse = precision == 'bfloat16'
     with torch.autocast(device.type, torch.bfloat16, enabled=coarse):
         if coarse and device.type == 'cpu' and torch.is_grad_enabled():
-            with _ExactDepthwise():
+            with _Float32Depthwise():
                 yield
         else:
             yield
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
+def use_threads(count: int) -> Iterator[None]:
     """Torch computes with so many threads within, and with as many as before afterwards, wherever that was set meanwhile."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -54,7 +54,7 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _ExactDepthwise(TorchFunctionMode):
+class _Float32Depthwise(TorchFunctionMode):
     """A CPU takes many times as long for the gradient of a depthwise convolution in bfloat16 as in float32. With these alone in
     float32 a step takes 0.73 of a float32 one (MobileNet v3 small at 224 pixels) or 0.53 (v2 at 128); all in bfloat16: 1.7, 0.9.
     """
@@ -90,18 +90,18 @@ def choose_precision(
     if wanted != 'auto':
         return wanted
     key = f'{key} {device.type}{torch.cuda.get_device_name() if device.type == "cuda" else ""}'
-    known = _read(memory)
+    known = _read_choices(memory)
     if key not in known:
-        with threads(1 if device.type == 'cpu' else torch.get_num_threads()):
+        with use_threads(1 if device.type == 'cpu' else torch.get_num_threads()):
             exact, coarse = (
-                _seconds(step, precision, device, rounds) for precision in ('float32', 'bfloat16')
+                _time_step(step, precision, device, rounds) for precision in ('float32', 'bfloat16')
             )
         known[key] = 'bfloat16' if exact > GAIN * coarse else 'float32'
         _write(memory, known)
     return known[key]
 
 
-def _seconds(step: Callable[[str], None], precision: str, device: torch.device, rounds: int) -> float:
+def _time_step(step: Callable[[str], None], precision: str, device: torch.device, rounds: int) -> float:
     """The best of so many after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count. That needs
     one thread: of two, the one that waits for the other counts too, and a busy machine's ratio was 0.7 or 1.5 by chance."""
     clock = time.process_time if device.type == 'cpu' else time.perf_counter
@@ -115,7 +115,7 @@ def _seconds(step: Callable[[str], None], precision: str, device: torch.device, 
     return min(times[1:])
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read_choices(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
@@ -126,7 +126,7 @@ def _write(path: Path, values: dict[str, str]) -> None:
     os.replace(aside, path)
 
 
-def ran_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
     """CUDA has a class for it; the CPU's allocator only says so."""
     return isinstance(error, torch.OutOfMemoryError) or any(
         words in str(error).lower()
@@ -134,7 +134,9 @@ def ran_out_of_memory(error: RuntimeError) -> bool:
     )
 
 
-def in_batches(count: int, batch: int, work: Callable[[int, int], None], note: Callable[[str], None]) -> int:
+def run_in_batches(
+    count: int, batch: int, work: Callable[[int, int], None], note: Callable[[str], None]
+) -> int:
     """Call work(start, stop) over 0 .. count; when memory runs out, halve the batch, say so and go on where it was.
 
     Returns the size of batch that fitted. The error is raised on when a batch of one does not fit.
@@ -145,7 +147,7 @@ def in_batches(count: int, batch: int, work: Callable[[int, int], None], note: C
         try:
             work(start, stop)
         except RuntimeError as error:
-            if not ran_out_of_memory(error) or stop - start == 1:
+            if not is_out_of_memory(error) or stop - start == 1:
                 raise
             batch = max(1, (stop - start) // 2)
             note(f'Memory ran out; the batch was halved to {batch} images.')
@@ -163,14 +165,14 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     return (pixels - centre).div_(scale).contiguous(memory_format=torch.channels_last)
 
 
-def planes(pixels: Tensor, device: torch.device) -> Tensor:
+def to_float_images(pixels: Tensor, device: torch.device) -> Tensor:
     """uint8 (n, h, w, 3) to float (n, 3, h, w) in 0..1 on the device; only the bytes travel."""
     if device.type == 'cuda':
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     return pixels.permute(0, 3, 1, 2).float().div_(255)
 
 
-def only_dropout_trains(network: nn.Module) -> None:
+def train_dropout_only(network: nn.Module) -> None:
     """Training mode with frozen batch-norm statistics: on a small set a batch's own statistics are noise."""
     network.eval()
     for module in network.modules():
@@ -179,11 +181,11 @@ def only_dropout_trains(network: nn.Module) -> None:
 
 
 @contextmanager
-def own_dropout(network: nn.Module, chance: torch.Generator) -> Iterator[None]:
+def seed_dropout(network: nn.Module, chance: torch.Generator) -> Iterator[None]:
     """Within, the network's dropout draws from `chance` instead of the one generator that all threads of a process share."""
     layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
     for layer in layers:
-        layer.forward = partial(_drop, layer, chance)  # type: ignore[method-assign]
+        layer.forward = partial(_apply_dropout, layer, chance)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -191,7 +193,7 @@ def own_dropout(network: nn.Module, chance: torch.Generator) -> Iterator[None]:
             del layer.forward
 
 
-def _drop(layer: nn.Dropout, chance: torch.Generator, values: Tensor) -> Tensor:
+def _apply_dropout(layer: nn.Dropout, chance: torch.Generator, values: Tensor) -> Tensor:
     if not layer.training or layer.p == 0:
         return values
     kept = torch.empty_like(values).bernoulli_(1 - layer.p, generator=chance)

@@ -19,10 +19,12 @@ SHARES = {
     'evaluate': 0.02,
     'seal': 0.08,
 }
-EVERY = 0.5  # seconds between two reports: a report is also the question whether the job is still wanted
+REPORT_EVERY = (
+    0.5  # seconds between two reports: a report is also the question whether the job is still wanted
+)
 
 
-class Course:
+class ProgressTracker:
     """The way through the phases. `beat` may be called as often as one likes; it raises JobCancelledError when the report does."""
 
     def __init__(self, report: Report, shares: dict[str, float] | None = None) -> None:
@@ -64,7 +66,7 @@ class Course:
     ) -> None:
         """`done`: share of this phase, 0 to 1. What is not given stays as it was said last within the phase."""
         now = time.monotonic()
-        if not force and now - self._told < EVERY:
+        if not force and now - self._told < REPORT_EVERY:
             return
         last = self._last if self._last.phase == self._phase else Progress(self._phase, 0.0)
         fraction, left = self._estimate(min(1.0, max(0.0, done)), now)

@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 
 from p2l.ranking import DECIMALS, Candidate, Ranked, first_within_noise, rank, shortlist
-from transfer.features.metrics import accuracy, wilson
-from transfer.finetune.flops import multiply_adds
-from transfer.selection.context import Learned, Workshop
+from transfer.features.metrics import accuracy, wilson_interval
+from transfer.finetune.flops import count_multiply_adds
+from transfer.selection.context import ProbedSource, TrainingContext
 from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.signatures.class_means import read_look
 
-LOOKED_AT = (
+REFERENCE_IMAGES = (
     200  # images: their mean feature is off by 7 % of a feature's own deviation, data sets differ by far more
 )
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SourceChoice:
     """The source taken, with the evidence."""
 
     source: SourceModelSpec
-    learned: Learned
+    learned: ProbedSource
     why: str
     ranking: list[dict[str, Any]]
     probes: list[dict[str, Any]]
@@ -39,10 +39,10 @@ class Preference:
     """What decides between sources that a probe cannot tell apart: the first of these numbers, the next where it is equal."""
 
     because: tuple[str, ...]  # of each, the end of a sentence that begins with a source
-    worth: Callable[[Learned], tuple[float, ...]]
+    worth: Callable[[ProbedSource], tuple[float, ...]]
 
 
-def rank_sources(shop: Workshop) -> list[Ranked]:
+def rank_sources(shop: TrainingContext) -> list[Ranked]:
     """All candidates by P2L, best first: one forward pass of the reference. Without a reference, by size alone.
 
     TrainingError when there is no candidate, or not the one that was asked for.
@@ -52,7 +52,7 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
         raise TrainingError('There is no source model to start from: sync the zoo or import one.')
     if shop.spec.source not in ('auto', *names):
         raise TrainingError(f'The source model {shop.spec.source!r} is not among those that may be used.')
-    rows = looked_at(shop.labels)
+    rows = choose_reference_rows(shop.labels)
     features = _reference_features(shop, rows)
     with shop.course.phase('rank', 'Comparing your images with those of the sources'):
         candidates = [
@@ -71,14 +71,14 @@ def rank_sources(shop: Workshop) -> list[Ranked]:
         )
 
 
-def looked_at(labels: np.ndarray) -> np.ndarray:
-    """The rows of the images that the reference looks at, ascending: at most LOOKED_AT, every class with its share."""
+def choose_reference_rows(labels: np.ndarray) -> np.ndarray:
+    """The rows of the images that the reference looks at, ascending: at most REFERENCE_IMAGES, every class with its share."""
     by_class = np.argsort(labels, kind='stable')
-    places = np.linspace(0, len(labels) - 1, min(LOOKED_AT, len(labels))).round().astype(int)
+    places = np.linspace(0, len(labels) - 1, min(REFERENCE_IMAGES, len(labels))).round().astype(int)
     return np.sort(by_class[places])
 
 
-def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray | None:
+def _reference_features(shop: TrainingContext, rows: np.ndarray) -> np.ndarray | None:
     """P2L's features of these images; None without a reference, or where its file cannot be used."""
     reference = shop.spec.reference
     if reference is None:
@@ -96,7 +96,7 @@ def _reference_features(shop: Workshop, rows: np.ndarray) -> np.ndarray | None:
             return None
 
 
-def _candidate(shop: Workshop, source: SourceModelSpec, width: int) -> Candidate:
+def _candidate(shop: TrainingContext, source: SourceModelSpec, width: int) -> Candidate:
     if source.signature and width and len(source.signature) != width:
         shop.note(f'The signature of {source.name} is of another reference model and was left out.')
     signature = source.signature if len(source.signature) == width else None
@@ -105,7 +105,7 @@ def _candidate(shop: Workshop, source: SourceModelSpec, width: int) -> Candidate
     return Candidate(source.name, source.images, signature, source.dataset, source.parameters, look)
 
 
-def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
+def probe_first_usable(shop: TrainingContext, ranked: Sequence[Ranked]) -> ProbedSource:
     """The linear head on the source that was asked for, or on the first of the ranking that can be used."""
     if shop.spec.source != 'auto':
         return shop.learn(_find_source(shop, shop.spec.source))
@@ -115,9 +115,9 @@ def learn_first(shop: Workshop, ranked: Sequence[Ranked]) -> Learned:
     raise UnusableSourceError('None of the source models can be used: ' + ' '.join(shop.notes))
 
 
-def choose(
-    shop: Workshop, ranked: Sequence[Ranked], first: Learned, preference: Preference | None = None
-) -> Chosen:
+def choose_source(
+    shop: TrainingContext, ranked: Sequence[Ranked], first: ProbedSource, preference: Preference | None = None
+) -> SourceChoice:
     """Probe the shortlist and take the best, or simply the source that was asked for. `preference` decides between sources whose
     probes differ by no more than noise. Without one the P2L score does, and on a CPU, of networks with equal scores, the lighter
     one is taken: it learns for its whole schedule there (transfer.finetune.plan.LIGHT), and answers sooner.
@@ -125,10 +125,10 @@ def choose(
     table = [dataclasses.asdict(item) for item in ranked]
     if shop.spec.source != 'auto':
         source = first.network.source
-        return Chosen(
+        return SourceChoice(
             source, first, f'{_title(source)} was asked for.', table, [_probe_row(shop, first, 0.0)]
         )
-    probed: list[Learned] = []
+    probed: list[ProbedSource] = []
     rows = []
     with shop.course.phase('probe', 'Trying a linear model on the best-ranked sources'):
         for item in shortlist(ranked, shop.spec.shortlist):
@@ -138,22 +138,24 @@ def choose(
                 rows.append(_probe_row(shop, learned, time.monotonic() - start))
     if not probed:
         probed, rows = [first], [_probe_row(shop, first, 0.0)]
-    learned, why = pick(shop.labels, probed, preference or _usual(shop, ranked))
+    learned, why = choose_best_probe(shop.labels, probed, preference or _usual(shop, ranked))
     shop.let_go_of_all_but(learned.network.source)
-    return Chosen(learned.network.source, learned, why, table, rows)
+    return SourceChoice(learned.network.source, learned, why, table, rows)
 
 
-def _usual(shop: Workshop, ranked: Sequence[Ranked]) -> Preference:
+def _usual(shop: TrainingContext, ranked: Sequence[Ranked]) -> Preference:
     scores = {item.name: item.score for item in ranked}
 
-    def worth(item: Learned) -> tuple[float, ...]:
-        macs = multiply_adds(item.network) if shop.device.type == 'cpu' else 0.0
+    def worth(item: ProbedSource) -> tuple[float, ...]:
+        macs = count_multiply_adds(item.network) if shop.device.type == 'cpu' else 0.0
         return scores[item.network.source.name], -macs
 
     return Preference(('is ranked higher by P2L', 'is the lighter network'), worth)
 
 
-def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) -> tuple[Learned, str]:
+def choose_best_probe(
+    labels: np.ndarray, probed: Sequence[ProbedSource], preference: Preference
+) -> tuple[ProbedSource, str]:
     """The best probe; but a source that is preferred goes before it when the two differ by no more than noise."""
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
     hits = [each.probe.logits.argmax(1) == labels for each in probed]
@@ -175,7 +177,7 @@ def pick(labels: np.ndarray, probed: Sequence[Learned], preference: Preference) 
     )
 
 
-def _try(shop: Workshop, name: str) -> Learned | None:
+def _try(shop: TrainingContext, name: str) -> ProbedSource | None:
     try:
         return shop.learn(_find_source(shop, name))
     except UnusableSourceError as error:
@@ -183,7 +185,7 @@ def _try(shop: Workshop, name: str) -> Learned | None:
         return None
 
 
-def _find_source(shop: Workshop, name: str) -> SourceModelSpec:
+def _find_source(shop: TrainingContext, name: str) -> SourceModelSpec:
     return next(source for source in shop.spec.sources if source.name == name)
 
 
@@ -191,12 +193,12 @@ def _title(source: SourceModelSpec) -> str:
     return f'{source.title} ({source.name})' if source.title else source.name
 
 
-def _probe_row(shop: Workshop, learned: Learned, seconds: float) -> dict[str, Any]:
+def _probe_row(shop: TrainingContext, learned: ProbedSource, seconds: float) -> dict[str, Any]:
     right = int((learned.probe.logits.argmax(1) == shop.labels).sum())
     return {
         'name': learned.network.source.name,
         'accuracy': right / len(shop.labels),
-        'interval': wilson(right, len(shop.labels)),
+        'interval': wilson_interval(right, len(shop.labels)),
         'penalty': learned.probe.penalty,
         'seconds': round(seconds, 3),
     }

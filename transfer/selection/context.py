@@ -13,17 +13,17 @@ from p2l.signatures import rounded
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifests import Manifest
 from transfer.data.splits import assign_folds
-from transfer.features.extract import extract
-from transfer.features.linear_probe import Probe, fit
+from transfer.features.extract import extract_features
+from transfer.features.linear_probe import Probe, fit_probe
 from transfer.features.network import Machine, Network
-from transfer.runtime.progress import Course
+from transfer.runtime.progress import ProgressTracker
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
 
 @dataclass(frozen=True)
-class Learned:
+class ProbedSource:
     """A linear head on one source's frozen features, with its out-of-fold scores."""
 
     network: Network
@@ -33,19 +33,19 @@ class Learned:
 
 
 @dataclass
-class Workshop:
+class TrainingContext:
     """One training's tools. What was decoded or learned once is not done again."""
 
     manifest: Manifest
     spec: TrainSpec
     device: torch.device
     cache: Path
-    course: Course
+    course: ProgressTracker
     notes: list[str] = field(default_factory=list)
     signature: dict[str, Any] = field(
         default_factory=dict
     )  # TrainReport.signature, once the reference has looked
-    _learned: dict[str, Learned] = field(default_factory=dict)
+    _learned: dict[str, ProbedSource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.labels = np.array([image.label for image in self.manifest.images])
@@ -70,20 +70,20 @@ class Workshop:
         network = Network(source, architecture(source.architecture), load(source))
         pixels = self.pixels(source.side)
         pixels = pixels if rows is None else pixels.rows(rows)
-        features = extract(network, pixels, self.machine)
+        features = extract_features(network, pixels, self.machine)
         if self.spec.reference is not None and source.digest == self.spec.reference.digest:
             # Of P2L's feature, the positive part: should this model become a source, it is signed already.
             mean = np.maximum(features, 0).mean(0, dtype=np.float64)
             self.signature = {'reference': source.digest, 'mean': rounded(mean)}
         return network, pixels, features
 
-    def learn(self, source: SourceModelSpec) -> Learned:
+    def learn(self, source: SourceModelSpec) -> ProbedSource:
         """The linear head on that source. UnusableSourceError, UnreadableImageError."""
         if source.name not in self._learned:
             network, pixels, features = self.features(source)
             folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)
-            self._learned[source.name] = Learned(
-                network, pixels, features, fit(features, self.labels, self.classes, folds)
+            self._learned[source.name] = ProbedSource(
+                network, pixels, features, fit_probe(features, self.labels, self.classes, folds)
             )
             self.course.beat(1.0)
         return self._learned[source.name]

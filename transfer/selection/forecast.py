@@ -12,10 +12,10 @@ import numpy as np
 from p2l.forecast import Expected, Forecaster
 from p2l.learning_curve import Gain, Point, gain
 from transfer.data.splits import TINY, assign_folds
-from transfer.features.linear_probe import fit
-from transfer.features.metrics import accuracy, wilson
-from transfer.selection.choose import Chosen
-from transfer.selection.context import Learned, Workshop
+from transfer.features.linear_probe import fit_probe
+from transfer.features.metrics import accuracy, wilson_interval
+from transfer.selection.choose import SourceChoice
+from transfer.selection.context import ProbedSource, TrainingContext
 
 MORE = 100  # photos that the forecast speaks of; fewer where that would be more than as many again
 PARTS = (
@@ -26,17 +26,17 @@ LEAST_OF_A_CLASS = 2  # in a part: one to learn from, one to judge
 CURVE_UP_TO = 2_000  # photos: beyond, a curve costs half a minute, and more photos are hardly the question
 
 
-def look_ahead(shop: Workshop, chosen: Chosen) -> dict[str, Any]:
+def forecast_accuracy(shop: TrainingContext, chosen: SourceChoice) -> dict[str, Any]:
     """The forecast of a training from its chosen source, as plain JSON with a sentence for the user.
 
     `expected` is null where nothing is recorded to learn from, `gain` where the photos are too few to be cut into parts.
     """
     learned = chosen.learned
     with shop.course.phase('probe', 'Seeing what more photos would add'):
-        points = grow(learned, shop.labels, shop.classes, shop.spec.folds, shop.spec.seed)
+        points = measure_learning_curve(learned, shop.labels, shop.classes, shop.spec.folds, shop.spec.seed)
     said = _expected(shop, chosen)
     more = gain(points, MORE)
-    sentence = describe(said, more)
+    sentence = describe_forecast(said, more)
     shop.course.expect(sentence)
     return {
         'expected': None
@@ -48,7 +48,9 @@ def look_ahead(shop: Workshop, chosen: Chosen) -> dict[str, Any]:
     }
 
 
-def grow(learned: Learned, labels: np.ndarray, classes: int, folds: int, seed: int) -> list[Point]:
+def measure_learning_curve(
+    learned: ProbedSource, labels: np.ndarray, classes: int, folds: int, seed: int
+) -> list[Point]:
     """The accuracy of linear heads that learn from a quarter, a half and all of the photos, cross-validated each time."""
     points = []
     for parts in PARTS:
@@ -59,7 +61,9 @@ def grow(learned: Learned, labels: np.ndarray, classes: int, folds: int, seed: i
     return [*points, Point(len(labels), accuracy(learned.probe.logits, labels), len(labels))]
 
 
-def _parts(learned: Learned, labels: np.ndarray, classes: int, parts: int, seed: int) -> Iterator[np.ndarray]:
+def _parts(
+    learned: ProbedSource, labels: np.ndarray, classes: int, parts: int, seed: int
+) -> Iterator[np.ndarray]:
     """Rows of each part; nothing where a part would be tiny or hold a class that cannot be both learned and judged."""
     part_of = assign_folds(labels, list(learned.pixels.digests), parts, seed + 1)
     groups = [np.flatnonzero(part_of == part) for part in range(parts)]
@@ -69,18 +73,18 @@ def _parts(learned: Learned, labels: np.ndarray, classes: int, parts: int, seed:
 
 
 def _right(
-    learned: Learned, labels: np.ndarray, classes: int, rows: np.ndarray, folds: int, seed: int
+    learned: ProbedSource, labels: np.ndarray, classes: int, rows: np.ndarray, folds: int, seed: int
 ) -> int:
     own = labels[rows]
     held = assign_folds(own, [learned.pixels.digests[row] for row in rows], folds, seed)
-    return int((fit(learned.features[rows], own, classes, held).logits.argmax(1) == own).sum())
+    return int((fit_probe(learned.features[rows], own, classes, held).logits.argmax(1) == own).sum())
 
 
 def _interval(point: Point) -> tuple[float, float]:
-    return wilson(round(point.accuracy * point.judged), point.judged)
+    return wilson_interval(round(point.accuracy * point.judged), point.judged)
 
 
-def _expected(shop: Workshop, chosen: Chosen) -> Expected | None:
+def _expected(shop: TrainingContext, chosen: SourceChoice) -> Expected | None:
     if not shop.spec.forecaster:
         return None
     score = next((row['score'] for row in chosen.ranking if row['name'] == chosen.source.name), 0.0)
@@ -89,7 +93,7 @@ def _expected(shop: Workshop, chosen: Chosen) -> Expected | None:
     return Forecaster.of(shop.spec.forecaster).expect(probe, len(shop.labels), score, held=math.inf)
 
 
-def describe(expected: Expected | None, more: Gain | None) -> str:
+def describe_forecast(expected: Expected | None, more: Gain | None) -> str:
     """The forecast in a sentence; '' where nothing can be said."""
     parts = []
     if expected is not None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.data.manifests import Manifest
 from transfer.pipeline import train
-from transfer.selection.choose import looked_at
+from transfer.selection.choose import choose_reference_rows
 from transfer.serving.classifier import Predictor
 from transfer.spec.errors import JobCancelledError, TrainingError, UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import TrainSpec
@@ -115,7 +115,7 @@ def test_the_same_data_and_spec_give_the_same_model(spec, manifest, tmp_path):
 @pytest.mark.parametrize('share', [0.3, 0.6, 0.8, 0.95])
 def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, share, monkeypatch):
     monkeypatch.setattr(
-        'transfer.runtime.progress.EVERY', 0.0
+        'transfer.runtime.progress.REPORT_EVERY', 0.0
     )  # every word is heard, so that it can break off anywhere
     monkeypatch.setattr('transfer.finetune.trainer.SAVE_EVERY', 0.0)
     undisturbed = RecordingReport()
@@ -131,7 +131,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, s
 
 
 def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
+    monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
     ears = RecordingReport()
     train(manifest, spec, tmp_path / 'work', ears, tmp_path / 'cache')
     fractions = [progress.fraction for progress in ears.heard]
@@ -334,8 +334,8 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
 
 def test_the_reference_looks_at_two_hundred_photos_at_most_and_at_every_class():
     labels = np.repeat([2, 0, 1], [900, 90, 10])
-    rows = looked_at(labels)
+    rows = choose_reference_rows(labels)
     assert len(rows) == 200
     assert rows.tolist() == sorted(set(rows))
     assert np.bincount(labels[rows]).tolist() == pytest.approx([18, 2, 180], abs=1)
-    assert looked_at(np.array([1, 0, 1])).tolist() == [0, 1, 2]
+    assert choose_reference_rows(np.array([1, 0, 1])).tolist() == [0, 1, 2]

@@ -213,7 +213,7 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(phase, detector, roo
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
     whole = request.getfixturevalue(detector.replace('-rcnn', ''))
     counting = RecordingReport()
-    monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
+    monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
     name = f'stopped-{detector}-{phase}'
     with pytest.raises(Stopped):
         learn(room, detector, name, StopsIn(phase, after=4))
@@ -231,7 +231,7 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(phase, detector, roo
 def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_takes_its_place(
     room, monkeypatch
 ):
-    monkeypatch.setattr('transfer.runtime.progress.EVERY', 0.0)
+    monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
     ears = RecordingReport()
     last = learn(room, 'fast-rcnn', 'refitted', ears)
     [first] = ears.instants

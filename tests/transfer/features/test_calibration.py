@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transfer.features.calibration import LIMITS, calibrate, expected_error, fit_temperature, reliability
+from transfer.features.calibration import (
+    LIMITS,
+    bin_by_confidence,
+    calibrate,
+    expected_calibration_error,
+    fit_temperature,
+)
 from transfer.features.metrics import log_loss, softmax
 
 
@@ -48,7 +54,7 @@ def test_scores_without_any_mistake_stay_finite():
 
 def test_the_reliability_diagram_counts_every_image_once():
     probabilities = np.array([[0.95, 0.05], [0.92, 0.08], [0.3, 0.7], [1.0, 0.0]])
-    bins = reliability(probabilities, np.array([0, 1, 1, 0]))
+    bins = bin_by_confidence(probabilities, np.array([0, 1, 1, 0]))
     assert [(row['low'], row['n']) for row in bins] == [(0.7, 1), (0.9, 3)]
     assert bins[1]['accuracy'] == pytest.approx(2 / 3)
-    assert expected_error(bins) == pytest.approx((0.3 + 3 * abs(0.95 + 0.92 + 1 - 2) / 3) / 4)
+    assert expected_calibration_error(bins) == pytest.approx((0.3 + 3 * abs(0.95 + 0.92 + 1 - 2) / 3) / 4)

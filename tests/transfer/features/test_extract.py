@@ -10,7 +10,7 @@ import torch
 
 from tests.support.small_training import source, write_photos
 from transfer.data.cache import Pixels, open_pixels
-from transfer.features.extract import extract
+from transfer.features.extract import extract_features
 from transfer.features.network import Machine, Network
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
@@ -44,7 +44,7 @@ def counted(network: Network) -> list[int]:
 
 
 def test_features_are_what_the_head_sees(network, pixels, machine):
-    found = extract(network, pixels, machine)
+    found = extract_features(network, pixels, machine)
     mean, std = (
         torch.tensor(values).view(1, 3, 1, 1) for values in (network.source.mean, network.source.std)
     )
@@ -57,16 +57,16 @@ def test_features_are_what_the_head_sees(network, pixels, machine):
 
 def test_an_image_is_looked_at_once(network, pixels, machine):
     sizes = counted(network)
-    first = extract(network, pixels, machine)
+    first = extract_features(network, pixels, machine)
     assert sum(sizes) == 12
-    assert np.array_equal(extract(network, pixels, machine), first)
+    assert np.array_equal(extract_features(network, pixels, machine), first)
     assert sum(sizes) == 12
 
 
 def test_photos_added_later_cost_only_themselves(network, pixels, machine):
-    extract(network, Pixels(pixels.array[:9], pixels.digests[:9], 32), machine)
+    extract_features(network, Pixels(pixels.array[:9], pixels.digests[:9], 32), machine)
     sizes = counted(network)
-    found = extract(network, pixels, machine)
+    found = extract_features(network, pixels, machine)
     assert sum(sizes) == 3
     assert np.isfinite(found).all()
     assert len(found) == 12
@@ -75,7 +75,9 @@ def test_photos_added_later_cost_only_themselves(network, pixels, machine):
 def test_other_weights_have_other_features(network, pixels, machine, tmp_path):
     other_source = source(tmp_path / 'zoo', 'other', seed=5)
     other = Network(other_source, network.architecture, load(other_source))
-    assert not np.allclose(extract(network, pixels, machine), extract(other, pixels, machine))
+    assert not np.allclose(
+        extract_features(network, pixels, machine), extract_features(other, pixels, machine)
+    )
 
 
 def test_the_pass_gives_word_and_takes_less_when_memory_is_short(network, pixels, machine):
@@ -89,7 +91,9 @@ def test_the_pass_gives_word_and_takes_less_when_memory_is_short(network, pixels
             raise torch.OutOfMemoryError('CUDA out of memory')
 
     network.architecture.stages(network.model)[0][1][0].register_forward_pre_hook(fail_once)
-    found = extract(network, pixels, dataclasses.replace(machine, beat=words.append, note=notes.append))
+    found = extract_features(
+        network, pixels, dataclasses.replace(machine, beat=words.append, note=notes.append)
+    )
     assert failed == [12]
     assert notes == ['Memory ran out; the batch was halved to 6 images.']
     assert words[-1] == 1.0

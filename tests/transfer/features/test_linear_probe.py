@@ -27,7 +27,7 @@ def folds_of(labels: np.ndarray, k: int = 5) -> np.ndarray:
 @pytest.mark.parametrize('width', [8, 200])
 def test_the_head_is_the_one_that_scikit_learn_finds(width):
     features, labels = blobs(width=width, distance=0.7)
-    found = linear_probe.fit(features, labels, 3, folds_of(labels))
+    found = linear_probe.fit_probe(features, labels, 3, folds_of(labels))
     scale = features.std(0).clip(min=linear_probe.SMALLEST_SPREAD * features.std(0).mean()) * np.sqrt(width)
     slow = LogisticRegression(C=1 / (found.penalty * len(labels)), tol=1e-9, max_iter=20_000)
     slow.fit((features - features.mean(0)) / scale, labels)
@@ -39,7 +39,7 @@ def test_out_of_fold_scores_do_not_know_their_own_labels():
     """On labels drawn by lot, a head that had seen an image would score well; an honest one is at chance."""
     features, _ = blobs(n=200, width=400)
     labels = np.random.default_rng(5).permutation(np.arange(200) % 4)
-    found = linear_probe.fit(features, labels, 4, folds_of(labels))
+    found = linear_probe.fit_probe(features, labels, 4, folds_of(labels))
     assert accuracy(found.logits, labels) < 0.36
     assert log_loss(found.logits, labels) < 1.6  # log 4 = 1.386: neither sure of itself
 
@@ -47,20 +47,20 @@ def test_out_of_fold_scores_do_not_know_their_own_labels():
 def test_each_image_is_scored_by_the_head_of_its_fold():
     features, labels = blobs()
     folds = folds_of(labels)
-    found = linear_probe.fit(features, labels, 3, folds)
+    found = linear_probe.fit_probe(features, labels, 3, folds)
     for fold, head in enumerate(found.fold_heads):
         assert np.allclose(found.logits[folds == fold], head.logits(features[folds == fold]))
 
 
 def test_classes_apart_are_told_apart():
     features, labels = blobs(distance=3)
-    found = linear_probe.fit(features, labels, 3, folds_of(labels))
+    found = linear_probe.fit_probe(features, labels, 3, folds_of(labels))
     assert accuracy(found.logits, labels) == 1.0
 
 
 def test_two_images_a_class_suffice():
     features, labels = blobs(n=4, classes=2, distance=3)
-    found = linear_probe.fit(features, labels, 2, folds_of(labels))
+    found = linear_probe.fit_probe(features, labels, 2, folds_of(labels))
     assert np.isfinite(found.logits).all()
     assert accuracy(found.head.logits(features), labels) == 1.0
 
@@ -68,15 +68,15 @@ def test_two_images_a_class_suffice():
 def test_dead_and_equal_features_do_no_harm():
     features, labels = blobs(distance=2)
     spoiled = np.concatenate([features, np.zeros((120, 5)), np.full((120, 3), 7.0)], 1).astype(np.float32)
-    found = linear_probe.fit(spoiled, labels, 3, folds_of(labels))
+    found = linear_probe.fit_probe(spoiled, labels, 3, folds_of(labels))
     assert np.isfinite(found.head.weight).all()
     assert accuracy(found.logits, labels) > 0.95
-    nothing = linear_probe.fit(np.ones((120, 4), np.float32), labels, 3, folds_of(labels))
+    nothing = linear_probe.fit_probe(np.ones((120, 4), np.float32), labels, 3, folds_of(labels))
     assert np.isfinite(nothing.logits).all()
 
 
 def test_the_same_features_give_the_same_head():
     features, labels = blobs()
-    first, second = (linear_probe.fit(features, labels, 3, folds_of(labels)) for _ in range(2))
+    first, second = (linear_probe.fit_probe(features, labels, 3, folds_of(labels)) for _ in range(2))
     assert np.array_equal(first.head.weight, second.head.weight)
     assert np.array_equal(first.logits, second.logits)

@@ -11,12 +11,12 @@ from sklearn.metrics import log_loss as slow_log_loss
 
 from transfer.data.manifests import LabelledImage
 from transfer.features.metrics import (
-    confusion,
+    confusion_matrix,
+    describe_classes,
     log_loss,
     paired_gain,
-    per_class,
     softmax,
-    wilson,
+    wilson_interval,
     wrong_images,
 )
 
@@ -26,11 +26,11 @@ from transfer.features.metrics import (
     [(13, 21, 0.4088, 0.7925), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (225, 250, 0.8566, 0.9313)],
 )
 def test_wilson_gives_the_published_intervals(right, n, low, high):
-    assert wilson(right, n) == pytest.approx((low, high), abs=5e-4)
+    assert wilson_interval(right, n) == pytest.approx((low, high), abs=5e-4)
 
 
 def test_nothing_seen_says_nothing():
-    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
 def test_log_loss_agrees_with_scikit_learn():
@@ -42,18 +42,18 @@ def test_log_loss_agrees_with_scikit_learn():
 
 def test_confusion_has_the_truth_in_its_rows():
     truth, said = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 2, 2])
-    table = confusion(said, truth, 3)
+    table = confusion_matrix(said, truth, 3)
     assert np.array_equal(table, confusion_matrix(truth, said))
     assert table[2, 0] == 1
 
 
 def test_precision_and_recall_come_with_n_and_intervals():
-    rows = per_class(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ['a', 'b', 'never'])
+    rows = describe_classes(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ['a', 'b', 'never'])
     assert (rows[0]['recall'], rows[0]['n'], rows[0]['precision']) == (0.75, 4, 1.0)
     assert (rows[1]['precision'], rows[1]['predicted']) == (0.8, 5)
     assert rows[2]['recall'] is None
     assert rows[2]['precision'] is None
-    assert rows[0]['recall_interval'] == wilson(3, 4)
+    assert rows[0]['recall_interval'] == wilson_interval(3, 4)
 
 
 def test_the_surest_mistake_comes_first():

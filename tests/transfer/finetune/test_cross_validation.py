@@ -7,10 +7,10 @@ import torch
 
 from tests.support.small_training import source
 from transfer.data.cache import Pixels
-from transfer.features.extract import extract_anew
+from transfer.features.extract import extract_features_uncached
 from transfer.features.metrics import accuracy
 from transfer.features.network import Machine, Network
-from transfer.finetune.cross_validation import Task, compare, finetune
+from transfer.finetune.cross_validation import FinetuneTask, compare, finetune
 from transfer.finetune.plan import Plan
 from transfer.spec.train_spec import TrainSpec
 from transfer.zoo.loading import load
@@ -60,8 +60,8 @@ def test_out_of_fold_scores_do_not_know_their_own_labels(tmp_path):
         rates=rates, precision='float32', flip=False, crop=1.0, jitter=0.0, patience=100, folds=3, batch=16
     )
     plan = Plan('all', '', '', rates, epochs=15)
-    features = extract_anew(network, pixels, machine)
-    task = Task(network, pixels, features, labels, 4, spec, plan)
+    features = extract_features_uncached(network, pixels, machine)
+    task = FinetuneTask(network, pixels, features, labels, 4, spec, plan)
     outcome = finetune(task, machine, tmp_path / 'checkpoints', lambda done, facts: None)
     scored = ~np.isnan(outcome.logits[:, 0])
     assert scored.sum() >= 16  # one fold of three at least

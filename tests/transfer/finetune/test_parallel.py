@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from transfer.finetune.parallel import abreast
-from transfer.runtime.device import own_dropout, threads
+from transfer.finetune.parallel import run_parallel
+from transfer.runtime.device import seed_dropout, use_threads
 from transfer.spec.errors import JobCancelledError
 
 
@@ -38,7 +38,7 @@ def endless(ended: threading.Event):
 
 @pytest.mark.parametrize('lanes', [1, 2])
 def test_results_come_in_the_order_of_the_runs(lanes):
-    assert abreast(
+    assert run_parallel(
         [telling('slow', seconds=0.05), telling('fast'), telling('last')], lanes, lambda done, facts: None
     ) == [
         'slow',
@@ -50,14 +50,14 @@ def test_results_come_in_the_order_of_the_runs(lanes):
 def test_two_runs_meet():
     both = threading.Barrier(2, timeout=10)
     assert sorted(
-        abreast([lambda tell: both.wait(), lambda tell: both.wait()], 2, lambda done, facts: None)
+        run_parallel([lambda tell: both.wait(), lambda tell: both.wait()], 2, lambda done, facts: None)
     ) == [0, 1]
 
 
 @pytest.mark.parametrize('lanes', [1, 2])
 def test_the_share_of_all_is_told_in_the_callers_thread(lanes):
     heard = []
-    abreast(
+    run_parallel(
         [telling('a'), telling('b')],
         lanes,
         lambda done, facts: heard.append((threading.get_ident(), done, facts)),
@@ -69,7 +69,7 @@ def test_the_share_of_all_is_told_in_the_callers_thread(lanes):
 
 def test_only_the_first_of_two_tells_its_epochs():
     heard = []
-    abreast(
+    run_parallel(
         [telling('a', seconds=0.01), telling('b', seconds=0.01)], 2, lambda done, facts: heard.append(facts)
     )
     assert {facts['of'] for facts in heard if facts} == {'a'}
@@ -81,7 +81,7 @@ def test_an_error_of_one_halts_the_other_and_is_raised():
 
     ended = threading.Event()
     with pytest.raises(ValueError, match='the photo is gone'):
-        abreast([endless(ended), broken], 2, lambda done, facts: None)
+        run_parallel([endless(ended), broken], 2, lambda done, facts: None)
     assert ended.is_set()
 
 
@@ -91,7 +91,7 @@ def test_who_cancels_waits_for_nobody():
 
     first, second, begun = threading.Event(), threading.Event(), time.monotonic()
     with pytest.raises(JobCancelledError):
-        abreast([endless(first), endless(second)], 2, cancel)
+        run_parallel([endless(first), endless(second)], 2, cancel)
     assert first.is_set()
     assert second.is_set()
     assert time.monotonic() - begun < 5
@@ -99,10 +99,10 @@ def test_who_cancels_waits_for_nobody():
 
 def test_torch_has_its_threads_back_afterwards():
     before = torch.get_num_threads()
-    inside = abreast([lambda tell: torch.get_num_threads()] * 2, 2, lambda done, facts: None)
+    inside = run_parallel([lambda tell: torch.get_num_threads()] * 2, 2, lambda done, facts: None)
     assert inside == [max(1, before // 2)] * 2
     assert torch.get_num_threads() == before
-    with threads(1):
+    with use_threads(1):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
 
@@ -112,7 +112,7 @@ def test_dropout_draws_from_its_own_chance_and_only_within():
     ones = torch.ones(1000)
 
     def dropped() -> torch.Tensor:
-        with own_dropout(network, torch.Generator().manual_seed(7)):
+        with seed_dropout(network, torch.Generator().manual_seed(7)):
             return network(ones)
 
     torch.manual_seed(1)

@@ -7,21 +7,21 @@ import itertools
 import pytest
 
 from transfer.features.network import Network
-from transfer.finetune.cross_validation import layer_groups
-from transfer.finetune.flops import multiply_adds
-from transfer.finetune.plan import Group, choose_plan, rates_for
-from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, epochs_for, factor
+from transfer.finetune.cross_validation import list_layer_groups
+from transfer.finetune.flops import count_multiply_adds
+from transfer.finetune.plan import LayerGroup, assign_learning_rates, choose_plan
+from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, choose_epochs, scale_learning_rate
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.networks.registry import architecture
 
 GROUPS = [
-    Group('stage1', 10),
-    Group('stage2', 90),
-    Group('stage3', 450),
-    Group('stage4', 450),
-    Group('dense1', 300),
-    Group('head', 50),
+    LayerGroup('stage1', 10),
+    LayerGroup('stage2', 90),
+    LayerGroup('stage3', 450),
+    LayerGroup('stage4', 450),
+    LayerGroup('dense1', 300),
+    LayerGroup('head', 50),
 ]
 
 
@@ -57,7 +57,7 @@ def test_each_quadrant_has_its_plan_and_says_why(images, accuracy, quadrant, nam
     ],
 )
 def test_a_plan_lets_the_groups_at_the_end_learn(name, expected):
-    assert learning(rates_for(name, GROUPS)) == expected
+    assert learning(assign_learning_rates(name, GROUPS)) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_plan_lets_the_groups_at_the_end_learn(name, expected):
 )
 def test_rates_begin_at_the_heads_and_fall_to_seven_tenths_from_group_to_group_inward(name, expected):
     """The group behind the head learns as fast as the head; only those further in learn slower."""
-    assert list(rates_for(name, GROUPS).values()) == pytest.approx(expected)
+    assert list(assign_learning_rates(name, GROUPS).values()) == pytest.approx(expected)
 
 
 def test_on_a_cpu_a_heavy_network_learns_less():
@@ -91,7 +91,7 @@ def test_the_cost_of_an_image_is_that_of_its_convolutions_and_products():
     # Five by five on 28 x 28 and 10 x 10, and three dense layers (LeCun 1998, fig. 2), with colour and every map connected.
     convolutions = 28 * 28 * 6 * 3 * 25 + 10 * 10 * 16 * 6 * 25
     assert (
-        multiply_adds(Network(source, network, network.build(10)))
+        count_multiply_adds(Network(source, network, network.build(10)))
         == convolutions + 400 * 120 + 120 * 84 + 84 * 10
     )
 
@@ -101,12 +101,14 @@ def test_the_cost_of_an_image_is_that_of_its_convolutions_and_products():
 )
 def test_rates_never_rise_inward(name):
     network = architecture(name)
-    groups = layer_groups(Network(SourceModelSpec(name, name, '', '', 2, 1), network, network.skeleton(2)))
+    groups = list_layer_groups(
+        Network(SourceModelSpec(name, name, '', '', 2, 1), network, network.skeleton(2))
+    )
     for plan in ('last', 'several', 'all'):
-        rates = list(rates_for(plan, groups).values())
+        rates = list(assign_learning_rates(plan, groups).values())
         assert all(inner <= outer for inner, outer in itertools.pairwise(rates[:-1]))
         assert rates[-1] > 0
-    assert all(rate > 0 for rate in rates_for('all', groups).values())
+    assert all(rate > 0 for rate in assign_learning_rates('all', groups).values())
 
 
 def test_a_rate_can_be_overridden_and_a_group_frozen():
@@ -129,7 +131,7 @@ def test_a_rate_for_a_group_that_the_network_lacks_is_refused_by_name():
 
 
 def test_the_schedule_warms_up_and_falls_to_nothing():
-    values = [factor(step / 100) for step in range(101)]
+    values = [scale_learning_rate(step / 100) for step in range(101)]
     assert values[0] == pytest.approx(0.1)
     assert max(values) == pytest.approx(1.0)
     assert values.index(max(values)) == 20
@@ -138,6 +140,6 @@ def test_the_schedule_warms_up_and_falls_to_nothing():
 
 
 def test_small_sets_get_more_epochs_within_limits():
-    assert epochs_for(250, 32, 100) == 13
-    assert epochs_for(10, 32, 120) == MOST_EPOCHS
-    assert epochs_for(100_000, 32, 120) == LEAST_EPOCHS
+    assert choose_epochs(250, 32, 100) == 13
+    assert choose_epochs(10, 32, 120) == MOST_EPOCHS
+    assert choose_epochs(100_000, 32, 120) == LEAST_EPOCHS

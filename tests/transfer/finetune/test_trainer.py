@@ -39,7 +39,7 @@ def rates():
 
 def run_epochs(folder, epochs: int, batch: int = 1) -> None:
     model = nn.Linear(3, 2)
-    learner = trainer.Learner(
+    learner = trainer.TrainableModel(
         model,
         model,
         [('head', list(model.parameters()))],
@@ -50,7 +50,9 @@ def run_epochs(folder, epochs: int, batch: int = 1) -> None:
     )
     run = trainer.Run('run', np.arange(10), np.arange(0), epochs, epochs, 0, batch, 0)
     labels = np.arange(10) % 2
-    trainer.train(learner, RandomInputs(), labels, run, folder, lambda note: None, lambda done, facts: None)
+    trainer.train_epochs(
+        learner, RandomInputs(), labels, run, folder, lambda note: None, lambda done, facts: None
+    )
 
 
 def test_the_learning_rate_warms_up_and_falls_within_a_single_epoch(tmp_path, rates):

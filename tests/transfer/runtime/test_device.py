@@ -12,9 +12,9 @@ from transfer.runtime.device import (
     autocast,
     choose_device,
     choose_precision,
-    in_batches,
-    only_dropout_trains,
-    ran_out_of_memory,
+    is_out_of_memory,
+    run_in_batches,
+    train_dropout_only,
 )
 from transfer.spec.errors import InvalidSpecError
 
@@ -68,7 +68,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(error):
             raise error
         seen.append((start, stop))
 
-    assert in_batches(50, 32, work, notes.append) == 8
+    assert run_in_batches(50, 32, work, notes.append) == 8
     assert [row for start, stop in seen for row in range(start, stop)] == list(range(50))
     assert notes == [
         'Memory ran out; the batch was halved to 16 images.',
@@ -81,7 +81,7 @@ def test_another_error_is_not_swallowed():
         raise RuntimeError('shapes do not match')
 
     with pytest.raises(RuntimeError, match='shapes'):
-        in_batches(4, 2, work, lambda note: None)
+        run_in_batches(4, 2, work, lambda note: None)
 
 
 def test_one_image_that_does_not_fit_ends_it():
@@ -89,8 +89,8 @@ def test_one_image_that_does_not_fit_ends_it():
         raise RuntimeError('out of memory')
 
     with pytest.raises(RuntimeError, match='out of memory'):
-        in_batches(4, 4, work, lambda note: None)
-    assert ran_out_of_memory(
+        run_in_batches(4, 4, work, lambda note: None)
+    assert is_out_of_memory(
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
     )
 
@@ -107,7 +107,7 @@ def test_cuda_is_refused_where_there_is_none():
 def test_frozen_statistics_stay_while_dropout_works():
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Flatten(), torch.nn.Dropout(0.5))
     before = network[0].running_mean.clone()
-    only_dropout_trains(network)
+    train_dropout_only(network)
     out = network(torch.rand(64, 3, 4, 4) + 1)
     assert torch.equal(network[0].running_mean, before)
     assert 0.4 < float((out == 0).float().mean()) < 0.6

@@ -15,7 +15,7 @@ import torch
 from tests.support.small_training import TINTS, source, write_photos
 from transfer.data.manifests import LabelledImage, Manifest
 from transfer.selection.benchmark.matrix import fill_matrix
-from transfer.selection.benchmark.targets import part, read_targets, split
+from transfer.selection.benchmark.targets import read_targets, split_target, take_rows
 from transfer.spec.errors import TrainingError
 from transfer.worker import tasks
 
@@ -192,9 +192,9 @@ def test_a_split_draws_so_many_of_each_class_and_leaves_a_third_to_judge_by():
         for index in range(count)
     ]
     manifest = Manifest(('a', 'b'), tuple(images))
-    found = split(manifest, 10, seed=0)
-    learned = part(manifest, found.learned)
+    found = split_target(manifest, 10, seed=0)
+    learned = take_rows(manifest, found.learned)
     assert [sum(image.label == label for image in learned.images) for label in (0, 1)] == [10, 6]
     assert sorted([*found.learned, *found.held]) == list(range(39))
-    assert split(manifest, 10, seed=1).learned.tolist() != found.learned.tolist()
-    assert split(manifest, 10, seed=0).learned.tolist() == found.learned.tolist()
+    assert split_target(manifest, 10, seed=1).learned.tolist() != found.learned.tolist()
+    assert split_target(manifest, 10, seed=0).learned.tolist() == found.learned.tolist()

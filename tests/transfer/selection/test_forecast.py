@@ -12,7 +12,7 @@ from p2l.forecast import Expected
 from p2l.learning_curve import Gain
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.pipeline import train
-from transfer.selection.forecast import describe
+from transfer.selection.forecast import describe_forecast
 from transfer.spec.train_spec import TrainSpec
 
 CLOSE = {'a': (124, 118, 118), 'b': (118, 124, 118)}  # near enough that more photos help
@@ -77,16 +77,16 @@ def test_of_few_photos_no_curve_is_drawn_and_without_a_record_no_accuracy_foreto
 
 
 def test_the_sentence():
-    both = describe(Expected(0.9, 0.87, 0.94), Gain(100, 0.02, 0.0, 0.05))
+    both = describe_forecast(Expected(0.9, 0.87, 0.94), Gain(100, 0.02, 0.0, 0.05))
     assert (
         both
         == 'Expected accuracy 0.87 to 0.94; collecting 100 more photos would add about 0.02 (0.00 to 0.05).'
     )
     assert (
-        describe(None, Gain(40, 0.1, 0.0, 0.2))
+        describe_forecast(None, Gain(40, 0.1, 0.0, 0.2))
         == 'Collecting 40 more photos would add about 0.10 (0.00 to 0.20).'
     )
-    assert describe(None, None) == ''
+    assert describe_forecast(None, None) == ''
 
 
 def test_a_spec_with_weights_and_a_forecast_survives_json():

@@ -15,22 +15,22 @@ from torch import nn
 from p2l.transferability import leep, logme, nearest_neighbours
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.splits import assign_folds
-from transfer.features.extract import extract_anew
-from transfer.features.linear_probe import Probe, fit
+from transfer.features.extract import extract_features_uncached
+from transfer.features.linear_probe import Probe, fit_probe
 from transfer.features.metrics import accuracy, softmax
 from transfer.features.network import Machine, Network
-from transfer.finetune.cross_validation import Bench, Task, layer_groups
-from transfer.finetune.flops import multiply_adds
-from transfer.finetune.plan import HEAVY, Group, Plan, choose_plan
-from transfer.runtime.device import FORWARD_BATCH, in_batches, normalise, planes
-from transfer.selection.benchmark.targets import Split, Target
+from transfer.finetune.cross_validation import FinetuneTask, FoldRunner, list_layer_groups
+from transfer.finetune.flops import count_multiply_adds
+from transfer.finetune.plan import HEAVY, LayerGroup, Plan, choose_plan
+from transfer.runtime.device import FORWARD_BATCH, normalise, run_in_batches, to_float_images
+from transfer.selection.benchmark.targets import BenchmarkTarget, HeldOutSplit
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
 
 @dataclass(frozen=True)
-class Setup:
+class BenchmarkSetup:
     """What all cells of one matrix share; a matrix begun with another setup is not gone on with."""
 
     per_class: int  # images of a class to learn from
@@ -45,30 +45,37 @@ class Setup:
 
 
 def run_cell(
-    target: Target, part: Split, source: SourceModelSpec, seed: int, setup: Setup, machine: Machine
+    target: BenchmarkTarget,
+    part: HeldOutSplit,
+    source: SourceModelSpec,
+    seed: int,
+    setup: BenchmarkSetup,
+    machine: Machine,
 ) -> dict[str, Any]:
     """Finetune once and judge. Seconds are the processor's on a CPU, so that neighbours on the machine do not count."""
-    clock = _Clock(machine.device)
+    clock = _StepTimer(machine.device)
     network = Network(source, architecture(source.architecture), load(source))
     whole = open_pixels(target.manifest, source.side, machine.cache / 'pixels', machine.beat)
     labels = np.array([image.label for image in target.manifest.images])
     pixels, held = whole.rows(part.learned), whole.rows(part.held)
     clock.lap('load')
-    held_features = extract_anew(
+    held_features = extract_features_uncached(
         network, held, machine
     )  # first, so that the choice of a precision is not timed below
     clock.lap('held')
-    features = extract_anew(network, pixels, machine)
+    features = extract_features_uncached(network, pixels, machine)
     clock.lap('features')
-    known, probe = _evidence(network, pixels, features, labels[part.learned], machine, clock)
-    macs = multiply_adds(network) if setup.spares and machine.device.type == 'cpu' else 0.0
+    known, probe = _measure_without_finetuning(
+        network, pixels, features, labels[part.learned], machine, clock
+    )
+    macs = count_multiply_adds(network) if setup.spares and machine.device.type == 'cpu' else 0.0
     clock.lap('count')
-    plan, model = _finetuned(
+    plan, model = _finetune_once(
         network, pixels, features, labels[part.learned], probe, macs, seed, setup, machine
     )
     clock.lap('finetune')
     truth = labels[part.held]
-    said = scores(model, source, held, machine)
+    said = predict_scores(model, source, held, machine)
     clock.lap('judge')
     linear = probe.head.logits(held_features)
     return {
@@ -79,7 +86,7 @@ def run_cell(
         'images': len(part.learned),
         'held': len(part.held),
         'accuracy': accuracy(said, truth),
-        'right': bits(said, truth),
+        'right': encode_hits(said, truth),
         'linear': accuracy(linear, truth),
         **known,
         'epochs': plan.epochs,
@@ -89,12 +96,12 @@ def run_cell(
     }
 
 
-def bits(logits: np.ndarray, labels: np.ndarray) -> str:
+def encode_hits(logits: np.ndarray, labels: np.ndarray) -> str:
     """Image by image, 1 where the first answer is right: what two sources are compared by on the same photos."""
     return ''.join('1' if hit else '0' for hit in logits.argmax(1) == labels)
 
 
-def scores(model: nn.Module, source: SourceModelSpec, pixels: Pixels, machine: Machine) -> np.ndarray:
+def predict_scores(model: nn.Module, source: SourceModelSpec, pixels: Pixels, machine: Machine) -> np.ndarray:
     """Class scores as serving gives them, float64 (n, classes)."""
     found: list[np.ndarray] = []
     model = model.to(machine.device).eval()
@@ -102,40 +109,40 @@ def scores(model: nn.Module, source: SourceModelSpec, pixels: Pixels, machine: M
     @torch.inference_mode()
     def work(start: int, stop: int) -> None:
         batch = torch.from_numpy(np.ascontiguousarray(pixels.array[start:stop]))
-        images = normalise(planes(batch, machine.device), source.mean, source.std)
+        images = normalise(to_float_images(batch, machine.device), source.mean, source.std)
         found.append(model(images).float().cpu().numpy().astype(np.float64))
         machine.beat(stop / len(pixels.array))
 
-    in_batches(len(pixels.array), FORWARD_BATCH[machine.device.type], work, machine.note)
+    run_in_batches(len(pixels.array), FORWARD_BATCH[machine.device.type], work, machine.note)
     return np.concatenate(found)
 
 
-def _evidence(
+def _measure_without_finetuning(
     network: Network,
     pixels: Pixels,
     features: np.ndarray,
     labels: np.ndarray,
     machine: Machine,
-    clock: _Clock,
+    clock: _StepTimer,
 ) -> tuple[dict[str, Any], Probe]:
     """What can be measured on the learned images without finetuning, each with its own seconds."""
     classes = int(labels.max()) + 1
-    probe = fit(features, labels, classes, assign_folds(labels, list(pixels.digests), 5, 0))
+    probe = fit_probe(features, labels, classes, assign_folds(labels, list(pixels.digests), 5, 0))
     clock.lap('probe')
     known: dict[str, Any] = {
         'probe': accuracy(probe.logits, labels),
-        'probe_right': bits(probe.logits, labels),
+        'probe_right': encode_hits(probe.logits, labels),
     }
     known['logme'] = logme(features, labels)
     clock.lap('logme')
     known['knn'] = nearest_neighbours(features, labels)
     clock.lap('knn')
-    known['leep'] = leep(softmax(scores(network.model, network.source, pixels, machine)), labels)
+    known['leep'] = leep(softmax(predict_scores(network.model, network.source, pixels, machine)), labels)
     clock.lap('leep')
     return known, probe
 
 
-def _finetuned(
+def _finetune_once(
     network: Network,
     pixels: Pixels,
     features: np.ndarray,
@@ -143,7 +150,7 @@ def _finetuned(
     probe: Probe,
     macs: float,
     seed: int,
-    setup: Setup,
+    setup: BenchmarkSetup,
     machine: Machine,
 ) -> tuple[Plan, nn.Module]:
     """The product's last step of a finetuning: from the linear head, on every image, for the schedule's epochs."""
@@ -152,15 +159,15 @@ def _finetuned(
         'last' if macs > HEAVY and setup.plan == 'several' else setup.plan
     )  # as a training with the plan "auto"
     spec = TrainSpec(seed=seed, plan=name, device=setup.device, epochs=setup.epochs)
-    groups: list[Group] = layer_groups(network)
+    groups: list[LayerGroup] = list_layer_groups(network)
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)
-    task = Task(network, pixels, features, labels, classes, spec, plan, macs)
+    task = FinetuneTask(network, pixels, features, labels, classes, spec, plan, macs)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(task, machine, Path(folder), lambda done, facts: machine.beat(done))
+        bench = FoldRunner(task, machine, Path(folder), lambda done, facts: machine.beat(done))
         return plan, bench.final(probe.head, setup.scale, plan.epochs)
 
 
-class _Clock:
+class _StepTimer:
     """Seconds of each step, the processor's where it computes."""
 
     def __init__(self, device: torch.device) -> None:

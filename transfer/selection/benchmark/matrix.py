@@ -28,12 +28,12 @@ from threadpoolctl import threadpool_limits
 
 from p2l.signatures import mean_feature, rounded
 from transfer.data.cache import open_pixels
-from transfer.features.extract import extract_anew
+from transfer.features.extract import extract_features_uncached
 from transfer.features.network import Machine, Network
 from transfer.runtime.device import choose_device
-from transfer.selection.benchmark.cell import Setup, run_cell
-from transfer.selection.benchmark.targets import Target, part, read_targets, split
-from transfer.selection.choose import looked_at
+from transfer.selection.benchmark.cell import BenchmarkSetup, run_cell
+from transfer.selection.benchmark.targets import BenchmarkTarget, read_targets, split_target, take_rows
+from transfer.selection.choose import choose_reference_rows
 from transfer.spec.errors import TrainingError
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
@@ -42,10 +42,10 @@ from transfer.zoo.signatures.class_means import read_look
 
 
 @dataclass(frozen=True)
-class Place:
+class Cell:
     """One cell to be filled."""
 
-    target: Target
+    target: BenchmarkTarget
     source: SourceModelSpec
     seed: int
     cells: Path
@@ -56,10 +56,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Shop:
+class BenchmarkContext:
     """What every cell is made with."""
 
-    setup: Setup
+    setup: BenchmarkSetup
     reference: SourceModelSpec | None
     machine: Machine
     out: Path
@@ -71,43 +71,43 @@ def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     What another process is at is left to it, and looked after at the end, in case it died. TrainingError: a target or a source
     cannot be used.
     """
-    setup, out = Setup(**request['setup']), Path(request['out'])
+    setup, out = BenchmarkSetup(**request['setup']), Path(request['out'])
     targets = read_targets(Path(request['targets']))
-    sources = [_at_side(SourceModelSpec(**source), setup.side) for source in request['sources']]
+    sources = [_with_side(SourceModelSpec(**source), setup.side) for source in request['sources']]
     reference = SourceModelSpec(**request['reference']) if request['reference'] else None
-    _begin(out, targets, sources, reference, setup)
+    _record_setup(out, targets, sources, reference, setup)
     machine = Machine(
         choose_device(setup.device), 'auto', Path(request['cache']), lambda sentence: None, lambda done: None
     )
-    shop = Shop(setup, reference, machine, out)
+    shop = BenchmarkContext(setup, reference, machine, out)
     cells = out / 'cells'
     seeds = range(setup.first_seed, setup.first_seed + setup.seeds)
-    places = [
-        Place(target, source, seed, cells) for seed in seeds for target in targets for source in sources
-    ]
-    speed, most, waiting = _Speed(len(places)), int(request.get('most', 0)) or len(places), []
+    places = [Cell(target, source, seed, cells) for seed in seeds for target in targets for source in sources]
+    speed, most, waiting = _CellCounter(len(places)), int(request.get('most', 0)) or len(places), []
     for place in places:
-        found = _fill(place, shop, wait=False) if speed.made < most else None
+        found = _fill_cell(place, shop, wait=False) if speed.made < most else None
         if found is None:
             waiting.append(place)
         else:
             yield speed.told(place.path.name, made=found)
     for place in waiting if speed.made < most else []:
-        yield speed.told(place.path.name, made=bool(_fill(place, shop, wait=True)))
+        yield speed.told(place.path.name, made=bool(_fill_cell(place, shop, wait=True)))
 
 
-def _fill(place: Place, shop: Shop, wait: bool) -> bool | None:
+def _fill_cell(place: Cell, shop: BenchmarkContext, wait: bool) -> bool | None:
     """True: made now; False: it was there; None: somebody else is at it."""
     if place.path.exists():
         return False
-    with _claimed(place.path, wait) as mine:
+    with _claim_cell(place.path, wait) as mine:
         if not mine:
             return None
         if place.path.exists():
             return False
-        rows = split(place.target.manifest, shop.setup.per_class, place.seed)
+        rows = split_target(place.target.manifest, shop.setup.per_class, place.seed)
         if shop.reference is not None:
-            _look(place.target, rows.learned, shop.reference, place.seed, shop.machine, shop.out)
+            _record_target_means(
+                place.target, rows.learned, shop.reference, place.seed, shop.machine, shop.out
+            )
         write_aside(
             place.path, run_cell(place.target, rows, place.source, place.seed, shop.setup, shop.machine)
         )
@@ -121,7 +121,7 @@ def write_aside(path: Path, values: dict[str, Any]) -> None:
     os.replace(aside, path)
 
 
-def _at_side(source: SourceModelSpec, side: int) -> SourceModelSpec:
+def _with_side(source: SourceModelSpec, side: int) -> SourceModelSpec:
     network = architecture(source.architecture)
     return (
         source
@@ -130,12 +130,12 @@ def _at_side(source: SourceModelSpec, side: int) -> SourceModelSpec:
     )
 
 
-def _begin(
+def _record_setup(
     out: Path,
-    targets: tuple[Target, ...],
+    targets: tuple[BenchmarkTarget, ...],
     sources: list[SourceModelSpec],
     reference: SourceModelSpec | None,
-    setup: Setup,
+    setup: BenchmarkSetup,
 ) -> None:
     """Write down what is compared, or check that the folder was begun with the same: cells of two setups are not comparable."""
     wanted = {
@@ -151,7 +151,7 @@ def _begin(
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''
-    source_models = {source_model.name: _described(source_model) for source_model in sources}
+    source_models = {source_model.name: _describe_source(source_model) for source_model in sources}
     facts = {
         target.name: {'digest': target.manifest.digest, 'labels': list(target.manifest.labels)}
         for target in targets
@@ -165,7 +165,7 @@ def _begin(
                 f'The {name} {changed[0]} has changed since the evaluation in {out} began; give another folder.'
             )
     looks = {
-        name: _look_of(source_model, digest)
+        name: _source_class_means(source_model, digest)
         for name, source_model in zip(source_models, sources, strict=True)
     }
     merged = {
@@ -176,32 +176,37 @@ def _begin(
     write_aside(path, wanted | merged)
 
 
-def _described(source: SourceModelSpec) -> dict[str, Any]:
+def _describe_source(source: SourceModelSpec) -> dict[str, Any]:
     names = ('name', 'title', 'architecture', 'digest', 'dataset', 'images', 'classes', 'side')
     return {name: getattr(source, name) for name in names} | {'signature': list(source.signature)}
 
 
-def _look_of(source: SourceModelSpec, reference: str) -> dict[str, Any] | None:
+def _source_class_means(source: SourceModelSpec, reference: str) -> dict[str, Any] | None:
     """The source's own images class by class, where they are known."""
     look = read_look(source, reference)
     return {'means': [rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
 
 
-def _look(
-    target: Target, rows: np.ndarray, reference: SourceModelSpec, seed: int, machine: Machine, out: Path
+def _record_target_means(
+    target: BenchmarkTarget,
+    rows: np.ndarray,
+    reference: SourceModelSpec,
+    seed: int,
+    machine: Machine,
+    out: Path,
 ) -> None:
     """The target's mean feature under the reference, whole and by class: what every divergence is computed from."""
     path = out / 'looks' / f'{target.name}--{seed}.json'
     if path.exists():
         return
     every = np.array([target.manifest.images[row].label for row in rows])
-    learned = part(target.manifest, rows[looked_at(every)])
+    learned = take_rows(target.manifest, rows[choose_reference_rows(every)])
     network = Network(reference, architecture(reference.architecture), load(reference))
     pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.beat)
-    extract_anew(network, pixels, machine)  # warms up, and chooses the precision
+    extract_features_uncached(network, pixels, machine)  # warms up, and chooses the precision
     now = time.process_time if machine.device.type == 'cpu' else time.perf_counter
     start = now()
-    features = np.maximum(extract_anew(network, pixels, machine), 0)
+    features = np.maximum(extract_features_uncached(network, pixels, machine), 0)
     seconds = now() - start
     labels = np.array([image.label for image in learned.images])
     means = [mean_feature(features[labels == label]) for label in range(len(learned.labels))]
@@ -217,7 +222,7 @@ def _look(
 
 
 @contextmanager
-def _claimed(path: Path, wait: bool) -> Iterator[bool]:
+def _claim_cell(path: Path, wait: bool) -> Iterator[bool]:
     """Whether this process is the one that fills the cell. The system releases the lock at its holder's death."""
     folder = path.parent / 'locks'
     folder.mkdir(parents=True, exist_ok=True)
@@ -230,7 +235,7 @@ def _claimed(path: Path, wait: bool) -> Iterator[bool]:
         yield True
 
 
-class _Speed:
+class _CellCounter:
     """How many cells are through, and how long the others will take at the speed of this run."""
 
     def __init__(self, count: int) -> None:

@@ -18,7 +18,7 @@ LEAST_IMAGES = 6  # of a class
 
 
 @dataclass(frozen=True)
-class Target:
+class BenchmarkTarget:
     """One labelled set, whole."""
 
     name: str
@@ -26,14 +26,14 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Split:
+class HeldOutSplit:
     """Rows of a target's manifest, int, in ascending order."""
 
     learned: np.ndarray
     held: np.ndarray
 
 
-def read_targets(folder: Path) -> tuple[Target, ...]:
+def read_targets(folder: Path) -> tuple[BenchmarkTarget, ...]:
     """Every folder of class folders in `folder`, by name. TrainingError naming the folder that is no target."""
     found = (
         sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
@@ -42,10 +42,10 @@ def read_targets(folder: Path) -> tuple[Target, ...]:
     )
     if not found:
         raise TrainingError(f'{folder} holds no folder of class folders.')
-    return tuple(Target(path.name, _manifest(path)) for path in found)
+    return tuple(BenchmarkTarget(path.name, _read_target(path)) for path in found)
 
 
-def _manifest(folder: Path) -> Manifest:
+def _read_target(folder: Path) -> Manifest:
     """Copies of an image are left out, and an image that stands in two classes altogether: neither could be judged."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
     if len(classes) < 2:
@@ -67,7 +67,7 @@ def _manifest(folder: Path) -> Manifest:
     return Manifest(tuple(path.name for path in classes), kept)
 
 
-def split(manifest: Manifest, per_class: int, seed: int) -> Split:
+def split_target(manifest: Manifest, per_class: int, seed: int) -> HeldOutSplit:
     """So many images of each class to learn from (at most LEARNED_SHARE of it), drawn by the seed; all others are held out."""
     chance = np.random.default_rng(seed)
     labels = np.array([image.label for image in manifest.images])
@@ -77,8 +77,8 @@ def split(manifest: Manifest, per_class: int, seed: int) -> Split:
         learned += rows[: min(per_class, int(len(rows) * LEARNED_SHARE))].tolist()
     mask = np.zeros(len(labels), dtype=bool)
     mask[learned] = True
-    return Split(np.flatnonzero(mask), np.flatnonzero(~mask))
+    return HeldOutSplit(np.flatnonzero(mask), np.flatnonzero(~mask))
 
 
-def part(manifest: Manifest, rows: np.ndarray) -> Manifest:
+def take_rows(manifest: Manifest, rows: np.ndarray) -> Manifest:
     return Manifest(manifest.labels, tuple(manifest.images[row] for row in rows))
