@@ -22,7 +22,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from recognition import audit, storage
-from recognition.celery import TRAIN, app
+from recognition.celery import RUN_JOB, app
 from recognition.errors import ConflictError
 from recognition.jobs import processes
 from recognition.models import Job
@@ -55,7 +55,7 @@ def enqueue(job: Job) -> None:
 def send_message(job: Job) -> None:
     """Wake a worker of the job's queue. An unreachable broker loses nothing: workers look for queued jobs by themselves."""
     try:
-        app.send_task(TRAIN, (str(job.pk),), queue=job.queue)
+        app.send_task(RUN_JOB, (str(job.pk),), queue=job.queue)
     except OperationalError:
         logger.warning('The broker cannot be reached; job %s waits for a worker to look', job.pk)
         return

@@ -62,7 +62,7 @@ def run_job(job: Job, watch: Callable[[Progress], None] | None = None) -> Job:
     """Run a queued job in this process as a worker would; the job row holds the result."""
     if not queue.claim(job):
         raise ConflictError('A worker has taken this training already.')
-    execute.run_attempt(job, watch=watch)
+    execute.run_attempt(job, on_progress=watch)
     job.refresh_from_db()
     return job
 

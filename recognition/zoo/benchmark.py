@@ -14,11 +14,11 @@ from typing import IO, Any
 
 from django.conf import settings
 
+from recognition.celery import RUN_BENCHMARK_CELL, app
 from recognition.errors import InvalidInputError
 from recognition.zoo import catalog
 from recognition.zoo.subprocess_call import CHILD_ENVIRONMENT
 from transfer.spec.train_spec import SourceModelSpec
-from transfer.worker import benchmark_cells
 
 LEAST = {
     'per_class': 1,
@@ -92,10 +92,16 @@ def _invite_workers(wanted: BenchmarkRequest, request: str) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(request)
     try:
-        benchmark_cells.invite(file, wanted.workers)
+        send_cell_messages(file, wanted.workers)
         yield
     finally:
         file.unlink(missing_ok=True)
+
+
+def send_cell_messages(request: Path, workers: int) -> None:
+    """Ask so many workers to fill a cell of the benchmark whose request is in that file (transfer/worker/tasks.py)."""
+    for _ in range(workers):
+        app.send_task(RUN_BENCHMARK_CELL, (str(request),), queue=settings.TRAINING_QUEUE)
 
 
 def _read_steps(child: subprocess.Popen[str]) -> Iterator[FinishedCell]:

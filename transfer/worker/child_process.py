@@ -1,9 +1,9 @@
-"""A program that a worker keeps ready: it loads what a training needs, waits for the name of a queue, and runs its next job.
+"""The program of a worker's child processes: load torch, wait for the name of a queue, and run that queue's next job.
 
     python -m transfer.worker.child_process < queue name
 
-A process for each training: its memory returns to the machine with its end, whatever kills it kills no worker, and a kill is
-known at once and for certain. Its standard input stays open for as long as its worker lives.
+Each job gets its own process: its memory returns to the machine when it ends, whatever kills it does not kill the worker, and
+the worker knows of a kill at once and for certain. Standard input stays open for as long as the worker lives.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    os.nice(10)  # the pages come first
+    os.nice(10)  # web processes come first
     django.setup()
     if settings.WORKER_KEEPS_WARM:
         preload()
     queue = sys.stdin.readline().strip()
     if queue:  # otherwise the worker is gone
-        threading.Thread(target=exit_with_worker, name='end with worker', daemon=True).start()
+        threading.Thread(target=exit_with_worker, name='exit with worker', daemon=True).start()
         run_next(queue)
 
 
 def preload() -> None:
-    """Torch takes 3 to 10 s to load: done before the first job needs it. What is wrong with it is the job's to tell."""
+    """Load torch before the first job needs it: 3 to 10 s. An error is left to the job, which reports it."""
     try:
-        import transfer.pipeline  # noqa: F401
+        import transfer.pipeline  # noqa: F401  loaded for its side effect
     except ImportError:
         logger.exception('The learning side cannot be loaded')
 
@@ -45,7 +45,7 @@ def run_next(queue: str) -> None:
 
     job = claim_next(queue)
     if job:
-        execute.run_attempt(job, when_hung=kill_process_group)
+        execute.run_attempt(job, on_hang=kill_process_group)
 
 
 def exit_with_worker() -> None:
@@ -54,10 +54,11 @@ def exit_with_worker() -> None:
 
 
 def kill_process_group() -> None:
-    """At once: the job's row, its checkpoint and whoever looks next take care of the rest."""
-    os.killpg(
-        os.getpgrp(), signal.SIGKILL
-    )  # and what it has forked: the worker made it the leader of a session
+    """End at once, with every forked process: the worker started this one as the leader of a session.
+
+    The job's row, its checkpoint and the reaper take care of the rest.
+    """
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 if __name__ == '__main__':

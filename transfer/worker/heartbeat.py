@@ -1,4 +1,4 @@
-"""What a running training says of itself, written to its job's row: progress, curve, heartbeat, the instant model."""
+"""Write what a running job reports to its row: progress, learning curve, heartbeat, the instant model."""
 
 from __future__ import annotations
 
@@ -22,41 +22,42 @@ logger = logging.getLogger(__name__)
 
 WRITE_INTERVAL = 1.0  # seconds between two writes of the progress: also how soon a request to cancel is seen
 HEARTBEAT_INTERVAL = (
-    5.0  # seconds between two heartbeats while the training says nothing (a long native call, an import)
+    5.0  # seconds between two heartbeats while the job reports nothing (a long native call, an import)
 )
-HANG_TIMEOUT = 900.0  # seconds without a word after which a training is taken for hung and its heart stops
+HANG_TIMEOUT = 900.0  # seconds without a report after which a job counts as hung and its heartbeat stops
 
 
 class JobReport:
-    """The transfer.spec.report.Report of one attempt at a job. `watch` also hears of every progress (a terminal's bar)."""
+    """The transfer.spec.report.Report of one attempt at a job. `on_progress` also gets every progress (a terminal's bar)."""
 
-    def __init__(self, job: Job, watch: Callable[[Progress], None] | None = None) -> None:
+    def __init__(self, job: Job, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.job = job
         self.attempt = job.attempt
         self.curve: list[dict[str, Any]] = list(job.curve)
-        self.watch = watch
+        self.on_progress = on_progress
         self.phase = ''
         self.lost = False
-        self.spoke_at = time.monotonic()
-        self.wrote_at = float('-inf')
+        self.reported_at = time.monotonic()
+        self.written_at = float('-inf')
 
     def progress(self, progress: Progress) -> None:
-        self.spoke_at = time.monotonic()
+        self.reported_at = time.monotonic()
         new_epoch = self._extend_curve(progress)
-        if self.watch:
-            self.watch(progress)
-        if new_epoch or progress.phase != self.phase or self.spoke_at - self.wrote_at >= WRITE_INTERVAL:
-            self.phase, self.wrote_at = progress.phase, self.spoke_at
+        if self.on_progress:
+            self.on_progress(progress)
+        if new_epoch or progress.phase != self.phase or self.reported_at - self.written_at >= WRITE_INTERVAL:
+            self.phase, self.written_at = progress.phase, self.reported_at
             self.write_heartbeat(progress=dataclasses.asdict(progress), curve=self.curve)
         if self.lost:
             raise JobCancelledError
 
     def instant(self, model: SealedModel) -> None:
-        self.spoke_at = time.monotonic()
+        self.reported_at = time.monotonic()
         results.save_instant_model(self.job, self.attempt, model)
 
     def write_heartbeat(self, **fields: object) -> None:
-        """Write, and learn whether the job is still wanted. A database that is away for a moment stops no training."""
+        """Write the fields, and notice that the job was cancelled or taken away (`lost`). A database that cannot be reached for a
+        moment stops no training."""
         try:
             held = self.job.write_heartbeat(self.attempt, **fields)
             unwanted = Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists()
@@ -67,23 +68,27 @@ class JobReport:
         self.lost = self.lost or unwanted or not held
 
     def _extend_curve(self, progress: Progress) -> bool:
-        """An epoch told again, after a resume, replaces what was told of it and of those behind it."""
+        """Add an epoch to the curve; one that is reported again, after a resume, replaces itself and those behind it.
+
+        Returns whether it must be written now: a detector's epochs, known by their loss alone, may follow each other fast,
+        and wait for the next write.
+        """
         measured = progress.accuracy is not None
         if not progress.epoch or not (measured or self.job.kind == Task.DETECTION):
             return False
         if self.curve and self.curve[-1]['epoch'] == progress.epoch and self.phase == progress.phase:
             return False
         entry = {'epoch': progress.epoch, 'loss': progress.loss, 'accuracy': progress.accuracy}
-        self.curve = [*(told for told in self.curve if told['epoch'] < progress.epoch), entry]
-        return measured  # a detector's passes, told by their loss alone, may follow each other fast: the next write has them
+        self.curve = [*(point for point in self.curve if point['epoch'] < progress.epoch), entry]
+        return measured
 
 
 @contextlib.contextmanager
-def keep_heartbeat(report: JobReport, when_hung: Callable[[], None]) -> Iterator[None]:
-    """Beat from a thread while the body runs and its training gives a word now and then."""
+def keep_heartbeat(report: JobReport, on_hang: Callable[[], None]) -> Iterator[None]:
+    """Write heartbeats from a thread while the body runs, as long as its job reports progress now and then."""
     stop = threading.Event()
     thread = threading.Thread(
-        target=_run_heartbeat, args=(report, stop, when_hung), name=f'heartbeat {report.job.pk}', daemon=True
+        target=_run_heartbeat, args=(report, stop, on_hang), name=f'heartbeat {report.job.pk}', daemon=True
     )
     thread.start()
     try:
@@ -93,12 +98,16 @@ def keep_heartbeat(report: JobReport, when_hung: Callable[[], None]) -> Iterator
         thread.join()
 
 
-def _run_heartbeat(report: JobReport, stop: threading.Event, when_hung: Callable[[], None]) -> None:
+def _run_heartbeat(report: JobReport, stop: threading.Event, on_hang: Callable[[], None]) -> None:
     try:
         while not stop.wait(HEARTBEAT_INTERVAL) and not report.lost:
-            if time.monotonic() - report.spoke_at > HANG_TIMEOUT:
-                logger.critical('Job %s hangs; its heart stops', report.job.pk)
-                when_hung()
+            if time.monotonic() - report.reported_at > HANG_TIMEOUT:
+                logger.critical(
+                    'Job %s hangs: it reported nothing for %.0f s. Its heartbeat stops',
+                    report.job.pk,
+                    HANG_TIMEOUT,
+                )
+                on_hang()
                 return
             report.write_heartbeat()
     finally:

@@ -77,7 +77,10 @@ def test_few_photos_are_answered_at_once_and_many_by_a_job(ask, predictor, detec
     assert (told['state'], told['finished'], told['error']) == ('succeeded', True, None)
     assert told['result'] == ask(query='?wait=true').json()
     assert [entry['name'] for entry in told['result']['images']] == [f'{number}.jpg' for number in range(5)]
-    assert job.progress['message'] == 'Looking at photo 5 of 5' or job.progress['phase'] in ('load', 'detect')
+    assert job.progress['message'] == 'Detecting on photo 5 of 5' or job.progress['phase'] in (
+        'load',
+        'detect',
+    )
 
 
 def test_who_asks_may_decide(ask, settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -19,12 +20,13 @@ from recognition.celery import app
 from recognition.jobs import processes
 from recognition.jobs import queue as job_queue
 from recognition.models import Image, Job, Label, Project, TrainedModel
-from recognition.models.job import State
+from recognition.models.job import TRAININGS, JobKind, State
 from tests.support.dead_process import start_and_end_process
 from tests.support.photos import draw_photo
 from transfer.spec.errors import JobCancelledError, UnreadableImageError
 from transfer.spec.report import Progress, SealedModel, TrainReport
 from transfer.worker import execute, heartbeat
+from transfer.worker.jobs import train
 
 pytestmark = pytest.mark.django_db
 
@@ -103,9 +105,15 @@ def quick(manifest, spec, workdir, report, cache):
     return seal(workdir / 'final')
 
 
-def run(job, train):
+def run_attempt(job, pipeline):
+    """As a worker's process does, with another pipeline in the place of the learning side's."""
+    handler = functools.partial(train.train, pipeline=pipeline)
+    execute.run_attempt(job, handlers=dict.fromkeys(TRAININGS, handler))
+
+
+def run(job, pipeline):
     assert job_queue.claim(job)
-    execute.run_attempt(job, train=train)
+    run_attempt(job, pipeline)
     job.refresh_from_db()
     return job
 
@@ -163,7 +171,7 @@ def test_a_training_leaves_one_model_and_no_folder(queue):
 def test_the_finished_model_takes_the_place_of_the_instant_one_under_the_same_id(queue):
     seen = {}
 
-    def train(manifest, spec, workdir, report, cache):
+    def pipeline(manifest, spec, workdir, report, cache):
         sealed = quick(manifest, spec, workdir, report, cache)
         model = TrainedModel.objects.get()
         seen.update(
@@ -171,7 +179,7 @@ def test_the_finished_model_takes_the_place_of_the_instant_one_under_the_same_id
         )
         return sealed
 
-    run(queue(), train)
+    run(queue(), pipeline)
     model = TrainedModel.objects.get()
     assert (seen['provisional'], seen['accuracy'], model.pk, model.provisional) == (
         True,
@@ -222,10 +230,10 @@ def test_an_epoch_told_again_after_a_resume_replaces_the_curve_behind_it(queue):
 
 
 def test_an_expected_error_fails_the_job_with_its_sentence(queue):
-    def train(*_):
+    def pipeline(*_):
         raise UnreadableImageError('rose.jpg cannot be read')
 
-    job = run(queue(), train)
+    job = run(queue(), pipeline)
     assert (job.state, job.error_code, job.error_message) == (
         State.FAILED,
         'unreadable_image',
@@ -234,13 +242,13 @@ def test_an_expected_error_fails_the_job_with_its_sentence(queue):
 
 
 def test_an_unforeseen_error_fails_the_job_with_a_reference_and_is_raised_for_the_log(queue, caplog):
-    def train(*_):
+    def pipeline(*_):
         raise ZeroDivisionError('secret detail')
 
     job = queue()
     assert job_queue.claim(job)
     with pytest.raises(ZeroDivisionError):
-        execute.run_attempt(job, train=train)
+        run_attempt(job, pipeline)
     assert (job.state, job.error_code) == (State.FAILED, 'internal')
     assert 'secret detail' not in job.error_message
     reference = job.error_message.split()[-1].rstrip('.')
@@ -252,13 +260,26 @@ def test_a_bad_spec_fails_the_job_instead_of_killing_the_worker(queue):
     assert (job.state, job.error_code) == (State.FAILED, 'invalid_spec')
 
 
+@pytest.mark.parametrize('kind', ['', 'signing', 'segmentation'])
+def test_a_job_of_an_unknown_kind_fails_with_a_sentence_and_trains_nothing(queue, kind):
+    job = run(queue(kind=kind), lambda *_: pytest.fail('a training began'))
+    assert (job.state, job.error_code) == (State.FAILED, 'unknown_job_kind')
+    assert job.error_message.startswith(
+        f'This worker cannot run jobs of the kind "{kind}". If a newer version'
+    )
+
+
+def test_each_kind_of_job_has_a_handler():
+    assert set(execute.HANDLERS) == set(JobKind)
+
+
 def test_a_request_to_cancel_stops_the_training_at_its_next_word(queue):
-    def train(manifest, spec, workdir, report, cache):
+    def pipeline(manifest, spec, workdir, report, cache):
         Job.objects.update(cancel_requested=True)
         report.progress(Progress('decode', 0.1))
         pytest.fail('the training went on')
 
-    job = run(queue(), train)
+    job = run(queue(), pipeline)
     assert job.state == State.CANCELLED
     assert not (storage.training_folder(job.pk) / 'lock').exists()
 
@@ -266,27 +287,27 @@ def test_a_request_to_cancel_stops_the_training_at_its_next_word(queue):
 def test_a_worker_that_lost_its_job_leaves_without_touching_it(queue):
     """It was taken for dead, and a successor has claimed the job: what the old one still seals goes nowhere."""
 
-    def train(manifest, spec, workdir, report, cache):
+    def pipeline(manifest, spec, workdir, report, cache):
         successor = Job.objects.get()
         assert successor.requeue(job_queue.DIED)
         assert successor.claim('successor')
         return seal(workdir / 'final')
 
-    job = run(queue(), train)
+    job = run(queue(), pipeline)
     assert (job.state, job.worker, job.attempt) == (State.RUNNING, 'successor', 2)
     assert TrainedModel.objects.count() == 0
     assert (storage.training_folder(job.pk) / 'final').exists()
 
 
 def test_a_job_whose_project_is_deleted_under_it_ends_quietly(queue, labelled):
-    def train(manifest, spec, workdir, report, cache):
+    def pipeline(manifest, spec, workdir, report, cache):
         labelled.delete()
         report.progress(Progress('rank', 0.3))
         pytest.fail('the training went on')
 
     job = queue()
     assert job_queue.claim(job)
-    execute.run_attempt(job, train=train)
+    run_attempt(job, pipeline)
     assert (Job.objects.count(), TrainedModel.objects.count()) == (0, 0)
 
 

@@ -227,7 +227,7 @@ class TestJob:
         told = []
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         assert queue.claim(job)
-        execute.run_attempt(job, watch=lambda progress: told.append(progress.phase))
+        execute.run_attempt(job, on_progress=lambda progress: told.append(progress.phase))
         assert list(dict.fromkeys(told)) == ['digest', 'read', 'fit', 'try']
 
 
@@ -246,7 +246,7 @@ class TestStopping:
                 queue.cancel(job, alice)
 
         assert queue.claim(job)
-        execute.run_attempt(job, watch=stop_at_reading)
+        execute.run_attempt(job, on_progress=stop_at_reading)
         job.refresh_from_db()
         assert job.state == State.CANCELLED and not SourceModel.objects.exists()
         assert not Path(f'/proc/{(settings.DATA_DIR / "pid").read_text()}').exists()

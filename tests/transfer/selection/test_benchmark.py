@@ -143,7 +143,7 @@ def test_a_cell_that_somebody_else_is_at_is_left_to_them(request_of, tmp_path):
     assert len(cells(tmp_path)) == 2
 
 
-def test_a_worker_fills_one_cell_and_rings_for_the_next_as_long_as_the_evaluation_goes_on(
+def test_a_worker_fills_one_cell_and_sends_a_message_for_the_next_while_the_benchmark_runs(
     request_of, tmp_path, monkeypatch
 ):
     sent = []
@@ -153,11 +153,11 @@ def test_a_worker_fills_one_cell_and_rings_for_the_next_as_long_as_the_evaluatio
     file = tmp_path / 'out' / 'request.json'
     file.parent.mkdir()
     file.write_text(json.dumps(request_of))
-    tasks.evaluate(str(file))
+    tasks.run_benchmark_cell(str(file))
     assert len(cells(tmp_path)) == 1
-    assert sent == [('graft.evaluate', (str(file),))]
+    assert sent == [('graft.run_benchmark_cell', (str(file),))]
     file.unlink()
-    tasks.evaluate(str(file))
+    tasks.run_benchmark_cell(str(file))
     assert len(cells(tmp_path)) == 1
 
 

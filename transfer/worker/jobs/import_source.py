@@ -1,50 +1,49 @@
-"""A job that makes a weights file a source model: examined in a process of its own, then registered or refused."""
+"""Import a weights file as a source model: it is inspected in a subprocess, then registered or rejected."""
 
 from __future__ import annotations
 
 from django.db import transaction
 
 from recognition.errors import GraftError, InvalidInputError
-from recognition.models import Job
 from recognition.zoo import import_jobs, registration
 from transfer.spec.errors import JobCancelledError
-from transfer.spec.report import Progress, Report
+from transfer.spec.report import Progress
+from transfer.worker.jobs.attempt import Attempt
 
 STAGES = {
-    'digest': 'Taking its fingerprint',
+    'digest': 'Computing its SHA-256',
     'read': 'Reading its tensors',
-    'fit': 'Fitting them into the network',
-    'try': 'Showing the network an empty image',
+    'fit': 'Loading them into the network',
+    'try': 'Running the network on an empty image',
 }
 
 
-def add(job: Job, attempt: int, report: Report) -> None:
-    """Examine the job's file and end the job: with a source in the zoo, or with the reason and the field that it is about.
+def import_source(attempt: Attempt) -> None:
+    """End the job with a source model in the zoo, or with the reason and the field that it is about.
 
-    Raises JobCancelledError, also when the job is no longer this attempt's; the process that examines has ended then.
+    When it raises JobCancelledError the subprocess has ended.
     """
-    stage = 'digest'
+    job, stage = attempt.job, 'digest'
 
-    def tell(reached: str) -> None:
+    def report_stage(reached: str) -> None:
         nonlocal stage
         stage = reached
-        report.progress(Progress(stage, 0.0, STAGES[stage]))
+        attempt.report.progress(Progress(stage, 0.0, STAGES[stage]))
 
     try:
-        tell(stage)
-        said, file = import_jobs.read_metadata(job), import_jobs.get_weights_path(job)
-        if (
-            not file.is_file()
-        ):  # discarded in the same moment, or a worker that shares no data folder with the web side
+        report_stage(stage)
+        metadata, file = import_jobs.read_metadata(job), import_jobs.get_weights_path(job)
+        if not file.is_file():  # deleted at this moment, or a worker without the web side's data folder
             raise InvalidInputError(
-                f'{job.spec["shown"]} is not where this worker looks for it ({file.parent}).', field='file'
+                f'{job.spec["shown"]} is missing from the folder where this worker expects it ({file.parent}).',
+                field='file',
             )
         row = registration.inspect_file(
-            file, job.spec['shown'], said, heard=tell, meanwhile=lambda: tell(stage)
+            file, job.spec['shown'], metadata, heard=report_stage, meanwhile=lambda: report_stage(stage)
         )
         with transaction.atomic():
-            registration.register(row, job.created_by, approved=said.approved)
-            if not job.succeed(attempt, result={'source': row.pk}):
+            registration.register(row, job.created_by, approved=metadata.approved)
+            if not job.succeed(attempt.number, result={'source': row.pk}):
                 raise JobCancelledError
     except GraftError as error:
-        job.fail(attempt, error.code, error.message, result={'field': error.field})
+        job.fail(attempt.number, error.code, error.message, result={'field': error.field})

@@ -1,9 +1,8 @@
-"""A job that signs one source model: its images, as the reference network sees them, become numbers on its row."""
+"""Compute the P2L signature of one source model from its images, and store it on the model's row."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +11,78 @@ from django.db import transaction
 
 from recognition import storage
 from recognition.datasets import manifests
-from recognition.models import Job, Project, SourceModel
+from recognition.models import Project, SourceModel
 from recognition.models.project import Task
 from transfer.spec.errors import JobCancelledError, UnusableSourceError
 from transfer.spec.report import Progress, Report
 from transfer.spec.train_spec import SourceModelSpec
+from transfer.worker.jobs.attempt import Attempt
 
 
-def sign(job: Job, attempt: int, report: Report, folder: Path) -> None:
-    """Look at the source's images and end the job with the signature on its row, both or neither.
+def sign_source(attempt: Attempt) -> None:
+    """End the job and store the signature, both or neither. `attempt.folder` holds the state from which it resumes.
 
-    `folder` keeps how far it came. Errors: UnusableSourceError; JobCancelledError, also when the job is no longer this attempt's.
+    Errors: UnusableSourceError (the source or its images are missing); JobCancelledError.
     """
-    from transfer.zoo.signatures.compute import (
-        evenly,
-        sign_long,  # torch
-    )
+    from transfer.zoo.signatures.compute import evenly, sign_long  # torch
 
+    job, report, folder = attempt.job, attempt.report, attempt.folder
     row = SourceModel.objects.filter(pk=job.spec['source']).first()
     if row is None:
         raise UnusableSourceError('The source model is not in the zoo any more.')
-    reference = _read_source(job.spec['reference'])
+    reference = _read_reference(job.spec['reference'])
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
-    paths = evenly(_images(row, folder, report))
-    signed = sign_long(reference, paths, folder / 'tally.json', _teller(report, row.name, len(paths)))
-    report.progress(Progress('signed', 1.0, _told(signed.images, signed.left_out)))
+    paths = evenly(_find_images(row, folder, report))
+
+    def report_images_done(done: int) -> None:
+        message = f'Extracting features of image {done + 1} of {len(paths)} of {row.name}'
+        report.progress(Progress('sign', done / len(paths), message))
+
+    signature = sign_long(reference, paths, folder / 'tally.json', report_images_done)
+    report.progress(Progress('signed', 1.0, _summarize(signature.images, signature.left_out)))
     with transaction.atomic():
-        if not job.succeed(attempt):
+        if not job.succeed(attempt.number):
             raise JobCancelledError
-        held = SourceModel.objects.select_for_update().get(pk=row.pk)
-        held.signatures = {**held.signatures, reference.digest: list(signed.mean)}
-        held.save(update_fields=['signatures'])
+        locked = SourceModel.objects.select_for_update().get(pk=row.pk)
+        locked.signatures = {**locked.signatures, reference.digest: list(signature.mean)}
+        locked.save(update_fields=['signatures'])
 
 
-def _read_source(values: dict[str, Any]) -> SourceModelSpec:
-    """The reference as the job froze it."""
+def _read_reference(values: dict[str, Any]) -> SourceModelSpec:
+    """Read the reference model as it was when the job was queued."""
     numbers = {name: tuple(values[name]) for name in ('mean', 'std', 'signature')}
     return SourceModelSpec(**{**values, **numbers})
 
 
-def _images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
-    """The archive that was given with it, or what it was learned from: a project's photos, for a detector what is boxed there."""
+def _find_images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
+    """The archive that was uploaded for it, or its project's images; of a detection project, crops of its boxes."""
     if row.image_archive:
-        return _unpacked(storage.local_path(row.image_archive), folder / 'images')
+        return _unpack(storage.local_path(row.image_archive), folder / 'images')
     if row.project is not None and row.project.deleted_at is None:
         if row.project.task == Task.DETECTION:
-            return _boxed(row.project, folder, report)
+            return _cut_crops(row.project, folder, report)
         return [Path(image.path) for image in manifests.build_manifest(row.project).images]
-    raise UnusableSourceError(f'Nobody has given the images of {row.name}.')
+    raise UnusableSourceError(f'There are no images of {row.name}: upload a zip of them.')
 
 
-def _boxed(project: Project, folder: Path, report: Report) -> list[Path]:
-    """Crops as a detector's training makes them, background among them: other images than those would be another signature."""
+def _cut_crops(project: Project, folder: Path, report: Report) -> list[Path]:
+    """Crops as a detector's training makes them, background included: other images would give another signature."""
     from transfer.detection.crops import cut_out
     from transfer.regions.proposals import propose_all  # numba
 
     manifest = manifests.build_detection_manifest(project)
     count = len(manifest.images)
 
-    def tell(place: int) -> None:
-        report.progress(
-            Progress('sign', 0.0, f'Finding what is boxed and what is not: photo {place} of {count}')
-        )
+    def report_images_done(done: int) -> None:
+        report.progress(Progress('sign', 0.0, f'Proposing regions on photo {done} of {count}'))
 
-    proposals = propose_all(manifest.images, Path(settings.LOCAL_CACHE), done=tell)
+    proposals = propose_all(manifest.images, Path(settings.LOCAL_CACHE), done=report_images_done)
     crops = cut_out(manifest, proposals, folder / 'crops', 0, lambda done: None)
     return [Path(image.path) for image in crops.images]
 
 
-def _unpacked(archive: Path, folder: Path) -> list[Path]:
-    """The archive is of our own making (recognition/zoo/signature_jobs.py): numbered files, no folders."""
+def _unpack(archive: Path, folder: Path) -> list[Path]:
+    """Graft made the archive itself (recognition/zoo/signature_jobs.py): numbered files, no folders."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(file.namelist())
         if not folder.exists() or len(list(folder.iterdir())) < len(names):
@@ -89,14 +90,7 @@ def _unpacked(archive: Path, folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _told(images: int, left_out: tuple[str, ...]) -> str:
+def _summarize(images: int, left_out: tuple[str, ...]) -> str:
     if not left_out:
-        return f'Signed with {images} images'
+        return f'Computed the signature from {images} images'
     return f'{images} of {images + len(left_out)} files were images. {left_out[0]}'
-
-
-def _teller(report: Report, name: str, images: int) -> Callable[[int], None]:
-    def tell(seen: int) -> None:
-        report.progress(Progress('sign', seen / images, f'Looking at image {seen + 1} of {images} of {name}'))
-
-    return tell
