@@ -1,8 +1,9 @@
-"""P2L ("predict to learn"): rank source models for a target by likeness of the data and size of the source.
+"""P2L ("predict to learn"): rank source models for a target by the similarity of their data and the size of
+their data set.
 
-score(S | T) = w_sim * z(-KL(p_T || p_S)) + w_size * z(log n_S), z over the candidates. After Bhattacharjee et al., CVPR
-Workshops 2020 (arXiv 1908.07630), whose own equation was not published in a form we could read; docs/p2l.md says what is
-known, and what is ours.
+score(S | T) = w_sim * z(-KL(p_T || p_S)) + w_size * z(log n_S), z over the sources. After Bhattacharjee et
+al., CVPR Workshops 2020 (arXiv 1908.07630), whose own equation was not published in a form we could read;
+docs/p2l.md says what is known, and what is ours.
 """
 
 from __future__ import annotations
@@ -22,98 +23,98 @@ from p2l.scores import (
     similarity_scores,
     size_scores,
 )
-from p2l.signatures import Floats, Look, log_signatures, look_by_class, mean_feature, signature
+from p2l.signatures import ClassMeans, Floats, compute_class_means, log_signatures, mean_feature, signature
 
 BLOCK = 2**23  # numbers in a block of bootstrap divergences: 64 MiB, however large the zoo
 DECIMALS = 9  # scores that agree to here are equal: networks of one data set differ by rounding only
-EARTH_DRAWS = 20  # bootstraps of the earth mover's distance: each is a linear program for every candidate
+EMD_BOOTSTRAPS = 20  # of the earth mover's distance: each is a linear program for every source
 NOISE = 1.0  # standard errors within which two probes are equal, and the higher score decides
 PER_DATASET = 3  # of a shortlist: its members should not all be networks of one data set
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A source model as the ranking sees it."""
+class SourceProfile:
+    """What the ranking knows of a source model."""
 
     name: str
     images: int  # of the data set it was trained on
-    signature: Sequence[float] | Floats | None = (
-        None  # mean reference feature (d,) of that set; None: nobody has its images
-    )
+    # The mean reference feature (d,) of that set; None where nobody has its images.
+    signature: Sequence[float] | Floats | None = None
     dataset: str = ''  # '': not known
     parameters: int = 0  # of its network: of equal scores the larger network goes first; 0: not known
-    look: Look | None = None  # the same set class by class; without it the set counts as one class (emd only)
+    class_means: ClassMeans | None = None  # of that set; without them it counts as one class (`emd` only)
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """A candidate with its score and the parts of it. Best first in every list."""
+class RankedSource:
+    """A source model with its P2L score and the parts of it. Best first in every list."""
 
     name: str
     divergence: float | None  # in nats where it is KL or JS; None without a signature
     images: int
-    similarity_part: float  # w_sim * z(-divergence); 0, the candidates' mean, without a signature
+    similarity_part: float  # w_sim * z(-divergence); 0, the sources' mean, without a signature
     size_part: float  # w_size * z(log images)
     score: float  # the sum of both
     stability: float  # share of bootstrap resamples of the target's images in which it comes first
-    signed: bool  # whether its data set has a signature
+    has_signature: bool
     dataset: str = ''
 
 
-def rank(
+def rank_sources(
     target_features: ArrayLike,
-    candidates: Sequence[Candidate],
+    sources: Sequence[SourceProfile],
     weights: tuple[float, float] = WEIGHTS,
     seed: int = 0,
     bootstraps: int = 200,
     divergence: str = 'kl',
     labels: ArrayLike | None = None,
-) -> list[Ranked]:
-    """The candidates, best first. target_features: (n, d), non-negative.
+) -> list[RankedSource]:
+    """Rank the sources for a target, best first. target_features: (n, d), none negative.
 
-    Networks of one data set have equal scores: of those the one with more parameters goes first (the better networks of
-    ImageNet transfer better, Kornblith et al. 2019), and after that the given order counts.
+    Networks of one data set have equal scores: of those the one with more parameters goes first (the better
+    networks of ImageNet transfer better, Kornblith et al. 2019), and after that the given order counts.
 
-    divergence: one of p2l.scores.DIVERGENCES; `emd` looks at the classes, `labels` int (n,).
-    ValueError naming the candidate whose signature is not one of d numbers, or an unknown divergence.
+    divergence: one of p2l.scores.DIVERGENCES; `emd` compares class by class, `labels` int (n,).
+    ValueError naming the source whose signature is not one of d numbers, or an unknown divergence.
     """
-    if not candidates:
+    if not sources:
         return []
-    candidates = sorted(candidates, key=lambda candidate: -candidate.parameters)
+    sources = sorted(sources, key=lambda source: -source.parameters)
     features = np.asarray(target_features, dtype=np.float64)
     mean_feature(features)  # refuses what is no feature matrix
-    field = _Field(features, labels, candidates, weights, divergence)
-    found = field.divergences(np.ones((1, len(features))))
-    parts = field.similarity_parts(found)[0]
-    scores = parts + field.size_parts
-    stability = _share_of_first_places(field, seed, bootstraps)
-    values = np.full(len(candidates), np.nan)
-    values[field.signed] = found[0]
+    scorer = _Scorer(features, labels, sources, weights, divergence)
+    measured = scorer.divergences(np.ones((1, len(features))))
+    parts = scorer.similarity_parts(measured)[0]
+    scores = parts + scorer.size_parts
+    stability = _bootstrap_stability(scorer, seed, bootstraps)
+    values = np.full(len(sources), np.nan)
+    values[scorer.has_signature] = measured[0]
     ranked = [
-        Ranked(
-            name=candidate.name,
+        RankedSource(
+            name=source.name,
             divergence=None if np.isnan(values[index]) else float(values[index]),
-            images=candidate.images,
+            images=source.images,
             similarity_part=float(parts[index]),
-            size_part=float(field.size_parts[index]),
+            size_part=float(scorer.size_parts[index]),
             score=float(scores[index]),
             stability=float(stability[index]),
-            signed=bool(field.signed[index]),
-            dataset=candidate.dataset,
+            has_signature=bool(scorer.has_signature[index]),
+            dataset=source.dataset,
         )
-        for index, candidate in enumerate(candidates)
+        for index, source in enumerate(sources)
     ]
     return sorted(ranked, key=lambda item: -round(item.score, DECIMALS))
 
 
-def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
-    """The first `count`, but at most PER_DATASET of one data set while others are left; what is passed over fills the end.
+def shortlist(ranked: Sequence[RankedSource], count: int) -> list[RankedSource]:
+    """Take the first `count`, at most PER_DATASET of one data set while others are left; those passed over
+    fill the end.
 
-    Of two or more, one is of the largest data set, in the last place if need be: likeness may mislead, and a broad source is
-    rarely far behind (docs/p2l.md).
+    Of two or more, one is of the largest data set, in the last place if need be: similarity may mislead, and
+    a broad source is rarely far behind (docs/p2l.md).
     """
-    taken: list[Ranked] = []
-    passed: list[Ranked] = []
+    taken: list[RankedSource] = []
+    passed: list[RankedSource] = []
     for item in ranked:
         same = sum(1 for other in taken if item.dataset and other.dataset == item.dataset)
         (passed if same >= PER_DATASET else taken).append(item)
@@ -124,36 +125,46 @@ def shortlist(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     return few
 
 
-def first_within_noise(hits: Sequence[NDArray[np.bool_]], worths: Sequence[tuple[float, ...]]) -> int:
-    """Which of the probed sources is taken: `hits` says which of the same images each got right (n,), `worths` what else speaks
-    for it, the weightiest first: its P2L score, then how little it costs.
+def choose_within_noise(
+    correct: Sequence[NDArray[np.bool_]], preferences: Sequence[tuple[float, ...]]
+) -> int:
+    """Choose among probed sources by their probes, and within noise by a preference: the place of the source
+    chosen.
 
-    Of those behind the one with most hits by no more than NOISE standard errors (McNemar's: of the images that only one of the
-    two gets right) the one worth most; of equal ones, most hits.
+    correct: for each source, which of the same images its probe got right, bool (n,). preferences: for each
+    source what else speaks for it, the weightiest number first (its P2L score, then how little it costs).
+
+    Of the sources behind the one with most correct images by no more than NOISE standard errors the most
+    preferred one is taken; of equally preferred ones, that with most correct images. The standard error of
+    the difference is McNemar's: the square root of the number of images that only one of the two gets right.
+    ValueError where no source was probed.
     """
-    if not hits:
+    if not correct:
         raise ValueError('no source was probed')
-    best = max(hits, key=lambda right: int(right.sum()))
-    near = [place for place, right in enumerate(hits) if _within_noise(best, right)]
+    best = max(correct, key=lambda each: int(each.sum()))
+    near = [place for place, each in enumerate(correct) if _is_within_noise(best, each)]
     return max(
         near,
-        key=lambda place: (tuple(round(value, DECIMALS) for value in worths[place]), int(hits[place].sum())),
+        key=lambda place: (
+            tuple(round(value, DECIMALS) for value in preferences[place]),
+            int(correct[place].sum()),
+        ),
     )
 
 
-def _within_noise(best: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:
-    ahead, behind = int((best & ~right).sum()), int((right & ~best).sum())
+def _is_within_noise(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    ahead, behind = int((best & ~other).sum()), int((other & ~best).sum())
     return bool(ahead - behind <= NOISE * (ahead + behind) ** 0.5)
 
 
-class _Field:
-    """Target and candidates laid out for arithmetic."""
+class _Scorer:
+    """Target and sources as arrays: scores of many resamples of the target at once."""
 
     def __init__(
         self,
         features: Floats,
         labels: ArrayLike | None,
-        candidates: Sequence[Candidate],
+        sources: Sequence[SourceProfile],
         weights: tuple[float, float],
         divergence: str,
     ) -> None:
@@ -163,67 +174,61 @@ class _Field:
         self.labels = np.zeros(len(features), dtype=int) if labels is None else np.asarray(labels)
         width = features.shape[1]
         means = {
-            index: _checked(candidate, width)
-            for index, candidate in enumerate(candidates)
-            if _has_signature(candidate)
+            index: _check_signature(source.name, source.signature, width)
+            for index, source in enumerate(sources)
+            if source.signature is not None and len(source.signature) > 0
         }
-        self.signed = np.array([index in means for index in range(len(candidates))])
+        self.has_signature = np.array([index in means for index in range(len(sources))])
         self.means = np.stack(list(means.values())) if means else np.empty((0, width))
-        self.looks = [candidates[index].look or Look(mean[None], np.ones(1)) for index, mean in means.items()]
-        self.logs: Floats | None = None
+        self.class_means = [
+            sources[index].class_means or ClassMeans(mean[None], np.ones(1)) for index, mean in means.items()
+        ]
+        self._log_signatures: Floats | None = None  # computed once, for all resamples
         self.similarity_weight, size_weight = weights
-        self.size_parts = size_weight * size_scores([candidate.images for candidate in candidates])
+        self.size_parts = size_weight * size_scores([source.images for source in sources])
 
     def divergences(self, draws: Floats) -> Floats:
-        """How often each of the target's images counts (b, n) to (b, signed candidates)."""
+        """From how often each of the target's images counts, (b, n), to (b, sources with a signature)."""
         if not len(self.means):
             return np.empty((len(draws), 0))
-        if self.kind != 'emd':
-            targets = draws @ self.features / draws.sum(1, keepdims=True)
-            return (
-                self._from_kept_logs(targets)
-                if self.kind == 'kl'
-                else divergences(self.kind, targets, self.means)
+        if self.kind == 'emd':
+            targets = [compute_class_means(self.features, self.labels, draw) for draw in draws]
+            return np.array(
+                [[earth_movers_distance(target, other) for other in self.class_means] for target in targets]
             )
-        looks = [look_by_class(self.features, self.labels, draw) for draw in draws]
-        return np.array([[earth_movers_distance(look, other) for other in self.looks] for look in looks])
+        means = draws @ self.features / draws.sum(1, keepdims=True)
+        if self.kind != 'kl':
+            return divergences(self.kind, means, self.means)
+        if self._log_signatures is None:
+            self._log_signatures = log_signatures(self.means)
+        return kl_divergences(signature(means), self._log_signatures)
 
-    def _from_kept_logs(self, targets: Floats) -> Floats:
-        if self.logs is None:
-            self.logs = log_signatures(self.means)
-        return kl_divergences(signature(targets), self.logs)
-
-    def similarity_parts(self, found: Floats) -> Floats:
-        """(b, signed candidates) to (b, candidates): an unsigned candidate stands at the mean, 0."""
-        parts = np.zeros((len(found), len(self.signed)))
+    def similarity_parts(self, measured: Floats) -> Floats:
+        """(b, sources with a signature) to (b, sources): one without a signature stands at the mean, 0."""
+        parts = np.zeros((len(measured), len(self.has_signature)))
         if len(self.means):
-            parts[:, self.signed] = self.similarity_weight * similarity_scores(found)
+            parts[:, self.has_signature] = self.similarity_weight * similarity_scores(measured)
         return parts
 
 
-def _has_signature(candidate: Candidate) -> bool:
-    return candidate.signature is not None and len(candidate.signature) > 0
+def _check_signature(name: str, values: Sequence[float] | Floats, width: int) -> Floats:
+    mean = np.asarray(values, dtype=np.float64)
+    if mean.shape != (width,) or not np.isfinite(mean).all() or mean.min() < 0:
+        raise ValueError(f'the signature of {name} must be {width} finite numbers, none negative')
+    return mean
 
 
-def _checked(candidate: Candidate, width: int) -> Floats:
-    values = np.asarray(candidate.signature, dtype=np.float64)
-    if values.shape != (width,) or not np.isfinite(values).all() or values.min() < 0:
-        raise ValueError(f'the signature of {candidate.name} must be {width} finite numbers, none negative')
-    return values
-
-
-def _share_of_first_places(field: _Field, seed: int, bootstraps: int) -> Floats:
-    """How often each candidate wins when the target's images are drawn anew, with replacement."""
-    images, count = len(field.features), min(bootstraps, EARTH_DRAWS) if field.kind == 'emd' else bootstraps
-    wins = np.zeros(len(field.signed))
-    draws = (
-        np.random.default_rng(seed)
-        .multinomial(images, np.full(images, 1 / images), size=count)
-        .astype(np.float64)
-    )
-    rows = max(1, BLOCK // len(field.signed))
+def _bootstrap_stability(scorer: _Scorer, seed: int, bootstraps: int) -> Floats:
+    """How often each source comes first when the target's images are drawn anew, with replacement:
+    (sources,), 0 to 1."""
+    images = len(scorer.features)
+    count = min(bootstraps, EMD_BOOTSTRAPS) if scorer.kind == 'emd' else bootstraps
+    wins = np.zeros(len(scorer.has_signature))
+    generator = np.random.default_rng(seed)
+    draws = generator.multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
+    rows = max(1, BLOCK // len(wins))
     for start in range(0, count, rows):
-        scores = field.similarity_parts(field.divergences(draws[start : start + rows])) + field.size_parts
-        first = np.round(scores, DECIMALS).argmax(axis=1)
+        parts = scorer.similarity_parts(scorer.divergences(draws[start : start + rows]))
+        first = np.round(parts + scorer.size_parts, DECIMALS).argmax(axis=1)
         wins += np.bincount(first, minlength=len(wins))
-    return wins / max(1, count)
+    return np.asarray(wins / max(1, count))

@@ -1,6 +1,7 @@
-"""Divergences between signatures, and the P2L score. Everything is in nats.
+"""Divergences between data sets, and the two parts of the P2L score.
 
-A `*_divergence` or `*_distance` shrinks with likeness, a `*_score` grows.
+A `*_divergence` or `*_distance` shrinks as two data sets grow alike, a `*_score` grows. KL and JS are in
+nats.
 """
 
 from __future__ import annotations
@@ -8,59 +9,44 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from p2l.signatures import Floats, Look, log_signatures, signature
+from p2l.signatures import ClassMeans, Floats, log_signatures, signature
 
 WEIGHTS = (1.5, 1.0)  # similarity : size, as in the public re-implementation (Godau et al., arXiv 2412.08763)
-
-# How unlike two data sets are may be measured in five ways (P2L_DIVERGENCE); the last compares class by class.
+# The dissimilarity of two data sets may be measured in five ways (P2L_DIVERGENCE); the last compares class by
+# class.
 DIVERGENCES = ('kl', 'kl_reverse', 'js', 'cosine', 'emd')
-GAMMA = 0.01  # of Cui's similarity exp(-GAMMA * distance)
 
 
 def kl_divergences(targets: ArrayLike, log_sources: ArrayLike) -> Floats:
-    """KL(target || source) for signatures (..., d) against stored log-signatures (m, d): shape (..., m).
+    """Compute KL(target || source) of signatures (..., d) and stored log-signatures (m, d): (..., m), in
+    nats.
 
-    sum p log p - p . log q: for one target and a million sources, one matrix-vector product.
+    KL(p || q) = sum p log p - p . log q: for one target and a million sources, one matrix-vector product.
     """
     p = np.asarray(targets, dtype=np.float64)
     stored = np.asarray(log_sources)
     negative_entropy = np.sum(p * np.log(p), axis=-1, keepdims=True)
     products = p.astype(stored.dtype, copy=False) @ stored.T
-    # Rounding may leave a hair below zero, where no divergence is.
-    return np.maximum(negative_entropy - products, 0.0)
-
-
-def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
-    """KL(p || q) of two signatures (d,), both positive and of sum one."""
-    return float(kl_divergences(p, np.log(np.asarray(q, dtype=np.float64))[None])[0])
-
-
-def jensen_shannon_divergence(p: ArrayLike, q: ArrayLike) -> float:
-    """Symmetric, between 0 and log 2."""
-    middle = (np.asarray(p, dtype=np.float64) + np.asarray(q, dtype=np.float64)) / 2
-    return (kl_divergence(p, middle) + kl_divergence(q, middle)) / 2
-
-
-def cosine_distance(p: ArrayLike, q: ArrayLike) -> float:
-    """1 - cosine of the angle: 0 for parallel vectors."""
-    a, b = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
-    return float(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
+    # Rounding may leave a tiny negative number, where a divergence is never below 0.
+    return np.asarray(np.maximum(negative_entropy - products, 0.0))
 
 
 def divergences(kind: str, targets: ArrayLike, sources: ArrayLike) -> Floats:
-    """Mean features (b, d) against those of the sources (m, d), by any of DIVERGENCES but the last: (b, m). ValueError, else."""
-    means, stored = (
-        np.atleast_2d(np.asarray(targets, dtype=np.float64)),
-        np.asarray(sources, dtype=np.float64),
-    )
+    """Compare mean features (b, d) of targets with those of sources (m, d): (b, m), of the given kind.
+
+    kl: KL(p_target || p_source); kl_reverse: KL(p_source || p_target); js: the Jensen-Shannon divergence,
+    symmetric, 0 to log 2; cosine: 1 - cos of the mean features, 0 to 1. ValueError for any other (`emd` needs
+    class means: earth_movers_distance).
+    """
+    means = np.atleast_2d(np.asarray(targets, dtype=np.float64))
+    stored = np.asarray(sources, dtype=np.float64)
     if kind == 'kl':
         return kl_divergences(signature(means), log_signatures(stored))
     if kind == 'kl_reverse':
-        q, logs = signature(stored), log_signatures(means)
-        return np.maximum(np.sum(q * np.log(q), axis=1) - logs @ q.T, 0.0)
+        return kl_divergences(signature(stored), log_signatures(means)).T
     if kind == 'js':
         q = signature(stored)
-        return np.stack([_jensen_shannon_divergences(p, q) for p in signature(means)])
+        return np.stack([_jensen_shannon(p, q) for p in signature(means)])
     if kind == 'cosine':
         lengths = np.linalg.norm(means, axis=1)[:, None] * np.linalg.norm(stored, axis=1)
         return np.asarray(1 - means @ stored.T / np.maximum(lengths, 1e-12))
@@ -69,41 +55,40 @@ def divergences(kind: str, targets: ArrayLike, sources: ArrayLike) -> Floats:
     )
 
 
-def _jensen_shannon_divergences(p: Floats, q: Floats) -> Floats:
-    """One signature (d,) against many (m, d): (m,)."""
-    middle = np.log((p + q) / 2)
-    both = p @ np.log(p) - middle @ p + np.sum(q * (np.log(q) - middle), axis=1)
-    return np.maximum(both / 2, 0.0)
+def _jensen_shannon(p: Floats, q: Floats) -> Floats:
+    """Compute JS(p, q) = KL(p || m) / 2 + KL(q || m) / 2, m = (p + q) / 2, of one signature (d,) and many (m,
+    d): (m,)."""
+    log_middle = np.log((p + q) / 2)
+    both = p @ np.log(p) - log_middle @ p + np.sum(q * (np.log(q) - log_middle), axis=1)
+    return np.asarray(np.maximum(both / 2, 0.0))
 
 
-def earth_movers_distance(a: Look, b: Look) -> float:
-    """How far the classes of `a`, weighing by their images, have to be moved to become those of `b` (Cui et al., CVPR 2018,
-    section 4.1): the least sum of flow * Euclidean distance of class means, by linear programming.
+def earth_movers_distance(a: ClassMeans, b: ClassMeans) -> float:
+    """Compute the earth mover's distance of two data sets (Cui et al., CVPR 2018, section 4.1), by linear
+    programming.
 
-    In units of the features, from 0; symmetric. The paper's similarity is exp(-GAMMA * distance), which orders alike.
+    The classes of `a`, each weighing by its images, are moved onto those of `b`: the least sum of flow *
+    Euclidean distance of class means. In units of the features, from 0; symmetric. The paper's similarity is
+    exp(-0.01 distance), which orders alike.
     """
     from scipy.optimize import linprog  # half a second to load, for this one divergence
 
     squares = (a.means**2).sum(1)[:, None] + (b.means**2).sum(1) - 2 * a.means @ b.means.T
-    ground = np.sqrt(np.maximum(squares, 0.0))
-    rows, columns = ground.shape
+    distances = np.sqrt(np.maximum(squares, 0.0))
+    rows, columns = distances.shape
     leaving = np.repeat(np.eye(rows), columns, axis=1)
     arriving = np.tile(np.eye(columns), rows)
     weights = np.concatenate([a.images / a.images.sum(), b.images / b.images.sum()])
     # One of the constraints follows from the others; left in, rounding could make them contradict each other.
-    found = linprog(
-        ground.ravel(), A_eq=np.vstack([leaving, arriving])[:-1], b_eq=weights[:-1], method='highs'
+    solution = linprog(
+        distances.ravel(), A_eq=np.vstack([leaving, arriving])[:-1], b_eq=weights[:-1], method='highs'
     )
-    return float(max(0.0, found.fun))
-
-
-def domain_similarity(a: Look, b: Look) -> float:
-    """Cui's similarity of two data sets, 0 to 1."""
-    return float(np.exp(-GAMMA * earth_movers_distance(a, b)))
+    return float(max(0.0, solution.fun))
 
 
 def standard_scores(values: ArrayLike) -> Floats:
-    """z along the last axis (population deviation); all zero where the values do not differ."""
+    """Standardise along the last axis, z = (x - mean) / population deviation; all zero where the values do
+    not differ."""
     rows = np.asarray(values, dtype=np.float64)
     centred = rows - rows.mean(axis=-1, keepdims=True)
     deviation = rows.std(axis=-1, keepdims=True)
@@ -113,12 +98,12 @@ def standard_scores(values: ArrayLike) -> Floats:
 
 
 def similarity_scores(divergences: ArrayLike) -> Floats:
-    """z(-divergence) over the candidates (last axis)."""
+    """z(-divergence) over the sources (last axis)."""
     return standard_scores(-np.asarray(divergences, dtype=np.float64))
 
 
 def size_scores(images: ArrayLike) -> Floats:
-    """z(log n) over the candidates; ValueError when a source claims no image."""
+    """z(log n) over the sources; ValueError where one is said to be trained on no image."""
     counts = np.asarray(images, dtype=np.float64)
     if (counts < 1).any():
         raise ValueError('every source must say on how many images it was trained')

@@ -1,4 +1,9 @@
-"""Signatures: what a set of images looks like to the reference network, as one probability vector."""
+"""Signatures: what a data set looks like to the reference network, as one probability vector.
+
+The signature of a data set is p = (v + eps) / sum(v + eps), where v is the mean over its images of the
+reference network's penultimate feature, after ReLU and global average pooling (docs/p2l.md). Stored is v;
+everything else is derived from it.
+"""
 
 from __future__ import annotations
 
@@ -9,45 +14,47 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.floating]
 
-EPSILON = 1e-8  # added to every mean feature, so that no divergence is infinite (design: p = (v + eps) / sum(v + eps))
+EPSILON = 1e-8  # added to every mean feature, so that no divergence is infinite
 DIGITS = 6  # of a stored feature: far below the noise of a mean
 
 
 def mean_feature(features: ArrayLike) -> Floats:
-    """(n, d) non-negative features of n images to their mean, (d,). This is what is stored of a data set.
+    """Average the features (n, d) of n images: (d,). This is what is stored of a data set.
 
-    ValueError when there is no image, or a feature is negative or not finite: a signature of signed numbers means nothing.
+    ValueError where there is no image, or a feature is negative or not finite: KL needs probabilities.
     """
     values = np.asarray(features, dtype=np.float64)
     if values.ndim != 2 or not values.size:
         raise ValueError(f'features must be a full matrix (images, features), not of shape {values.shape}')
     if not np.isfinite(values).all() or values.min() < 0:
         raise ValueError('features must be finite and not negative')
-    return values.mean(axis=0)
+    return np.asarray(values.mean(axis=0))
 
 
 def signature(means: ArrayLike) -> Floats:
-    """Mean features (..., d) to probability vectors of the same shape, each of sum one."""
+    """Normalise mean features (..., d) to probability vectors of the same shape, each of sum one."""
     shifted = np.asarray(means, dtype=np.float64) + EPSILON
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 def log_signatures(means: ArrayLike) -> Floats:
-    """Stored mean features (m, d) to what is kept ready for scoring: the logarithms of their signatures."""
-    return np.log(signature(means))
+    """Take the logarithms of the signatures of stored mean features (m, d), to score many targets against
+    them."""
+    return np.asarray(np.log(signature(means)))
 
 
-def rounded(mean: ArrayLike) -> list[float]:
-    """A mean feature (d,) as it is stored."""
+def round_mean_feature(mean: ArrayLike) -> list[float]:
+    """Round a mean feature (d,) to the digits that are stored."""
     return [round(float(value), DIGITS) for value in np.asarray(mean, dtype=np.float64)]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a data set looks like class by class: the mean feature of each class (c, d), and how many images it has (c,)."""
+class ClassMeans:
+    """The mean feature of each class of a data set, for the earth mover's distance. ValueError where they
+    make no sense."""
 
-    means: Floats
-    images: Floats
+    means: Floats  # (classes, d), none negative
+    images: Floats  # (classes,): how many images each class has, above 0
 
     def __post_init__(self) -> None:
         if self.means.ndim != 2 or self.images.shape != (len(self.means),) or not len(self.means):
@@ -58,11 +65,17 @@ class Look:
             raise ValueError('the means must be finite and not negative, and every class must have an image')
 
 
-def look_by_class(features: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> Look:
-    """(n, d) features of n images and their classes, int (n,), to their look; `weights` (n,) count an image more than once."""
+def compute_class_means(
+    features: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None
+) -> ClassMeans:
+    """Average the features (n, d) of n images by their labels, int (n,), leaving out labels without an image.
+
+    `weights` (n,): how often each image counts (a bootstrap draws some of them twice, others never); default
+    once.
+    """
     values, classes = np.asarray(features, dtype=np.float64), np.asarray(labels)
     counts = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
-    members = np.eye(int(classes.max()) + 1)[classes].T * counts
-    present = members.sum(1) > 0
-    totals = members[present].sum(1)
-    return Look(members[present] @ values / totals[:, None], totals)
+    membership = np.eye(int(classes.max()) + 1)[classes].T * counts
+    present = membership.sum(1) > 0
+    totals = membership[present].sum(1)
+    return ClassMeans(membership[present] @ values / totals[:, None], totals)

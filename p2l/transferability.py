@@ -1,6 +1,8 @@
-"""How far a source's frozen features or answers carry on a target, without learning a head: LogME, LEEP, nearest neighbours.
+"""Transferability measures of a source's frozen features or outputs on a target: LogME, LEEP, k nearest
+neighbours.
 
-Alternatives to the cross-validated probe of the second stage. Each needs the target's images run through every source.
+Alternatives to the cross-validated linear probe of the second stage. Each needs the target's images run
+through every source; none fits a head.
 """
 
 from __future__ import annotations
@@ -10,56 +12,63 @@ from numpy.typing import ArrayLike, NDArray
 
 from p2l.signatures import Floats
 
-ROUNDS = 100  # of LogME's fixed point; it is reached within ten on all but degenerate features
-SETTLED = 1e-6  # relative change of alpha / beta
+ITERATIONS = 100  # of LogME's fixed point; it is reached within ten on all but degenerate features
+TOLERANCE = 1e-6  # relative change of alpha / beta at which the fixed point counts as reached
 NEIGHBOURS = 5
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
-    """LogME (You et al., ICML 2021, arXiv 2102.11005, algorithm 1): features (n, d), labels int (n,); higher is better.
+    """Compute LogME (You et al., ICML 2021, arXiv 2102.11005, algorithm 1): features (n, d), labels int (n,);
+    higher is better.
 
-    For each class the one-hot column y is explained by a Bayesian linear model, w ~ N(0, 1/alpha), y ~ N(F w, 1/beta); the
-    log evidence at the best alpha and beta, divided by n, is averaged over the classes. ValueError for shapes that do not fit.
+    For each class the one-hot column y is explained by a Bayesian linear model, w ~ N(0, 1/alpha), y ~ N(F w,
+    1/beta); the log evidence at the best alpha and beta, divided by n, is averaged over the classes.
+    ValueError for shapes that do not fit.
     """
-    matrix, classes = _checked(features, labels)
+    matrix, classes = _check(features, labels)
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
-    count = int((values > values.max(initial=0.0) * 1e-10).sum())
-    basis, squares = left[:, :count], values[:count] ** 2
-    truth = np.eye(classes.max() + 1)[classes]
-    present = truth[:, truth.any(0)]
-    return float(np.mean([_evidence(basis.T @ y, squares, y @ y, *matrix.shape) for y in present.T]))
+    rank = int((values > values.max(initial=0.0) * 1e-10).sum())
+    basis, squares = left[:, :rank], values[:rank] ** 2
+    one_hot = np.eye(classes.max() + 1)[classes]
+    present = one_hot[:, one_hot.any(0)]
+    return float(np.mean([_log_evidence(basis.T @ y, squares, y @ y, *matrix.shape) for y in present.T]))
 
 
-def _evidence(z: Floats, squares: Floats, length: float, n: int, d: int) -> float:
-    """The largest log evidence per image of one column y: z = U^T y (k,), squares = singular values squared (k,)."""
+def _log_evidence(z: Floats, squares: Floats, length: float, n: int, d: int) -> float:
+    """Maximise the log evidence per image of one column y over alpha and beta, by MacKay's fixed point.
+
+    F = U S V^T: z = U^T y (k,), squares = S^2 (k,), length = y . y; n images, d features, of which k have
+    rank.
+    """
     outside = max(0.0, length - float(z @ z))  # the part of y that no linear model reaches
     alpha = beta = 1.0
-    for _ in range(ROUNDS):
+    for _ in range(ITERATIONS):
         ratio = alpha / beta
         gamma = float((squares / (squares + ratio)).sum())
         weights = float((squares * z**2 / (squares + ratio) ** 2).sum())  # |m|^2
         error = float((z**2 * (ratio / (squares + ratio)) ** 2).sum()) + outside  # |F m - y|^2
         alpha, beta = gamma / max(weights, 1e-12), max(n - gamma, 1e-12) / max(error, 1e-12)
-        if abs(alpha / beta - ratio) <= SETTLED * ratio:
+        if abs(alpha / beta - ratio) <= TOLERANCE * ratio:
             break
     ratio = alpha / beta
     weights = float((squares * z**2 / (squares + ratio) ** 2).sum())
     error = float((z**2 * (ratio / (squares + ratio)) ** 2).sum()) + outside
     # log det(alpha I + beta F'F) over d dimensions, of which all but k hold alpha alone
-    volume = float(np.log(alpha + beta * squares).sum()) + (d - len(squares)) * np.log(alpha)
-    total = (
-        d * np.log(alpha) + n * np.log(beta) - volume - beta * error - alpha * weights - n * np.log(2 * np.pi)
-    )
+    log_determinant = float(np.log(alpha + beta * squares).sum()) + (d - len(squares)) * np.log(alpha)
+    total = d * np.log(alpha) + n * np.log(beta) - log_determinant
+    total -= beta * error + alpha * weights + n * np.log(2 * np.pi)
     return float(total / (2 * n))
 
 
 def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """LEEP (Nguyen et al., ICML 2020, arXiv 2002.12462, equation 2): mean log of the expected empirical prediction; at most 0.
+    """Compute LEEP (Nguyen et al., ICML 2020, arXiv 2002.12462, equation 2), the mean log of the expected
+    empirical prediction.
 
-    probabilities (n, z): what the source's own head says of each target image, rows of sum one; labels int (n,).
-    P(y, z) = mean over the images of [label = y] p(z); P(y | z) = P(y, z) / P(z); LEEP = mean log sum_z P(label | z) p(z).
+    probabilities (n, z): the outputs of the source's own head for each target image, rows of sum one; labels
+    int (n,). At most 0. P(y, z) = mean over the images of [label = y] p(z); P(y | z) = P(y, z) / P(z); LEEP =
+    mean log sum_z P(label | z) p(z).
     """
-    theta, classes = _checked(probabilities, labels)
+    theta, classes = _check(probabilities, labels)
     if theta.min() < 0 or not np.allclose(theta.sum(1), 1, atol=1e-3):
         raise ValueError('each row must be probabilities of sum one')
     joint = np.eye(classes.max() + 1)[classes].T @ theta / len(classes)  # (y, z)
@@ -69,27 +78,30 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(np.log(np.maximum(expected, np.finfo(float).tiny)).mean())
 
 
-def nearest_neighbours(features: ArrayLike, labels: ArrayLike, neighbours: int = NEIGHBOURS) -> float:
-    """Leave-one-out accuracy, 0 to 1, of a vote of the nearest images by cosine, each vote weighing its cosine."""
-    matrix, classes = _checked(features, labels)
+def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int = NEIGHBOURS) -> float:
+    """Compute the leave-one-out accuracy, 0 to 1, of k nearest neighbours by cosine similarity.
+
+    features (n, d), labels int (n,). A vote weighs 1 + cosine: above zero, so that an opposite neighbour
+    still counts. ValueError for fewer than two images.
+    """
+    matrix, classes = _check(features, labels)
     unit = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
-    likeness = unit @ unit.T
-    np.fill_diagonal(likeness, -np.inf)
+    similarity = unit @ unit.T
+    np.fill_diagonal(similarity, -np.inf)
     count = min(neighbours, len(classes) - 1)
     if count < 1:
         raise ValueError('it takes two images')
-    nearest = np.argsort(-likeness, axis=1, kind='stable')[:, :count]
+    nearest = np.argsort(-similarity, axis=1, kind='stable')[:, :count]
     votes = np.zeros((len(classes), classes.max() + 1))
     rows = np.arange(len(classes))
     for place in range(count):
         column = nearest[:, place]
-        votes[rows, classes[column]] += (
-            1 + likeness[rows, column]
-        )  # above zero: an opposite neighbour still says its class
+        votes[rows, classes[column]] += 1 + similarity[rows, column]
     return float((votes.argmax(1) == classes).mean())
 
 
-def _checked(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+def _check(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+    """Both as arrays: float (n, d) and int (n,). ValueError where they do not fit or are not finite."""
     matrix, classes = np.asarray(values, dtype=np.float64), np.asarray(labels)
     if matrix.ndim != 2 or not matrix.size or classes.shape != (len(matrix),):
         raise ValueError(

@@ -45,7 +45,7 @@ def compare_rules(folder: Path) -> dict[str, Any]:
     InvalidInputError when the folder holds too little to compare anything.
     """
     evidence = _read(folder)
-    compared = baselines.compare(evidence)
+    compared = baselines.evaluate_baselines(evidence)
     result = {
         'made_at': timezone.now().isoformat(timespec='seconds'),
         'folder': str(folder),
@@ -56,7 +56,7 @@ def compare_rules(folder: Path) -> dict[str, Any]:
         'rules': _as_json(compared),
         'ahead_of': _ahead_of(compared),
         'signed': _among_signed(evidence),
-        'exhaustive_seconds': float(baselines.exhaustive(evidence).mean()),
+        'exhaustive_seconds': float(baselines.exhaustive_seconds(evidence).mean()),
         'forecast': _foretold(evidence),
         'weights': _fitted_weights(evidence),
     }
@@ -75,7 +75,7 @@ def fit_selection_params(folder: Path, keep: Path | None = None) -> FittedParams
     used = read_selection_params()
     found = _fit(evidence, used.weights)
     try:
-        foretold = forecast.learn(baselines.outcomes(evidence, found.weights)).to_json()
+        foretold = forecast.fit_forecaster(baselines.collect_finetunings(evidence, found.weights)).to_json()
     except ValueError as error:
         raise InvalidInputError(str(error), field='folder') from error
     names = ', '.join(evidence.table.targets)
@@ -88,48 +88,48 @@ def fit_selection_params(folder: Path, keep: Path | None = None) -> FittedParams
     )
 
 
-def _read(folder: Path) -> records.Evidence:
+def _read(folder: Path) -> records.BenchmarkRecord:
     try:
-        return records.read(folder)
+        return records.read_record(folder)
     except ValueError as error:
         raise InvalidInputError(str(error), field='folder') from error
 
 
-def _fit(evidence: records.Evidence, used: tuple[float, float]) -> fit_weights.Fit:
-    return fit_weights.fit(
-        baselines.similarity(evidence, 'kl'), baselines.sizes(evidence), evidence.table, used
+def _fit(evidence: records.BenchmarkRecord, used: tuple[float, float]) -> fit_weights.WeightFit:
+    return fit_weights.fit_size_weight(
+        baselines.score_similarity(evidence, 'kl'), baselines.score_size(evidence), evidence.table, used
     )
 
 
-def _as_json(compared: list[metrics.Judgement]) -> list[dict[str, Any]]:
+def _as_json(compared: list[metrics.BaselineResult]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(rule) | {'by_target': list(rule.by_target)} for rule in compared]
 
 
-def _ahead_of(compared: list[metrics.Judgement]) -> list[dict[str, Any]]:
+def _ahead_of(compared: list[metrics.BaselineResult]) -> list[dict[str, Any]]:
     """By how much accuracy the product's rule picks better than the simple ones, on the same targets."""
     ours = next(rule for rule in compared if OURS in rule.name)
     simple = [rule for rule in compared if rule.name.startswith(SIMPLE)]
-    return [{'name': rule.name, **dataclasses.asdict(metrics.difference(ours, rule))} for rule in simple]
+    return [{'name': rule.name, **dataclasses.asdict(metrics.compare_regrets(ours, rule))} for rule in simple]
 
 
-def _among_signed(evidence: records.Evidence) -> dict[str, Any] | None:
-    """The same comparison among the sources that have a signature: only there do divergences know every candidate."""
-    signed = records.signed_only(evidence)
+def _among_signed(evidence: records.BenchmarkRecord) -> dict[str, Any] | None:
+    """The same comparison among the sources that have a signature: only there do divergences know every source."""
+    signed = records.select_with_signature(evidence)
     return (
-        {'sources': list(signed.table.sources), 'rules': _as_json(baselines.compare(signed))}
+        {'sources': list(signed.table.sources), 'rules': _as_json(baselines.evaluate_baselines(signed))}
         if signed
         else None
     )
 
 
-def _targets(evidence: records.Evidence) -> list[dict[str, Any]]:
-    noise = metrics.seed_noise(evidence.table)
+def _targets(evidence: records.BenchmarkRecord) -> list[dict[str, Any]]:
+    noise = metrics.seed_errors(evidence.table)
     return [
         {
             'name': name,
             'classes': int(evidence.classes[index]),
-            'images': int(evidence.images[index]),
-            'held': int(evidence.held[index]),
+            'images': int(evidence.train_images[index]),
+            'held': int(evidence.test_images[index]),
             'seeds': int(evidence.complete[index].sum()),
             'noise': round(float(noise[index]), 4),
         }
@@ -137,20 +137,20 @@ def _targets(evidence: records.Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def _sources(evidence: records.Evidence) -> list[dict[str, Any]]:
+def _sources(evidence: records.BenchmarkRecord) -> list[dict[str, Any]]:
     return [
         {
-            'name': candidate.name,
-            'dataset': candidate.dataset,
-            'images': candidate.images,
+            'name': source.name,
+            'dataset': source.dataset,
+            'images': source.images,
             'parameters': int(evidence.parameters[index]),
-            'signed': candidate.signature is not None,
+            'signed': source.signature is not None,
         }
-        for index, candidate in enumerate(evidence.candidates)
+        for index, source in enumerate(evidence.sources)
     ]
 
 
-def _fitted_weights(evidence: records.Evidence) -> dict[str, Any]:
+def _fitted_weights(evidence: records.BenchmarkRecord) -> dict[str, Any]:
     found = _fit(evidence, WEIGHTS)
     return {
         'weights': list(found.weights),
@@ -159,14 +159,14 @@ def _fitted_weights(evidence: records.Evidence) -> dict[str, Any]:
     }
 
 
-def _foretold(evidence: records.Evidence) -> dict[str, Any] | None:
+def _foretold(evidence: records.BenchmarkRecord) -> dict[str, Any] | None:
     """How often the 90 % interval covers the accuracy measured later on targets that it was not learned from: of the source taken
     (`targets_covered`; the median `width` is of these), and of those taken from random halves of the zoo (`covered`)."""
-    outcomes = baselines.outcomes(evidence)
-    if len(evidence.table.targets) <= forecast.LEAST_TARGETS:
+    outcomes = baselines.collect_finetunings(evidence)
+    if len(evidence.table.targets) <= forecast.MIN_TARGETS:
         return None
-    hits, width = forecast.held_out_hits(outcomes)
-    scores, _ = baselines.shortlisted(evidence, baselines.SHORTLIST)
+    hits, width = forecast.validate_intervals(outcomes)
+    scores, _ = baselines.score_by_choice(evidence, baselines.SHORTLIST)
     taken = [scores[key].argmax() for key in zip(outcomes.target, outcomes.seed, strict=True)]
     picked = np.array(taken) == outcomes.source
     by_target = [

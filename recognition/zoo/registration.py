@@ -29,15 +29,15 @@ from transfer.zoo.weights import ARCHITECTURE_NAMES, LINEAR_HEAD, TIMM_PREFIX, f
 __all__ = [
     'ARCHITECTURE_NAMES',
     'SourceMetadata',
-    'validate_metadata',
-    'parse_class_names',
-    'inspect_file',
-    'import_source',
-    'store_upload',
     'choose_weights_path',
+    'ensure_zoo_folder',
+    'import_source',
+    'inspect_file',
+    'parse_class_names',
     'read_class_names',
     'register',
-    'ensure_zoo_folder',
+    'store_upload',
+    'validate_metadata',
 ]
 
 SUFFIXES = ('.safetensors', '.pth', '.pt')

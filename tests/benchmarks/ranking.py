@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from p2l.ranking import Candidate, rank
+from p2l.ranking import SourceProfile, rank_sources
 from p2l.scores import WEIGHTS, kl_divergences, similarity_scores, size_scores
 from p2l.signatures import log_signatures, mean_feature, signature
 
@@ -42,8 +42,8 @@ def stored_logs(sources: int, rng: np.random.Generator) -> np.ndarray:
 
 def whole_ranking(features: np.ndarray, images: np.ndarray, rng: np.random.Generator) -> str:
     means = rng.random((len(images), WIDTH))
-    candidates = [Candidate(str(index), int(count), means[index]) for index, count in enumerate(images)]
-    return f'{fastest(lambda: rank(features, candidates), 3):.2f}'
+    candidates = [SourceProfile(str(index), int(count), means[index]) for index, count in enumerate(images)]
+    return f'{fastest(lambda: rank_sources(features, candidates), 3):.2f}'
 
 
 def main() -> None:

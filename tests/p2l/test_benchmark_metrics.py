@@ -5,12 +5,20 @@ import csv
 import numpy as np
 import pytest
 
-from p2l.benchmark.metrics import Table, costs, difference, judge, largest, seed_noise, static
+from p2l.benchmark.metrics import (
+    AccuracyTable,
+    add_cost,
+    compare_regrets,
+    evaluate_baseline,
+    score_by_other_targets,
+    score_by_size,
+    seed_errors,
+)
 
 
 def table(rows, seeds=1):
     accuracy = np.repeat(np.array(rows, dtype=float)[:, :, None], seeds, axis=2)
-    return Table(
+    return AccuracyTable(
         tuple(f't{i}' for i in range(len(rows))), tuple(f's{i}' for i in range(len(rows[0]))), accuracy
     )
 
@@ -19,7 +27,7 @@ HAND = [[0.9, 0.8, 0.5], [0.4, 0.6, 0.5]]
 
 
 def test_a_rule_loses_what_its_pick_falls_behind_the_best():
-    found = judge('first', np.array([[3.0, 2, 1], [3, 2, 1]]), table(HAND))
+    found = evaluate_baseline('first', np.array([[3.0, 2, 1], [3, 2, 1]]), table(HAND))
     assert found.by_target == pytest.approx((0.0, 0.2))
     assert found.regret.mean == pytest.approx(0.1)
     assert found.relative.mean == pytest.approx((1 + 0.4 / 0.6) / 2)
@@ -29,84 +37,88 @@ def test_a_rule_loses_what_its_pick_falls_behind_the_best():
 
 
 def test_the_interval_spans_the_targets():
-    found = judge('first', np.array([[3.0, 2, 1], [3, 2, 1]]), table(HAND)).regret
+    found = evaluate_baseline('first', np.array([[3.0, 2, 1], [3, 2, 1]]), table(HAND)).regret
     assert (found.low, found.high) == pytest.approx((0.0, 0.2))
 
 
 def test_ties_are_broken_at_random_and_not_by_the_order_of_the_sources():
-    found = judge('all equal', np.zeros((2, 3)), table(HAND))
+    found = evaluate_baseline('all equal', np.zeros((2, 3)), table(HAND))
     # the mean of 0, 0.1, 0.4 and of 0.2, 0, 0.1
     assert found.regret.mean == pytest.approx((0.5 / 3 + 0.3 / 3) / 2, abs=0.02)
     assert found.tau == 0
 
 
 def test_a_rule_that_knows_the_accuracies_loses_nothing_and_orders_all():
-    found = judge('oracle', np.array(HAND), table(HAND))
+    found = evaluate_baseline('oracle', np.array(HAND), table(HAND))
     assert found.regret.mean == pytest.approx(0)
     assert found.top1 == 1
     assert found.tau == pytest.approx(1)
 
 
 def test_an_order_upside_down_has_a_tau_below_zero():
-    assert judge('worst', -np.array(HAND), table(HAND)).tau == pytest.approx(-1)
+    assert evaluate_baseline('worst', -np.array(HAND), table(HAND)).tau == pytest.approx(-1)
 
 
 def test_a_pick_within_seed_noise_of_the_best_is_a_hit():
     rows = np.array([[[0.80, 0.86], [0.82, 0.80], [0.2, 0.2]]])
-    near = Table(('t',), ('a', 'b', 'c'), rows)
+    near = AccuracyTable(('t',), ('a', 'b', 'c'), rows)
     # residuals of source + seed: +-0.02, -+0.02, 0 around means; s2 = sum / 2
     means = rows[0] - rows[0].mean(1, keepdims=True) - rows[0].mean(0) + rows[0].mean()
-    assert seed_noise(near)[0] == pytest.approx(np.sqrt(2 * (means**2).sum() / 2 / 2))
-    found = judge('second', np.array([[1.0, 2, 0]]), near)
+    assert seed_errors(near)[0] == pytest.approx(np.sqrt(2 * (means**2).sum() / 2 / 2))
+    found = evaluate_baseline('second', np.array([[1.0, 2, 0]]), near)
     assert found.top1 == 1
     assert found.chance == pytest.approx(2 / 3)
     assert found.regret.mean == pytest.approx(0.02)
 
 
 def test_one_seed_has_no_noise_to_hide_behind():
-    assert seed_noise(table(HAND)).tolist() == [0, 0]
+    assert seed_errors(table(HAND)).tolist() == [0, 0]
 
 
 def test_a_seed_half_run_does_not_spoil_the_noise_of_the_whole_ones():
     rows = np.array([[[0.80, 0.86, 0.9], [0.82, 0.80, np.nan], [0.2, 0.2, np.nan]]])
-    assert seed_noise(Table(('t',), ('a', 'b', 'c'), rows))[0] > 0
+    assert seed_errors(AccuracyTable(('t',), ('a', 'b', 'c'), rows))[0] > 0
 
 
 def test_scores_of_each_seed_are_judged_by_the_mean_over_seeds():
     two = table(HAND, seeds=2)
     scores = np.array([[[3.0, 2, 1], [1, 3, 2]], [[1, 3, 2], [1, 3, 2]]])
-    assert judge('by seed', scores, two).by_target == pytest.approx((0.05, 0.0))
+    assert evaluate_baseline('by seed', scores, two).by_target == pytest.approx((0.05, 0.0))
 
 
 def test_a_pair_that_was_not_run_is_never_picked():
     rows = [[np.nan, 0.8, 0.5], [0.4, 0.6, 0.5]]
-    assert judge('first', np.array([[9.0, 2, 1], [1, 2, 0]]), table(rows)).regret.mean == pytest.approx(0)
+    assert evaluate_baseline(
+        'first', np.array([[9.0, 2, 1], [1, 2, 0]]), table(rows)
+    ).regret.mean == pytest.approx(0)
 
 
 def test_a_source_without_a_score_is_never_picked():
-    found = judge('some', np.array([[np.nan, 2, 1], [np.nan, 2, 1]]), table(HAND))
+    found = evaluate_baseline('some', np.array([[np.nan, 2, 1], [np.nan, 2, 1]]), table(HAND))
     assert found.by_target == pytest.approx((0.1, 0.0))
 
 
 def test_a_rule_without_any_score_for_a_target_is_refused():
     with pytest.raises(ValueError, match='scores no source'):
-        judge('none', np.full((2, 3), np.nan), table(HAND))
+        evaluate_baseline('none', np.full((2, 3), np.nan), table(HAND))
 
 
 def test_the_static_rule_never_looks_at_its_own_target():
     # best elsewhere: on the first target it sees only the second's order, and the other way round
-    scores = static(table(HAND))
+    scores = score_by_other_targets(table(HAND))
     assert scores.argmax(1).tolist() == [1, 0]
 
 
 def test_the_better_of_two_rules_is_told_on_the_same_targets():
-    first = judge('first', np.array([[3.0, 2, 1], [3, 2, 1]]), table(HAND))
-    oracle = judge('oracle', np.array(HAND), table(HAND))
-    assert difference(oracle, first).mean == pytest.approx(0.1)
+    first = evaluate_baseline('first', np.array([[3.0, 2, 1], [3, 2, 1]]), table(HAND))
+    oracle = evaluate_baseline('oracle', np.array(HAND), table(HAND))
+    assert compare_regrets(oracle, first).mean == pytest.approx(0.1)
 
 
 def test_cost_is_a_share_of_finetuning_everything():
-    found = costs(judge('oracle', np.array(HAND), table(HAND)), np.array([1.0, 3.0]), np.array([50.0, 50.0]))
+    found = add_cost(
+        evaluate_baseline('oracle', np.array(HAND), table(HAND)), np.array([1.0, 3.0]), np.array([50.0, 50.0])
+    )
     assert (found.seconds, found.share) == (2.0, 0.04)
 
 
@@ -117,7 +129,8 @@ def test_a_target_with_a_single_source_has_no_choice_to_judge():
 
 @pytest.fixture
 def published(shared):
-    """The published matrix of 4 architectures x 8 sources x 7 targets as 28 targets; a source is never its own target."""
+    """The published matrix of 4 architectures x 8 sources x 7 targets as 28 targets; a source is never its
+    own target."""
     path = shared / 'tables' / 'parc_controlled.csv'
     if not path.exists():
         pytest.skip(f'needs {path}')
@@ -131,7 +144,7 @@ def published(shared):
             sources.index(row['Source Dataset']),
         )
         accuracy[place] = float(row['Oracle'])
-    return Table(targets, sources, accuracy)
+    return AccuracyTable(targets, sources, accuracy)
 
 
 SIZES = {'imagenet': 1_281_167, 'cifar10': 50_000, 'nabird': 23_929, 'stanford_dogs': 12_000, 'cub200': 5_994}
@@ -142,8 +155,8 @@ def test_the_largest_source_of_the_published_matrix_is_best_in_8_of_28_and_loses
     published,
 ):
     images = [SIZES.get(name, 4_000) for name in published.sources]
-    size = judge('largest', largest(images, 28), published)
-    random = judge('random', np.zeros((28, 8)), published)
+    size = evaluate_baseline('largest', score_by_size(images, 28), published)
+    random = evaluate_baseline('random', np.zeros((28, 8)), published)
     assert size.top1 * 28 == pytest.approx(8)
     assert size.chance == pytest.approx(1 / 7)
     assert size.regret.mean == pytest.approx(1.9, abs=0.05)
@@ -153,9 +166,11 @@ def test_the_largest_source_of_the_published_matrix_is_best_in_8_of_28_and_loses
 @pytest.mark.shared
 def test_without_imagenet_the_largest_source_is_no_better_than_chance(published):
     kept = [index for index, name in enumerate(published.sources) if name != 'imagenet']
-    fewer = Table(
+    fewer = AccuracyTable(
         published.targets, tuple(published.sources[index] for index in kept), published.accuracy[:, kept]
     )
-    size = judge('largest', largest([SIZES.get(name, 4_000) for name in fewer.sources], 28), fewer)
+    size = evaluate_baseline(
+        'largest', score_by_size([SIZES.get(name, 4_000) for name in fewer.sources], 28), fewer
+    )
     assert size.chance == pytest.approx(1 / 6, abs=0.01)
     assert size.top1 == pytest.approx(0.143, abs=0.001)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from p2l.signatures import EPSILON, Look, log_signatures, look_by_class, mean_feature, signature
+from p2l.signatures import EPSILON, ClassMeans, compute_class_means, log_signatures, mean_feature, signature
 
 matrices = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 8)), elements=st.floats(0, 100))
 
@@ -40,7 +40,7 @@ def test_stored_signatures_are_logarithms_row_by_row():
 
 
 @pytest.mark.parametrize(
-    ('features', 'said'),
+    ('features', 'message'),
     [
         (np.zeros((0, 4)), 'full matrix'),
         (np.zeros(4), 'full matrix'),
@@ -49,19 +49,19 @@ def test_stored_signatures_are_logarithms_row_by_row():
         ([[1.0, np.inf]], 'finite'),
     ],
 )
-def test_features_that_mean_nothing_are_refused(features, said):
-    with pytest.raises(ValueError, match=said):
+def test_features_that_mean_nothing_are_refused(features, message):
+    with pytest.raises(ValueError, match=message):
         mean_feature(features)
 
 
-def test_a_look_is_the_mean_of_each_class_that_has_images():
-    found = look_by_class([[1.0, 0], [3, 0], [0, 5]], [0, 0, 2])
+def test_class_means_are_the_mean_of_each_class_that_has_images():
+    found = compute_class_means([[1.0, 0], [3, 0], [0, 5]], [0, 0, 2])
     assert found.means.tolist() == [[2, 0], [0, 5]]
     assert found.images.tolist() == [2, 1]
 
 
 def test_an_image_drawn_twice_counts_twice_and_a_class_not_drawn_is_left_out():
-    found = look_by_class([[1.0, 0], [3, 0], [0, 5]], [0, 0, 1], weights=[1, 3, 0])
+    found = compute_class_means([[1.0, 0], [3, 0], [0, 5]], [0, 0, 1], weights=[1, 3, 0])
     assert found.means.tolist() == [[2.5, 0]]
     assert found.images.tolist() == [4]
 
@@ -69,6 +69,6 @@ def test_an_image_drawn_twice_counts_twice_and_a_class_not_drawn_is_left_out():
 @pytest.mark.parametrize(
     ('means', 'images'), [([[-1.0]], [1.0]), ([[1.0]], [0.0]), ([[np.nan]], [1.0]), ([[1.0]], [1.0, 2.0])]
 )
-def test_a_look_that_makes_no_sense_is_refused(means, images):
+def test_class_means_that_make_no_sense_are_refused(means, images):
     with pytest.raises(ValueError, match=r'must|needed'):
-        Look(np.array(means), np.array(images))
+        ClassMeans(np.array(means), np.array(images))

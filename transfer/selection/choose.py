@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from p2l.ranking import DECIMALS, Candidate, Ranked, first_within_noise, rank, shortlist
+from p2l import ranking
+from p2l.ranking import DECIMALS, RankedSource, SourceProfile, choose_within_noise, shortlist
 from transfer.features.metrics import accuracy, wilson_interval
 from transfer.finetune.flops import count_multiply_adds
 from transfer.selection.context import ProbedSource, TrainingContext
@@ -42,7 +43,7 @@ class Preference:
     worth: Callable[[ProbedSource], tuple[float, ...]]
 
 
-def rank_sources(shop: TrainingContext) -> list[Ranked]:
+def rank_sources(shop: TrainingContext) -> list[RankedSource]:
     """All candidates by P2L, best first: one forward pass of the reference. Without a reference, by size alone.
 
     TrainingError when there is no candidate, or not the one that was asked for.
@@ -61,7 +62,7 @@ def rank_sources(shop: TrainingContext) -> list[Ranked]:
         ]
         features = np.ones((len(rows), 1)) if features is None else features
         spec = shop.spec
-        return rank(
+        return ranking.rank_sources(
             features,
             candidates,
             spec.weights,
@@ -96,16 +97,16 @@ def _reference_features(shop: TrainingContext, rows: np.ndarray) -> np.ndarray |
             return None
 
 
-def _candidate(shop: TrainingContext, source: SourceModelSpec, width: int) -> Candidate:
+def _candidate(shop: TrainingContext, source: SourceModelSpec, width: int) -> SourceProfile:
     if source.signature and width and len(source.signature) != width:
         shop.note(f'The signature of {source.name} is of another reference model and was left out.')
     signature = source.signature if len(source.signature) == width else None
     reference = shop.spec.reference.digest if shop.spec.reference else ''
     look = read_look(source, reference) if shop.spec.divergence == 'emd' else None
-    return Candidate(source.name, source.images, signature, source.dataset, source.parameters, look)
+    return SourceProfile(source.name, source.images, signature, source.dataset, source.parameters, look)
 
 
-def probe_first_usable(shop: TrainingContext, ranked: Sequence[Ranked]) -> ProbedSource:
+def probe_first_usable(shop: TrainingContext, ranked: Sequence[RankedSource]) -> ProbedSource:
     """The linear head on the source that was asked for, or on the first of the ranking that can be used."""
     if shop.spec.source != 'auto':
         return shop.learn(_find_source(shop, shop.spec.source))
@@ -116,7 +117,10 @@ def probe_first_usable(shop: TrainingContext, ranked: Sequence[Ranked]) -> Probe
 
 
 def choose_source(
-    shop: TrainingContext, ranked: Sequence[Ranked], first: ProbedSource, preference: Preference | None = None
+    shop: TrainingContext,
+    ranked: Sequence[RankedSource],
+    first: ProbedSource,
+    preference: Preference | None = None,
 ) -> SourceChoice:
     """Probe the shortlist and take the best, or simply the source that was asked for. `preference` decides between sources whose
     probes differ by no more than noise. Without one the P2L score does, and on a CPU, of networks with equal scores, the lighter
@@ -143,7 +147,7 @@ def choose_source(
     return SourceChoice(learned.network.source, learned, why, table, rows)
 
 
-def _usual(shop: TrainingContext, ranked: Sequence[Ranked]) -> Preference:
+def _usual(shop: TrainingContext, ranked: Sequence[RankedSource]) -> Preference:
     scores = {item.name: item.score for item in ranked}
 
     def worth(item: ProbedSource) -> tuple[float, ...]:
@@ -160,7 +164,7 @@ def choose_best_probe(
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
     hits = [each.probe.logits.argmax(1) == labels for each in probed]
     worths = [preference.worth(each) for each in probed]
-    place = first_within_noise(hits, worths)
+    place = choose_within_noise(hits, worths)
     item = probed[place]
     share, title = accuracy(item.probe.logits, labels), _title(item.network.source)
     if item is best:

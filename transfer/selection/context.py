@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from p2l.signatures import rounded
+from p2l.signatures import round_mean_feature
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifests import Manifest
 from transfer.data.splits import assign_folds
@@ -74,7 +74,7 @@ class TrainingContext:
         if self.spec.reference is not None and source.digest == self.spec.reference.digest:
             # Of P2L's feature, the positive part: should this model become a source, it is signed already.
             mean = np.maximum(features, 0).mean(0, dtype=np.float64)
-            self.signature = {'reference': source.digest, 'mean': rounded(mean)}
+            self.signature = {'reference': source.digest, 'mean': round_mean_feature(mean)}
         return network, pixels, features
 
     def learn(self, source: SourceModelSpec) -> ProbedSource:

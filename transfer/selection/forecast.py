@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from p2l.forecast import Expected, Forecaster
-from p2l.learning_curve import Gain, Point, gain
+from p2l.forecast import ExpectedAccuracy, Forecaster
+from p2l.learning_curve import CurvePoint, ExpectedGain, forecast_gain
 from transfer.data.splits import TINY, assign_folds
 from transfer.features.linear_probe import fit_probe
 from transfer.features.metrics import accuracy, wilson_interval
@@ -35,7 +35,7 @@ def forecast_accuracy(shop: TrainingContext, chosen: SourceChoice) -> dict[str, 
     with shop.course.phase('probe', 'Seeing what more photos would add'):
         points = measure_learning_curve(learned, shop.labels, shop.classes, shop.spec.folds, shop.spec.seed)
     said = _expected(shop, chosen)
-    more = gain(points, MORE)
+    more = forecast_gain(points, MORE)
     sentence = describe_forecast(said, more)
     shop.course.expect(sentence)
     return {
@@ -50,15 +50,15 @@ def forecast_accuracy(shop: TrainingContext, chosen: SourceChoice) -> dict[str, 
 
 def measure_learning_curve(
     learned: ProbedSource, labels: np.ndarray, classes: int, folds: int, seed: int
-) -> list[Point]:
+) -> list[CurvePoint]:
     """The accuracy of linear heads that learn from a quarter, a half and all of the photos, cross-validated each time."""
     points = []
     for parts in PARTS:
         rows = list(_parts(learned, labels, classes, parts, seed)) if len(labels) <= CURVE_UP_TO else []
         if rows:
             right = sum(_right(learned, labels, classes, part, folds, seed) for part in rows)
-            points.append(Point(round(len(labels) / parts), right / len(labels), len(labels)))
-    return [*points, Point(len(labels), accuracy(learned.probe.logits, labels), len(labels))]
+            points.append(CurvePoint(round(len(labels) / parts), right / len(labels), len(labels)))
+    return [*points, CurvePoint(len(labels), accuracy(learned.probe.logits, labels), len(labels))]
 
 
 def _parts(
@@ -80,20 +80,22 @@ def _right(
     return int((fit_probe(learned.features[rows], own, classes, held).logits.argmax(1) == own).sum())
 
 
-def _interval(point: Point) -> tuple[float, float]:
-    return wilson_interval(round(point.accuracy * point.judged), point.judged)
+def _interval(point: CurvePoint) -> tuple[float, float]:
+    return wilson_interval(round(point.accuracy * point.test_images), point.test_images)
 
 
-def _expected(shop: TrainingContext, chosen: SourceChoice) -> Expected | None:
+def _expected(shop: TrainingContext, chosen: SourceChoice) -> ExpectedAccuracy | None:
     if not shop.spec.forecaster:
         return None
     score = next((row['score'] for row in chosen.ranking if row['name'] == chosen.source.name), 0.0)
     probe = accuracy(chosen.learned.probe.logits, shop.labels)
     # Probe and finetuned network are judged on the same photos: their counting noise is largely shared, and counts once.
-    return Forecaster.of(shop.spec.forecaster).expect(probe, len(shop.labels), score, held=math.inf)
+    return Forecaster.from_json(shop.spec.forecaster).predict(
+        probe, len(shop.labels), score, test_images=math.inf
+    )
 
 
-def describe_forecast(expected: Expected | None, more: Gain | None) -> str:
+def describe_forecast(expected: ExpectedAccuracy | None, more: ExpectedGain | None) -> str:
     """The forecast in a sentence; '' where nothing can be said."""
     parts = []
     if expected is not None:

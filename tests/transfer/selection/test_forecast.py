@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from p2l.forecast import Expected
-from p2l.learning_curve import Gain
+from p2l.forecast import ExpectedAccuracy
+from p2l.learning_curve import ExpectedGain
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.pipeline import train
 from transfer.selection.forecast import describe_forecast
@@ -77,13 +77,13 @@ def test_of_few_photos_no_curve_is_drawn_and_without_a_record_no_accuracy_foreto
 
 
 def test_the_sentence():
-    both = describe_forecast(Expected(0.9, 0.87, 0.94), Gain(100, 0.02, 0.0, 0.05))
+    both = describe_forecast(ExpectedAccuracy(0.9, 0.87, 0.94), ExpectedGain(100, 0.02, 0.0, 0.05))
     assert (
         both
         == 'Expected accuracy 0.87 to 0.94; collecting 100 more photos would add about 0.02 (0.00 to 0.05).'
     )
     assert (
-        describe_forecast(None, Gain(40, 0.1, 0.0, 0.2))
+        describe_forecast(None, ExpectedGain(40, 0.1, 0.0, 0.2))
         == 'Collecting 40 more photos would add about 0.10 (0.00 to 0.20).'
     )
     assert describe_forecast(None, None) == ''

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from p2l.ranking import Candidate, rank
+from p2l.ranking import SourceProfile, rank_sources
 from transfer.data.decode import decode
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
@@ -62,10 +62,10 @@ def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
     with torch.inference_mode():
         features = network.features(model, (pixels - mean) / std).numpy()
     candidates = [
-        Candidate(starter.name, starter.images, starter.signatures[reference.digest])
+        SourceProfile(starter.name, starter.images, starter.signatures[reference.digest])
         for starter in STARTERS.values()
     ]
-    first = rank(features, candidates, weights=(1.0, 0.0))[0]
+    first = rank_sources(features, candidates, weights=(1.0, 0.0))[0]
     assert first.name == name
     assert first.stability > 0.9
 

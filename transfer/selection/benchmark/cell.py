@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from p2l.transferability import leep, logme, nearest_neighbours
+from p2l.transferability import knn_accuracy, leep, logme
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.splits import assign_folds
 from transfer.features.extract import extract_features_uncached
@@ -135,7 +135,7 @@ def _measure_without_finetuning(
     }
     known['logme'] = logme(features, labels)
     clock.lap('logme')
-    known['knn'] = nearest_neighbours(features, labels)
+    known['knn'] = knn_accuracy(features, labels)
     clock.lap('knn')
     known['leep'] = leep(softmax(predict_scores(network.model, network.source, pixels, machine)), labels)
     clock.lap('leep')

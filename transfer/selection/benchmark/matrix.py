@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from p2l.signatures import mean_feature, rounded
+from p2l.signatures import mean_feature, round_mean_feature
 from transfer.data.cache import open_pixels
 from transfer.features.extract import extract_features_uncached
 from transfer.features.network import Machine, Network
@@ -184,7 +184,11 @@ def _describe_source(source: SourceModelSpec) -> dict[str, Any]:
 def _source_class_means(source: SourceModelSpec, reference: str) -> dict[str, Any] | None:
     """The source's own images class by class, where they are known."""
     look = read_look(source, reference)
-    return {'means': [rounded(mean) for mean in look.means], 'images': look.images.tolist()} if look else None
+    return (
+        {'means': [round_mean_feature(mean) for mean in look.means], 'images': look.images.tolist()}
+        if look
+        else None
+    )
 
 
 def _record_target_means(
@@ -214,8 +218,8 @@ def _record_target_means(
         'target': target.name,
         'seed': seed,
         'seconds': round(seconds, 3),
-        'mean': rounded(mean_feature(features)),
-        'class_means': [rounded(mean) for mean in means],
+        'mean': round_mean_feature(mean_feature(features)),
+        'class_means': [round_mean_feature(mean) for mean in means],
         'class_images': np.bincount(labels).tolist(),
     }
     write_aside(path, values)

@@ -18,7 +18,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torchvision.models import MobileNet_V2_Weights
 
-from p2l.signatures import rounded
+from p2l.signatures import round_mean_feature
 from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.fetch.torchvision_weights import IMAGES
@@ -84,7 +84,7 @@ def _signature(path: Path, classes: int) -> list[float]:
     network = architecture('efficientnet_lite0')
     model = network.build(classes)
     model.load_state_dict(load_file(path))
-    return rounded(mean_feature_of_own_set(network, model))
+    return round_mean_feature(mean_feature_of_own_set(network, model))
 
 
 def _file() -> Path:

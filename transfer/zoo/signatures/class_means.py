@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from p2l.signatures import Look
+from p2l.signatures import ClassMeans
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.fetch import package
 from transfer.zoo.signatures.compute import evenly, image_files, reference_called, sign
@@ -27,7 +27,7 @@ FILE = STARTER / 'looks.safetensors'
 MOST_OF_A_CLASS = 60  # images behind a class's mean
 
 
-def read_look(source: SourceModelSpec, reference: str, file: Path = FILE) -> Look | None:
+def read_look(source: SourceModelSpec, reference: str, file: Path = FILE) -> ClassMeans | None:
     """Of a source of the starter zoo, under the reference of that digest; None for any other, whose classes nobody kept."""
     if Path(source.weights).parent != file.parent or not file.is_file():
         return None
@@ -39,7 +39,7 @@ def read_look(source: SourceModelSpec, reference: str, file: Path = FILE) -> Loo
         means = np.concatenate([kept.get_tensor(f'{reference}/{name}/means') for name in sets]).astype(
             np.float64
         )
-        return Look(
+        return ClassMeans(
             means,
             np.concatenate([kept.get_tensor(f'{reference}/{name}/images') for name in sets]).astype(
                 np.float64
@@ -47,11 +47,11 @@ def read_look(source: SourceModelSpec, reference: str, file: Path = FILE) -> Loo
         )
 
 
-def look_at(reference: SourceModelSpec, folder: Path) -> Look:
+def look_at(reference: SourceModelSpec, folder: Path) -> ClassMeans:
     """A set of class folders as the reference sees it."""
     classes = {path.name: image_files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
     means = [sign(reference, evenly(paths, MOST_OF_A_CLASS)).mean for paths in classes.values()]
-    return Look(np.array(means), np.array([len(paths) for paths in classes.values()], dtype=float))
+    return ClassMeans(np.array(means), np.array([len(paths) for paths in classes.values()], dtype=float))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from p2l.signatures import mean_feature, rounded
+from p2l.signatures import mean_feature, round_mean_feature
 from transfer.data.decode import decode
 from transfer.spec.errors import UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import SourceModelSpec
@@ -62,7 +62,7 @@ def sign(reference: SourceModelSpec, paths: Sequence[Path]) -> Signed:
     rows = []
     for start in range(0, len(paths), BATCH):
         rows.append(look([decode(path, reference.side) for path in paths[start : start + BATCH]]))
-    return Signed(tuple(rounded(mean_feature(np.concatenate(rows)))), len(paths))
+    return Signed(tuple(round_mean_feature(mean_feature(np.concatenate(rows)))), len(paths))
 
 
 def sign_long(
@@ -88,7 +88,7 @@ def sign_long(
         raise UnusableSourceError(
             f'None of the {len(paths)} files is an image. {" ".join(tally.left_out[:1])}'.strip()
         )
-    return Signed(tuple(rounded(tally.total / tally.images)), tally.images, tuple(tally.left_out))
+    return Signed(tuple(round_mean_feature(tally.total / tally.images)), tally.images, tuple(tally.left_out))
 
 
 @dataclass
