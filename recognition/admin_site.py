@@ -30,7 +30,7 @@ class GraftAdmin(AdminSite):
 
         shown: dict[str, Any] = {}
         if request.user.has_perm('recognition.view_sourcemodel'):
-            shown['offered'] = SourceModel.objects.standing('offered').order_by('created_at')
+            shown['offered'] = SourceModel.objects.with_status('offered').order_by('created_at')
         if request.user.has_perm('recognition.view_auditevent'):
             shown['events'] = AuditEvent.objects.select_related('user')[:RECENT_EVENTS]
         page: TemplateResponse = super().index(request, {**shown, **(extra_context or {})})

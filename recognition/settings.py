@@ -208,11 +208,11 @@ MAX_IMAGE_PIXELS = 89_000_000  # just below what Pillow warns of as a decompress
 MAX_ARCHIVE_BYTES = env.integer('MAX_ARCHIVE_MB', 2_200) * 2**20
 MAX_ARCHIVE_ENTRIES = 20_000
 MAX_IMAGES_PER_PREDICTION = 20
-DETECT_SECONDS = env.number(
-    'DETECT_SECONDS', 2.0
+MAX_DETECTION_SECONDS = env.number(
+    'MAX_DETECTION_SECONDS', 2.0
 )  # what a detector would take longer for is answered by a job (202)
-ANSWERS_KEPT_HOURS = env.integer('ANSWERS_KEPT_HOURS', 24)  # how long such an answer can be fetched
-ANSWERS_WAITING_PER_PERSON = env.integer('ANSWERS_WAITING_PER_PERSON', 20)  # one more is refused
+DETECTION_RESULT_HOURS = env.integer('DETECTION_RESULT_HOURS', 24)  # how long such an answer can be fetched
+MAX_QUEUED_DETECTIONS_PER_USER = env.integer('MAX_QUEUED_DETECTIONS_PER_USER', 20)  # one more is refused
 MODEL_CACHE_BYTES = env.integer('MODEL_CACHE_MB', 512) * 2**20
 SERVE_DEVICE = env.text('SERVE_DEVICE', 'cpu')  # `cuda`: predictions run by torch on this machine's GPU
 
@@ -221,16 +221,16 @@ CELERY_BROKER_URL = env.text(
     'CELERY_BROKER_URL', 'spool://'
 )  # spool: a folder, no server (transfer/worker/spool_transport.py)
 SPOOL_DIR = DATA_DIR / 'broker'
-JOB_SILENT_AFTER = env.integer(
-    'JOB_SILENT_AFTER', 60
+JOB_HEARTBEAT_TIMEOUT = env.integer(
+    'JOB_HEARTBEAT_TIMEOUT', 60
 )  # seconds without a heartbeat after which a job is taken back
 JOB_MAX_ATTEMPTS = 4
-JOBS_WAITING_PER_PERSON = env.integer('JOBS_WAITING_PER_PERSON', 20)  # one more is refused
+MAX_QUEUED_TRAININGS_PER_USER = env.integer('MAX_QUEUED_TRAININGS_PER_USER', 20)  # one more is refused
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
 # Of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training.
 SERVING_QUEUE = env.text('SERVING_QUEUE', 'serve')
-WORKER_KEEPS_WARM = env.boolean(
-    'WORKER_KEEPS_WARM', True
+WORKER_PRELOAD = env.boolean(
+    'WORKER_PRELOAD', True
 )  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
 TRAINING_QUEUE = env.text(
     'TRAINING_QUEUE', 'cpu'
@@ -241,7 +241,7 @@ P2L_REFERENCE = env.text(
     'P2L_REFERENCE', ''
 )  # the source whose features are compared; empty: the broadest that is here
 P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
-SHIPPED_LEARNING = (
+SHIPPED_SELECTION_PARAMS = (
     BASE_DIR / 'p2l' / 'learned.json'
 )  # counts until `zoo fit` has learned from this installation's own outcomes
 

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from recognition.models import SourceModel
-from recognition.models.source_model import Origin, Standing
+from recognition.models.source_model import Origin, SourceStatus
 from recognition.zoo.track_records import Margin
 
 FEW = 20  # class names that are shown at once
@@ -65,7 +65,7 @@ def action(moment: datetime | None, who: AbstractBaseUser | None, none: str = ''
 
 def standing(row: SourceModel) -> SafeString:
     """The state and the action that led to it."""
-    if row.standing is not Standing.USABLE or row.approved_at is None:
+    if row.status is not SourceStatus.USABLE or row.approved_at is None:
         moment = row.removed_at or row.retired_at or row.created_at
         told = day(moment)
     elif row.approved_by is None:
@@ -75,8 +75,8 @@ def standing(row: SourceModel) -> SafeString:
     private = ', members only' if row.origin == Origin.PROMOTED and row.shared_at is None else ''
     return format_html(
         '<span class="state {}">{}</span><span class="second">{}</span>',
-        row.standing,
-        row.standing.label,
+        row.status,
+        row.status.label,
         told + private,
     )
 

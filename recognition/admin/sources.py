@@ -19,7 +19,7 @@ from recognition.admin.read_only import get_user
 from recognition.admin.signatures import SignaturePages
 from recognition.admin.source_import import ImportPages
 from recognition.models import SourceModel
-from recognition.models.source_model import Origin, SourceModelQuerySet, Standing
+from recognition.models.source_model import Origin, SourceModelQuerySet, SourceStatus
 from recognition.zoo import catalog, track_records
 from recognition.zoo.track_records import EMPTY_RECORD, TrackRecord
 
@@ -31,10 +31,10 @@ ACTIONS = {
 }
 # What may be done with a source, by its standing.
 OPEN_DEEDS = {
-    Standing.OFFERED: ('approve', 'remove'),
-    Standing.USABLE: ('retire', 'remove'),
-    Standing.RETIRED: ('restore', 'remove'),
-    Standing.REMOVED: ('restore',),
+    SourceStatus.OFFERED: ('approve', 'remove'),
+    SourceStatus.USABLE: ('retire', 'remove'),
+    SourceStatus.RETIRED: ('restore', 'remove'),
+    SourceStatus.REMOVED: ('restore',),
 }
 
 
@@ -43,12 +43,12 @@ class StandingFilter(admin.SimpleListFilter):
     parameter_name = 'state'
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return [(value, str(label)) for value, label in Standing.choices]
+        return [(value, str(label)) for value, label in SourceStatus.choices]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> QuerySet[SourceModel]:
         """What was removed is shown only when it is asked for."""
-        if self.value() in Standing.values:
-            return cast(SourceModelQuerySet, rows).standing(str(self.value()))
+        if self.value() in SourceStatus.values:
+            return cast(SourceModelQuerySet, rows).with_status(str(self.value()))
         return rows.filter(removed_at=None)
 
 
@@ -219,7 +219,7 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
         row = self.get_object(request, object_id)
         shown: dict[str, Any] = {}
         if isinstance(row, SourceModel):
-            actions = OPEN_DEEDS[row.standing] if self.has_keep_permission(request) else ()
+            actions = OPEN_DEEDS[row.status] if self.has_keep_permission(request) else ()
             shown = {
                 'actions': actions,
                 'named': catalog.count_models_from(row),

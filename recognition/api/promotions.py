@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from recognition.api.endpoint import Endpoint
 from recognition.errors import NotFoundError
 from recognition.models import SourceModel
-from recognition.models.source_model import Standing
+from recognition.models.source_model import SourceStatus
 from recognition.serving import trained_models
 from recognition.zoo import promotion
 
@@ -34,7 +34,7 @@ class OfferIn(serializers.Serializer[Any]):
 class OfferOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
-    state = serializers.ChoiceField(choices=Standing.choices, source='standing')
+    state = serializers.ChoiceField(choices=SourceStatus.choices, source='status')
     shared = serializers.SerializerMethodField(
         help_text='An owner agreed that people outside the project may start from it.'
     )

@@ -29,9 +29,9 @@ def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser |
     kept = DeletedLabel.objects.create(
         project=project,
         name=label.name,
-        photos=[str(key) for key in Image.objects.filter(label=label).values_list('id', flat=True)],
+        images=[str(key) for key in Image.objects.filter(label=label).values_list('id', flat=True)],
         boxes=[_box_to_list(row) for row in Annotation.objects.filter(label=label)],
-        looked_at={str(image.pk): _boxed_to_list(image) for image in alone.distinct()},
+        boxed_images={str(image.pk): _boxed_to_list(image) for image in alone.distinct()},
         deleted_by_id=None if user is None else user.pk,
     )
     Image.objects.filter(pk__in=alone.values('pk')).update(boxed_at=None, boxed_by=None)
@@ -42,14 +42,14 @@ def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser |
 
 def list_deleted_labels(project: Project) -> models.QuerySet[DeletedLabel]:
     """The classes in the trash, the last one first, without what makes them large."""
-    return project.deleted_labels.defer('photos', 'boxes', 'looked_at')
+    return project.deleted_labels.defer('images', 'boxes', 'boxed_images')
 
 
 def get_labels_before_deletion(deleted: DeletedLabel) -> dict[str, str | None]:
     """What labels.restore_labels needs: of the images that are not in the trash."""
     return {
         str(image.pk): deleted.name
-        for chunk in labels.split_into_chunks(deleted.photos)
+        for chunk in labels.split_into_chunks(deleted.images)
         for image in _find_images(deleted, chunk).present()
     }
 
@@ -65,7 +65,7 @@ def restore_label(project: Project, deleted_id: int) -> Label:
     if deleted is None:
         raise NotFoundError('There is no such deleted class.')
     label = labels.get_or_create_label(project, deleted.name)
-    for chunk in labels.split_into_chunks(deleted.photos):
+    for chunk in labels.split_into_chunks(deleted.images):
         _find_images(deleted, chunk).filter(label=None).update(label=label)
     _restore_boxes(deleted, label)
     _restore_boxed_at(deleted)
@@ -92,11 +92,11 @@ def _restore_boxes(deleted: DeletedLabel, label: Label) -> None:
 
 def _restore_boxed_at(deleted: DeletedLabel) -> None:
     """Who looked at an image since keeps the look."""
-    people = _existing_user_ids({who for _, who in deleted.looked_at.values()})
-    for chunk in labels.split_into_chunks(list(deleted.looked_at)):
+    people = _existing_user_ids({who for _, who in deleted.boxed_images.values()})
+    for chunk in labels.split_into_chunks(list(deleted.boxed_images)):
         images = list(_find_images(deleted, chunk).filter(boxed_at=None))
         for image in images:
-            when, who = deleted.looked_at[str(image.pk)]
+            when, who = deleted.boxed_images[str(image.pk)]
             image.boxed_at = parse_datetime(when) if when else None
             image.boxed_by_id = who if who in people else None
         Image.objects.bulk_update(images, ['boxed_at', 'boxed_by'], batch_size=500)

@@ -1,7 +1,7 @@
 """Jobs whose worker died go back into the queue, and queued ones whose message was lost get another. No broker is trusted.
 
 Three things find a dead worker: its number, on the machine where it ran (at once: the next message, the next start and the
-sweep of every few seconds look), a heart that was silent for JOB_SILENT_AFTER seconds (from anywhere), and a worker that is
+sweep of every few seconds look), a heart that was silent for JOB_HEARTBEAT_TIMEOUT seconds (from anywhere), and a worker that is
 asked to stop and gives back what its processes run. Only deaths count towards JOB_MAX_ATTEMPTS.
 """
 
@@ -26,14 +26,13 @@ from recognition.celery import RUN_JOB, app
 from recognition.errors import ConflictError
 from recognition.jobs import processes
 from recognition.models import Job
-from recognition.models.job import DIED, JobKind, State
+from recognition.models.job import WORKER_DIED, JobKind, State
 
 logger = logging.getLogger(__name__)
 
-LOCAL_QUEUE = 'here'  # the queue, served by no worker, of jobs that a command runs itself
-UPLOAD_QUEUE = (
-    'nowhere'  # the queue, served by no worker, of jobs whose photos or file are still being stored
-)
+# Two queues that no worker serves: of jobs that a command runs itself, and of jobs whose files are still being stored.
+LOCAL_QUEUE = 'local'
+UPLOAD_QUEUE = 'uploading'
 WORKER_STOPPED = 'its worker was stopped'
 RESEND_AFTER = 30.0  # seconds after which a message that woke nobody is sent again
 
@@ -59,7 +58,7 @@ def send_message(job: Job) -> None:
     except OperationalError:
         logger.warning('The broker cannot be reached; job %s waits for a worker to look', job.pk)
         return
-    Job.objects.filter(pk=job.pk, state=State.QUEUED).update(woken_at=timezone.now())
+    Job.objects.filter(pk=job.pk, state=State.QUEUED).update(message_sent_at=timezone.now())
 
 
 def claim_next(queue: str) -> Job | None:
@@ -114,7 +113,7 @@ def requeue_dead() -> tuple[int, int]:
 
 def requeue_silent() -> tuple[int, int]:
     """The jobs of workers that nobody has heard of for too long, wherever they ran."""
-    return _requeue(Job.objects.all().without_heartbeat(settings.JOB_SILENT_AFTER))
+    return _requeue(Job.objects.all().without_heartbeat(settings.JOB_HEARTBEAT_TIMEOUT))
 
 
 def release(pids: Iterable[int]) -> None:
@@ -145,7 +144,7 @@ def wake(queues: Iterable[str], seconds: float) -> int:
     woken = 0
     for queue in queues:
         line = Job.objects.all().in_queue_order(queue)
-        recent = Q(woken_at__gt=timezone.now() - timedelta(seconds=seconds))
+        recent = Q(message_sent_at__gt=timezone.now() - timedelta(seconds=seconds))
         first = line.first()
         if first and not line.filter(recent).exists():
             send_message(first)
@@ -183,7 +182,7 @@ def _requeue(jobs: Iterable[Job]) -> tuple[int, int]:
         elif deaths >= settings.JOB_MAX_ATTEMPTS:
             sentence = f'The worker died {deaths} times at this {job.get_kind_display()} (out of memory?); it was given up.'
             ended += job.fail(job.attempt, 'worker_died', sentence)
-        elif job.requeue(DIED):
+        elif job.requeue(WORKER_DIED):
             taken_back += 1
             enqueue(job)
         if job.state not in (State.QUEUED, State.RUNNING):

@@ -152,7 +152,7 @@ def make_serve_worker_command() -> list[str]:
     return [
         *(
             'env',
-            'WORKER_KEEPS_WARM=0',
+            'WORKER_PRELOAD=0',
             sys.executable,
             '-m',
             'celery',
@@ -161,7 +161,7 @@ def make_serve_worker_command() -> list[str]:
             'recognition',
             'worker',
         ),
-        *('--queues', settings.SERVING_QUEUE, '--hostname', 'answers@%h', '--loglevel', 'WARNING'),
+        *('--queues', settings.SERVING_QUEUE, '--hostname', 'serve@%h', '--loglevel', 'WARNING'),
     ]
 
 

@@ -1,4 +1,4 @@
-"""API keys (only their hashes) and the record of who did what."""
+"""API keys (only their hashes) and the audit log."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.db import models
 
 
 class ApiKey(models.Model):
-    """A key of a person. It is shown once; here lie its first characters and its SHA-256."""
+    """A user's API key. It is shown once; the row keeps its first characters and its SHA-256."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name='api_keys')
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=12)
-    # The key has 256 random bits: a fast hash cannot be searched backwards, and it is checked on every request.
+    # The key has 256 random bits, so a fast hash cannot be inverted by search; it is checked on every request.
     hash = models.CharField(max_length=64, unique=True)
     scope = models.CharField(max_length=10, choices=[('predict', 'Predict only'), ('manage', 'Everything')])
     created_at = models.DateTimeField(auto_now_add=True)
@@ -28,7 +28,7 @@ class ApiKey(models.Model):
 
 
 class AuditEvent(models.Model):
-    """Who did what to what; never image bytes, never secrets."""
+    """Who did what to what; never image bytes or secrets."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     action = models.CharField(max_length=40)

@@ -1,15 +1,14 @@
-"""A job: a training, adding or signing a source, or looking at photos. This row is the truth; a broker's message only wakes a
-worker.
+"""A job: a background task's row. The row is the truth; a broker's message only wakes a worker.
 
     queued --claim--> running --> succeeded | failed | cancelled
        ^                 |
-       +----take back----+   (its heartbeat fell silent: the worker died)
-    queued --> cancelled
-    failed | cancelled --ask anew--> queued   (an addition, with something else said of the file that is kept)
+       +-----requeue-----+   (no heartbeat: the worker died)
+    queued --cancel--> cancelled
+    failed | cancelled --resubmit--> queued   (a source import, with its metadata corrected)
 
-A worker takes the first job of its line (`in_line`), whichever job the message that woke it was sent for.
-Every change is a compare-and-set on the state (and, from a worker, on the attempt), and leaves a JobEvent. So of two
-workers that received the same message one wins, and a worker that was thought dead cannot write over its successor.
+A worker takes the first job of its queue (`in_queue_order`), whichever job the message that woke it was sent for.
+Every change is a compare-and-set on the state (and, from a worker, on the attempt), and adds a JobEvent. So of two workers
+that received the same message one wins, and a worker that was thought dead cannot overwrite its successor's results.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from django.utils import timezone
 
 from recognition.models.project import Project
 
-DIED = 'its worker died'  # the reason why a job was taken back
+WORKER_DIED = 'its worker died'  # the reason of the event when a job is requeued
 
 
 class JobKind(models.TextChoices):
@@ -64,26 +63,26 @@ class JobQuerySet(models.QuerySet['Job']):
         return self.filter(kind__in=TRAININGS)
 
     def without_heartbeat(self, seconds: float) -> JobQuerySet:
-        """Running jobs whose worker has not been heard of for so many seconds."""
+        """Running jobs whose last heartbeat is older than so many seconds."""
         return self.filter(state=State.RUNNING, heartbeat_at__lt=timezone.now() - timedelta(seconds=seconds))
 
     def in_queue_order(self, queue: str) -> JobQuerySet:
-        """The queued jobs in the order in which they will be taken.
+        """The queued jobs in the order in which workers will claim them.
 
-        What was interrupted goes on first. Then people take turns, whoever was served longest ago first, so that one
-        person's ten jobs do not keep another's single one waiting.
+        Interrupted jobs come first. Then users take turns, the one whose last job started longest ago first, so that one
+        user's ten jobs do not delay another's single one.
         """
         same = {'created_by': OuterRef('created_by'), 'queue': OuterRef('queue')}
-        served = Job.objects.filter(**same, started_at__isnull=False).order_by('-started_at')
+        started = Job.objects.filter(**same, started_at__isnull=False).order_by('-started_at')
         order = [F('created_at').asc(), F('id').asc()]
         return (
             self.filter(state=State.QUEUED, queue=queue, project__deleted_at=None)
             .annotate(
-                fresh=Case(When(attempt=0, then=1), default=0),
+                is_new=Case(When(attempt=0, then=1), default=0),
                 turn=Window(RowNumber(), partition_by=[F('created_by')], order_by=order),
-                served=Subquery(served.values('started_at')[:1]),
+                last_started=Subquery(started.values('started_at')[:1]),
             )
-            .order_by('fresh', 'turn', F('served').asc(nulls_first=True), 'created_at', 'id')
+            .order_by('is_new', 'turn', F('last_started').asc(nulls_first=True), 'created_at', 'id')
         )
 
 
@@ -99,27 +98,27 @@ class Job(models.Model):
     )
     kind = models.CharField(max_length=20, choices=JobKind.choices, default=JobKind.CLASSIFICATION)
     spec = models.JSONField(
-        default=dict, help_text='What was asked for, frozen: of a training, its TrainSpec.'
+        default=dict, help_text='The request as it was queued; of a training, its TrainSpec.'
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     attempt = models.PositiveIntegerField(default=0, help_text='How often it was claimed.')
     queue = models.CharField(max_length=20, default='cpu')
     worker = models.CharField(max_length=120, blank=True)
     progress = models.JSONField(default=dict, blank=True, help_text='The last progress report.')
-    curve = models.JSONField(
-        default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy, rate.'
-    )
+    curve = models.JSONField(default=list, blank=True, help_text='One entry an epoch: epoch, loss, accuracy.')
     result = models.JSONField(
         default=dict,
         blank=True,
-        help_text='Of photos to look at, the answer; of an addition, the source or the field to correct.',
+        help_text='Of a detection job, the detections; of a source import, the source or the field to correct.',
     )
     cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    woken_at = models.DateTimeField(null=True, blank=True, help_text='When a message was last sent for it.')
+    message_sent_at = models.DateTimeField(
+        null=True, blank=True, help_text='When a message was last sent for it.'
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -135,7 +134,7 @@ class Job(models.Model):
     def _change_state(
         self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object
     ) -> bool:
-        """Compare-and-set with its event. False when the row is no longer in `old`, or no longer as `where` says."""
+        """Compare-and-set, with its event. Returns False when the row is no longer in `old`, or does not match `where`."""
         with transaction.atomic():
             rows = Job.objects.filter(pk=self.pk, state=old, **(where or {}))
             if rows.update(state=new, **fields) != 1:
@@ -145,7 +144,7 @@ class Job(models.Model):
         return True
 
     def claim(self, worker: str) -> bool:
-        """Take a queued job for a worker; the loser of a race gets False and leaves."""
+        """Claim a queued job for a worker. Returns False when another worker was faster."""
         now = timezone.now()
         return self._change_state(
             State.QUEUED,
@@ -159,7 +158,7 @@ class Job(models.Model):
         )
 
     def write_heartbeat(self, attempt: int, **fields: object) -> bool:
-        """The heartbeat of the worker that holds this attempt; False means the job is no longer its own."""
+        """Write the heartbeat of the worker that runs this attempt. Returns False when the job was taken from it."""
         rows = Job.objects.filter(pk=self.pk, state=State.RUNNING, attempt=attempt)
         return rows.update(heartbeat_at=timezone.now(), **fields) == 1
 
@@ -182,7 +181,7 @@ class Job(models.Model):
         )
 
     def stop(self, attempt: int) -> bool:
-        """The worker that holds the job answers a request to cancel it."""
+        """Mark the job as cancelled, when the worker that runs it has seen the request to cancel."""
         return self._change_state(
             State.RUNNING,
             State.CANCELLED,
@@ -192,17 +191,17 @@ class Job(models.Model):
         )
 
     def cancel_queued(self) -> bool:
-        """Cancel before any worker took it."""
+        """Cancel a job that no worker has claimed."""
         return self._change_state(
             State.QUEUED, State.CANCELLED, 'cancelled in the queue', finished_at=timezone.now()
         )
 
     def cancel(self) -> bool:
-        """End it at once while it waits; ask the worker that runs it to stop. False when it has ended already."""
+        """Cancel a queued job at once; ask the worker of a running one to stop. Returns False when the job has ended."""
         while not self.cancel_queued():
-            asked = Job.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
+            requested = Job.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
             self.refresh_from_db()
-            if asked:
+            if requested:
                 break
             if self.state in ENDED:
                 return False
@@ -211,21 +210,25 @@ class Job(models.Model):
     def requeue(self, reason: str) -> bool:
         """Put a job whose worker is gone back into the queue; it resumes from its checkpoint.
 
-        False when the worker was heard of since this row was read: it lives.
+        Returns False when the worker wrote a heartbeat since this row was read: it is alive.
         """
-        unheard = {'attempt': self.attempt, 'heartbeat_at': self.heartbeat_at}
+        unchanged = {'attempt': self.attempt, 'heartbeat_at': self.heartbeat_at}
         return self._change_state(
-            State.RUNNING, State.QUEUED, reason, where=unheard, worker='', woken_at=None
+            State.RUNNING, State.QUEUED, reason, where=unchanged, worker='', message_sent_at=None
         )
 
     def count_worker_deaths(self) -> int:
-        """How many workers died at it since somebody last asked for it."""
-        asked = self.events.filter(old__in=(State.FAILED, State.CANCELLED), new=State.QUEUED).last()
-        return self.events.filter(reason=DIED, id__gt=0 if asked is None else asked.pk).count()
+        """Count the workers that died running it since it was last submitted."""
+        resubmitted = self.events.filter(old__in=(State.FAILED, State.CANCELLED), new=State.QUEUED).last()
+        return self.events.filter(
+            reason=WORKER_DIED, id__gt=0 if resubmitted is None else resubmitted.pk
+        ).count()
 
     def resubmit(self, reason: str, **fields: object) -> bool:
-        """Put what failed or was cancelled back into the queue, ahead of what is new there. Attempts are counted on: who held an
-        earlier one holds none now. Deaths are counted from here (`deaths`). False when it has not ended so."""
+        """Queue a failed or cancelled job again, ahead of new ones. Returns False when it has not failed or been cancelled.
+
+        The count of attempts goes on, so that a worker of an earlier attempt cannot write; worker deaths are counted anew.
+        """
         if self.state not in (State.FAILED, State.CANCELLED):
             return False
         fields |= {
@@ -236,7 +239,7 @@ class Job(models.Model):
             'error_message': '',
             'worker': '',
         }
-        fields |= {'woken_at': None, 'heartbeat_at': None, 'finished_at': None}
+        fields |= {'message_sent_at': None, 'heartbeat_at': None, 'finished_at': None}
         return self._change_state(State(self.state), State.QUEUED, reason, where=None, **fields)
 
 

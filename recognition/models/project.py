@@ -1,4 +1,4 @@
-"""A project holds one labelled image set, its trainings and its models; people reach it through a membership."""
+"""A project holds one labelled image set, its trainings and its models; users have access by a membership."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import models
 class Role(models.TextChoices):
     OWNER = 'owner', 'Owner'  # everything, deleting the project and managing members included
     EDITOR = 'editor', 'Editor'  # adds, labels, trains, publishes
-    VIEWER = 'viewer', 'Viewer'  # looks and tries
+    VIEWER = 'viewer', 'Viewer'  # reads and predicts
 
 
 class Task(models.TextChoices):
@@ -34,7 +34,7 @@ class ProjectQuerySet(models.QuerySet['Project']):
         return self.filter(memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at=None)
 
     def deleted_by_owner(self, user: AbstractBaseUser | AnonymousUser) -> ProjectQuerySet:
-        """Deleted, of those that the person owns: she may take them back until they are purged."""
+        """Deleted projects that the user owns: an owner may restore them until they are purged."""
         return self.filter(
             memberships__user_id=user.pk, memberships__role=Role.OWNER, deleted_at__isnull=False
         )
@@ -62,7 +62,7 @@ class Membership(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.EDITOR)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=['project', 'user'], name='one_membership_a_person')]
+        constraints = [models.UniqueConstraint(fields=['project', 'user'], name='unique_membership')]
 
     def __str__(self) -> str:
         return f'{self.user} is {self.role} of {self.project}'

@@ -1,9 +1,9 @@
-"""The zoo's rows: source models that a training may start from.
+"""The rows of the zoo: source models that a training may start from.
 
     offered --approve--> usable <--restore/retire--> retired
-                            \\--remove--> removed (gone for good once no model's record names it)
+                            \\--remove--> removed (deleted once no model's report names it)
 
-Who may start from one that was learned from a project's photos: the members of that project, and everyone else only with
+Who may start from one that was trained on a project's images: the members of that project, and everyone else only with
 both consents, an owner's (`shared_at`) and an administrator's (`approved_at`).
 """
 
@@ -25,62 +25,60 @@ class Origin(models.TextChoices):
     TORCHVISION = 'torchvision', 'Published by torchvision'
     TIMM = 'timm', 'Published by timm'
     IMPORTED = 'imported', 'Imported from a file'
-    PROMOTED = 'promoted', 'Learned here'
+    PROMOTED = 'promoted', 'Trained here'
 
 
-class Standing(models.TextChoices):
+class SourceStatus(models.TextChoices):
     OFFERED = 'offered', 'Waits for approval'
     USABLE = 'usable', 'In use'
     RETIRED = 'retired', 'Retired'
     REMOVED = 'removed', 'Removed'
 
 
-# Learned elsewhere, or an owner agreed. Not `project=None`: a project that was purged leaves its sources without one.
-OPEN = ~Q(origin=Origin.PROMOTED) | Q(shared_at__isnull=False)
+# Trained elsewhere, or shared by an owner. Not `project=None`: purging a project leaves its sources without one.
+OPEN_TO_ALL = ~Q(origin=Origin.PROMOTED) | Q(shared_at__isnull=False)
 
 
 class SourceModelQuerySet(models.QuerySet['SourceModel']):
     def usable(self) -> SourceModelQuerySet:
-        return self.standing(Standing.USABLE)
+        return self.with_status(SourceStatus.USABLE)
 
-    def standing(self, standing: str) -> SourceModelQuerySet:
+    def with_status(self, status: str) -> SourceModelQuerySet:
         kept = self.filter(removed_at=None)
-        if standing == Standing.REMOVED:
+        if status == SourceStatus.REMOVED:
             return self.exclude(removed_at=None)
-        if standing == Standing.RETIRED:
+        if status == SourceStatus.RETIRED:
             return kept.exclude(retired_at=None)
-        if standing == Standing.OFFERED:
+        if status == SourceStatus.OFFERED:
             return kept.filter(retired_at=None, approved_at=None)
         return kept.filter(retired_at=None).exclude(approved_at=None)
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser | None) -> SourceModelQuerySet:
-        """Without a person: what everyone may see."""
+        """Without a user: what everyone may see."""
         if user is None or user.pk is None:
-            return self.filter(OPEN)
+            return self.filter(OPEN_TO_ALL)
         own = Membership.objects.filter(user_id=user.pk, project__deleted_at=None)
-        return self.filter(OPEN | Q(project__in=own.values('project')))
+        return self.filter(OPEN_TO_ALL | Q(project__in=own.values('project')))
 
     def visible_to_all_members(self, project: Project) -> SourceModelQuerySet:
-        """What every member of a project may see: all of them read the reports of its trainings."""
+        """Sources that every member of a project may see: all of them read the reports of its trainings."""
         insiders = Membership.objects.filter(project=OuterRef(OuterRef('project')), project__deleted_at=None)
         outsiders = Membership.objects.filter(project=project).exclude(user__in=insiders.values('user'))
-        return self.filter(OPEN | ~Exists(outsiders))
+        return self.filter(OPEN_TO_ALL | ~Exists(outsiders))
 
     def not_trained_on(self, project: Project) -> SourceModelQuerySet:
-        """What has learned from none of a project's photos: figures taken on photos that a source knows would flatter it."""
+        """Sources that were trained on none of a project's images: on those their accuracy would be overestimated."""
         known = Image.objects.filter(project=OuterRef('project'), digest__in=project.images.values('digest'))
         return self.filter(~Exists(known))
 
 
 class SourceModel(models.Model):
-    """Architecture + weights + the data set they were learned from + its signature under each reference model."""
+    """Architecture, weights, the data set they were trained on, and its signature under each reference model."""
 
     name = models.SlugField(max_length=120, unique=True)
     title = models.CharField(max_length=200, blank=True)
     architecture = models.CharField(max_length=120)
-    parameters = models.PositiveBigIntegerField(
-        default=0, help_text='Numbers that the network learns; 0: not counted.'
-    )
+    parameters = models.PositiveBigIntegerField(default=0, help_text='Number of parameters; 0: not counted.')
     weights = models.CharField(
         max_length=300, help_text='Absolute path of the safetensors or state_dict file.'
     )
@@ -106,7 +104,7 @@ class SourceModel(models.Model):
     image_archive = models.CharField(
         max_length=200,
         blank=True,
-        help_text='Key in storage of the images that it is signed with; empty: nobody has them.',
+        help_text='Key in storage of the images that its signature is computed from; empty: not uploaded.',
     )
     project = models.ForeignKey(
         Project,
@@ -114,7 +112,7 @@ class SourceModel(models.Model):
         null=True,
         blank=True,
         related_name='sources',
-        help_text='Whose photos it was learned from.',
+        help_text='The project whose images it was trained on.',
     )
     model = models.ForeignKey(
         TrainedModel,
@@ -122,14 +120,14 @@ class SourceModel(models.Model):
         null=True,
         blank=True,
         related_name='sources',
-        help_text='What was promoted.',
+        help_text='The promoted model.',
     )
     created_at = models.DateTimeField(auto_now_add=True)
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
     )
     shared_at = models.DateTimeField(
-        null=True, blank=True, help_text='An owner of the project agreed that others may use it.'
+        null=True, blank=True, help_text='When an owner of the project agreed that others may use it.'
     )
     shared_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
@@ -143,7 +141,7 @@ class SourceModel(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
     )
     removed_at = models.DateTimeField(
-        null=True, blank=True, help_text='Kept only because a record of a model names it.'
+        null=True, blank=True, help_text='Such a row is kept because a report of a model names it.'
     )
     removed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name='+'
@@ -158,9 +156,9 @@ class SourceModel(models.Model):
         return self.name
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> SourceStatus:
         if self.removed_at is not None:
-            return Standing.REMOVED
+            return SourceStatus.REMOVED
         if self.retired_at is not None:
-            return Standing.RETIRED
-        return Standing.OFFERED if self.approved_at is None else Standing.USABLE
+            return SourceStatus.RETIRED
+        return SourceStatus.OFFERED if self.approved_at is None else SourceStatus.USABLE

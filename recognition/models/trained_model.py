@@ -12,15 +12,17 @@ from recognition.models.project import Project
 
 
 class TrainedModel(models.Model):
-    """A sealed artifact and what was measured of it. A provisional one is the first of a training that goes on."""
+    """An artifact and its measurements. A provisional one is the instant model of a training that goes on."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name='models')
     job = models.ForeignKey(Job, models.SET_NULL, null=True, blank=True, related_name='models')
     version = models.PositiveIntegerField(help_text='1, 2, 3 ... within the project.')
-    provisional = models.BooleanField(default=False, help_text='The first model of a training that goes on.')
+    provisional = models.BooleanField(
+        default=False, help_text='The instant model of a training that goes on.'
+    )
     task = models.CharField(max_length=20, default='classification')
-    artifact = models.CharField(max_length=200, help_text='Name of the sealed folder in storage.')
+    artifact = models.CharField(max_length=200, help_text='Name of its folder in storage.')
     digest = models.CharField(
         max_length=64, help_text='Digest of the artifact (its meta.json names every file).'
     )
@@ -35,14 +37,14 @@ class TrainedModel(models.Model):
 
     class Meta:
         ordering = ['-version']
-        constraints = [models.UniqueConstraint(fields=['project', 'version'], name='versions_differ')]
+        constraints = [models.UniqueConstraint(fields=['project', 'version'], name='unique_model_version')]
 
     def __str__(self) -> str:
         return f'{self.project} v{self.version}'
 
 
 class Publication(models.Model):
-    """The name that programs call. It points at one model; its events say where it pointed before."""
+    """A name that programs call. It points at one model; its events are the history."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name='publications')
     name = models.SlugField(max_length=80, unique=True)

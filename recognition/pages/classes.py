@@ -67,7 +67,7 @@ def rename_class(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> 
 def delete_class(request: HttpRequest, project_id: uuid.UUID, label_id: int) -> HttpResponse:
     project = projects.get_editable(request.user, project_id)
     deleted = deleted_labels.delete_label(project, label_id, require_user(request))
-    boxes, photos = len(deleted.boxes), len(deleted.photos)
+    boxes, photos = len(deleted.boxes), len(deleted.images)
     sentences = [f'The class “{deleted.name}” was deleted.']
     if boxes:
         sentences = [f'The class “{deleted.name}” was deleted with {boxes} box{"" if boxes == 1 else "es"}.']

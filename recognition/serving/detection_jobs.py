@@ -32,7 +32,7 @@ def detect_or_enqueue(
 ) -> dict[str, Any] | Job:
     """What is where on each image, as prediction.record tells it, or the job that will tell it.
 
-    A job where that is expected to take longer than DETECT_SECONDS; `wait` decides it whatever is expected.
+    A job where that is expected to take longer than MAX_DETECTION_SECONDS; `wait` decides it whatever is expected.
     Errors: as prediction.detect; QueueFullError.
     """
     if _is_slow(model, len(images)) if wait is None else not wait:
@@ -61,9 +61,9 @@ def cancel(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
 def get_max_images_at_once(model: TrainedModel) -> int | None:
     """How many photos of one request are answered without a job; None where that is not known, or where all are."""
     seconds = prediction.estimate_seconds(model)
-    if not seconds or settings.MAX_IMAGES_PER_PREDICTION * seconds <= settings.DETECT_SECONDS:
+    if not seconds or settings.MAX_IMAGES_PER_PREDICTION * seconds <= settings.MAX_DETECTION_SECONDS:
         return None
-    return int(settings.DETECT_SECONDS // seconds)
+    return int(settings.MAX_DETECTION_SECONDS // seconds)
 
 
 def delete_expired() -> int:
@@ -77,14 +77,14 @@ def delete_expired() -> int:
 
 
 def _list_kept() -> Any:
-    since = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS)
+    since = timezone.now() - timedelta(hours=settings.DETECTION_RESULT_HOURS)
     return Job.objects.filter(
         Q(finished_at__gt=since) | Q(finished_at=None, created_at__gt=since), kind=JobKind.DETECTION_JOB
     )
 
 
 def _is_slow(model: TrainedModel, images: int) -> bool:
-    return images * prediction.estimate_seconds(model) > settings.DETECT_SECONDS
+    return images * prediction.estimate_seconds(model) > settings.MAX_DETECTION_SECONDS
 
 
 def _enqueue(model: TrainedModel, images: Named, user: AbstractBaseUser, threshold: float | None) -> Job:
@@ -93,7 +93,7 @@ def _enqueue(model: TrainedModel, images: Named, user: AbstractBaseUser, thresho
     waiting = Job.objects.filter(
         kind=JobKind.DETECTION_JOB, created_by_id=user.pk, state=State.QUEUED
     ).count()
-    if waiting >= settings.ANSWERS_WAITING_PER_PERSON:
+    if waiting >= settings.MAX_QUEUED_DETECTIONS_PER_USER:
         raise QueueFullError(
             f'{waiting} of your detections are waiting already; come back when one has ended.'
         )

@@ -43,7 +43,7 @@ def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any
         raise NotReadyError(' '.join(state.missing))
     spec = _freeze_spec(project, user, options)
     waiting = Job.objects.all().trainings().filter(created_by_id=user.pk, state=State.QUEUED).count()
-    if waiting >= settings.JOBS_WAITING_PER_PERSON:
+    if waiting >= settings.MAX_QUEUED_TRAININGS_PER_USER:
         raise QueueFullError(
             f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.'
         )

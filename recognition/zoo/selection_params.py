@@ -36,7 +36,7 @@ def read_latest_result() -> dict[str, Any] | None:
 
 def read_selection_params() -> SelectionParams:
     own = get_benchmark_folder() / 'learned.json'
-    path = own if own.is_file() else Path(settings.SHIPPED_LEARNING)
+    path = own if own.is_file() else Path(settings.SHIPPED_SELECTION_PARAMS)
     if not path.is_file():
         return SelectionParams(TrainSpec().weights, {}, 'no outcomes yet')
     kept = json.loads(path.read_text())

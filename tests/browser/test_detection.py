@@ -42,7 +42,7 @@ def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(
 def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(
     page_of, alice, detector, tmp_path, width, settings
 ):
-    settings.DETECT_SECONDS = 0.1
+    settings.MAX_DETECTION_SECONDS = 0.1
     for name in ('first.jpg', 'second.jpg'):
         (tmp_path / name).write_bytes(draw_photo(len(name), side=96))
     page = page_of(alice, width=width)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 BEFORE = [('recognition', '0009_additions_tell_what_came_of_them')]
-AFTER = [('recognition', '0011_report_keys')]
+AFTER = [('recognition', '0012_deleted_labels_and_queues')]
 REPORT = {
     'outlook': {'sentence': 'Expected accuracy 0.9.'},
     'sealing': {'name': 'openvino'},
@@ -44,6 +45,18 @@ def test_rows_of_an_older_schema_keep_their_content_under_the_new_names():
         model = old.get_model('recognition', 'TrainedModel').objects.create(
             project=project, version=1, artifact='x', labels=['rose'], images=4, report=REPORT
         )
+        sent_at = timezone.now()
+        old_jobs = old.get_model('recognition', 'Job').objects
+        waiting = {
+            queue: old_jobs.create(queue=queue, woken_at=sent_at).pk for queue in ('here', 'nowhere', 'cpu')
+        }
+        old.get_model('recognition', 'DeletedLabel').objects.create(
+            project=project,
+            name='rose',
+            photos=['one'],
+            boxes=[['one', 0, 0, 1, 1, False, None]],
+            looked_at={'one': [None, 3]},
+        )
         old.get_model('recognition', 'AuditEvent').objects.create(deed='create project', subject='flowers')
 
         new = migrate(AFTER)
@@ -63,8 +76,21 @@ def test_rows_of_an_older_schema_keep_their_content_under_the_new_names():
             'worst': [{'id': '1', 'ground_truth': [], 'detections': []}],
         }
         assert new.get_model('recognition', 'AuditEvent').objects.get().action == 'create project'
+        queues = dict(new.get_model('recognition', 'Job').objects.values_list('pk', 'queue'))
+        assert [queues[waiting[queue]] for queue in ('here', 'nowhere', 'cpu')] == [
+            'local',
+            'uploading',
+            'cpu',
+        ]
+        assert new.get_model('recognition', 'Job').objects.get(pk=waiting['here']).message_sent_at == sent_at
+        deleted = new.get_model('recognition', 'DeletedLabel').objects.get()
+        assert (deleted.images, deleted.boxed_images) == (['one'], {'one': [None, 3]})
 
         back = migrate(BEFORE)
+        assert (
+            back.get_model('recognition', 'Job').objects.filter(queue='nowhere', woken_at=sent_at).count()
+            == 1
+        )
         assert back.get_model('recognition', 'TrainedModel').objects.get(pk=model.pk).report == REPORT
     finally:
         executor = MigrationExecutor(connection)

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     os.nice(10)  # web processes come first
     django.setup()
-    if settings.WORKER_KEEPS_WARM:
+    if settings.WORKER_PRELOAD:
         preload()
     queue = sys.stdin.readline().strip()
     if queue:  # otherwise the worker is gone

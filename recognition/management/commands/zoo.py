@@ -171,8 +171,8 @@ def _describe_import(file: CommandParser) -> None:
 
 def _row(source: SourceModel, reference: str) -> tuple[str, ...]:
     numbers = (str(source.side), str(source.classes), str(source.images))
-    usable = source.standing == 'usable'
-    state = source.standing if not usable or Path(source.weights).is_file() else 'missing'
+    usable = source.status == 'usable'
+    state = source.status if not usable or Path(source.weights).is_file() else 'missing'
     return (
         source.name,
         source.architecture,

@@ -53,7 +53,7 @@ class TestAdding:
             60,
         )
         assert row.parameters == sum(p.numel() for p in architecture('lenet5').build(3).parameters())
-        assert (row.added_by.username, row.standing, catalog.list_sources(None)) == (
+        assert (row.added_by.username, row.status, catalog.list_sources(None)) == (
             'root',
             'offered',
             (),
@@ -100,7 +100,7 @@ class TestAdding:
             ).status_code
             == 403
         )
-        assert SourceModel.objects.get().standing == 'usable'
+        assert SourceModel.objects.get().status == 'usable'
 
 
 class TestLife:
@@ -114,14 +114,14 @@ class TestLife:
         assert 'is approved' in self.do(keeper, row, 'approve')
         assert 'is retired' in self.do(keeper, row, 'retire')
         row.refresh_from_db()
-        assert (row.standing, row.approved_by.username, row.retired_by.username) == (
+        assert (row.status, row.approved_by.username, row.retired_by.username) == (
             'retired',
             'root',
             'root',
         )
         assert 'is back' in self.do(keeper, row, 'restore')
         row.refresh_from_db()
-        assert (row.standing, row.retired_at, row.retired_by) == ('usable', None, None)
+        assert (row.status, row.retired_at, row.retired_by) == ('usable', None, None)
         actions = ['approve source', 'retire source', 'restore source']
         assert list(AuditEvent.objects.order_by('id').values_list('action', 'subject', 'user__username')) == [
             (action, 'mine', 'root') for action in actions
@@ -136,7 +136,7 @@ class TestLife:
         )
         self.do(keeper, row, 'remove')
         row.refresh_from_db()
-        assert (row.standing, row.removed_by.username, file.exists()) == ('removed', 'root', True)
+        assert (row.status, row.removed_by.username, file.exists()) == ('removed', 'root', True)
         assert 'mine' not in [found.name for found in keeper.get(LIST).context['cl'].result_list]
         assert [found.name for found in keeper.get(LIST, {'state': 'removed'}).context['cl'].result_list] == [
             'mine'

@@ -86,9 +86,9 @@ def test_few_photos_are_answered_at_once_and_many_by_a_job(ask, predictor, detec
 def test_who_asks_may_decide(ask, settings):
     assert ask(PHOTOS[:1], '?wait=false').status_code == 202
     assert ask(query='?wait=true').status_code == 200
-    settings.DETECT_SECONDS = 10
+    settings.MAX_DETECTION_SECONDS = 10
     assert ask().status_code == 200
-    settings.DETECT_SECONDS = 0.1
+    settings.MAX_DETECTION_SECONDS = 0.1
     assert ask(PHOTOS[:1]).status_code == 202
 
 
@@ -172,7 +172,7 @@ def test_a_killed_worker_loses_nothing(ask, predictor):
 
 
 def test_too_many_that_wait_are_too_many(ask, settings):
-    settings.ANSWERS_WAITING_PER_PERSON = 2
+    settings.MAX_QUEUED_DETECTIONS_PER_USER = 2
     assert [ask().status_code for _ in range(2)] == [202, 202]
     assert is_refusal(ask(), 429, 'queue_full')
 
@@ -181,7 +181,7 @@ def test_an_answer_is_forgotten_in_time(ask, predictor, settings):
     address = ask()['Location']
     work()
     assert detection_jobs.delete_expired() == 0 and predictor.get(address).status_code == 200
-    old = timezone.now() - timedelta(hours=settings.ANSWERS_KEPT_HOURS, minutes=1)
+    old = timezone.now() - timedelta(hours=settings.DETECTION_RESULT_HOURS, minutes=1)
     Job.objects.update(finished_at=old)
     assert is_refusal(predictor.get(address), 404, 'not_found')
     assert detection_jobs.delete_expired() == 1 and Job.objects.count() == 0

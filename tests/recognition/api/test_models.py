@@ -92,7 +92,7 @@ def test_an_option_that_makes_no_sense_is_named(program, address, labelled, sour
 
 
 def test_one_person_cannot_fill_the_queue(program, address, labelled, source, settings):
-    settings.JOBS_WAITING_PER_PERSON = 2
+    settings.MAX_QUEUED_TRAININGS_PER_USER = 2
     statuses = [program.post(f'{address}/trainings', {}).status_code for _ in range(3)]
     assert statuses == [202, 202, 429]
 

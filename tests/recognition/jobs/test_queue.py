@@ -140,7 +140,7 @@ def test_an_interrupted_job_goes_on_before_new_ones(queue, bob):
     job, other = queue(), queue(bob)
     claimed = job_queue.claim_next('cpu')
     assert claimed == job
-    assert claimed.requeue(job_queue.DIED)
+    assert claimed.requeue(job_queue.WORKER_DIED)
     assert list(Job.objects.all().in_queue_order('cpu')) == [job, other]
 
 
@@ -289,7 +289,7 @@ def test_a_worker_that_lost_its_job_leaves_without_touching_it(queue):
 
     def pipeline(manifest, spec, workdir, report, cache):
         successor = Job.objects.get()
-        assert successor.requeue(job_queue.DIED)
+        assert successor.requeue(job_queue.WORKER_DIED)
         assert successor.claim('successor')
         return seal(workdir / 'final')
 
@@ -370,7 +370,7 @@ def test_a_silent_job_of_any_machine_is_taken_back(
     job = queue()
     assert job.claim('elsewhere~1')
     assert job_queue.requeue_silent() == (0, 0)
-    Job.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=settings.JOB_SILENT_AFTER + 1))
+    Job.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=settings.JOB_HEARTBEAT_TIMEOUT + 1))
     with django_capture_on_commit_callbacks(execute=True):
         assert job_queue.requeue_silent() == (1, 0)
     assert messages() == [str(job.pk)]
@@ -381,7 +381,7 @@ def test_a_heartbeat_that_arrives_in_between_keeps_the_job_with_its_worker(queue
     assert job.claim('slow')
     seen = Job.objects.get()
     assert job.write_heartbeat(1)
-    assert not seen.requeue(job_queue.DIED)
+    assert not seen.requeue(job_queue.WORKER_DIED)
 
 
 def test_a_job_that_kills_its_workers_is_given_up_with_a_clear_sentence(queue, settings):
@@ -425,7 +425,7 @@ def test_a_queued_job_whose_message_was_lost_gets_one_more_and_not_many(queue, m
     assert job_queue.reap() == job_queue.ReapCounts(0, 0, 1)
     assert job_queue.reap() == job_queue.ReapCounts(0, 0, 0)
     assert messages() == [str(jobs[0].pk)]
-    Job.objects.update(woken_at=timezone.now() - timedelta(minutes=2))
+    Job.objects.update(message_sent_at=timezone.now() - timedelta(minutes=2))
     assert job_queue.reap().woken == 1
 
 
@@ -438,5 +438,5 @@ def test_a_broker_that_is_away_loses_no_job(queue, settings, tmp_path, caplog):
     job = queue()
     job_queue.send_message(job)
     job.refresh_from_db()
-    assert (job.state, job.woken_at) == (State.QUEUED, None)
+    assert (job.state, job.message_sent_at) == (State.QUEUED, None)
     assert 'broker cannot be reached' in caplog.text

@@ -131,7 +131,7 @@ def test_a_project_that_is_not_ready_starts_nothing(project, sources, alice):
 
 
 def test_one_person_may_not_fill_the_queue(ready, alice, bob, settings):
-    settings.JOBS_WAITING_PER_PERSON = 2
+    settings.MAX_QUEUED_TRAININGS_PER_USER = 2
     for _ in range(2):
         start_training(ready, alice, {})
     with pytest.raises(QueueFullError):
@@ -153,9 +153,9 @@ def test_the_message_is_sent_when_the_job_is_committed_and_not_before(
 ):
     with django_capture_on_commit_callbacks(execute=True):
         job = start_training(ready, alice, {})
-        assert Job.objects.get().woken_at is None
+        assert Job.objects.get().message_sent_at is None
     job.refresh_from_db()
-    assert job.woken_at is not None
+    assert job.message_sent_at is not None
 
 
 def test_a_queued_job_is_cancelled_at_once(ready, alice):

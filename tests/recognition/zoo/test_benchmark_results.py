@@ -25,7 +25,7 @@ def recorded(tmp_path):
 @pytest.fixture
 def unlearned(settings, tmp_path):
     """An installation to which nothing was shipped."""
-    settings.SHIPPED_LEARNING = tmp_path / 'none.json'
+    settings.SHIPPED_SELECTION_PARAMS = tmp_path / 'none.json'
 
 
 def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(recorded):

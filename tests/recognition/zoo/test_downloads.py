@@ -110,7 +110,7 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
 
     monkeypatch.setattr(subprocess_call, 'call', ask)
     row = downloads.download('lenet5')
-    assert (row.origin, row.mean, row.std, row.images, row.standing) == (
+    assert (row.origin, row.mean, row.std, row.images, row.status) == (
         'torchvision',
         [0.1] * 3,
         [0.2] * 3,

@@ -75,7 +75,7 @@ class TestJob:
         assert (row.name, row.architecture, row.title, row.class_names) == (
             'lenet5_digits', 'lenet5', 'Digits', ['eins', 'zwei', 'drei'],
         )  # fmt: skip
-        assert (row.added_by, row.standing, AuditEvent.objects.get().user) == (alice, 'offered', alice)
+        assert (row.added_by, row.status, AuditEvent.objects.get().user) == (alice, 'offered', alice)
         assert list_zoo_files(settings) == [Path(row.weights)]
 
     @pytest.mark.usefixtures('in_this_process')

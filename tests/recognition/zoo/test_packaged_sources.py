@@ -35,12 +35,12 @@ def packaged(settings):
 def test_it_is_registered_once_and_what_was_removed_is_not_put_back(packaged, settings):
     assert downloads.install_packaged() == [f'The source model {SOURCE} is in the zoo.']
     row = catalog.find(SOURCE)
-    assert (row.standing, row.classes, row.images, row.class_names[0]) == ('usable', 1000, 1_281_167, 'tench')
+    assert (row.status, row.classes, row.images, row.class_names[0]) == ('usable', 1000, 1_281_167, 'tench')
     assert [path.name for path in Path(settings.ZOO_DIR).iterdir()] == [Path(row.weights).name]
     assert downloads.install_packaged() == []
     catalog.remove(SOURCE)
     assert downloads.install_packaged() == []
-    assert catalog.find(SOURCE).standing == 'removed'
+    assert catalog.find(SOURCE).status == 'removed'
     catalog.restore(SOURCE)
     assert [source.name for source in catalog.list_sources(None)] == [SOURCE]
 

@@ -177,7 +177,7 @@ class TestOffer:
         with pytest.raises(ConflictError, match='withdrawn by an owner'):
             catalog.restore('flowers')  # an administrator cannot undo that
         row = promotion.offer(model, Offer(share=False), alice)
-        assert (row.standing, row.shared_at, names(charlie)) == ('offered', None, [])
+        assert (row.status, row.shared_at, names(charlie)) == ('offered', None, [])
 
     def test_what_is_not_finished_or_cannot_be_a_source_is_refused_with_the_reason(self, project, alice):
         running = Job.objects.create(project=project)
