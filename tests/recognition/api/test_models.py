@@ -33,7 +33,7 @@ def test_a_training_is_started_seen_and_called_off(program, address, labelled, s
     started = program.post(f'{address}/trainings', {'seed': 3, 'source': source.name, 'rates': {'fc': 0.01}})
     assert started.status_code == 202
     told = started.json()
-    assert told['state'] == 'queued' and told['finished'] is False and told['place'] is not None
+    assert told['state'] == 'queued' and told['finished'] is False and told['queue_position'] is not None
     spec = Job.objects.get(pk=told['id']).spec
     assert (spec['seed'], spec['source'], spec['rates']) == (3, source.name, {'fc': 0.01})
     assert program.get(f'/api/v1/trainings/{told["id"]}').json()['id'] == told['id']
@@ -54,7 +54,7 @@ def test_a_running_training_tells_its_progress_and_is_asked_to_stop(program, job
     assert (
         told['progress']['phase'] == 'finetune'
         and told['curve'][0]['accuracy'] == 0.8
-        and told['place'] is None
+        and told['queue_position'] is None
     )
     told = program.post(f'/api/v1/trainings/{job.pk}/cancel').json()
     assert told['cancel_requested'] and told['state'] == 'running'
