@@ -191,10 +191,10 @@ PACKAGED_SOURCES = env.words(
 )  # sources of installed packages
 TORCHVISION_URL = env.text(
     'TORCHVISION_URL', 'https://download.pytorch.org/models'
-)  # `zoo pull`; a mirror may stand in
+)  # `zoo download`; a mirror may stand in
 HUGGINGFACE_URL = env.text(
     'HUGGINGFACE_URL', 'https://huggingface.co'
-)  # `zoo pull timm/...`; a mirror may stand in
+)  # `zoo download timm/...`; a mirror may stand in
 
 # --- Limits ---------------------------------------------------------------------------------------------------------
 # A thousand photos in one request are normal here; the framework's default of 100 files is not for this product.
@@ -241,9 +241,8 @@ P2L_REFERENCE = env.text(
     'P2L_REFERENCE', ''
 )  # the source whose features are compared; empty: the broadest that is here
 P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
-SHIPPED_SELECTION_PARAMS = (
-    BASE_DIR / 'p2l' / 'learned.json'
-)  # counts until `zoo fit` has learned from this installation's own outcomes
+# Used until `zoo fit` has fitted them to a benchmark of this installation.
+SHIPPED_SELECTION_PARAMS = BASE_DIR / 'p2l' / 'selection_params.json'
 
 # --- REST -----------------------------------------------------------------------------------------------------------
 API_RATE = env.rate('API_RATE', '6000/min')  # requests of one person, in each web process
