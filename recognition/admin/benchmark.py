@@ -1,4 +1,4 @@
-"""The page of the newest benchmark of source selection, as tables and plots."""
+"""The page that shows how well sources are chosen: the newest evaluation, as tables and plots."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ from recognition.zoo.selection_params import read_latest_result, read_selection_
 
 
 class BenchmarkPages(ReadOnlyAdmin):
-    """One address beside the list of sources: benchmark/."""
+    """One address beside the list of sources: evidence."""
 
     change_list_template = 'admin/recognition/sourcemodel/change_list.html'
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_safe(self.show_benchmark))
-        return [path('benchmark/', view, name='recognition_sourcemodel_benchmark'), *super().get_urls()]
+        shown = self.admin_site.admin_view(require_safe(self.evidence))
+        return [path('evidence/', shown, name='recognition_sourcemodel_evidence'), *super().get_urls()]
 
-    def show_benchmark(self, request: HttpRequest) -> HttpResponse:
+    def evidence(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         result = read_latest_result()
         context = {
             **self.admin_site.each_context(request),
-            'title': 'Benchmark of source selection',
+            'title': 'How well sources are chosen',
             'opts': self.opts,
             'result': result,
-            'params': read_selection_params(),
+            'learned': read_selection_params(),
         }
         if result:
             context |= {
-                'regrets': plots.plot_regrets(result.rules),
-                'map': plots.plot_heat_map(result),
-                'product_rule': next(
-                    (rule for rule in result.rules if plots.PRODUCT_RULE in rule.name), None
-                ),
+                'regrets': plots.regrets(result['rules']),
+                'map': plots.heat_map(result),
+                'ours': next((rule for rule in result['rules'] if plots.OURS in rule['name']), None),
             }
-        return TemplateResponse(request, 'admin/recognition/sourcemodel/benchmark.html', context)
+        return TemplateResponse(request, 'admin/recognition/sourcemodel/evidence.html', context)

@@ -1,4 +1,4 @@
-"""The part of a source's page that computes its signature: its images are sent, a job runs, the page shows its progress."""
+"""The part of a source's page that signs it: its images are sent, a job looks at them, the page follows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recognition.models import SourceModel
 from recognition.zoo import signature_jobs
 
 
-class FolderInput(forms.ClearableFileInput):
+class Folder(forms.ClearableFileInput):
     """A browser sends every file of the chosen folder."""
 
     allow_multiple_selected = True
@@ -31,36 +31,34 @@ class FolderInput(forms.ClearableFileInput):
 class ImagesForm(forms.Form):
     archive = forms.FileField(required=False, label='A zip', widget=forms.FileInput(attrs={'accept': '.zip'}))
     folder = forms.FileField(
-        required=False,
-        label='or a folder',
-        widget=FolderInput(attrs={'webkitdirectory': '', 'multiple': True}),
+        required=False, label='… or a folder', widget=Folder(attrs={'webkitdirectory': '', 'multiple': True})
     )
 
 
 class SignaturePages(ReadOnlyAdmin):
-    """Addresses under a source: compute its signature (from sent images, from the stored ones), progress, cancel."""
+    """Addresses under a source: sign (send images, begin), sign-again (with the images kept), progress, stop."""
 
     def get_urls(self) -> list[URLPattern]:
-        def source_path(route: str, view: Any, name: str) -> URLPattern:
+        def own(route: str, view: Any, name: str) -> URLPattern:
             return path(
                 f'<int:pk>/{route}/', self.admin_site.admin_view(view), name=f'recognition_sourcemodel_{name}'
             )
 
         return [
-            source_path('compute-signature', require_POST(self.compute_signature), 'compute_signature'),
-            source_path('recompute-signature', require_POST(self.recompute_signature), 'recompute_signature'),
-            source_path('signature-progress', require_safe(self.signature_progress), 'signature_progress'),
-            source_path('cancel-signature', require_POST(self.cancel_signature), 'cancel_signature'),
+            own('sign', require_POST(self.sign), 'sign'),
+            own('sign-again', require_POST(self.sign_again), 'sign_again'),
+            own('signing', require_safe(self.progress), 'signing'),
+            own('stop-signing', require_POST(self.stop), 'stop_signing'),
             *super().get_urls(),
         ]
 
-    def get_managed_row(self, request: HttpRequest, pk: int) -> SourceModel:
-        """The row, for a user who may change it."""
-        if not self.has_manage_permission(request):
+    def kept(self, request: HttpRequest, pk: int) -> SourceModel:
+        """The row, for someone who may change it."""
+        if not self.has_keep_permission(request):
             raise PermissionDenied
-        return self.get_visible_row(request, pk)
+        return self.looked_at(request, pk)
 
-    def get_visible_row(self, request: HttpRequest, pk: int) -> SourceModel:
+    def looked_at(self, request: HttpRequest, pk: int) -> SourceModel:
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = SourceModel.objects.filter(pk=pk).first()
@@ -68,61 +66,50 @@ class SignaturePages(ReadOnlyAdmin):
             raise Http404
         return row
 
-    def compute_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.get_managed_row(request, pk)
-        self.run_action(
+    def sign(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.kept(request, pk)
+        self.one(
             request,
-            lambda: signature_jobs.start_from_files(row, _read_files(request), get_user(request)),
-            f'The signature of “{row.name}” is being computed.',
+            lambda: signature_jobs.start_from_files(row, _sent(request), get_user(request)),
+            f'“{row.name}” is being signed.',
         )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def recompute_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.get_managed_row(request, pk)
-        self.run_action(
-            request,
-            lambda: signature_jobs.start(row, get_user(request)),
-            f'The signature of “{row.name}” is being computed.',
+    def sign_again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.kept(request, pk)
+        self.one(
+            request, lambda: signature_jobs.start(row, get_user(request)), f'“{row.name}” is being signed.'
         )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def signature_progress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return JsonResponse(signature_jobs.get_progress(self.get_visible_row(request, pk)) or {})
+    def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return JsonResponse(signature_jobs.get_progress(self.looked_at(request, pk)) or {})
 
-    def cancel_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.get_managed_row(request, pk)
+    def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.kept(request, pk)
         job = signature_jobs.find_running(row)
         if job is not None:
-            self.run_action(
-                request,
-                lambda: queue.cancel(job, get_user(request)),
-                'The computation of the signature is being cancelled.',
-            )
+            self.one(request, lambda: queue.cancel(job, get_user(request)), 'The signing is being stopped.')
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def get_signature_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
-        """What the page shows of it. reference: the digest of the reference model."""
+    def signing_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
+        """What the page shows of it."""
         return {
             'progress': signature_jobs.get_progress(row),
-            'exists': reference in row.signatures,
+            'signed': reference in row.signatures,
             'others': len(set(row.signatures) - {reference}),
-            'has_images': signature_jobs.has_images(row),
+            'again': signature_jobs.has_images(row),
             'form': ImagesForm(),
         }
 
-    @admin.action(description='Compute signatures from the stored images', permissions=['manage'])
-    def compute_signatures(self, request: HttpRequest, rows: Any) -> None:
-        self.run_for_each(
-            request,
-            rows,
-            lambda row: signature_jobs.start(row, get_user(request)),
-            'queued: a worker will compute the signature',
-        )
+    @admin.action(description='Sign again, with the images that are kept', permissions=['keep'])
+    def sign_rows(self, request: HttpRequest, rows: Any) -> None:
+        self.each(request, rows, lambda row: signature_jobs.start(row, get_user(request)), 'being signed')
 
 
-def _read_files(request: HttpRequest) -> Iterator[IncomingFile | UploadResult]:
+def _sent(request: HttpRequest) -> Iterator[IncomingFile | UploadResult]:
     """The zip, or the files of the folder. InvalidInputError when neither was sent."""
     files = [*request.FILES.getlist('archive'), *request.FILES.getlist('folder')]
     if not files:
-        raise InvalidInputError('Choose a zip or a folder of its training images.', field='archive')
+        raise InvalidInputError('Choose a zip or a folder of its images.', field='archive')
     return archives.read_files([(file.name or '', file) for file in files])

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Union
 from transfer.serving.artifacts import read_meta
 from transfer.serving.classifier import Predictor
 
-Loaded = Union[Predictor, 'DetectionPredictor']
+Loaded = Union[Predictor, 'Detector']
 
 
 def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
     """What the artifact holds: a classifier or a detector. Errors: CorruptArtifactError, IncompatibleArtifactError."""
     if not read_meta(folder).detection:
         return Predictor(folder, digest=digest, device=device)
-    # Only here: compiled proposals take a second to load.
-    from transfer.serving.detector import DetectionPredictor
+    from transfer.serving.detector import Detector  # only here: compiled proposals take a second to load
 
-    return DetectionPredictor(folder, digest=digest, device=device)
+    return Detector(folder, digest=digest, device=device)
 
 
 class ModelCache:
@@ -84,4 +83,4 @@ class ModelCache:
 
 
 if TYPE_CHECKING:
-    from transfer.serving.detector import DetectionPredictor
+    from transfer.serving.detector import Detector

@@ -101,7 +101,7 @@ def main() -> None:
     try:
         told = answer(json.load(sys.stdin))
     except TrainingError as error:
-        told = {'error': error.message}
+        told = {'refused': error.message}
     json.dump(told, sys.stdout)
 
 
