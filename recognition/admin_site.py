@@ -1,4 +1,4 @@
-"""The admin site: what it is called, and its lists in the order in which whoever keeps an installation looks for them."""
+"""The admin site: its titles, and its lists in the order in which an administrator looks for them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from django.template.response import TemplateResponse
 RECENT_EVENTS = 12
 # Section -> models by their object names; what is in none of them (a package's own lists) comes last, under its own name.
 SECTIONS = {
-    'The zoo': ('SourceModel',),
-    'Work': ('Job', 'Project', 'TrainedModel', 'Publication'),
-    'People': ('User', 'Group', 'ApiKey'),
-    'Records': ('AuditEvent', 'AccessAttempt', 'AccessFailureLog', 'AccessLog'),
+    'Model zoo': ('SourceModel',),
+    'Projects and models': ('Job', 'Project', 'TrainedModel', 'Publication'),
+    'Users': ('User', 'Group', 'ApiKey'),
+    'Logs': ('AuditEvent', 'AccessAttempt', 'AccessFailureLog', 'AccessLog'),
 }
 
 
 class GraftAdmin(AdminSite):
     site_header = 'Graft administration'
     site_title = 'Graft administration'
-    index_title = 'What would you like to look after?'
+    index_title = 'Administration'
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Beside the lists: what waits for whoever looks, and recent activity, as far as they may see them."""

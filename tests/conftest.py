@@ -72,7 +72,7 @@ def in_this_process(monkeypatch):
     from transfer.spec.errors import UnusableSourceError
     from transfer.zoo.fetch import inspect_weights, package
 
-    def ask(module, request, *, seconds, heard=None, meanwhile=lambda: None, networked=False):
+    def call(module, request, *, seconds, on_progress=None, on_tick=lambda: None, networked=False):
         assert seconds > 0 and not networked
         if module == 'transfer.zoo.fetch.package':
             try:
@@ -80,13 +80,13 @@ def in_this_process(monkeypatch):
             except UnusableSourceError as error:
                 raise InvalidInputError(error.message) from error
         assert module == 'transfer.zoo.fetch.inspect_weights'
-        told = inspect_weights.answer(request, lambda stage: heard({'stage': stage}))
-        meanwhile()
-        if 'refused' in told:
-            raise InvalidInputError(told['refused'], field=told.get('field', ''))
-        return told
+        answer = inspect_weights.answer(request, lambda stage: on_progress({'stage': stage}))
+        on_tick()
+        if 'error' in answer:
+            raise InvalidInputError(answer['error'], field=answer.get('field', ''))
+        return answer
 
-    monkeypatch.setattr(subprocess_call, 'call', ask)
+    monkeypatch.setattr(subprocess_call, 'call', call)
 
 
 @pytest.fixture

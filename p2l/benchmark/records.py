@@ -57,7 +57,7 @@ class BenchmarkRecord:
 
 
 def read_record(folder: Path) -> BenchmarkRecord:
-    """Read the folder that `zoo evaluate` filled. ValueError where it holds too little to compare
+    """Read the folder that `zoo benchmark` filled. ValueError where it holds too little to compare
     anything."""
     path = folder / 'setup.json'
     if not path.is_file():

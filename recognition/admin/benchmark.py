@@ -1,4 +1,4 @@
-"""The page that shows how well sources are chosen: the newest evaluation, as tables and plots."""
+"""The page of the newest benchmark of source selection, as tables and plots."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from recognition.zoo.selection_params import read_latest_result, read_selection_
 
 
 class BenchmarkPages(ReadOnlyAdmin):
-    """One address beside the list of sources: evidence."""
+    """One address beside the list of sources: benchmark/."""
 
     change_list_template = 'admin/recognition/sourcemodel/change_list.html'
 
     def get_urls(self) -> list[URLPattern]:
-        shown = self.admin_site.admin_view(require_safe(self.evidence))
-        return [path('evidence/', shown, name='recognition_sourcemodel_evidence'), *super().get_urls()]
+        view = self.admin_site.admin_view(require_safe(self.show_benchmark))
+        return [path('benchmark/', view, name='recognition_sourcemodel_benchmark'), *super().get_urls()]
 
-    def evidence(self, request: HttpRequest) -> HttpResponse:
+    def show_benchmark(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         result = read_latest_result()
         context = {
             **self.admin_site.each_context(request),
-            'title': 'How well sources are chosen',
+            'title': 'Benchmark of source selection',
             'opts': self.opts,
             'result': result,
-            'learned': read_selection_params(),
+            'params': read_selection_params(),
         }
         if result:
             context |= {
-                'regrets': plots.regrets(result['rules']),
-                'map': plots.heat_map(result),
-                'ours': next((rule for rule in result['rules'] if plots.OURS in rule['name']), None),
+                'regrets': plots.plot_regrets(result.rules),
+                'map': plots.plot_heat_map(result),
+                'product_rule': next(
+                    (rule for rule in result.rules if plots.PRODUCT_RULE in rule.name), None
+                ),
             }
-        return TemplateResponse(request, 'admin/recognition/sourcemodel/evidence.html', context)
+        return TemplateResponse(request, 'admin/recognition/sourcemodel/benchmark.html', context)

@@ -1,24 +1,26 @@
-"""The geometry of the plots of an evaluation: numbers in, shapes for SVG templates out."""
+"""The geometry of the benchmark's plots: numbers in, shapes for SVG templates out. All coordinates are SVG user units."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-ROW = 26.0  # user units between two rules, and between two rows of the heat map
-COLUMN = 58.0
-NAMES = 230.0  # for the names of the rules
-PLOT = 420.0  # for the regrets
-TARGETS = 120.0  # for the names of the targets
-SOURCES = 190.0  # for the slanted names of the sources
-LOST = (0.01, 0.03, 0.06, 0.12, 0.25)  # of the best accuracy: the steps of the heat map, hottest first
-OURS = 'shortlist'  # in the name of the rule that trainings follow
+from recognition.zoo.selection_params import BenchmarkResult, RuleResult
+
+ROW_HEIGHT = 26.0  # of a rule, and of a row of the heat map
+COLUMN_WIDTH = 58.0
+RULE_NAMES_WIDTH = 230.0
+REGRET_WIDTH = 420.0
+TARGET_NAMES_WIDTH = 120.0
+SOURCE_NAMES_HEIGHT = 190.0  # they are slanted
+# Steps of the heat map: how far a source is behind the best of its row, as a share of the best accuracy.
+HEAT_STEPS = (0.01, 0.03, 0.06, 0.12, 0.25)
+PRODUCT_RULE = 'shortlist'  # in the name of the rule that trainings follow
 
 
 @dataclass(frozen=True)
-class Bar:
-    """The regret of one rule. Coordinates in user units."""
+class RegretDot:
+    """The regret of one rule with its 95 % interval."""
 
     name: str
     y: float
@@ -26,11 +28,11 @@ class Bar:
     low: float
     high: float
     regret: float
-    ours: bool
+    is_product_rule: bool
 
 
 @dataclass(frozen=True)
-class Tick:
+class AxisTick:
     x: float
     value: float
 
@@ -39,15 +41,15 @@ class Tick:
 class RegretPlot:
     width: float
     height: float
-    foot: float  # y of the axis
+    axis_y: float
     origin: float  # x of regret 0
-    bars: tuple[Bar, ...]
-    ticks: tuple[Tick, ...]
+    dots: tuple[RegretDot, ...]
+    ticks: tuple[AxisTick, ...]
 
 
 @dataclass(frozen=True)
-class Warmth:
-    """A cell of the heat map: how near a source comes to the best of its target."""
+class HeatMapCell:
+    """How close the accuracy of a source comes to the best of its target."""
 
     x: float
     y: float
@@ -59,7 +61,7 @@ class Warmth:
 
 
 @dataclass(frozen=True)
-class Name:
+class PlotLabel:
     x: float
     y: float
     text: str
@@ -69,71 +71,74 @@ class Name:
 class HeatMap:
     width: float
     height: float
-    cells: tuple[Warmth, ...]
-    targets: tuple[Name, ...]
-    sources: tuple[Name, ...]
+    cells: tuple[HeatMapCell, ...]
+    targets: tuple[PlotLabel, ...]
+    sources: tuple[PlotLabel, ...]
 
 
-def regrets(rules: Sequence[Mapping[str, Any]]) -> RegretPlot:
-    """Dots with whiskers, the rules as they are listed; the scale reaches the largest upper bound."""
-    most = max([0.01, *(rule['regret']['high'] for rule in rules)])
+def plot_regrets(rules: Sequence[RuleResult]) -> RegretPlot:
+    """Lay out dots with whiskers in the order of the rules; the scale reaches the largest upper bound."""
+    largest = max([0.01, *(rule.regret.high for rule in rules)])
 
-    def x(value: float) -> float:
-        return round(NAMES + PLOT * max(0.0, value) / most, 1)
+    def scale(value: float) -> float:
+        return round(RULE_NAMES_WIDTH + REGRET_WIDTH * max(0.0, value) / largest, 1)
 
-    bars = tuple(
-        Bar(
-            name=rule['name'],
-            y=round(ROW * (place + 0.5), 1),
-            x=x(rule['regret']['mean']),
-            low=x(rule['regret']['low']),
-            high=x(rule['regret']['high']),
-            regret=rule['regret']['mean'],
-            ours=OURS in rule['name'],
+    dots = tuple(
+        RegretDot(
+            name=rule.name,
+            y=round(ROW_HEIGHT * (row + 0.5), 1),
+            x=scale(rule.regret.mean),
+            low=scale(rule.regret.low),
+            high=scale(rule.regret.high),
+            regret=rule.regret.mean,
+            is_product_rule=PRODUCT_RULE in rule.name,
         )
-        for place, rule in enumerate(rules)
+        for row, rule in enumerate(rules)
     )
-    foot = ROW * len(rules)
-    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if most / step <= 8)
-    ticks = tuple(Tick(x(step * count), round(step * count, 2)) for count in range(int(most / step) + 1))
-    return RegretPlot(NAMES + PLOT + 30, foot + 30, foot, NAMES, bars, ticks)
+    axis_y = ROW_HEIGHT * len(rules)
+    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if largest / step <= 8)
+    ticks = tuple(
+        AxisTick(scale(step * count), round(step * count, 2)) for count in range(int(largest / step) + 1)
+    )
+    width = RULE_NAMES_WIDTH + REGRET_WIDTH + 30
+    return RegretPlot(width, axis_y + 30, axis_y, RULE_NAMES_WIDTH, dots, ticks)
 
 
-def heat_map(result: Mapping[str, Any]) -> HeatMap:
-    """Rows are targets, columns sources; a pair that was not run has no cell."""
-    targets, sources = (
-        [item['name'] for item in result['targets']],
-        [item['name'] for item in result['sources']],
-    )
-    cells = []
-    for row, (target, accuracies) in enumerate(zip(targets, result['accuracy'], strict=True)):
+def plot_heat_map(result: BenchmarkResult) -> HeatMap:
+    """Lay out targets as rows and sources as columns; a pair that was not run has no cell."""
+    targets = [target.name for target in result.targets]
+    sources = [source.name for source in result.sources]
+    cells: list[HeatMapCell] = []
+    for row, (target, accuracies) in enumerate(zip(targets, result.accuracy, strict=True)):
         best = max(value for value in accuracies if value is not None)
         cells += [
-            Warmth(
-                TARGETS + COLUMN * place,
-                SOURCES + ROW * row,
-                _heat(value / best),
-                value,
-                value == best,
-                target,
-                source,
+            HeatMapCell(
+                x=TARGET_NAMES_WIDTH + COLUMN_WIDTH * column,
+                y=SOURCE_NAMES_HEIGHT + ROW_HEIGHT * row,
+                heat=_compute_heat(value / best),
+                accuracy=value,
+                best=value == best,
+                target=target,
+                source=source,
             )
-            for place, (source, value) in enumerate(zip(sources, accuracies, strict=True))
+            for column, (source, value) in enumerate(zip(sources, accuracies, strict=True))
             if value is not None
         ]
     return HeatMap(
-        width=TARGETS + COLUMN * len(sources) + 100,
-        height=SOURCES + ROW * len(targets) + 4,
+        width=TARGET_NAMES_WIDTH + COLUMN_WIDTH * len(sources) + 100,
+        height=SOURCE_NAMES_HEIGHT + ROW_HEIGHT * len(targets) + 4,
         cells=tuple(cells),
         targets=tuple(
-            Name(TARGETS - 8, SOURCES + ROW * (row + 0.5) + 4, name) for row, name in enumerate(targets)
+            PlotLabel(TARGET_NAMES_WIDTH - 8, SOURCE_NAMES_HEIGHT + ROW_HEIGHT * (row + 0.5) + 4, name)
+            for row, name in enumerate(targets)
         ),
         sources=tuple(
-            Name(TARGETS + COLUMN * (place + 0.5), SOURCES - 8, name) for place, name in enumerate(sources)
+            PlotLabel(TARGET_NAMES_WIDTH + COLUMN_WIDTH * (column + 0.5), SOURCE_NAMES_HEIGHT - 8, name)
+            for column, name in enumerate(sources)
         ),
     )
 
 
-def _heat(share: float) -> int:
-    """Of the best accuracy of the row."""
-    return sum(1 for lost in LOST if 1 - share <= lost + 1e-9)
+def _compute_heat(share: float) -> int:
+    """share: accuracy / best accuracy of the row."""
+    return sum(1 for step in HEAT_STEPS if 1 - share <= step + 1e-9)

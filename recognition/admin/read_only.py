@@ -1,4 +1,4 @@
-"""What all lists of the admin have in common: rows are looked at, and what changes anything is an action."""
+"""What all lists of the admin have in common: rows are read, and what changes anything is an action."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def get_user(request: HttpRequest) -> AbstractBaseUser:
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows are looked at; they are made and changed elsewhere. Actions need the right to change the model."""
+    """Rows that are created and changed elsewhere. Actions need the permission to change the model ("manage")."""
 
     list_per_page = 50
 
@@ -39,33 +39,43 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_keep_permission(self, request: HttpRequest) -> bool:
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        """Django asks it for actions with permissions=['manage']."""
         return super().has_change_permission(request)
 
-    def one(self, request: HttpRequest, action: Callable[[], object], done: str = '') -> bool:
-        """Ask a use case once and say what came of it; whether it was done."""
+    def run_action(self, request: HttpRequest, action: Callable[[], object], message: str = '') -> bool:
+        """Ask a use case and show `message`, or its error; return whether it succeeded."""
         try:
             action()
         except GraftError as error:
             self.message_user(request, error.message, messages.ERROR)
             return False
-        if done:
-            self.message_user(request, done, messages.SUCCESS)
+        if message:
+            self.message_user(request, message, messages.SUCCESS)
         return True
 
-    def each(
+    def run_for_each(
         self, request: HttpRequest, rows: Iterable[Any], action: Callable[[Any], object], done: str
     ) -> None:
-        """Ask a use case for every row; what is refused is said by name, the others go on."""
-        count = 0
+        """Ask a use case for every row. An error is shown with the row's name, and the others go on.
+
+        done: the rest of the sentence about the rows that were changed, after "was" or "were".
+        """
+        changed = []
         for row in rows:
+            name = f'“{getattr(row, "name", row)}”'
             try:
                 action(row)
-                count += 1
+                changed.append(name)
             except GraftError as error:
-                self.message_user(request, f'“{row}”: {error.message}', messages.ERROR)
-        if count:
-            self.message_user(request, f'{count} {done}.', messages.SUCCESS)
+                self.message_user(request, f'{name}: {error.message}', messages.ERROR)
+        if changed:
+            one, many = str(self.opts.verbose_name), str(self.opts.verbose_name_plural)
+            if len(changed) == 1:
+                sentence = f'{one[:1].upper()}{one[1:]} {changed[0]} was {done}.'
+            else:
+                sentence = f'{len(changed)} {many} were {done}.'
+            self.message_user(request, sentence, messages.SUCCESS)
 
 
 class ReadOnlyInline(admin.TabularInline):

@@ -1,4 +1,4 @@
-"""Trainings, models, projects, keys and the audit log."""
+"""Lists of jobs, trained models, published names, projects, API keys and the audit record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recognition.models import (
 from recognition.serving import api_keys
 
 
-class JobEventLines(ReadOnlyInline):
+class JobEventInline(ReadOnlyInline):
     model = JobEvent
     fields = ('at', 'old', 'new', 'reason')
     readonly_fields = fields
@@ -48,17 +48,20 @@ class JobAdmin(ReadOnlyAdmin):
     search_fields = ('=id', 'project__name', 'worker')
     actions = ('cancel',)
     exclude = ('spec', 'curve')
-    inlines = (JobEventLines,)
+    inlines = (JobEventInline,)
 
-    @admin.display(description='of', ordering='project')
+    @admin.display(description='project or source', ordering='project')
     def subject(self, row: Job) -> str:
-        """The project that is trained, or the source that is signed."""
+        """The project of a training or detection job, or the source model that is imported or whose signature is computed."""
         return str(row.project) if row.project is not None else str(row.spec.get('name', ''))
 
-    @admin.action(description='Cancel', permissions=['keep'])
+    @admin.action(description='Cancel the selected jobs', permissions=['manage'])
     def cancel(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
-        self.each(
-            request, rows, lambda job: queue.cancel(job, get_user(request)), 'cancelled or asked to stop'
+        self.run_for_each(
+            request,
+            rows,
+            lambda job: queue.cancel(job, get_user(request)),
+            'cancelled; a running one stops within seconds',
         )
 
 
@@ -78,26 +81,26 @@ class PublicationAdmin(ReadOnlyAdmin):
     search_fields = ('name', 'project__name')
 
 
-class MembershipLines(ReadOnlyInline):
+class MembershipInline(ReadOnlyInline):
     model = Membership
     readonly_fields = ('user', 'role')
 
 
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
-    list_display = ('name', 'people', 'photos', 'created_at', 'deleted_at')
+    list_display = ('name', 'members', 'photos', 'created_at', 'deleted_at')
     list_filter = (('deleted_at', admin.EmptyFieldListFilter),)
     search_fields = ('name', 'memberships__user__username')
-    inlines = (MembershipLines,)
+    inlines = (MembershipInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
         rows: QuerySet[Project] = super().get_queryset(request)
         present = Count('images', filter=Q(images__deleted_at=None), distinct=True)
-        return rows.annotate(photo_count=present, people_count=Count('memberships', distinct=True))
+        return rows.annotate(photo_count=present, member_count=Count('memberships', distinct=True))
 
-    @admin.display(ordering='people_count')
-    def people(self, row: Any) -> int:
-        return int(row.people_count)
+    @admin.display(ordering='member_count')
+    def members(self, row: Any) -> int:
+        return int(row.member_count)
 
     @admin.display(ordering='photo_count')
     def photos(self, row: Any) -> int:
@@ -114,12 +117,12 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     exclude = ('hash',)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # A person cannot be deleted in the admin unless their keys may be.
+        # The admin refuses to delete a user unless the user's keys may be deleted too.
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
-    @admin.action(description='Revoke', permissions=['keep'])
+    @admin.action(description='Revoke the selected API keys', permissions=['manage'])
     def revoke(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> None:
-        self.each(request, rows.select_related('user'), api_keys.revoke, 'revoked')
+        self.run_for_each(request, rows.select_related('user'), api_keys.revoke, 'revoked')
 
 
 @admin.register(AuditEvent)

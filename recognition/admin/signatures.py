@@ -1,4 +1,4 @@
-"""The part of a source's page that signs it: its images are sent, a job looks at them, the page follows."""
+"""The part of a source's page that computes its signature: its images are sent, a job runs, the page shows its progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recognition.models import SourceModel
 from recognition.zoo import signature_jobs
 
 
-class Folder(forms.ClearableFileInput):
+class FolderInput(forms.ClearableFileInput):
     """A browser sends every file of the chosen folder."""
 
     allow_multiple_selected = True
@@ -31,34 +31,36 @@ class Folder(forms.ClearableFileInput):
 class ImagesForm(forms.Form):
     archive = forms.FileField(required=False, label='A zip', widget=forms.FileInput(attrs={'accept': '.zip'}))
     folder = forms.FileField(
-        required=False, label='… or a folder', widget=Folder(attrs={'webkitdirectory': '', 'multiple': True})
+        required=False,
+        label='or a folder',
+        widget=FolderInput(attrs={'webkitdirectory': '', 'multiple': True}),
     )
 
 
 class SignaturePages(ReadOnlyAdmin):
-    """Addresses under a source: sign (send images, begin), sign-again (with the images kept), progress, stop."""
+    """Addresses under a source: compute its signature (from sent images, from the stored ones), progress, cancel."""
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
+        def source_path(route: str, view: Any, name: str) -> URLPattern:
             return path(
                 f'<int:pk>/{route}/', self.admin_site.admin_view(view), name=f'recognition_sourcemodel_{name}'
             )
 
         return [
-            own('sign', require_POST(self.sign), 'sign'),
-            own('sign-again', require_POST(self.sign_again), 'sign_again'),
-            own('signing', require_safe(self.progress), 'signing'),
-            own('stop-signing', require_POST(self.stop), 'stop_signing'),
+            source_path('compute-signature', require_POST(self.compute_signature), 'compute_signature'),
+            source_path('recompute-signature', require_POST(self.recompute_signature), 'recompute_signature'),
+            source_path('signature-progress', require_safe(self.signature_progress), 'signature_progress'),
+            source_path('cancel-signature', require_POST(self.cancel_signature), 'cancel_signature'),
             *super().get_urls(),
         ]
 
-    def kept(self, request: HttpRequest, pk: int) -> SourceModel:
-        """The row, for someone who may change it."""
-        if not self.has_keep_permission(request):
+    def get_managed_row(self, request: HttpRequest, pk: int) -> SourceModel:
+        """The row, for a user who may change it."""
+        if not self.has_manage_permission(request):
             raise PermissionDenied
-        return self.looked_at(request, pk)
+        return self.get_visible_row(request, pk)
 
-    def looked_at(self, request: HttpRequest, pk: int) -> SourceModel:
+    def get_visible_row(self, request: HttpRequest, pk: int) -> SourceModel:
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = SourceModel.objects.filter(pk=pk).first()
@@ -66,50 +68,61 @@ class SignaturePages(ReadOnlyAdmin):
             raise Http404
         return row
 
-    def sign(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.kept(request, pk)
-        self.one(
+    def compute_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.get_managed_row(request, pk)
+        self.run_action(
             request,
-            lambda: signature_jobs.start_from_files(row, _sent(request), get_user(request)),
-            f'“{row.name}” is being signed.',
+            lambda: signature_jobs.start_from_files(row, _read_files(request), get_user(request)),
+            f'The signature of “{row.name}” is being computed.',
         )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def sign_again(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.kept(request, pk)
-        self.one(
-            request, lambda: signature_jobs.start(row, get_user(request)), f'“{row.name}” is being signed.'
+    def recompute_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.get_managed_row(request, pk)
+        self.run_action(
+            request,
+            lambda: signature_jobs.start(row, get_user(request)),
+            f'The signature of “{row.name}” is being computed.',
         )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return JsonResponse(signature_jobs.get_progress(self.looked_at(request, pk)) or {})
+    def signature_progress(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return JsonResponse(signature_jobs.get_progress(self.get_visible_row(request, pk)) or {})
 
-    def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.kept(request, pk)
+    def cancel_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.get_managed_row(request, pk)
         job = signature_jobs.find_running(row)
         if job is not None:
-            self.one(request, lambda: queue.cancel(job, get_user(request)), 'The signing is being stopped.')
+            self.run_action(
+                request,
+                lambda: queue.cancel(job, get_user(request)),
+                'The computation of the signature is being cancelled.',
+            )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def signing_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
-        """What the page shows of it."""
+    def get_signature_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
+        """What the page shows of it. reference: the digest of the reference model."""
         return {
             'progress': signature_jobs.get_progress(row),
-            'signed': reference in row.signatures,
+            'exists': reference in row.signatures,
             'others': len(set(row.signatures) - {reference}),
-            'again': signature_jobs.has_images(row),
+            'has_images': signature_jobs.has_images(row),
             'form': ImagesForm(),
         }
 
-    @admin.action(description='Sign again, with the images that are kept', permissions=['keep'])
-    def sign_rows(self, request: HttpRequest, rows: Any) -> None:
-        self.each(request, rows, lambda row: signature_jobs.start(row, get_user(request)), 'being signed')
+    @admin.action(description='Compute signatures from the stored images', permissions=['manage'])
+    def compute_signatures(self, request: HttpRequest, rows: Any) -> None:
+        self.run_for_each(
+            request,
+            rows,
+            lambda row: signature_jobs.start(row, get_user(request)),
+            'queued: a worker will compute the signature',
+        )
 
 
-def _sent(request: HttpRequest) -> Iterator[IncomingFile | UploadResult]:
+def _read_files(request: HttpRequest) -> Iterator[IncomingFile | UploadResult]:
     """The zip, or the files of the folder. InvalidInputError when neither was sent."""
     files = [*request.FILES.getlist('archive'), *request.FILES.getlist('folder')]
     if not files:
-        raise InvalidInputError('Choose a zip or a folder of its images.', field='archive')
+        raise InvalidInputError('Choose a zip or a folder of its training images.', field='archive')
     return archives.read_files([(file.name or '', file) for file in files])

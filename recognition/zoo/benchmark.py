@@ -1,4 +1,4 @@
-"""Evidence for the choice of a source: every source finetuned on every target, and what each rule would have picked."""
+"""Run the benchmark of source selection: finetune every source on every target, so that selection rules can be compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recognition.zoo import catalog
 from recognition.zoo.subprocess_call import CHILD_ENVIRONMENT
 from transfer.spec.train_spec import SourceModelSpec
 
-LEAST = {
+MINIMUMS = {
     'per_class': 1,
     'seeds': 1,
     'first_seed': 0,
@@ -34,46 +34,46 @@ LEAST = {
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
-    """One evaluation, as it is asked for."""
+    """The options of one benchmark."""
 
     targets: Path  # a folder of targets, each a folder of class folders
-    out: Path  # where cells and result are kept; begun before, it is gone on with
-    per_class: int = 50  # images to learn from
+    out: Path  # where cells and result are kept; one that was begun before is resumed
+    per_class: int = 50  # train images of a class, at most
     seeds: int = 3
     first_seed: int = 0
-    sources: tuple[str, ...] = ()  # names; empty: every source that trainings may use
+    sources: tuple[str, ...] = ()  # names; empty: every source that everyone's trainings may use
     side: int = 0  # input side of every source in pixels; 0: each one's own
     plan: str = 'several'
-    epochs: int = 0  # of each finetuning; 0: as many as the product's schedule takes
+    epochs: int = 0  # of each finetuning; 0: the product's schedule
     device: str = 'auto'
     processes: int = 1
-    threads: int = 0  # of each process; 0: as many as torch likes
-    workers: int = 0  # of Celery's that are asked to share the cells; they must reach `targets` and `out`
+    threads: int = 0  # of each process; 0: torch's default
+    workers: int = 0  # Celery workers that are asked to run cells too; they must reach `targets` and `out`
 
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A cell is through."""
+    """One source was finetuned on one target with one seed, or had been before."""
 
     cell: str
-    through: int
-    of: int
+    done: int  # cells
+    total: int
     seconds_left: int | None
 
 
-def run_benchmark(wanted: BenchmarkRequest) -> Iterator[FinishedCell]:
-    """Fill the matrix of an evaluation cell by cell. What the folder holds already is not done again.
+def run_benchmark(request: BenchmarkRequest) -> Iterator[FinishedCell]:
+    """Run a benchmark cell by cell. Cells that the folder holds already are not run again.
 
-    Errors: InvalidInputError (the targets, a source, the folder of another evaluation); NotReadyError without a reference model.
+    Errors: InvalidInputError (the targets, a source, the folder of another benchmark); NotReadyError without a reference model.
     """
-    request = json.dumps(_build_request(wanted))
+    message = json.dumps(_build_request(request))
     with ExitStack() as stack:
-        stack.enter_context(_invite_workers(wanted, request))
+        stack.enter_context(_invite_workers(request, message))
         others = [
-            stack.enter_context(_start_child(request, subprocess.DEVNULL))
-            for _ in range(wanted.processes - 1)
+            stack.enter_context(_start_child(message, subprocess.DEVNULL))
+            for _ in range(request.processes - 1)
         ]
-        first = stack.enter_context(_start_child(request, subprocess.PIPE))
+        first = stack.enter_context(_start_child(message, subprocess.PIPE))
         try:
             yield from _read_steps(first)
         finally:
@@ -83,16 +83,16 @@ def run_benchmark(wanted: BenchmarkRequest) -> Iterator[FinishedCell]:
 
 
 @contextmanager
-def _invite_workers(wanted: BenchmarkRequest, request: str) -> Iterator[None]:
-    """Workers find the request in a file as long as the evaluation goes on."""
-    if not wanted.workers:
+def _invite_workers(request: BenchmarkRequest, message: str) -> Iterator[None]:
+    """Ask Celery workers to run cells; they find the request in a file for as long as the benchmark runs."""
+    if not request.workers:
         yield
         return
-    file = wanted.out.resolve() / 'request.json'
+    file = request.out.resolve() / 'request.json'
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(request)
+    file.write_text(message)
     try:
-        send_cell_messages(file, wanted.workers)
+        send_cell_messages(file, request.workers)
         yield
     finally:
         file.unlink(missing_ok=True)
@@ -106,19 +106,19 @@ def send_cell_messages(request: Path, workers: int) -> None:
 
 def _read_steps(child: subprocess.Popen[str]) -> Iterator[FinishedCell]:
     for line in child.stdout or ():
-        told = json.loads(line)
-        if 'refused' in told:
-            raise InvalidInputError(told['refused'])
-        if 'finished' in told:
+        answer = json.loads(line)
+        if 'error' in answer:
+            raise InvalidInputError(answer['error'])
+        if 'finished' in answer:
             return
-        yield FinishedCell(**told)
+        yield FinishedCell(**answer)
     raise InvalidInputError(
-        f'The evaluation broke off with {child.wait()}; the same command goes on where it was.'
+        f'The benchmark stopped with exit code {child.wait()}; the same command resumes it.'
     )
 
 
-def _start_child(request: str, stdout: int) -> subprocess.Popen[str]:
-    """Torch runs in a process of its own; it gets neither SECRET_KEY nor any password of ours."""
+def _start_child(message: str, stdout: int) -> subprocess.Popen[str]:
+    """Start a process that runs cells with torch; it gets neither SECRET_KEY nor any of our passwords."""
     command = [sys.executable, '-m', 'transfer.selection.benchmark.matrix']
     child = subprocess.Popen(
         command,
@@ -129,29 +129,29 @@ def _start_child(request: str, stdout: int) -> subprocess.Popen[str]:
         env=CHILD_ENVIRONMENT,
         encoding='utf-8',
     )
-    entrance: IO[str] | None = child.stdin
-    if entrance is not None:
-        entrance.write(request)
-        entrance.close()
+    stdin: IO[str] | None = child.stdin
+    if stdin is not None:
+        stdin.write(message)
+        stdin.close()
     return child
 
 
-def _build_request(wanted: BenchmarkRequest) -> dict[str, Any]:
-    for name, least in LEAST.items():
-        if getattr(wanted, name) < least:
-            raise InvalidInputError(f'{name} must be at least {least}.', field=name)
-    if not wanted.targets.is_dir():
-        raise InvalidInputError(f'There is no folder {wanted.targets}.', field='targets')
-    of_setup = ('per_class', 'seeds', 'first_seed', 'side', 'plan', 'epochs', 'device')
-    setup = {'scale': 1.0} | {name: getattr(wanted, name) for name in of_setup}
+def _build_request(request: BenchmarkRequest) -> dict[str, Any]:
+    for name, minimum in MINIMUMS.items():
+        if getattr(request, name) < minimum:
+            raise InvalidInputError(f'{name} must be at least {minimum}.', field=name)
+    if not request.targets.is_dir():
+        raise InvalidInputError(f'There is no folder {request.targets}.', field='targets')
+    setup_fields = ('per_class', 'seeds', 'first_seed', 'side', 'plan', 'epochs', 'device')
+    setup = {'scale': 1.0} | {name: getattr(request, name) for name in setup_fields}
     return {
-        'targets': str(wanted.targets.resolve()),
-        'out': str(wanted.out.resolve()),
-        'cache': str(Path(settings.LOCAL_CACHE) / 'evidence'),
-        'sources': [dataclasses.asdict(source) for source in _select_sources(wanted.sources)],
+        'targets': str(request.targets.resolve()),
+        'out': str(request.out.resolve()),
+        'cache': str(Path(settings.LOCAL_CACHE) / 'benchmark'),
+        'sources': [dataclasses.asdict(source) for source in _select_sources(request.sources)],
         'reference': dataclasses.asdict(catalog.get_reference()),
         'setup': setup,
-        'threads': wanted.threads,
+        'threads': request.threads,
     }
 
 

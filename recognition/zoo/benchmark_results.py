@@ -1,17 +1,13 @@
-"""What an evaluation found: the rules of choice on one table, the weights fitted to it, and the accuracies it lets foretell.
+"""Evaluate a benchmark of source selection: compare the rules on its record, and fit the parameters that trainings use.
 
-Kept as JSON in DATA_DIR/evidence: `result.json` for the administrators' page, `learned.json` for every later training.
+Kept as JSON in DATA_DIR/benchmark: `result.json` for the administrators' page, `selection_params.json` for every later training.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from django.utils import timezone
@@ -21,15 +17,29 @@ from p2l.benchmark import baselines, fit_weights, metrics, records
 from p2l.scores import WEIGHTS
 from recognition import audit
 from recognition.errors import InvalidInputError
-from recognition.zoo.selection_params import get_benchmark_folder, read_selection_params
+from recognition.zoo.selection_params import (
+    PARAMS,
+    RESULT,
+    AccuracyGain,
+    BenchmarkResult,
+    BenchmarkSource,
+    BenchmarkTarget,
+    ForecastCoverage,
+    RuleResult,
+    SignedComparison,
+    WeightsComparison,
+    get_benchmark_folder,
+    read_selection_params,
+)
+from transfer.runtime import atomic_write
 
-OURS = 'shortlist'  # in the name of the rule that trainings follow
-SIMPLE = ('random', 'largest', 'generic', 'static')
+PRODUCT_RULE = 'shortlist'  # in the name of the rule that trainings follow
+BASELINES = ('random', 'largest', 'generic', 'static')  # the names of their rules begin so
 
 
 @dataclass(frozen=True)
 class FittedParams:
-    """The size weight before and after fitting, each with its mean regret on the recorded targets."""
+    """The weights (similarity : size) before and after fitting, each with its mean regret on the recorded targets."""
 
     before: tuple[float, float]
     after: tuple[float, float]
@@ -39,52 +49,52 @@ class FittedParams:
     forecast: dict[str, float]
 
 
-def compare_rules(folder: Path) -> dict[str, Any]:
-    """Compare the rules on what the folder records so far, and keep the result there and for the administrators' page.
+def compare_rules(folder: Path) -> BenchmarkResult:
+    """Compare the rules on what the folder records so far; write the result there and for the administrators' page.
 
     InvalidInputError when the folder holds too little to compare anything.
     """
-    evidence = _read(folder)
-    compared = baselines.evaluate_baselines(evidence)
-    result = {
-        'made_at': timezone.now().isoformat(timespec='seconds'),
-        'folder': str(folder),
-        'setup': dict(evidence.setup),
-        'targets': _targets(evidence),
-        'sources': _sources(evidence),
-        'accuracy': _rounded(evidence.table.mean),
-        'rules': _as_json(compared),
-        'ahead_of': _ahead_of(compared),
-        'signed': _among_signed(evidence),
-        'exhaustive_seconds': float(baselines.exhaustive_seconds(evidence).mean()),
-        'forecast': _foretold(evidence),
-        'weights': _fitted_weights(evidence),
-    }
-    _write(folder / 'result.json', result)
-    _write(get_benchmark_folder() / 'result.json', result)
+    record = _read(folder)
+    compared = baselines.evaluate_baselines(record)
+    result = BenchmarkResult(
+        made_at=timezone.now().isoformat(timespec='seconds'),
+        folder=str(folder),
+        setup=dict(record.setup),
+        targets=_summarize_targets(record),
+        sources=_summarize_sources(record),
+        accuracy=_round_accuracy(record.table.mean),
+        rules=_summarize_rules(compared),
+        ahead_of=_compute_gains(compared),
+        with_signature=_compare_with_signature(record),
+        exhaustive_seconds=float(baselines.exhaustive_seconds(record).mean()),
+        forecast=_measure_coverage(record),
+        weights=_compare_weights(record),
+    )
+    for path in (folder / RESULT, get_benchmark_folder() / RESULT):
+        atomic_write.write_json(path, result.to_json(), indent=1)
     return result
 
 
 def fit_selection_params(folder: Path, keep: Path | None = None) -> FittedParams:
-    """Fit weights and forecaster to a recorded evaluation and keep them for every later training (or in the file `keep`).
+    """Fit weights and forecaster to a recorded benchmark, and write them for every later training (or into the file `keep`).
 
-    The weights in use stay unless the regret, each target judged by the weights of the others, falls. InvalidInputError when too
-    little is recorded.
+    The weights in use stay unless the regret falls, where each target uses the weights that were fitted on the others.
+    InvalidInputError when too little is recorded.
     """
-    evidence = _read(folder)
+    record = _read(folder)
     used = read_selection_params()
-    found = _fit(evidence, used.weights)
+    fit = _fit(record, used.weights)
     try:
-        foretold = forecast.fit_forecaster(baselines.collect_finetunings(evidence, found.weights)).to_json()
+        forecaster = forecast.fit_forecaster(baselines.collect_finetunings(record, fit.weights)).to_json()
     except ValueError as error:
         raise InvalidInputError(str(error), field='folder') from error
-    names = ', '.join(evidence.table.targets)
-    origin = f'{int(foretold["rows"])} finetunings on {len(evidence.table.targets)} targets ({names})'
-    values = {'weights': list(found.weights), 'forecast': foretold, 'origin': origin}
-    _write(keep or get_benchmark_folder() / 'learned.json', values)
-    audit.record(None, 'fit the choice of sources', origin)
+    names = ', '.join(record.table.targets)
+    origin = f'{int(forecaster["rows"])} finetunings on {len(record.table.targets)} targets ({names})'
+    values = {'weights': list(fit.weights), 'forecast': forecaster, 'origin': origin}
+    atomic_write.write_json(keep or get_benchmark_folder() / PARAMS, values, indent=1)
+    audit.record(None, 'fit selection parameters', origin)
     return FittedParams(
-        used.weights, found.weights, found.before.regret.mean, found.after.regret.mean, found.better, foretold
+        used.weights, fit.weights, fit.before.regret.mean, fit.after.regret.mean, fit.better, forecaster
     )
 
 
@@ -95,96 +105,89 @@ def _read(folder: Path) -> records.BenchmarkRecord:
         raise InvalidInputError(str(error), field='folder') from error
 
 
-def _fit(evidence: records.BenchmarkRecord, used: tuple[float, float]) -> fit_weights.WeightFit:
+def _fit(record: records.BenchmarkRecord, used: tuple[float, float]) -> fit_weights.WeightFit:
     return fit_weights.fit_size_weight(
-        baselines.score_similarity(evidence, 'kl'), baselines.score_size(evidence), evidence.table, used
+        baselines.score_similarity(record, 'kl'), baselines.score_size(record), record.table, used
     )
 
 
-def _as_json(compared: list[metrics.BaselineResult]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(rule) | {'by_target': list(rule.by_target)} for rule in compared]
+def _summarize_rules(compared: list[metrics.BaselineResult]) -> tuple[RuleResult, ...]:
+    return tuple(RuleResult.from_json(dataclasses.asdict(rule)) for rule in compared)
 
 
-def _ahead_of(compared: list[metrics.BaselineResult]) -> list[dict[str, Any]]:
-    """By how much accuracy the product's rule picks better than the simple ones, on the same targets."""
-    ours = next(rule for rule in compared if OURS in rule.name)
-    simple = [rule for rule in compared if rule.name.startswith(SIMPLE)]
-    return [{'name': rule.name, **dataclasses.asdict(metrics.compare_regrets(ours, rule))} for rule in simple]
-
-
-def _among_signed(evidence: records.BenchmarkRecord) -> dict[str, Any] | None:
-    """The same comparison among the sources that have a signature: only there do divergences know every source."""
-    signed = records.select_with_signature(evidence)
-    return (
-        {'sources': list(signed.table.sources), 'rules': _as_json(baselines.evaluate_baselines(signed))}
-        if signed
-        else None
+def _compute_gains(compared: list[metrics.BaselineResult]) -> tuple[AccuracyGain, ...]:
+    """How much more accurate the product's picks are than those of the baselines, on the same targets."""
+    ours = next(rule for rule in compared if PRODUCT_RULE in rule.name)
+    simple = [rule for rule in compared if rule.name.startswith(BASELINES)]
+    return tuple(
+        AccuracyGain(rule.name, **dataclasses.asdict(metrics.compare_regrets(ours, rule))) for rule in simple
     )
 
 
-def _targets(evidence: records.BenchmarkRecord) -> list[dict[str, Any]]:
-    noise = metrics.seed_errors(evidence.table)
-    return [
-        {
-            'name': name,
-            'classes': int(evidence.classes[index]),
-            'images': int(evidence.train_images[index]),
-            'held': int(evidence.test_images[index]),
-            'seeds': int(evidence.complete[index].sum()),
-            'noise': round(float(noise[index]), 4),
-        }
-        for index, name in enumerate(evidence.table.targets)
-    ]
-
-
-def _sources(evidence: records.BenchmarkRecord) -> list[dict[str, Any]]:
-    return [
-        {
-            'name': source.name,
-            'dataset': source.dataset,
-            'images': source.images,
-            'parameters': int(evidence.parameters[index]),
-            'signed': source.signature is not None,
-        }
-        for index, source in enumerate(evidence.sources)
-    ]
-
-
-def _fitted_weights(evidence: records.BenchmarkRecord) -> dict[str, Any]:
-    found = _fit(evidence, WEIGHTS)
-    return {
-        'weights': list(found.weights),
-        'before': found.before.regret.mean,
-        'after': found.after.regret.mean,
-    }
-
-
-def _foretold(evidence: records.BenchmarkRecord) -> dict[str, Any] | None:
-    """How often the 90 % interval covers the accuracy measured later on targets that it was not learned from: of the source taken
-    (`targets_covered`; the median `width` is of these), and of those taken from random halves of the zoo (`covered`)."""
-    outcomes = baselines.collect_finetunings(evidence)
-    if len(evidence.table.targets) <= forecast.MIN_TARGETS:
+def _compare_with_signature(record: records.BenchmarkRecord) -> SignedComparison | None:
+    """The same comparison among the sources with a signature: only there are the divergences of all sources known."""
+    signed = records.select_with_signature(record)
+    if signed is None:
         return None
-    hits, width = forecast.validate_intervals(outcomes)
-    scores, _ = baselines.score_by_choice(evidence, baselines.SHORTLIST)
-    taken = [scores[key].argmax() for key in zip(outcomes.target, outcomes.seed, strict=True)]
-    picked = np.array(taken) == outcomes.source
+    return SignedComparison(
+        tuple(signed.table.sources), _summarize_rules(baselines.evaluate_baselines(signed))
+    )
+
+
+def _summarize_targets(record: records.BenchmarkRecord) -> tuple[BenchmarkTarget, ...]:
+    noise = metrics.seed_errors(record.table)
+    return tuple(
+        BenchmarkTarget(
+            name=name,
+            classes=int(record.classes[index]),
+            train_images=int(record.train_images[index]),
+            test_images=int(record.test_images[index]),
+            seeds=int(record.complete[index].sum()),
+            noise=round(float(noise[index]), 4),
+        )
+        for index, name in enumerate(record.table.targets)
+    )
+
+
+def _summarize_sources(record: records.BenchmarkRecord) -> tuple[BenchmarkSource, ...]:
+    return tuple(
+        BenchmarkSource(
+            name=source.name,
+            dataset=source.dataset,
+            images=source.images,
+            parameters=int(record.parameters[index]),
+            has_signature=source.signature is not None,
+        )
+        for index, source in enumerate(record.sources)
+    )
+
+
+def _compare_weights(record: records.BenchmarkRecord) -> WeightsComparison:
+    fit = _fit(record, WEIGHTS)
+    return WeightsComparison(fit.weights, fit.before.regret.mean, fit.after.regret.mean)
+
+
+def _measure_coverage(record: records.BenchmarkRecord) -> ForecastCoverage | None:
+    """Coverage of the 90 % interval on targets that the forecast was not fitted to; None when there are too few targets."""
+    finetunings = baselines.collect_finetunings(record)
+    if len(record.table.targets) <= forecast.MIN_TARGETS:
+        return None
+    hits, width = forecast.validate_intervals(finetunings)
+    scores, _ = baselines.score_by_choice(record, baselines.SHORTLIST)
+    best = [scores[key].argmax() for key in zip(finetunings.target, finetunings.seed, strict=True)]
+    picked = np.array(best) == finetunings.source
     by_target = [
-        float(hits[picked & (outcomes.target == target)].mean()) for target in np.unique(outcomes.target)
+        float(hits[picked & (finetunings.target == target)].mean())
+        for target in np.unique(finetunings.target)
     ]
-    return {
-        'covered': float(np.average(hits, weights=outcomes.weight)),
-        'targets_covered': float(np.mean(by_target)),
-        'width': float(np.median(width[picked])),
-    }
+    return ForecastCoverage(
+        covered=float(np.average(hits, weights=finetunings.weight)),
+        targets_covered=float(np.mean(by_target)),
+        width=float(np.median(width[picked])),
+    )
 
 
-def _rounded(values: np.ndarray) -> list[list[float | None]]:
-    return [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in values]
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.stem}.{uuid.uuid4().hex}.part')
-    aside.write_text(json.dumps(values, indent=1) + '\n')
-    os.replace(aside, path)
+def _round_accuracy(values: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(
+        tuple(None if np.isnan(value) else round(float(value), 4) for value in row) for row in values
+    )

@@ -1,12 +1,13 @@
-"""Adding a source model from a file that was sent: it is kept, a job examines it, and it becomes a source or is refused.
+"""Import a source model from an uploaded file: the file is stored, a job inspects it, and it becomes a source or is refused.
 
-What was refused or stopped keeps its file for a day, so that what was said of it can be corrected without sending it again.
+A refused or cancelled import keeps its file for a day, so that its form can be corrected without sending the file again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,34 @@ from recognition.models.job import JobKind, JobQuerySet, State
 from recognition.zoo import registration
 from recognition.zoo.registration import SourceMetadata
 
-KEPT = timedelta(days=1)  # how long a file waits to be examined again
-DISCARDED = 'It was discarded while its file was being sent.'
-REFUSED = (State.FAILED, State.CANCELLED)
-SAID = (
+FILE_LIFETIME = timedelta(days=1)  # how long the file of a refused import is kept
+DISCARDED = 'The import was discarded while its file was being sent.'
+UNSUCCESSFUL = (State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True)
+class ImportSpec:
+    """What a job is to import, as its row keeps it in one flat JSON object."""
+
+    file: str  # its name in the zoo's folder
+    file_name: str  # what its owner calls it
+    size: int  # bytes
+    metadata: SourceMetadata
+
+    def to_json(self) -> dict[str, Any]:
+        values = {name: getattr(self.metadata, name) for name in FORM_FIELDS}
+        return {'file': self.file, 'file_name': self.file_name, 'size': self.size, **values}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ImportSpec:
+        """Read a row; jobs of before v0.1.0 call `file_name` `shown`."""
+        form = {name: values[name] for name in FORM_FIELDS}
+        metadata = SourceMetadata(**{**form, 'class_names': tuple(form['class_names'])})
+        return cls(values['file'], values.get('file_name') or values['shown'], values['size'], metadata)
+
+
+# The part of SourceMetadata that the form asks for.
+FORM_FIELDS = (
     'name',
     'architecture',
     'dataset',
@@ -44,18 +69,20 @@ SAID = (
 )
 
 
-def start_import(upload: UploadedFile, said: SourceMetadata, user: AbstractBaseUser) -> Job:
-    """Keep a weights file that came by the browser, and let a worker examine it.
+def start_import(upload: UploadedFile, metadata: SourceMetadata, user: AbstractBaseUser) -> Job:
+    """Store an uploaded weights file, and let a worker inspect it.
 
-    Errors, each with the field that it is about: InvalidInputError and TooLargeError (what can be told without reading the weights),
+    Errors, each with the field that it is about: InvalidInputError and TooLargeError (what is known without reading the weights),
     ConflictError (the name).
     """
-    shown, size = naming.make_printable(upload.name or ''), upload.size or 0
-    said = _validate(shown, size, said)
-    file = registration.choose_weights_path(said.name, Path(shown).suffix)
-    spec = {'file': file.name, 'shown': shown, 'size': size, **_to_spec(said)}
+    file_name, size = naming.make_printable(upload.name or ''), upload.size or 0
+    metadata = _validate(file_name, size, metadata)
+    file = registration.choose_weights_path(metadata.name, Path(file_name).suffix)
+    spec = ImportSpec(file.name, file_name, size, metadata)
     # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the file is found.
-    job = Job.objects.create(kind=JobKind.SOURCE_IMPORT, spec=spec, queue=UPLOAD_QUEUE, created_by_id=user.pk)
+    job = Job.objects.create(
+        kind=JobKind.SOURCE_IMPORT, spec=spec.to_json(), queue=UPLOAD_QUEUE, created_by_id=user.pk
+    )
     try:
         registration.store_upload(upload, file)
     except BaseException as error:
@@ -64,87 +91,84 @@ def start_import(upload: UploadedFile, said: SourceMetadata, user: AbstractBaseU
         if discarded:
             raise ConflictError(DISCARDED, field='file') from error
         raise
-    if not Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=UPLOAD_QUEUE).update(
-        queue=settings.SERVING_QUEUE
-    ):
-        return _resolve_stopped_upload(job, file)
+    waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED, queue=UPLOAD_QUEUE)
+    if not waiting.update(queue=settings.SERVING_QUEUE):
+        return _find_cancelled(job, file)
     job.refresh_from_db()
     enqueue(job)
     return job
 
 
-def _resolve_stopped_upload(job: Job, file: Path) -> Job:
-    """Somebody stopped the addition while its file was still coming, and may have discarded it."""
-    stopped = Job.objects.filter(pk=job.pk).first()
-    if stopped is None:
+def _find_cancelled(job: Job, file: Path) -> Job:
+    """The import was cancelled while its file was still arriving, and may have been discarded too."""
+    cancelled = Job.objects.filter(pk=job.pk).first()
+    if cancelled is None:
         file.unlink(missing_ok=True)
         raise ConflictError(DISCARDED, field='file')
-    return stopped
+    return cancelled
 
 
-def retry_import(job: Job, said: SourceMetadata, user: AbstractBaseUser) -> None:
-    """Let a worker examine the file that is kept, with this said of it now.
+def retry_import(job: Job, metadata: SourceMetadata, user: AbstractBaseUser) -> None:
+    """Let a worker inspect the stored file again, with this metadata.
 
-    Errors: as `begin`; InvalidInputError also when the file is gone, ConflictError also when the addition goes on.
+    Errors: as `start_import`; InvalidInputError also when the file is gone, ConflictError also when the import is under way.
     """
-    said = _validate(job.spec['shown'], job.spec['size'], said)
+    spec = read_spec(job)
+    metadata = _validate(spec.file_name, spec.size, metadata)
     file = get_weights_path(job)
-    if (
-        not file.exists() or file.stat().st_size != job.spec['size']
-    ):  # it may still be coming, or never have come in whole
-        raise InvalidInputError(f'{job.spec["shown"]} is not kept in whole: choose it again.', field='file')
+    # It may still be arriving, or may never have arrived in full.
+    if not file.exists() or file.stat().st_size != spec.size:
+        raise InvalidInputError(f'{spec.file_name} is not stored in full: choose it again.', field='file')
+    changed = dataclasses.replace(spec, metadata=metadata).to_json()
     with transaction.atomic():
-        # The queue too: what was stopped before its file had arrived in whole is still in none.
-        told = {'spec': job.spec | _to_spec(said), 'created_by_id': user.pk, 'queue': settings.SERVING_QUEUE}
-        if not job.resubmit('said otherwise', **told):
-            raise ConflictError('It is being examined already, or was discarded.')
+        # The queue too: an import that was cancelled before its file had arrived is still in UPLOAD_QUEUE.
+        fields = {'spec': changed, 'created_by_id': user.pk, 'queue': settings.SERVING_QUEUE}
+        if not job.resubmit('its form was corrected', **fields):
+            raise ConflictError('This file is being checked already, or was discarded.')
         enqueue(job)
 
 
-def replace_file(job: Job, upload: UploadedFile, said: SourceMetadata, user: AbstractBaseUser) -> Job:
-    """The same with another file than the one that is kept, which is dropped. Errors: as `begin`."""
-    begun = start_import(upload, said, user)
+def replace_file(job: Job, upload: UploadedFile, metadata: SourceMetadata, user: AbstractBaseUser) -> Job:
+    """Start an import with another file, and delete this one. Errors: as `start_import`."""
+    started = start_import(upload, metadata, user)
     _delete(job)
-    return begun
+    return started
 
 
 def discard_import(job: Job, user: AbstractBaseUser) -> None:
-    """Drop a refused or stopped addition with its file. Errors: ConflictError (it goes on, or became a source)."""
+    """Delete a refused or cancelled import with its file. Errors: ConflictError (it is under way, or became a source)."""
     if not _delete(job):
-        raise ConflictError('It is being examined, or in the zoo already.')
-    audit.record(user, 'discard addition', job.spec['name'])
+        raise ConflictError('This file is being checked, or is in the zoo already.')
+    audit.record(user, 'discard import', job.spec['name'])
 
 
 def find_import(job_id: uuid.UUID) -> Job:
     job = Job.objects.filter(kind=JobKind.SOURCE_IMPORT, pk=job_id).first()
     if job is None:
-        raise NotFoundError('There is no such addition.')
+        raise NotFoundError('There is no such import.')
     return job
 
 
 def list_imports() -> JobQuerySet:
-    """Those under way, and those whose file waits to be examined again; the newest first."""
+    """List the imports under way, and those whose file waits for a corrected form; the newest first."""
     return Job.objects.filter(kind=JobKind.SOURCE_IMPORT).exclude(state=State.SUCCEEDED)
 
 
 def find_imported_source(job: Job) -> SourceModel | None:
-    """The source that a file was made, as long as it is in the zoo."""
-    return (
-        SourceModel.objects.filter(pk=job.result.get('source')).first()
-        if job.state == State.SUCCEEDED
-        else None
-    )
+    """Find the source that a job imported; None before its end, and when the source has left the zoo."""
+    if job.state != State.SUCCEEDED:
+        return None
+    return SourceModel.objects.filter(pk=job.result.get('source')).first()
 
 
 def get_progress(job: Job) -> dict[str, Any]:
-    """As status.summarize_progress tells it; nobody knows beforehand how long a file takes, so there is no fraction."""
-    told = status.summarize_progress(job) | {'fraction': None}
-    return told | {'message': 'It waits for a worker'} if job.state == State.QUEUED else told
+    """As status.summarize_progress, without a fraction: how long a file takes is not known beforehand."""
+    progress = status.summarize_progress(job) | {'fraction': None}
+    return progress | {'message': 'It waits for a worker'} if job.state == State.QUEUED else progress
 
 
-def read_metadata(job: Job) -> SourceMetadata:
-    said = {name: job.spec[name] for name in SAID}
-    return SourceMetadata(**{**said, 'class_names': tuple(said['class_names'])})
+def read_spec(job: Job) -> ImportSpec:
+    return ImportSpec.from_json(job.spec)
 
 
 def get_weights_path(job: Job) -> Path:
@@ -152,33 +176,29 @@ def get_weights_path(job: Job) -> Path:
 
 
 def delete_expired() -> int:
-    """Drop what nobody came back to, and what never arrived in whole; how many."""
-    before = timezone.now() - KEPT
-    old = Q(state__in=REFUSED, finished_at__lt=before) | Q(
-        state=State.QUEUED, queue=UPLOAD_QUEUE, created_at__lt=before
-    )
-    return sum(_delete(job) for job in Job.objects.filter(old, kind=JobKind.SOURCE_IMPORT))
+    """Delete the unsuccessful imports that nobody came back to, and those whose file never arrived; return how many."""
+    before = timezone.now() - FILE_LIFETIME
+    abandoned = Q(state=State.QUEUED, queue=UPLOAD_QUEUE, created_at__lt=before)
+    expired = Q(state__in=UNSUCCESSFUL, finished_at__lt=before) | abandoned
+    return sum(_delete(job) for job in Job.objects.filter(expired, kind=JobKind.SOURCE_IMPORT))
 
 
-def _validate(shown: str, size: int, said: SourceMetadata) -> SourceMetadata:
-    """As source_files.checked; a name that is being added is taken too, so that a form sent twice adds one source."""
-    said = registration.validate_metadata(shown, size, said)
-    if Job.objects.unfinished().filter(kind=JobKind.SOURCE_IMPORT, spec__name=said.name).exists():
-        raise ConflictError(f'A source called {said.name} is being added already.', field='name')
-    return said
-
-
-def _to_spec(said: SourceMetadata) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(said).items() if name in SAID}
+def _validate(file_name: str, size: int, metadata: SourceMetadata) -> SourceMetadata:
+    """As registration.validate_metadata; the name of an import under way is taken too: a form sent twice imports one source."""
+    metadata = registration.validate_metadata(file_name, size, metadata)
+    same_name = Job.objects.unfinished().filter(kind=JobKind.SOURCE_IMPORT, spec__name=metadata.name)
+    if same_name.exists():
+        raise ConflictError(f'A source called {metadata.name} is being imported already.', field='name')
+    return metadata
 
 
 def _delete(job: Job) -> bool:
-    """Row and file, the file first: what a crash leaves is a row without its file. False when it goes on, or is a source."""
+    """Delete the file, then the row: a crash leaves a row without its file. False when it is under way or became a source."""
     with transaction.atomic():
-        droppable = Q(state__in=REFUSED) | Q(state=State.QUEUED, queue=UPLOAD_QUEUE)
-        held = Job.objects.select_for_update().filter(droppable, pk=job.pk).first()
-        if held is None:
+        deletable = Q(state__in=UNSUCCESSFUL) | Q(state=State.QUEUED, queue=UPLOAD_QUEUE)
+        locked = Job.objects.select_for_update().filter(deletable, pk=job.pk).first()
+        if locked is None:
             return False
-        get_weights_path(held).unlink(missing_ok=True)
-        held.delete()
+        get_weights_path(locked).unlink(missing_ok=True)
+        locked.delete()
     return True

@@ -1,7 +1,8 @@
-"""What a report may tell of sources: it is read by every member of its project, also by those who joined after the training.
+"""Redact reports: hide the names of source models that not every member of a project may see.
 
-A training compares only sources that all members may see. Whoever is let in later may not see a source that was learned from
-another project's photos and never shared; from then on the project's reports do not name it.
+Every member of a project reads its reports, also those who joined after the training. A training compares only sources that all
+members may see. A member who joins later may not see a source that was trained on another project's photos and never shared:
+from then on the project's reports do not name it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 from recognition.models import SourceModel, TrainedModel
 from recognition.models.source_model import Origin, SourceModelQuerySet
 
-UNNAMED = 'a source of another project'
-TELLING = (
+REDACTED_NAME = 'a source of another project'
+REDACTED_PARTS = (
     'source',
     'ranking',
     'probes',
@@ -21,16 +22,14 @@ TELLING = (
     'plan',
     'forecast',
     'notes',
-)  # parts of a report in which sources are named
+)  # of a report: they name sources
 
 
 def redact_source_name(model: TrainedModel) -> str:
-    """The name of the source that a model grew on, as far as every member of its project may know it."""
-    return (
-        UNNAMED
-        if model.source_name and _list_hidden_sources(model).filter(name=model.source_name).exists()
-        else model.source_name
-    )
+    """The name of the source that a model is based on, as far as every member of its project may know it."""
+    if model.source_name and _list_hidden_sources(model).filter(name=model.source_name).exists():
+        return REDACTED_NAME
+    return model.source_name
 
 
 def redact_report(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +37,11 @@ def redact_report(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]
     hidden = list(_list_hidden_sources(model).values_list('name', 'title'))
     if not hidden:
         return report
-    words = _build_patterns(hidden)
-    return {part: _redact_value(value, words) if part in TELLING else value for part, value in report.items()}
+    patterns = _build_patterns(hidden)
+    return {
+        part: _redact_value(value, patterns) if part in REDACTED_PARTS else value
+        for part, value in report.items()
+    }
 
 
 def _list_hidden_sources(model: TrainedModel) -> SourceModelQuerySet:
@@ -48,20 +50,22 @@ def _list_hidden_sources(model: TrainedModel) -> SourceModelQuerySet:
 
 
 def _build_patterns(hidden: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
-    """What to look for, and what stands there instead. Several are numbered, so that a table keeps its rows apart."""
-    found = []
+    """(pattern, replacement) for each (name, title). Several sources are numbered, so that a table keeps its rows apart."""
+    patterns = []
     for number, (name, title) in enumerate(hidden, 1):
-        told = UNNAMED if len(hidden) == 1 else f'{UNNAMED} ({number})'
+        replacement = REDACTED_NAME if len(hidden) == 1 else f'{REDACTED_NAME} ({number})'
         forms = [f'{title} ({name})', name, *([title] if title else [])]
-        found.append((re.compile('|'.join(rf'(?<![\w-]){re.escape(form)}(?![\w-])' for form in forms)), told))
-    return found
+        # The longest form first; never within a longer word.
+        pattern = re.compile('|'.join(rf'(?<![\w-]){re.escape(form)}(?![\w-])' for form in forms))
+        patterns.append((pattern, replacement))
+    return patterns
 
 
-def _redact_value(value: Any, words: list[tuple[re.Pattern[str], str]]) -> Any:
+def _redact_value(value: Any, patterns: list[tuple[re.Pattern[str], str]]) -> Any:
     if isinstance(value, str):
-        for pattern, told in words:
-            value = pattern.sub(told, value)
+        for pattern, replacement in patterns:
+            value = pattern.sub(replacement, value)
         return value
     if isinstance(value, dict):
-        return {key: _redact_value(inner, words) for key, inner in value.items()}
-    return [_redact_value(inner, words) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _redact_value(inner, patterns) for key, inner in value.items()}
+    return [_redact_value(inner, patterns) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""How a weights file becomes a source model: examined in a process of its own, then registered or refused."""
+"""Register a weights file as a source model: it is inspected in a subprocess, then registered or refused."""
 
 from __future__ import annotations
 
@@ -26,34 +26,21 @@ from recognition.models.source_model import Origin
 from recognition.zoo import catalog, subprocess_call
 from transfer.zoo.weights import ARCHITECTURE_NAMES, LINEAR_HEAD, TIMM_PREFIX, file_digest
 
-__all__ = [
-    'ARCHITECTURE_NAMES',
-    'SourceMetadata',
-    'choose_weights_path',
-    'ensure_zoo_folder',
-    'import_source',
-    'inspect_file',
-    'parse_class_names',
-    'read_class_names',
-    'register',
-    'store_upload',
-    'validate_metadata',
-]
-
 SUFFIXES = ('.safetensors', '.pth', '.pt')
-LARGEST = 4 * 2**30  # bytes; ViT-H, the largest network of the registry, has 2.5 GiB
-LARGEST_NAMES = 2**20  # bytes of a list of class names; ImageNet-21k's has 400 kB
-STARTER_PREFIX = 'graft-'  # names of our own sources, which nothing else may take
-SECONDS_TO_EXAMINE = 180
-SECONDS_TO_SIGN = 900  # a thousand images through a ResNet-18 take 20 to 60 s on two cores
-MEMORY = 2 * 2**30  # bytes of an examining process besides COPIES of the file: torch itself takes 0.9 GB
-COPIES = 6  # the file, its tensors widened, the network with its random weights, activations
+MAX_BYTES = 4 * 2**30  # ViT-H, the largest network of the registry, has 2.5 GiB
+MAX_CLASS_NAMES_BYTES = 2**20  # ImageNet-21k's list has 400 kB
+STARTER_PREFIX = 'graft-'  # of the names of sources that ship with Graft; nothing else may use it
+INSPECTION_SECONDS = 180
+SIGNATURE_SECONDS = 900  # a thousand images through a ResNet-18 take 20 to 60 s on two cores
+# Bytes of an inspecting process besides the copies of the file: torch itself takes 0.9 GB.
+BASE_MEMORY = 2 * 2**30
+FILE_COPIES = 6  # the file, its tensors widened, the network with its random weights, activations
 NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]{0,119}')
 
 
 @dataclass(frozen=True)
 class SourceMetadata:
-    """What an administrator says of a weights file. Empty fields are inferred where they can be."""
+    """What is said of a weights file that is imported. Empty fields are inferred where they can be."""
 
     name: str = ''  # default: the file's name
     architecture: str = ''  # default: the one whose name the file's begins with, or that its tensors fit
@@ -63,33 +50,53 @@ class SourceMetadata:
     class_names: tuple[str, ...] = ()  # default: FILE.classes.json beside the file
     licence: str = ''
     title: str = ''
-    side: int = 0  # default: the architecture's usual one
+    side: int = 0  # input side in pixels; default: the architecture's usual one
     mean: tuple[float, ...] = ()  # of RGB in 0..1; default: the architecture's usual one
     std: tuple[float, ...] = ()
-    images_from: Path | None = None  # a folder of the source's own images, to sign it with
+    images_from: Path | None = None  # a folder of the source's training images, to compute its signature
     origin: Origin = Origin.IMPORTED
     approved: bool = True  # whether trainings may start from it at once
-    signatures: dict[str, list[float]] = field(
-        default_factory=dict
-    )  # known already: digest of a reference -> mean feature
-    own_signature: tuple[float, ...] = ()  # what its own data set looks like to it
-    model: TrainedModel | None = None  # of this installation, promoted
+    # Known signatures: digest of a reference model -> mean feature.
+    signatures: dict[str, list[float]] = field(default_factory=dict)
+    own_signature: tuple[float, ...] = ()  # under the model itself: the mean feature of its own data set
+    model: TrainedModel | None = None  # of this installation, when it is promoted
 
 
-def import_source(path: Path, said: SourceMetadata, user: AbstractBaseUser | None = None) -> SourceModel:
-    """Copy a weights file of this machine into the zoo and register it, once it was found sound: a shell waits for it.
+@dataclass(frozen=True)
+class Inspection:
+    """What the subprocess found in a weights file (transfer.zoo.fetch.inspect_weights)."""
 
-    Errors: InvalidInputError and TooLargeError (the file, or what was said of it), ConflictError (name or content known). Nothing is kept then.
+    architecture: str
+    parameters: int
+    classes: int
+    side: int
+    mean: list[float]
+    std: list[float]
+    signature: list[float]  # empty: no images were given
+    signature_images: int
+    reference: str  # digest of the reference model that computed the signature
+
+
+def list_architectures() -> tuple[str, ...]:
+    """List the names of the networks whose weights can be imported."""
+    return ARCHITECTURE_NAMES
+
+
+def import_source(path: Path, metadata: SourceMetadata, user: AbstractBaseUser | None = None) -> SourceModel:
+    """Copy a weights file of this machine into the zoo, inspect and register it while the caller waits.
+
+    Errors: InvalidInputError and TooLargeError (the file, or its metadata), ConflictError (name or content known). Nothing is
+    kept then.
     """
     if not path.is_file():
         raise InvalidInputError(f'There is no file {path}.', field='file')
-    if not said.class_names:
-        said = dataclasses.replace(said, class_names=_read_adjacent_class_names(path))
-    said = validate_metadata(path.name, path.stat().st_size, said)
-    file = choose_weights_path(said.name, path.suffix)
+    if not metadata.class_names:
+        metadata = dataclasses.replace(metadata, class_names=_read_adjacent_class_names(path))
+    metadata = validate_metadata(path.name, path.stat().st_size, metadata)
+    file = choose_weights_path(metadata.name, path.suffix)
     try:
         shutil.copyfile(path, file)
-        return register(inspect_file(file, path.name, said), user, approved=said.approved)
+        return register(inspect_file(file, path.name, metadata), user, approved=metadata.approved)
     except BaseException:
         if not SourceModel.objects.filter(weights=str(file)).exists():
             file.unlink(missing_ok=True)
@@ -97,8 +104,10 @@ def import_source(path: Path, said: SourceMetadata, user: AbstractBaseUser | Non
 
 
 def choose_weights_path(name: str, suffix: str) -> Path:
-    """Where a file lies from its first byte on. It is never moved: what is examined is what will be used, and whose it is,
-    nobody's yet or a source's, is for rows to say."""
+    """Choose where a weights file lies from its first byte on.
+
+    It is never moved: the file that is inspected is the file that is used. Rows say whose it is: an import job's or a source's.
+    """
     return ensure_zoo_folder() / f'{name}-{uuid.uuid4().hex[:12]}{suffix}'
 
 
@@ -110,9 +119,8 @@ def ensure_zoo_folder() -> Path:
 
 def store_upload(upload: UploadedFile, file: Path) -> None:
     if isinstance(upload, TemporaryUploadedFile):
-        shutil.move(
-            upload.temporary_file_path(), file
-        )  # a rename where both lie on one disk; docs/deploy.md says they should
+        # A rename where both lie on one disk; docs/deploy.md says that they should.
+        shutil.move(upload.temporary_file_path(), file)
     else:
         with file.open('wb') as target:
             target.writelines(upload.chunks())
@@ -120,59 +128,66 @@ def store_upload(upload: UploadedFile, file: Path) -> None:
 
 def inspect_file(
     file: Path,
-    shown: str,
-    said: SourceMetadata,
+    file_name: str,
+    metadata: SourceMetadata,
     *,
-    heard: Callable[[str], None] = lambda stage: None,
-    meanwhile: Callable[[], None] = lambda: None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_tick: Callable[[], None] = lambda: None,
 ) -> SourceModel:
-    """The row of a file that was found sound, not registered yet. `shown` is what its owner calls the file; `heard` and
-    `meanwhile` are apart.ask's, the first with the stages of transfer.zoo.fetch.inspect_weights.
+    """Inspect a weights file and return its row, which is not saved yet.
 
-    Errors: InvalidInputError (the file is not sound, or not what was said), ConflictError (it is in the zoo already).
+    file_name: what its owner calls the file. `on_stage` gets the stages of transfer.zoo.fetch.inspect_weights; `on_tick` is
+    called twice a second.
+
+    Errors: InvalidInputError (the file is not sound, or does not agree with its metadata), ConflictError (it is in the zoo).
     """
     digest = file_digest(file)
     if twin := SourceModel.objects.filter(digest=digest).first():
-        raise ConflictError(f'{shown} is in the zoo already, as {twin.name}.', field='file')
-    found = _run_inspection(file, shown, said, heard, meanwhile)
-    if said.class_names and len(said.class_names) != found['classes']:
+        raise ConflictError(f'{file_name} is in the zoo already, as {twin.name}.', field='file')
+    inspection = _run_inspection(file, file_name, metadata, on_stage, on_tick)
+    if metadata.class_names and len(metadata.class_names) != inspection.classes:
         raise InvalidInputError(
-            f'{len(said.class_names)} class names were given, but the network has {found["classes"]} classes.',
+            f'{len(metadata.class_names)} class names were given, but the network has {inspection.classes} classes.',
             field='classes',
         )
-    images = said.images or found['signed_with']
-    if images < 1:
+    if not (metadata.images or inspection.signature_images):
         raise InvalidInputError('Say on how many images it was trained (images).', field='images')
+    return _build_row(file, digest, metadata, inspection)
+
+
+def _build_row(file: Path, digest: str, metadata: SourceMetadata, inspection: Inspection) -> SourceModel:
     return SourceModel(
-        name=said.name,
-        title=said.title,
-        architecture=found['architecture'],
-        parameters=found['parameters'],
+        name=metadata.name,
+        title=metadata.title,
+        architecture=inspection.architecture,
+        parameters=inspection.parameters,
         weights=str(file),
         digest=digest,
         size=file.stat().st_size,
-        side=found['side'],
-        mean=list(said.mean) or found['mean'],
-        std=list(said.std) or found['std'],
-        dataset=said.dataset,
-        domain=said.domain,
-        images=images,
-        class_names=list(said.class_names),
-        classes=found['classes'],
-        origin=said.origin,
-        licence=said.licence,
-        signatures=_collect_signatures(digest, said, found),
-        model=said.model,
-        project_id=None if said.model is None else said.model.project_id,
+        side=inspection.side,
+        mean=list(metadata.mean) or inspection.mean,
+        std=list(metadata.std) or inspection.std,
+        dataset=metadata.dataset,
+        domain=metadata.domain,
+        images=metadata.images or inspection.signature_images,
+        class_names=list(metadata.class_names),
+        classes=inspection.classes,
+        origin=metadata.origin,
+        licence=metadata.licence,
+        signatures=_collect_signatures(digest, metadata, inspection),
+        model=metadata.model,
+        project_id=None if metadata.model is None else metadata.model.project_id,
     )
 
 
-def _collect_signatures(digest: str, said: SourceMetadata, found: dict[str, Any]) -> dict[str, list[float]]:
-    """Under its own digest, under the reference whose data set it shares, and under the one that looked at its images now."""
-    known = catalog.get_dataset_signatures(said.dataset) | said.signatures
-    if said.own_signature:
-        known[digest] = list(said.own_signature)
-    return known | ({found['reference']: found['signature']} if found['signature'] else {})
+def _collect_signatures(
+    digest: str, metadata: SourceMetadata, inspection: Inspection
+) -> dict[str, list[float]]:
+    """Under itself, under the reference whose data set it shares, and under the one that saw its images just now."""
+    known = catalog.get_dataset_signatures(metadata.dataset) | metadata.signatures
+    if metadata.own_signature:
+        known[digest] = list(metadata.own_signature)
+    return known | ({inspection.reference: inspection.signature} if inspection.signature else {})
 
 
 def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool) -> SourceModel:
@@ -189,22 +204,22 @@ def register(row: SourceModel, user: AbstractBaseUser | None, *, approved: bool)
     return row
 
 
-def validate_metadata(file_name: str, size: int, said: SourceMetadata) -> SourceMetadata:
-    """What was said of a file about to be read, with name and architecture filled in."""
+def validate_metadata(file_name: str, size: int, metadata: SourceMetadata) -> SourceMetadata:
+    """Check the metadata of a file that is about to be read, and fill in name and architecture."""
     suffix = Path(file_name).suffix
     if suffix not in SUFFIXES:
-        raise InvalidInputError(f'{file_name} is none of {", ".join(SUFFIXES)}.', field='file')
-    if size > LARGEST:
-        raise TooLargeError(f'{file_name} is larger than {LARGEST >> 30} GiB.', field='file')
+        raise InvalidInputError(f'{file_name} must end in {", ".join(SUFFIXES)}.', field='file')
+    if size > MAX_BYTES:
+        raise TooLargeError(f'{file_name} is larger than {MAX_BYTES >> 30} GiB.', field='file')
     stem = file_name.removesuffix(suffix)
     return dataclasses.replace(
-        said,
-        name=validate_name(said.name or stem),
-        architecture=_resolve_architecture(file_name, said.architecture),
-        title=_clean_text(said.title, 'title', 200),
-        dataset=_clean_text(said.dataset, 'dataset', 200),
-        licence=_clean_text(said.licence, 'licence', 200),
-        domain=_clean_text(said.domain, 'domain', 80),
+        metadata,
+        name=validate_name(metadata.name or stem),
+        architecture=_resolve_architecture(file_name, metadata.architecture),
+        title=_clean_text(metadata.title, 'title', 200),
+        dataset=_clean_text(metadata.dataset, 'dataset', 200),
+        licence=_clean_text(metadata.licence, 'licence', 200),
+        domain=_clean_text(metadata.domain, 'domain', 80),
     )
 
 
@@ -213,39 +228,41 @@ def _clean_text(value: str, field: str, longest: int) -> str:
 
 
 def validate_name(wanted: str) -> str:
-    """A name that a source may be given. Errors: InvalidInputError, ConflictError."""
+    """Clean the name of a new source. Errors: InvalidInputError (its characters), ConflictError (it is taken)."""
     name = naming.clean_name(wanted, field='name')
     if not NAME.fullmatch(name):
-        raise InvalidInputError(f'The name {name!r} may hold letters, digits, - and _ only.', field='name')
+        raise InvalidInputError(f'The name {name!r} may only contain letters, digits, - and _.', field='name')
     if name.startswith(STARTER_PREFIX):
         raise InvalidInputError(
-            f'Names that begin with {STARTER_PREFIX} are kept for sources that ship with Graft.', field='name'
+            f'Names that begin with {STARTER_PREFIX} are reserved for sources that ship with Graft.',
+            field='name',
         )
     if SourceModel.objects.filter(name=name).exists():
         raise ConflictError(f'There is a source called {name} already.', field='name')
     return name
 
 
-def _resolve_architecture(file_name: str, said: str) -> str:
-    if said.removesuffix(LINEAR_HEAD) in ARCHITECTURE_NAMES or said.startswith(TIMM_PREFIX):
-        return said
-    if said:
+def _resolve_architecture(file_name: str, architecture: str) -> str:
+    """Check the architecture, or infer it from the file's name; '': the names and shapes of its tensors decide."""
+    if architecture.removesuffix(LINEAR_HEAD) in ARCHITECTURE_NAMES or architecture.startswith(TIMM_PREFIX):
+        return architecture
+    if architecture:
         raise InvalidInputError(
-            f'There is no architecture {said!r}; `manage.py zoo list --architectures` names them.',
+            f'There is no architecture {architecture!r}; `manage.py zoo list --architectures` lists them.',
             field='architecture',
         )
     stem = file_name.rpartition('.')[0]
     fitting = [name for name in ARCHITECTURE_NAMES if re.match(re.escape(name) + r'([-_.]|$)', stem)]
-    return max(fitting, key=len, default='')  # '': recognised by the names and shapes of its tensors
+    return max(fitting, key=len, default='')
 
 
 def _read_adjacent_class_names(path: Path) -> tuple[str, ...]:
-    beside = path.with_name(f'{path.stem}.classes.json')
-    return read_class_names(beside) if beside.is_file() else ()
+    file = path.with_name(f'{path.stem}.classes.json')
+    return read_class_names(file) if file.is_file() else ()
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """A list of names in output order: JSON, or one name a line. InvalidInputError naming the file, else."""
+    """Read a list of names in output order: JSON, or one name a line. InvalidInputError naming the file, else."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -254,12 +271,12 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 
 def parse_class_names(data: bytes, name: str) -> tuple[str, ...]:
-    """The class names in a file's content, or in what was typed: a JSON list, or one name a line.
+    """Parse class names from a file's content or from typed text: a JSON list, or one name a line.
 
-    InvalidInputError saying what is wrong with `name`.
+    name: of the file, or what the text is called in an error. Errors: InvalidInputError.
     """
-    if len(data) > LARGEST_NAMES:
-        raise InvalidInputError(f'{name} is larger than {LARGEST_NAMES >> 20} MiB.', field='classes')
+    if len(data) > MAX_CLASS_NAMES_BYTES:
+        raise InvalidInputError(f'{name} is larger than {MAX_CLASS_NAMES_BYTES >> 20} MiB.', field='classes')
     try:
         text = data.decode('utf-8-sig').strip()
         names = (
@@ -277,39 +294,42 @@ def parse_class_names(data: bytes, name: str) -> tuple[str, ...]:
 
 
 def _run_inspection(
-    path: Path, shown: str, said: SourceMetadata, heard: Callable[[str], None], meanwhile: Callable[[], None]
-) -> dict[str, Any]:
-    """What a process of its own finds in the file; with `reference`, the digest of the model that signed it."""
+    path: Path,
+    file_name: str,
+    metadata: SourceMetadata,
+    on_stage: Callable[[str], None],
+    on_tick: Callable[[], None],
+) -> Inspection:
     request: dict[str, Any] = {
         'path': str(path),
-        'architecture': said.architecture,
-        'side': said.side,
-        'memory': MEMORY + COPIES * path.stat().st_size,
+        'architecture': metadata.architecture,
+        'side': metadata.side,
+        'memory': BASE_MEMORY + FILE_COPIES * path.stat().st_size,
     }
-    seconds, reference = SECONDS_TO_EXAMINE, ''
-    if said.images_from is not None:
-        if not said.images_from.is_dir():
-            raise InvalidInputError(f'There is no folder {said.images_from}.', field='images_from')
-        source = catalog.get_reference()
-        request |= {'images_from': str(said.images_from), 'reference': dataclasses.asdict(source)}
-        seconds, reference = SECONDS_TO_SIGN, source.digest
-    with _name_file_in_errors(path.name, shown):
-        found = subprocess_call.call(
+    seconds, reference = INSPECTION_SECONDS, ''
+    if metadata.images_from is not None:
+        if not metadata.images_from.is_dir():
+            raise InvalidInputError(f'There is no folder {metadata.images_from}.', field='images_from')
+        network = catalog.get_reference()
+        request |= {'images_from': str(metadata.images_from), 'reference': dataclasses.asdict(network)}
+        seconds, reference = SIGNATURE_SECONDS, network.digest
+    with _name_file_in_errors(path.name, file_name):
+        answer = subprocess_call.call(
             'transfer.zoo.fetch.inspect_weights',
             request,
             seconds=seconds,
-            heard=lambda told: heard(told['stage']),
-            meanwhile=meanwhile,
+            on_progress=lambda progress: on_stage(progress['stage']),
+            on_tick=on_tick,
         )
-    return found | {'reference': reference}
+    return Inspection(**answer, reference=reference)
 
 
 @contextmanager
-def _name_file_in_errors(name: str, shown: str) -> Iterator[None]:
-    """A refusal names the file as its owner does, not as it lies here, and is about it where it says nothing else."""
+def _name_file_in_errors(stored_name: str, file_name: str) -> Iterator[None]:
+    """Let errors name the file as its owner does, not as it is stored; they are about the file unless they name a field."""
     try:
         yield
     except InvalidInputError as error:
-        message = error.message.replace(name, shown)
-        sentence = message if message.startswith(shown) else message[:1].upper() + message[1:]
+        message = error.message.replace(stored_name, file_name)
+        sentence = message if message.startswith(file_name) else message[:1].upper() + message[1:]
         raise InvalidInputError(f'{sentence.rstrip(".")}.', field=error.field or 'file') from error

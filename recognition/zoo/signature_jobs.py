@@ -1,4 +1,7 @@
-"""Signing source models: their images are kept, and jobs turn them into signatures under the present reference model."""
+"""Compute signatures of source models: their images are stored, and a job computes their mean feature under the reference model.
+
+A signature is the mean of the reference's features over a source's training images; P2L compares sources by it.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,23 @@ from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind
 from recognition.zoo import catalog
 
-MOST_IMAGES = 1000  # as in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise
+MAX_IMAGES = 1000  # as in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise
 
 
 @dataclass(frozen=True)
 class StartedJobs:
-    """What signing the whole zoo began."""
+    """The jobs of `start_missing`."""
 
     jobs: tuple[Job, ...]
-    without_images: tuple[str, ...]  # sources that cannot be signed: nobody has given their images
+    without_images: tuple[str, ...]  # names of the sources whose images nobody has sent
 
 
 def start_from_files(
     row: SourceModel, files: Iterable[IncomingFile | UploadResult], user: AbstractBaseUser | None
 ) -> Job:
-    """Keep these images as the source's own, and begin to sign it with them.
+    """Store these images as the source's own, and start a job that computes its signature from them.
 
-    Errors: InvalidInputError (there is no image among them), ConflictError (it is being signed), NotReadyError (no reference model).
+    Errors: InvalidInputError (there is no image among them), ConflictError (a job is under way), NotReadyError (no reference).
     """
     _check_idle(row)
     catalog.get_reference()
@@ -49,7 +52,7 @@ def start_from_files(
     earlier = row.image_archive
     with transaction.atomic():
         SourceModel.objects.filter(pk=row.pk).update(image_archive=archive)
-        audit.record(user, 'give images of source', row.name)
+        audit.record(user, 'send images of source', row.name)
     if earlier:
         storage.delete(earlier)
     row.refresh_from_db()
@@ -57,7 +60,7 @@ def start_from_files(
 
 
 def start_from_path(row: SourceModel, images: Path | None, user: AbstractBaseUser | None = None) -> Job:
-    """From a shell: with a folder or a zip of this machine, or with the images that are kept. Errors: as `sign_from`."""
+    """As `start_from_files`, with a folder or a zip of this machine; with None, as `start`. For a shell."""
     if images is None:
         return start(row, user)
     if images.is_dir():
@@ -69,55 +72,56 @@ def start_from_path(row: SourceModel, images: Path | None, user: AbstractBaseUse
 
 
 def start(row: SourceModel, user: AbstractBaseUser | None) -> Job:
-    """Begin to sign a source, under the present reference, with the images that are kept of it.
+    """Start a job that computes a source's signature under the present reference from its stored images.
 
-    Errors: InvalidInputError (there are none), ConflictError (it is being signed), NotReadyError (no reference model).
+    Errors: InvalidInputError (there are none), ConflictError (a job is under way), NotReadyError (no reference model).
     """
     _check_idle(row)
     if not has_images(row):
         raise InvalidInputError(
-            f'Nobody has given the images of {row.name}: send a zip or a folder of them.', field='images'
+            f'There are no images of {row.name}: send a zip or a folder of them.', field='images'
         )
     spec = {'source': row.pk, 'name': row.name, 'reference': dataclasses.asdict(catalog.get_reference())}
+    created_by = None if user is None else user.pk
     with transaction.atomic():
-        made_by = None if user is None else user.pk
         job = Job.objects.create(
-            kind=JobKind.SIGNATURE, spec=spec, queue=settings.TRAINING_QUEUE, created_by_id=made_by
+            kind=JobKind.SIGNATURE, spec=spec, queue=settings.TRAINING_QUEUE, created_by_id=created_by
         )
-        audit.record(user, 'sign source', row.name)
+        audit.record(user, 'compute signature', row.name)
         enqueue(job)
     return job
 
 
 def start_missing(user: AbstractBaseUser | None) -> StartedJobs:
-    """Begin to sign every source that has no signature under the present reference. Signatures under others stay.
+    """Start a job for every source without a signature under the present reference. Signatures under others stay.
 
     Errors: NotReadyError (no reference model).
     """
     digest = catalog.get_reference().digest
     catalog.copy_reference_signature()
     rows = [row for row in SourceModel.objects.filter(removed_at=None) if digest not in row.signatures]
-    able = [row for row in rows if has_images(row)]
-    begun = tuple(start(row, user) for row in able if find_running(row) is None)
-    return StartedJobs(begun, tuple(row.name for row in rows if row not in able))
+    possible = [row for row in rows if has_images(row)]
+    jobs = tuple(start(row, user) for row in possible if find_running(row) is None)
+    return StartedJobs(jobs, tuple(row.name for row in rows if row not in possible))
 
 
 def has_images(row: SourceModel) -> bool:
-    """Whether its images are here: an archive of them, or the photos of its project."""
+    """Whether its images are stored here: an archive of them, or the photos of its project."""
     return bool(row.image_archive) or (row.project is not None and row.project.deleted_at is None)
 
 
 def find_latest(row: SourceModel) -> Job | None:
-    """The last job that signed it, or tried to."""
+    """Find the last signature job of a source, whatever became of it."""
     return Job.objects.filter(kind=JobKind.SIGNATURE, spec__source=row.pk).order_by('-created_at').first()
 
 
 def find_running(row: SourceModel) -> Job | None:
+    """Find the signature job of a source that is queued or running."""
     return Job.objects.unfinished().filter(kind=JobKind.SIGNATURE, spec__source=row.pk).first()
 
 
 def get_progress(row: SourceModel) -> dict[str, Any] | None:
-    """Of the last signing, as status.summarize_progress tells it; None when there was none."""
+    """Progress of the last signature job, as status.summarize_progress; None when there was none."""
     job = find_latest(row)
     return None if job is None else status.summarize_progress(job)
 
@@ -126,35 +130,34 @@ def _check_idle(row: SourceModel) -> None:
     if row.removed_at is not None:
         raise ConflictError(f'{row.name} was removed: restore it first.')
     if find_running(row) is not None:
-        raise ConflictError(f'{row.name} is being signed already.')
+        raise ConflictError(f'The signature of {row.name} is being computed already.')
 
 
 def _store_images(files: Iterable[IncomingFile | UploadResult]) -> str:
-    """Up to MOST_IMAGES of the files, spread evenly over all, in one zip of ours; its key in storage."""
+    """Store up to MAX_IMAGES of the files, spread evenly over all, in one zip; return its key in storage."""
     images: list[IncomingFile] = []
-    refused = ''
+    rejected = ''
     for file in files:
         if isinstance(file, IncomingFile):
             if PurePosixPath(file.name).suffix.lower() in ('', *archives.IMAGE_SUFFIXES):
                 images.append(file)
         elif file.outcome == 'rejected':
-            refused = refused or f' {file.name} {file.reason}.'
+            rejected = rejected or f' {file.name} {file.reason}.'
     if not images:
-        raise InvalidInputError(f'There is no image among the files.{refused}', field='images')
+        raise InvalidInputError(f'There is no image among the files.{rejected}', field='images')
     scratch = storage.make_scratch_folder()
     try:
-        return storage.save_file(
-            f'zoo/{uuid.uuid4().hex}.zip', _write_zip(_sample_evenly(images), scratch / 'images.zip')
-        )
+        path = _write_zip(_sample_evenly(images), scratch / 'images.zip')
+        return storage.save_file(f'zoo/{uuid.uuid4().hex}.zip', path)
     finally:
         shutil.rmtree(scratch)
 
 
 def _sample_evenly(images: list[IncomingFile]) -> list[IncomingFile]:
-    """So that every class keeps its share, in whichever order the folders come."""
+    """At most MAX_IMAGES; every class keeps its share, in whichever order the folders come."""
     ordered = sorted(images, key=lambda image: image.name)
-    count = min(len(ordered), MOST_IMAGES)
-    return [ordered[place * len(ordered) // count] for place in range(count)]
+    count = min(len(ordered), MAX_IMAGES)
+    return [ordered[index * len(ordered) // count] for index in range(count)]
 
 
 def _write_zip(images: list[IncomingFile], path: Path) -> Path:
@@ -164,7 +167,7 @@ def _write_zip(images: list[IncomingFile], path: Path) -> Path:
             try:
                 data = image.read()
             except GraftError:
-                continue  # damaged in its archive; the others stand for it
+                continue  # damaged in its archive; the signature is computed from the others
             if len(data) <= settings.MAX_IMAGE_BYTES:
                 suffix = PurePosixPath(image.name).suffix.lower()
                 archive.writestr(f'{written:05}{suffix if suffix in archives.IMAGE_SUFFIXES else ""}', data)

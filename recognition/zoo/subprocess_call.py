@@ -1,4 +1,7 @@
-"""Files from outside are looked at in a process of its own: it may need torch, eat memory or never end; the web side must not."""
+"""Run a module in a subprocess, with a JSON request and a JSON answer.
+
+Files from outside are read this way: that may need torch, a lot of memory, or never end, and the web process must survive it.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ from django.conf import settings
 
 from recognition.errors import InvalidInputError
 
-# The child gets neither SECRET_KEY nor any password of ours.
+# The child gets neither SECRET_KEY nor any of our passwords.
 CHILD_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'PATH': '/usr/local/bin:/usr/bin:/bin'}
-LOOK_EVERY = 0.5  # seconds between two looks whether the answer is still wanted
-
+TICK = 0.5  # seconds between two calls of on_tick
+PROGRESS_LINE = '{"progress"'
 
 OnProgress = Callable[[dict[str, Any]], None]
-Lines = queue.SimpleQueue[str | None]  # what the child writes, and None at its end
+Lines = queue.SimpleQueue[str | None]  # what the child writes; None at the end
 
 
 def call(
@@ -32,87 +35,91 @@ def call(
     *,
     seconds: float,
     networked: bool = False,
-    heard: OnProgress = lambda told: None,
-    meanwhile: Callable[[], None] = lambda: None,
+    on_progress: OnProgress = lambda progress: None,
+    on_tick: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Run `python -m module`, give it one JSON request, return its JSON answer: the last line that it writes. Before that it may
-    write lines {"told": ...}: `heard` gets them as they come. `meanwhile` is called twice a second. What either raises ends the
-    child.
+    """Run `python -m module`, give it one JSON request and return its JSON answer: the last line that it writes.
 
-    A networked child inherits the environment, where proxies are named. InvalidInputError with the child's own reason when it
-    refuses, and when it dies or takes longer than `seconds`.
+    Lines {"progress": ...} that it writes before are passed to `on_progress` as they come. `on_tick` is called twice a
+    second. An exception from either ends the child. A networked child inherits the environment, where proxies are named.
+
+    Errors: InvalidInputError with the child's own message when it answers with an error, and when it dies or takes longer
+    than `seconds`.
     """
-    with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as complaints:
+    with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as stderr:
         child = subprocess.Popen(
             [sys.executable, '-m', module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             encoding='utf-8',
             cwd=settings.BASE_DIR,
             env=None if networked else CHILD_ENVIRONMENT,
         )
-        last = _read_until_exit(child, request, seconds, heard, meanwhile)
+        last = _read_until_exit(child, request, seconds, on_progress, on_tick)
         if child.returncode:
-            complaints.seek(0)
-            last_word = (complaints.read().strip().splitlines() or ['no word'])[-1]
+            stderr.seek(0)
+            reason = (stderr.read().strip().splitlines() or ['it wrote no message'])[-1]
             raise InvalidInputError(
-                f'The process that read it ended with {child.returncode}: {last_word[:200]}'
+                f'The process that read the file ended with exit code {child.returncode}: {reason[:200]}'
             )
     answer = _parse_answer(last)
-    if 'refused' in answer:
-        raise InvalidInputError(answer['refused'], field=answer.get('field', ''))
+    if 'error' in answer:
+        raise InvalidInputError(answer['error'], field=answer.get('field', ''))
     return answer
 
 
 def _parse_answer(line: str) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         answer = json.loads(line)
-        if isinstance(answer, dict) and 'told' not in answer:
+        if isinstance(answer, dict) and 'progress' not in answer:
             return answer
-    raise InvalidInputError('The process that read it ended without an answer.')
+    raise InvalidInputError('The process that read the file ended without an answer.')
 
 
 def _read_until_exit(
     child: subprocess.Popen[str],
     request: dict[str, Any],
     seconds: float,
-    heard: OnProgress,
-    meanwhile: Callable[[], None],
+    on_progress: OnProgress,
+    on_tick: Callable[[], None],
 ) -> str:
-    """The last line of the child, which has ended when this returns or raises. A thread talks to it: a pipe may block."""
+    """Return the last line of the child, which has ended when this returns or raises.
+
+    A thread writes to it and reads from it, because a pipe may block.
+    """
     lines: Lines = queue.SimpleQueue()
-    talk = threading.Thread(
-        target=_exchange, args=(child, json.dumps(request), lines), name=f'talk with {child.pid}', daemon=True
+    thread = threading.Thread(
+        target=_exchange, args=(child, json.dumps(request), lines), name=f'pipes of {child.pid}', daemon=True
     )
     until, last = time.monotonic() + seconds, ''
     with child:
-        talk.start()
+        thread.start()
         try:
-            while (line := _read_line(lines, until, seconds, meanwhile)) is not None:
+            while (line := _read_line(lines, until, seconds, on_tick)) is not None:
                 last = line
-                if line.startswith('{"told"') and line.endswith('\n'):  # otherwise it died while it wrote
-                    heard(json.loads(line)['told'])
+                if line.startswith(PROGRESS_LINE) and line.endswith('\n'):  # otherwise it died while it wrote
+                    on_progress(json.loads(line)['progress'])
         except BaseException:
             child.kill()
             raise
         finally:
-            talk.join()
+            thread.join()
     return last
 
 
-def _read_line(lines: Lines, until: float, seconds: float, meanwhile: Callable[[], None]) -> str | None:
+def _read_line(lines: Lines, until: float, seconds: float, on_tick: Callable[[], None]) -> str | None:
     while (left := until - time.monotonic()) > 0:
         with contextlib.suppress(queue.Empty):
-            return lines.get(timeout=min(LOOK_EVERY, left))
-        meanwhile()
-    raise InvalidInputError(f'It took longer than {seconds:.0f} seconds and was given up.')
+            return lines.get(timeout=min(TICK, left))
+        on_tick()
+    raise InvalidInputError(f'Reading the file took longer than {seconds:.0f} seconds and was stopped.')
 
 
 def _exchange(child: subprocess.Popen[str], request: str, lines: Lines) -> None:
     assert child.stdin is not None and child.stdout is not None  # both are pipes
     try:
-        with contextlib.suppress(BrokenPipeError):  # it died at once: call() tells its last word
+        with contextlib.suppress(BrokenPipeError):  # it died at once: call() reports its last line
             child.stdin.write(request)
             child.stdin.close()
         for line in child.stdout:

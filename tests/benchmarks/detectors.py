@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 from transfer.data.decode import Upright
 from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
 from transfer.detection.fast_rcnn import train as fast_training
-from transfer.detection.fast_rcnn.detector import detect
-from transfer.detection.fast_rcnn.model import FastRcnn
+from transfer.detection.fast_rcnn.model import FastRcnn, torch_inference
 from transfer.detection.rcnn import train as rcnn_training
-from transfer.detection.rcnn.embedding import embedded
+from transfer.detection.rcnn.embedding import embed_regions
+from transfer.serving.artifacts import Preprocessing
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import Progress, SealedModel
@@ -69,9 +69,10 @@ def network_parts() -> None:
         spec = dataclasses.replace(FastRcnnSpec(), min_score=0.5)
         slow, fast = [], []
         for _ in range(3):
-            seconds = timed(lambda: embedded(network, plain, photo, boxes[:SAMPLE], source, RcnnSpec()))  # noqa: B023
+            seconds = timed(lambda: embed_regions(network, plain, photo, boxes[:SAMPLE], source, RcnnSpec()))  # noqa: B023
             slow.append(seconds * BOXES / SAMPLE)
-            fast.append(timed(lambda: detect(model, photo, boxes, spec, source)))  # noqa: B023
+            infer = torch_inference(model, Preprocessing.of(source), spec)
+            fast.append(timed(lambda: infer(photo, boxes)))  # noqa: B023
         print(f'| {name} | {min(slow):.1f} | {min(fast):.2f} | {min(slow) / min(fast):.0f} |', flush=True)
 
 
@@ -89,7 +90,7 @@ def compared(way: str, source: SourceModelSpec, known: DetectionManifest, folder
     rng = np.random.default_rng(1)
     proposals = [about(image, anywhere(rng)[:limit], rng) for image in known.images]
     fast = FastRcnnSpec(short_side=short_side, rois_per_image=64, head_steps=0, epochs=PASSES)
-    steps = fast_training.steps_of(len(known.images), fast)
+    steps = fast_training.steps_for(len(known.images), fast)
     slow = RcnnSpec(proposals=limit, steps=steps, batch=fast.images_per_batch * fast.rois_per_image)
     spent: dict[str, list[float]] = {'slow': [], 'fast': []}
     with tempfile.TemporaryDirectory(dir=folder) as place:

@@ -50,7 +50,7 @@ def test_a_signing_is_followed_to_its_end(page, source, archive):
     job = signature_jobs.find_latest(source)
     assert job.claim('someone')
     job.write_heartbeat(job.attempt, progress={'fraction': 0.5, 'message': 'Looking at image 2 of 3 of mine'})
-    expect(panel).to_contain_text('Running ReadOnlyAdmin at image 2 of 3 of mine')
+    expect(panel).to_contain_text('Running Looking at image 2 of 3 of mine')
     expect(page.get_by_role('progressbar')).to_have_js_property('value', 0.5)
     job.succeed(job.attempt)
     expect(page.get_by_text('Last time: succeeded')).to_be_visible()  # the page was loaded anew

@@ -21,7 +21,7 @@ def seal(folder: Path, score_threshold: float = 0.05) -> str:
     """Writes the artifact; returns its digest."""
     import torch
 
-    from transfer.detection.export import write_fast
+    from transfer.detection.fast_rcnn.detector import export
     from transfer.detection.fast_rcnn.model import FastRcnn
     from transfer.spec.fast_rcnn import FastRcnnSpec
     from transfer.zoo.networks.registry import architecture
@@ -43,7 +43,7 @@ def seal(folder: Path, score_threshold: float = 0.05) -> str:
         'serving_seconds': 0.5,
     }
     with written_aside(folder) as aside:
-        assert write_fast(model, given, aside) == ''
+        assert export(model, given, aside) == ''
         meta = Meta(
             LABELS,
             SOURCE.architecture,

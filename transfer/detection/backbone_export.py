@@ -1,20 +1,21 @@
-"""What a detector has learned, handed on: its body as a network of its source's architecture, under a new linear head.
+"""Export a detector's backbone as a source model: a network of its source's architecture, under a new linear head.
 
-The body learned on whole photos; the head is fitted to what was boxed, cut out, and to background, as the sources were compared
-before the detector learned. So a detector becomes a source like any other: its features can be probed, it can be finetuned, and
-it carries the signature of those crops. A stage that the detector had no use for stays its source's.
+The backbone was trained on whole photos; the head is fitted to crops of the labelled boxes and of background, on which the
+sources were compared before the detector was trained. So a detector becomes a source like any other: its features can be
+probed, it can be finetuned, and it carries the signature of those crops. A stage that the detector did not use stays its
+source's.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import nn
 
 from transfer.data.splits import assign_folds
-from transfer.detection.fast_rcnn.model import FastRcnn, own_dense
 from transfer.features.extract import extract_features_uncached
 from transfer.features.linear_probe import fit_probe
 from transfer.features.network import Network
@@ -23,46 +24,42 @@ from transfer.selection.context import TrainingContext
 from transfer.serving.artifacts import SOURCE
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import State, load
+from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.backbone import convolutional_body
 from transfer.zoo.networks.registry import architecture
 
 log = logging.getLogger(__name__)
 
 
-def body_taken(source: SourceModelSpec, stages: nn.ModuleDict) -> nn.Module:
-    """The source's network with the stages that a detector learned in place of its own."""
-    return _with_stages(source, stages, None, 0)
-
-
-def fast_taken(source: SourceModelSpec, model: FastRcnn) -> nn.Module:
-    """The same of a Fast R-CNN, whose dense layers may be the source's too (VGG, AlexNet) as long as no SVD cut them."""
-    own = not model.dense_is_new and not any(isinstance(layer, nn.Sequential) for layer in model.dense)
-    return _with_stages(source, model.body, model.dense if own else None, model.pool)
-
-
-def _with_stages(
-    source_model: SourceModelSpec, stages: nn.ModuleDict, dense: nn.Module | None, pool: int
+def build_source_network(
+    source: SourceModelSpec,
+    stages: nn.ModuleDict,
+    dense: nn.Module | None = None,
+    find_dense: Callable[[Architecture, nn.Module, int], nn.Module | None] = lambda *_: None,
 ) -> nn.Module:
-    network, source = architecture(source_model.architecture), load(source_model)
-    body = convolutional_body(network, source)
+    """The source's network, as published, with the stages that a detector trained in place of its own.
+
+    `dense`: trained dense layers, which take the place of those that `find_dense(network, model, channels)` finds.
+    """
+    network, model = architecture(source.architecture), load(source)
+    body = convolutional_body(network, model)
     nn.ModuleDict(dict(body.stages)).load_state_dict(_on_cpu(stages))
-    mine = own_dense(network, source, body.channels, pool) if dense is not None else None
-    if mine is not None and dense is not None:
-        mine.load_state_dict(_on_cpu(dense))
-    made = network.build(
-        source_model.classes
-    )  # as published again: making a body of it took strides out of `source`
-    made.load_state_dict(source.state_dict())
-    return made.eval()
+    own = find_dense(network, model, body.channels) if dense is not None else None
+    if own is not None and dense is not None:
+        own.load_state_dict(_on_cpu(dense))
+    # Built again as published: the backbone of a detector has strides taken out.
+    published = network.build(source.classes)
+    published.load_state_dict(model.state_dict())
+    return published.eval()
 
 
-def whole_taken(source: SourceModelSpec, learned: nn.Module) -> nn.Module:
-    """The same of a network that was finetuned whole, under whichever head."""
-    network, made = architecture(source.architecture), load(source)
-    for (name, mine), (_, theirs) in zip(network.stages(made), network.stages(learned), strict=True):
+def copy_stages(source: SourceModelSpec, trained: nn.Module) -> nn.Module:
+    """The source's network with all layers but the head of one that was finetuned whole."""
+    network, model = architecture(source.architecture), load(source)
+    for (name, own), (_, stage) in zip(network.stages(model), network.stages(trained), strict=True):
         if name != 'head':
-            mine.load_state_dict(_on_cpu(theirs))
-    return made
+            own.load_state_dict(_on_cpu(stage))
+    return model
 
 
 def write_source(model: nn.Module, source: SourceModelSpec, shop: TrainingContext, folder: Path) -> str:

@@ -20,7 +20,7 @@ APART = 0.1  # largest IoU of a background region with a box
 FEWEST_SIDE = 8.0  # pixels: less shows nothing
 
 
-def cut_out(
+def cut_crops(
     manifest: DetectionManifest,
     proposals: Sequence[np.ndarray],
     folder: Path,

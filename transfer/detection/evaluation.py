@@ -14,7 +14,7 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from transfer.regions.boxes import iou
-from transfer.regions.postprocess import Detections, Truth
+from transfer.regions.postprocess import Detections, GroundTruth
 
 FOUND = 0.5  # IoU (VOC)
 TOUCHES = 0.1  # IoU below which a detection has nothing to do with an object (Hoiem et al. 2012)
@@ -50,7 +50,7 @@ class Mistakes:
 
 
 def curves(
-    truths: Sequence[Truth], found: Sequence[Detections], classes: int, at: float = FOUND
+    truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int, at: float = FOUND
 ) -> list[Curve]:
     """The curve of each class over all images; both sequences run over the images in the same order."""
     marks = [_marks(truth, detections, at) for truth, detections in zip(truths, found, strict=True)]
@@ -79,7 +79,7 @@ def mean_ap(kinds: Sequence[Curve], points: int = 11) -> float | None:
 
 
 def interval(
-    truths: Sequence[Truth], kinds: Sequence[Curve], draws: int = 200, seed: int = 0
+    truths: Sequence[GroundTruth], kinds: Sequence[Curve], draws: int = 200, seed: int = 0
 ) -> tuple[float, float]:
     """95 % of the VOC 2007 mean AP when images are drawn again with replacement (percentile bootstrap)."""
     rng = np.random.default_rng(seed)
@@ -100,7 +100,7 @@ def interval(
     return float(low), float(high)
 
 
-def coco(truths: Sequence[Truth], found: Sequence[Detections], classes: int) -> dict[str, float]:
+def coco(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int) -> dict[str, float]:
     """COCO's figures by a maintained library: AP over IoU 0.5 to 0.95, AP at 0.5 and at 0.75.
 
     Difficult objects go in as crowds, COCO's own word for objects that nobody is asked for.
@@ -123,7 +123,7 @@ def _silent(*words: object) -> None:
     """The library tells its progress to a log; a training has its own way to speak."""
 
 
-def mistakes(truths: Sequence[Truth], found: Sequence[Detections], classes: int) -> Mistakes:
+def mistakes(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int) -> Mistakes:
     """What the best detections are; with `missed`, every object is accounted for as well."""
     counts = {'right': 0, 'localisation': 0, 'confusion': 0, 'background': 0}
     found_in_all = 0
@@ -142,7 +142,7 @@ def mistakes(truths: Sequence[Truth], found: Sequence[Detections], classes: int)
 
 
 def worst_images(
-    truths: Sequence[Truth], found: Sequence[Detections], score_threshold: float, most: int = 12
+    truths: Sequence[GroundTruth], found: Sequence[Detections], score_threshold: float, most: int = 12
 ) -> list[tuple[int, int, int]]:
     """(image, objects missed, false detections) where detections of at least `score_threshold` err most."""
     rows = []
@@ -156,7 +156,7 @@ def worst_images(
     return sorted(wrong, key=lambda row: (-row[1] - row[2], row[0]))[:most]
 
 
-def _marks(truth: Truth, detections: Detections, at: float) -> np.ndarray:
+def _marks(truth: GroundTruth, detections: Detections, at: float) -> np.ndarray:
     """RIGHT, FALSE or IGNORED for each detection of an image."""
     marks = np.full(len(detections), FALSE)
     if not len(truth.boxes):
@@ -177,7 +177,7 @@ def _marks(truth: Truth, detections: Detections, at: float) -> np.ndarray:
 
 
 def _curve(
-    label: int, truths: Sequence[Truth], found: Sequence[Detections], marks: Sequence[np.ndarray]
+    label: int, truths: Sequence[GroundTruth], found: Sequence[Detections], marks: Sequence[np.ndarray]
 ) -> Curve:
     chosen = [(d.labels == label) & (mark != IGNORED) for d, mark in zip(found, marks, strict=True)]
     scores = np.concatenate([np.zeros(0), *(d.scores[mine] for d, mine in zip(found, chosen, strict=True))])
@@ -215,7 +215,7 @@ def _area(right: np.ndarray, counted: np.ndarray, objects: int) -> float:
     return float((right / objects * _envelope(precision)).sum())
 
 
-def _kind(truth: Truth, detections: Detections, place: int, marks: np.ndarray) -> str:
+def _kind(truth: GroundTruth, detections: Detections, place: int, marks: np.ndarray) -> str:
     if marks[place] == RIGHT:
         return 'right'
     overlaps = iou(detections.boxes[[place]], truth.boxes)[0]
@@ -225,7 +225,7 @@ def _kind(truth: Truth, detections: Detections, place: int, marks: np.ndarray) -
     return 'confusion' if overlaps[~same].max(initial=0.0) >= TOUCHES else 'background'
 
 
-def _coco_document(truths: Sequence[Truth], classes: int) -> dict[str, list[dict[str, object]]]:
+def _coco_document(truths: Sequence[GroundTruth], classes: int) -> dict[str, list[dict[str, object]]]:
     rows: list[dict[str, object]] = []
     for image, truth in enumerate(truths, 1):
         for (x0, y0, x1, y1), label, difficult in zip(

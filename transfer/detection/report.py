@@ -11,7 +11,7 @@ import numpy as np
 from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.detection import evaluation as evaluation
 from transfer.features.metrics import wilson_interval
-from transfer.regions.postprocess import Detections, Truth
+from transfer.regions.postprocess import Detections, GroundTruth
 from transfer.regions.proposals import Recall
 
 POINTS = 60  # of a curve that a page draws
@@ -63,15 +63,15 @@ def best_score(measured: DetectionManifest, found: Sequence[Detections]) -> floa
     return float((scores[order][place] + after) / 2)
 
 
-def truth_of(image: BoxedImage) -> Truth:
-    return Truth(
+def truth_of(image: BoxedImage) -> GroundTruth:
+    return GroundTruth(
         np.array([(box.x0, box.y0, box.x1, box.y1) for box in image.boxes], float).reshape(-1, 4),
         np.array([box.label for box in image.boxes], int),
         np.array([box.difficult for box in image.boxes], bool),
     )
 
 
-def interval_of(truths: Sequence[Truth], kinds: Sequence[evaluation.Curve]) -> list[float]:
+def interval_of(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.Curve]) -> list[float]:
     """95 % of the VOC 2007 mean AP. Where no drawing of the images errs (or none is right) they cannot tell how far off the
     figure may be: then it is that of so many objects, all found or none (Wilson)."""
     low, high = evaluation.interval(truths, kinds)
@@ -81,7 +81,7 @@ def interval_of(truths: Sequence[Truth], kinds: Sequence[evaluation.Curve]) -> l
     return list(wilson_interval(round(low * objects), objects))
 
 
-def _class(name: str, truths: Sequence[Truth], kind: evaluation.Curve) -> dict[str, Any]:
+def _class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> dict[str, Any]:
     measured = bool(kind.objects)
     return {
         'label': name,

@@ -1,18 +1,15 @@
-"""What detectors give back, and the last steps that all of them share. No torch."""
+"""What detectors give back, and the first and last steps that all of them share. No torch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from transfer.regions.boxes import clip, nms
-
-# Published with R-CNN and Fast R-CNN (rcnn_test.m, fast_rcnn/test.py).
-NMS_IOU = 0.3
-PER_CLASS = 100  # boxes of a class and image that enter suppression
-# Fast R-CNN's demo and later detectors cut scores here; ranked results below it hardly move AP but cost most of the time.
-MIN_SCORE = 0.05
+from transfer.data.decode import Upright
+from transfer.regions.boxes import areas, clip, decode, nms
 
 
 @dataclass(frozen=True)
@@ -28,44 +25,80 @@ class Detections:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Objects that a person drew on one image."""
+class GroundTruth:
+    """Objects that a person labelled on one image."""
 
     boxes: np.ndarray  # (m, 4)
     labels: np.ndarray  # (m,)
-    difficult: np.ndarray  # (m,) bool: neither asked for nor wrong to find (Pascal VOC)
+    difficult: np.ndarray  # (m,) bool: neither to be found nor wrong to find (Pascal VOC)
 
 
-def as_shares(found: Detections) -> Detections:
-    """Margins squashed to 0 ... 1 (logistic): 0.5 is the border of an SVM. Not calibrated; the order stays."""
-    return Detections(found.boxes, 1 / (1 + np.exp(-found.scores)), found.labels)
+# A photo and its proposals, (n, 4) in its own pixels, to detections.
+Inference = Callable[[Upright, np.ndarray], Detections]
 
 
-def settle(
+class PostprocessSpec(Protocol):
+    """The options by which predictions become detections."""
+
+    @property
+    def min_score(self) -> float: ...
+
+    @property
+    def per_class(self) -> int: ...
+
+    @property
+    def nms_iou(self) -> float: ...
+
+
+def usable_proposals(proposals: np.ndarray, limit: int) -> np.ndarray:
+    """The first `limit` that have an area, (n, 4) float64."""
+    boxes = proposals[:limit].astype(float)
+    return boxes[areas(boxes) > 0]
+
+
+def margins_to_scores(detections: Detections) -> Detections:
+    """Squash margins to 0 ... 1 (logistic): 0.5 is the border of an SVM. Not calibrated; the order stays."""
+    return Detections(detections.boxes, 1 / (1 + np.exp(-detections.scores)), detections.labels)
+
+
+def postprocess_predictions(
+    boxes: np.ndarray, rows: np.ndarray, classes: int, width: float, height: float, spec: PostprocessSpec
+) -> Detections:
+    """Boxes (n, 4) and what a network predicts of them, rows (n, 5 * classes) of scores and then shifts, become detections."""
+    scores, shifts = rows[:, :classes].astype(float), rows[:, classes:].reshape(-1, 4).astype(float)
+    moved = decode(np.repeat(boxes, classes, 0), shifts).reshape(len(boxes), classes, 4)
+    return postprocess_detections(
+        moved,
+        scores,
+        width,
+        height,
+        min_score=spec.min_score,
+        per_class=spec.per_class,
+        nms_iou=spec.nms_iou,
+    )
+
+
+def postprocess_detections(
     boxes: np.ndarray,
     scores: np.ndarray,
     width: float,
     height: float,
     *,
-    min_score: float = MIN_SCORE,
-    per_class: int = PER_CLASS,
-    nms_iou: float = NMS_IOU,
+    min_score: float,
+    per_class: int,
+    nms_iou: float,
 ) -> Detections:
-    """Class-specific boxes (n, classes, 4) with scores (n, classes) become detections: cut to the image, thresholded, the best
-    `per_class` of each class, suppressed within each class."""
-    found: list[tuple[np.ndarray, np.ndarray, int]] = []
+    """Class-specific boxes (n, classes, 4) with scores (n, classes) become detections: clipped to the image, thresholded, the
+    best `per_class` of each class, suppressed within each class."""
+    parts: list[tuple[np.ndarray, np.ndarray, int]] = []
     for label in range(scores.shape[1]):
         chosen = np.flatnonzero(scores[:, label] >= min_score)
         chosen = chosen[np.argsort(-scores[chosen, label], kind='stable')[:per_class]]
-        cut = clip(boxes[chosen, label], width, height)
-        kept = nms(cut, scores[chosen, label], nms_iou)
-        found.append((cut[kept], scores[chosen[kept], label], label))
-    all_scores = np.concatenate([part[1] for part in found]) if found else np.zeros(0)
+        clipped = clip(boxes[chosen, label], width, height)
+        remaining = nms(clipped, scores[chosen, label], nms_iou)
+        parts.append((clipped[remaining], scores[chosen[remaining], label], label))
+    all_boxes = np.concatenate([np.zeros((0, 4)), *(part[0] for part in parts)])
+    all_scores = np.concatenate([np.zeros(0), *(part[1] for part in parts)])
+    labels = np.concatenate([np.zeros(0, np.int64), *(np.full(len(p[1]), p[2], np.int64) for p in parts)])
     order = np.argsort(-all_scores, kind='stable')
-    labels = (
-        np.concatenate([np.full(len(part[1]), part[2], np.int64) for part in found])
-        if found
-        else np.zeros(0, np.int64)
-    )
-    all_boxes = np.concatenate([part[0] for part in found]) if found else np.zeros((0, 4))
     return Detections(all_boxes[order], all_scores[order], labels[order])

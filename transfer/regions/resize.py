@@ -9,18 +9,22 @@ from transfer.data.decode import Upright
 from transfer.spec.fast_rcnn import FastRcnnSpec
 
 
-def resized(photo: Upright, spec: FastRcnnSpec) -> tuple[np.ndarray, tuple[float, float]]:
-    """uint8 (h, w, 3) with the short side at `short_side` unless the long one would pass `long_side`; and the factors from the
-    photo's pixels, x and y, to those."""
-    width, height = size_of(photo.width, photo.height, spec)
+def resize_photo(photo: Upright, spec: FastRcnnSpec) -> tuple[np.ndarray, tuple[float, float]]:
+    """Resize to `resized_size`: uint8 (h, w, 3), and the factors from the photo's own pixels, x and y, to those."""
+    width, height = resized_size(photo.width, photo.height, spec)
     shrinks = width < photo.pixels.shape[1]
-    made = cv2.resize(
+    pixels = cv2.resize(
         photo.pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
-    return made, (width / photo.width, height / photo.height)
+    return pixels, (width / photo.width, height / photo.height)
 
 
-def size_of(width: int, height: int, spec: FastRcnnSpec) -> tuple[int, int]:
-    """Width and height at which a photo of that size is seen."""
+def resized_size(width: int, height: int, spec: FastRcnnSpec) -> tuple[int, int]:
+    """Width and height with the short side at `short_side`, unless the long one would pass `long_side`."""
     factor = min(spec.short_side / min(width, height), spec.long_side / max(width, height))
     return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def scale_boxes(boxes: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """(n, 4) float32 boxes in the pixels of the resized photo."""
+    return (boxes * np.array(scale * 2)).astype(np.float32)

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 
-def warped(
+def warp_region(
     pixels: np.ndarray, box: np.ndarray, side: int, context: int, fill: tuple[float, ...]
 ) -> np.ndarray:
-    """(side, side, 3) uint8: `box` (in `pixels`' own pixels) fills the square but for `context` pixels on each side.
+    """Warp `box`, in pixels of `pixels`, to uint8 (side, side, 3): it fills the square but for `context` pixels on each side.
 
     The box is stretched without regard to its shape. Where its surroundings leave the image the mean colour `fill` (RGB in 0..1)
     stands, which is zero once normalised. Bilinear, not antialiased, as published.

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Union
 from transfer.serving.artifacts import read_meta
 from transfer.serving.classifier import Predictor
 
-Loaded = Union[Predictor, 'Detector']
+Loaded = Union[Predictor, 'DetectionPredictor']
 
 
 def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
     """What the artifact holds: a classifier or a detector. Errors: CorruptArtifactError, IncompatibleArtifactError."""
     if not read_meta(folder).detection:
         return Predictor(folder, digest=digest, device=device)
-    from transfer.serving.detector import Detector  # only here: compiled proposals take a second to load
+    # Only here: compiled proposals take a second to load.
+    from transfer.serving.detector import DetectionPredictor
 
-    return Detector(folder, digest=digest, device=device)
+    return DetectionPredictor(folder, digest=digest, device=device)
 
 
 class ModelCache:
@@ -83,4 +84,4 @@ class ModelCache:
 
 
 if TYPE_CHECKING:
-    from transfer.serving.detector import Detector
+    from transfer.serving.detector import DetectionPredictor

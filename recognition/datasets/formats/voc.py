@@ -75,8 +75,9 @@ def _read_annotation(where: str, root: Element, gathering: AnnotationCollector) 
 
 def _read_declared_size(root: Element, side: str) -> float:
     said = parse_number(root.findtext(f'size/{side}'))
-    # Some programs write 0 for what they did not look up; not-a-number likewise
-    return said if said > 0 else 0
+    return (
+        said if said > 0 else 0
+    )  # some programs write 0 for what they did not look up; not-a-number likewise
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:

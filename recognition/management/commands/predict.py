@@ -1,4 +1,4 @@
-"""`manage.py predict MODEL PATH...`: what a trained model says of images."""
+"""`manage.py predict MODEL PATH...`: classify images, or detect objects on them, with a trained model."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from recognition.management import bootstrap, local_training
 
 
 class Command(BaseCommand):
-    help = 'Classify image files, or find things on them.'
+    help = 'Classify image files, or detect objects on them.'
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             'model', help="a model's id, a published name, or a project's name (its newest model)"
         )
         parser.add_argument('paths', type=Path, nargs='+', metavar='path')
-        parser.add_argument('--json', action='store_true', help='one JSON list of file, label and scores')
+        parser.add_argument(
+            '--json', action='store_true', help='print one JSON list of files with their scores or detections'
+        )
 
     def handle(self, *, model: str, paths: list[Path], **options: Any) -> None:
         try:
             bootstrap.migrate_local_database()
-            answers = local_training.predict(model, paths)
+            predictions = local_training.predict(model, paths)
         except GraftError as error:
             raise CommandError(error.message) from error
         if options['json']:
-            self.stdout.write(json.dumps(answers))
+            self.stdout.write(json.dumps(predictions))
             return
-        for answer in answers:
-            self.stdout.write(_line(answer))
+        for item in predictions:
+            self.stdout.write(_format(item))
 
 
-def _line(answer: dict[str, Any]) -> str:
-    if 'found' not in answer:
-        return f'{answer["file"]}: {answer["label"]} ({answer["scores"][0]["score"]:.1%})'
+def _format(item: dict[str, Any]) -> str:
+    if 'detections' not in item:
+        return f'{item["file"]}: {item["label"]} ({item["scores"][0]["score"]:.1%})'
     boxes = [
-        f'{one["label"]} ({one["score"]:.1%}) at {one["x0"]:.0f}, {one["y0"]:.0f} to {one["x1"]:.0f}, {one["y1"]:.0f}'
-        for one in answer['found']
+        f'{box["label"]} ({box["score"]:.1%}) at {box["x0"]:.0f}, {box["y0"]:.0f} to {box["x1"]:.0f}, {box["y1"]:.0f}'
+        for box in item['detections']
     ]
-    return f'{answer["file"]}: {"; ".join(boxes) or "nothing"}'
+    return f'{item["file"]}: {"; ".join(boxes) or "no detections"}'

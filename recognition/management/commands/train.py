@@ -1,4 +1,4 @@
-"""`manage.py train PATH`: from a folder or zip of labelled or boxed photos to a model, in this process."""
+"""`manage.py train PATH`: train a model from a folder or zip of labelled or annotated photos, in this process."""
 
 from __future__ import annotations
 
@@ -22,22 +22,28 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('path', type=Path)
-        parser.add_argument('--name', default='', help="of the project (default: the path's)")
+        parser.add_argument('--name', default='', help="name of the project (default: the path's)")
         parser.add_argument(
-            '--source', default='auto', help='name of a source model (default: the best by P2L and a probe)'
+            '--source',
+            default='auto',
+            help='name of a source model (default: the best one by P2L and linear probe)',
         )
         parser.add_argument('--task', choices=['classification', 'detection'], default='classification')
         parser.add_argument(
             '--detector', choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], default='auto'
         )
         parser.add_argument(
-            '--no-refit', action='store_true', help='serve the detector that was measured on photos held out'
+            '--no-refit',
+            action='store_true',
+            help='serve the detector that was evaluated on the test photos, instead of one trained on all photos',
         )
         parser.add_argument(
-            '--options', type=json.loads, default={}, help='JSON: any field of a training (docs/api.md)'
+            '--options', type=json.loads, default={}, help='JSON object of training options (docs/api.md)'
         )
         parser.add_argument('--seed', type=int, default=0)
-        parser.add_argument('--json', action='store_true', help='the last line is one JSON object')
+        parser.add_argument(
+            '--json', action='store_true', help='print the result as a JSON object in the last line'
+        )
 
     def handle(self, *, path: Path, name: str, task: str, **options: Any) -> None:
         chosen = {option: options[option] for option in ('source', 'seed', 'detector')} | options['options']
@@ -50,16 +56,16 @@ class Command(BaseCommand):
         except GraftError as error:
             raise CommandError(error.message) from error
         except KeyboardInterrupt as error:
-            raise CommandError('Interrupted; nothing was kept.', returncode=130) from error
+            raise CommandError('The training was interrupted; nothing was kept.', returncode=130) from error
         finally:
             bar.close()
-        for verdict in trained.left_out:
-            self.stderr.write(f'{verdict.name} was left out: it {verdict.reason}', self.style.NOTICE)
-        told = local_training.summary(trained.model)
-        low, high = told['interval']
-        figure = 'mAP (VOC 2007)' if task == 'detection' else 'right'
+        for result in trained.left_out:
+            self.stderr.write(f'{result.name} was not used: it {result.reason}', self.style.NOTICE)
+        summary = local_training.summarize(trained.model)
+        low, high = summary['interval']
+        metric = 'mAP (VOC 2007)' if task == 'detection' else 'accuracy'
         self.stdout.write(
-            f'Model {told["model"]}: {told["accuracy"]:.1%} {figure} ({low:.1%} to {high:.1%}), from {told["source"]}'
+            f'Model {summary["model"]}: {summary["accuracy"]:.1%} {metric} ({low:.1%} to {high:.1%}), based on {summary["source"]}'
         )
         if options['json']:
-            self.stdout.write(json.dumps(told))
+            self.stdout.write(json.dumps(summary))

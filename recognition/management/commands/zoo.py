@@ -1,4 +1,4 @@
-"""`manage.py zoo list|sync|import|pull|sign|approve|retire|restore|remove|evaluate|fit`: keep the source models."""
+"""`manage.py zoo ACTION`: list, import, download, approve and remove source models, and benchmark how they are selected."""
 
 from __future__ import annotations
 
@@ -10,169 +10,205 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recognition.errors import GraftError
 from recognition.management import bootstrap, zoo_benchmark
-from recognition.management.progress_bar import DownloadLine
+from recognition.management.progress_bar import DownloadProgress
 from recognition.models import SourceModel
 from recognition.zoo import catalog, downloads, registration, signature_jobs
 
-ACTIONS = {
-    'approve': 'let trainings start from it',
-    'retire': 'let no training start from it any more',
-    'restore': 'bring a retired or removed one back',
-    'remove': 'take it out of the zoo; its file stays while models name it',
-}
-SAID = ('name', 'title', 'architecture', 'dataset', 'domain', 'images', 'licence', 'side', 'images_from')
+METADATA_OPTIONS = (
+    'name',
+    'title',
+    'architecture',
+    'dataset',
+    'domain',
+    'images',
+    'licence',
+    'side',
+    'images_from',
+)
+HEADINGS = ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNATURE', 'STATE')
 
 
 class Command(BaseCommand):
-    help = 'List, register, import, fetch and remove the source models that trainings start from.'
+    help = 'List, import, download, approve and remove the source models that trainings start from.'
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest='action', required=True)
-        actions.add_parser('list', help='every source').add_argument(
-            '--architectures', action='store_true', help='the networks that can be imported, instead'
+        actions.add_parser('list', help='list every source model').add_argument(
+            '--architectures', action='store_true', help='list the networks that can be imported instead'
         )
-        actions.add_parser('sync', help='register the sources that ship with Graft')
-        _describe_import(
-            actions.add_parser('import', help='add a .safetensors file or a plain state_dict (.pth)')
+        actions.add_parser('sync', help='register the source models that ship with Graft')
+        _add_import_arguments(
+            actions.add_parser('import', help='import a .safetensors file or a plain state_dict (.pth)')
         )
-        fetch = actions.add_parser('pull', help="download torchvision's or timm's weights")
-        fetch.add_argument(
-            'name',
-            nargs='?',
-            default='',
-            help='resnet50, resnet50:IMAGENET1K_V2, timm/NAME.TAG; none: list them',
+        _add_download_arguments(
+            actions.add_parser('download', help='download weights that torchvision or timm publishes')
         )
-        fetch.add_argument(
-            '--images', type=int, default=0, help='of the set it was trained on, where nobody says'
-        )
-        sign = actions.add_parser('sign', help='let a worker sign a source with its images, for P2L')
-        sign.add_argument(
-            'name', nargs='?', default='', help='none: all that lack a signature under the present reference'
-        )
-        sign.add_argument('--images-from', type=Path, help='a folder or a zip of its images; they are kept')
-        zoo_benchmark.describe(
+        _add_signature_arguments(
             actions.add_parser(
-                'evaluate', help='finetune every source on every target, and compare the rules of choice'
+                'compute-signatures', help='let a worker compute the signatures that P2L compares'
             )
         )
-        zoo_benchmark.describe_fit(
-            actions.add_parser('fit', help='fit the choice of sources to a recorded evaluation')
+        zoo_benchmark.add_benchmark_arguments(
+            actions.add_parser(
+                'benchmark',
+                help='finetune every source model on every target data set, and compare the rules of source selection',
+            )
         )
-        for action, does in ACTIONS.items():
-            actions.add_parser(action, help=does).add_argument('name')
+        zoo_benchmark.add_fit_arguments(
+            actions.add_parser('fit', help='fit the parameters of source selection to a benchmark')
+        )
+        for action, description in {
+            'approve': 'let trainings start from a source model',
+            'retire': 'let no more trainings start from a source model',
+            'restore': 'restore a retired or removed source model',
+            'remove': 'remove a source model; its file is kept while trained models refer to it',
+        }.items():
+            actions.add_parser(action, help=description).add_argument('name')
 
     def handle(self, *args: Any, **options: Any) -> None:
+        run = {
+            'list': self._list,
+            'sync': self._sync,
+            'import': self._import,
+            'download': self._download,
+            'compute-signatures': self._compute_signatures,
+            'benchmark': self._benchmark,
+            'fit': self._fit,
+            'approve': self._approve,
+            'retire': self._retire,
+            'restore': self._restore,
+            'remove': self._remove,
+        }[options['action']]
         try:
             bootstrap.migrate_local_database()
-            self.stdout.write(getattr(self, f'_{options["action"]}')(options))
+            self.stdout.write(run(options))
         except GraftError as error:
             raise CommandError(error.message) from error
 
     def _list(self, options: dict[str, Any]) -> str:
         if options['architectures']:
-            return '\n'.join(registration.ARCHITECTURE_NAMES)
-        rows: list[tuple[str, ...]] = [
-            ('NAME', 'ARCHITECTURE', 'SIDE', 'CLASSES', 'IMAGES', 'DATA SET', 'ORIGIN', 'SIGNED', 'STATE')
-        ]
+            return '\n'.join(registration.list_architectures())
         reference = catalog.get_reference_digest()
-        rows += [_row(source, reference) for source in SourceModel.objects.all()]
+        sources = [_format_row(source, reference) for source in SourceModel.objects.all()]
+        if not sources:
+            return 'The zoo is empty; `manage.py zoo sync` registers the starter zoo.'
+        rows = [HEADINGS, *sources]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        lines = (
+        return '\n'.join(
             '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
-        )
-        return (
-            '\n'.join(lines)
-            if len(rows) > 1
-            else 'The zoo is empty; `manage.py zoo sync` registers the starter zoo.'
         )
 
     def _sync(self, options: dict[str, Any]) -> str:
         names = catalog.sync_starter()
-        told = f'{len(names)} sources of the starter zoo: {", ".join(names) or "none are there yet"}'
-        return '\n'.join([told, *downloads.install_packaged(), *bootstrap.sign_unsigned_sources()])
+        summary = f'{len(names)} source models of the starter zoo: {", ".join(names) or "none found"}'
+        return '\n'.join([summary, *downloads.install_packaged(), *bootstrap.compute_missing_signatures()])
 
     def _import(self, options: dict[str, Any]) -> str:
-        classes = registration.read_class_names(options['classes']) if options['classes'] else ()
-        said = {name: options[name] for name in SAID}
-        row = registration.import_source(
-            options['file'], registration.SourceMetadata(**said, class_names=classes)
-        )
+        class_names = registration.read_class_names(options['classes']) if options['classes'] else ()
+        values = {name: options[name] for name in METADATA_OPTIONS}
+        metadata = registration.SourceMetadata(**values, class_names=class_names)
+        row = registration.import_source(options['file'], metadata)
         return (
             f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
         )
 
-    def _pull(self, options: dict[str, Any]) -> str:
+    def _download(self, options: dict[str, Any]) -> str:
         if not options['name']:
             return '\n'.join('  '.join(line) for line in downloads.list_published())
-        drawn = DownloadLine(sys.stderr, options['name'])
+        progress = DownloadProgress(sys.stderr, options['name'])
         try:
-            row = downloads.download(options['name'], images=options['images'], heard=drawn)
+            row = downloads.download(options['name'], images=options['images'], on_bytes=progress)
         finally:
-            drawn.close()
-        return f'{row.name} is in the zoo'
+            progress.close()
+        return f'{row.name} was added to the zoo.'
 
-    def _sign(self, options: dict[str, Any]) -> str:
+    def _compute_signatures(self, options: dict[str, Any]) -> str:
         if options['name']:
             signature_jobs.start_from_path(catalog.find(options['name']), options['images_from'])
-            return f'{options["name"]} waits to be signed by a worker'
-        begun = signature_jobs.start_missing(None)
-        without = (
-            f'; nobody has given the images of {", ".join(begun.without_images)}'
-            if begun.without_images
-            else ''
-        )
-        return f'{len(begun.jobs)} sources wait to be signed by a worker{without}'
+            return f'A worker will compute the signature of {options["name"]}.'
+        started = signature_jobs.start_missing(None)
+        summary = f'A worker will compute the signatures of {len(started.jobs)} source models.'
+        if started.without_images:
+            summary += f' There are no images of {", ".join(started.without_images)}.'
+        return summary
 
     def _approve(self, options: dict[str, Any]) -> str:
         catalog.approve(options['name'])
-        return f'{options["name"]} is approved'
+        return f'{options["name"]} was approved.'
 
     def _retire(self, options: dict[str, Any]) -> str:
         catalog.retire(options['name'])
-        return f'{options["name"]} is retired'
+        return f'{options["name"]} was retired.'
 
     def _restore(self, options: dict[str, Any]) -> str:
         catalog.restore(options['name'])
-        return f'{options["name"]} is back'
+        return f'{options["name"]} was restored.'
 
-    def _evaluate(self, options: dict[str, Any]) -> str:
-        return zoo_benchmark.evaluate(options, sys.stderr)
+    def _remove(self, options: dict[str, Any]) -> str:
+        deleted = catalog.remove(options['name'])
+        kept = '' if deleted else ' Its file is kept for the trained models that refer to it.'
+        return f'{options["name"]} was removed.{kept}'
+
+    def _benchmark(self, options: dict[str, Any]) -> str:
+        return zoo_benchmark.run_benchmark(options, sys.stderr)
 
     def _fit(self, options: dict[str, Any]) -> str:
         return zoo_benchmark.fit(options)
 
-    def _remove(self, options: dict[str, Any]) -> str:
-        gone = catalog.remove(options['name'])
-        return f'{options["name"]} is removed{"" if gone else "; its file stays for the models that name it"}'
 
-
-def _describe_import(file: CommandParser) -> None:
-    file.add_argument('file', type=Path)
-    file.add_argument('--name', default='', help="default: the file's")
-    file.add_argument('--title', default='', help='how people read it')
-    file.add_argument(
-        '--architecture', default='', help="default: what the file's name begins with, or its tensors fit"
+def _add_import_arguments(parser: CommandParser) -> None:
+    parser.add_argument('file', type=Path)
+    parser.add_argument('--name', default='', help="default: the file's name")
+    parser.add_argument('--title', default='', help='the name that people read')
+    parser.add_argument(
+        '--architecture', default='', help="default: detected from the file's name or from its tensors"
     )
-    file.add_argument('--dataset', default='', help='what it was trained on')
-    file.add_argument('--domain', default='', help='what its images show, in a word or two')
-    file.add_argument('--images', type=int, default=0, help='how many images that were')
-    file.add_argument(
+    parser.add_argument('--dataset', default='', help='the data set that it was trained on')
+    parser.add_argument('--domain', default='', help='what the images show, in a word or two')
+    parser.add_argument('--images', type=int, default=0, help='how many images it was trained on')
+    parser.add_argument(
         '--classes',
         type=Path,
-        help='names, as JSON or one a line; default: NAME.classes.json beside the file',
+        help='a file of class names, as JSON or one a line; default: NAME.classes.json beside the file',
     )
-    file.add_argument('--licence', default='')
-    file.add_argument('--side', type=int, default=0, help='input side in pixels')
-    file.add_argument(
-        '--images-from', type=Path, help="a folder of the source's own images, for its P2L signature"
+    parser.add_argument('--licence', default='')
+    parser.add_argument('--side', type=int, default=0, help='input side in pixels')
+    parser.add_argument(
+        '--images-from', type=Path, help='a folder of its training images, to compute its P2L signature'
     )
 
 
-def _row(source: SourceModel, reference: str) -> tuple[str, ...]:
+def _add_download_arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        'name',
+        nargs='?',
+        default='',
+        help='resnet50, resnet50:IMAGENET1K_V2 or timm/NAME.TAG; without a name: list what torchvision publishes',
+    )
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=0,
+        help='how many images it was trained on, if the publisher does not say',
+    )
+
+
+def _add_signature_arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        'name',
+        nargs='?',
+        default='',
+        help='default: all source models without a signature under the current reference model',
+    )
+    parser.add_argument(
+        '--images-from', type=Path, help='a folder or a zip of its training images; up to 1000 are stored'
+    )
+
+
+def _format_row(source: SourceModel, reference: str) -> tuple[str, ...]:
     numbers = (str(source.side), str(source.classes), str(source.images))
-    usable = source.status == 'usable'
-    state = source.status if not usable or Path(source.weights).is_file() else 'missing'
+    is_missing = source.status == 'usable' and not Path(source.weights).is_file()
     return (
         source.name,
         source.architecture,
@@ -180,5 +216,5 @@ def _row(source: SourceModel, reference: str) -> tuple[str, ...]:
         source.dataset,
         source.origin,
         'yes' if reference in source.signatures else 'no',
-        state,
+        'missing' if is_missing else source.status,
     )

@@ -18,7 +18,7 @@ async function update(panel) {
   }
   const { finished, fraction, message, shown, stopping } = await answer.json();
   setProgress(query(panel, 'progress', HTMLProgressElement), fraction);
-  query(panel, '[data-state]').textContent = stopping ? 'Stopping' : shown;
+  query(panel, '[data-state]').textContent = stopping ? 'Cancelling' : shown;
   query(panel, '[data-message]').textContent = message;
   if (finished) window.location.reload();
   return Boolean(finished);

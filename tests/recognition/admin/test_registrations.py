@@ -84,11 +84,11 @@ def test_a_list_of_many_projects_asks_the_database_a_fixed_number_of_times(
 
 def test_sources_are_retired_restored_and_removed_by_the_use_cases(keeper, world):
     named, free, generic = (SourceModel.objects.get(name=name) for name in ('named', 'free', 'graft-generic'))
-    world.withdraw()
+    world.cancel_queued()
     page = act(keeper, SourceModel, 'retire', named, free, generic)
-    assert '2 retired.' in page
+    assert '2 source models were retired.' in page
     assert 'graft-generic is the reference model' in page
-    assert '1 restored.' in act(keeper, SourceModel, 'restore', named)
+    assert 'Source model “named” was restored.' in act(keeper, SourceModel, 'restore', named)
     assert SourceModel.objects.usable().filter(name='named').exists()
     assert 'Keep them' in act(keeper, SourceModel, 'remove', named, free)
     assert SourceModel.objects.usable().filter(name='named').exists()  # nothing was done yet
@@ -98,7 +98,7 @@ def test_sources_are_retired_restored_and_removed_by_the_use_cases(keeper, world
 
 
 def test_a_training_is_cancelled_once(keeper, world):
-    assert '1 cancelled or asked to stop.' in act(keeper, Job, 'cancel', world)
+    assert 'was cancelled; a running one stops within seconds.' in act(keeper, Job, 'cancel', world)
     world.refresh_from_db()
     assert world.state == State.CANCELLED
     assert 'ended already' in act(keeper, Job, 'cancel', world)
@@ -109,7 +109,7 @@ def test_a_key_is_revoked_and_its_hash_is_shown_nowhere(keeper, world):
     assert (
         key.hash not in keeper.get(reverse('admin:recognition_apikey_change', args=[key.pk])).content.decode()
     )
-    assert '1 revoked.' in act(keeper, ApiKey, 'revoke', key)
+    assert 'API key “laptop” was revoked.' in act(keeper, ApiKey, 'revoke', key)
     key.refresh_from_db()
     assert key.revoked_at is not None
 
@@ -131,13 +131,13 @@ def test_the_index_is_ours_and_says_what_waits_and_what_was_done(keeper, world):
     page = answer.content.decode()
     assert 'Graft administration' in page and 'Django administration' not in page
     assert [section['name'] for section in answer.context['app_list']] == [
-        'The zoo',
-        'Work',
-        'People',
-        'Records',
+        'Model zoo',
+        'Projects and models',
+        'Users',
+        'Logs',
     ]
     assert [row.name for row in answer.context['offered']] == ['free']
-    assert 'to be approved as a source model' in page and 'issue key' in page
+    assert 'Waiting for approval' in page and 'issue key' in page
     listed = {model['object_name'] for section in answer.context['app_list'] for model in section['models']}
     assert {model.__name__ for model in OURS} <= listed
 
@@ -147,4 +147,4 @@ def test_the_index_shows_nobody_more_than_they_may_see(client, world, bob):
     bob.save(update_fields=['is_staff'])
     client.force_login(bob)
     page = client.get(reverse('admin:index')).content.decode()
-    assert 'Waiting for you' not in page and 'Recent activity' not in page
+    assert 'Waiting for approval' not in page and 'Recent activity' not in page

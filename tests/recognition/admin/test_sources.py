@@ -1,4 +1,4 @@
-"""The zoo in the admin: adding a source, its life, and what its row tells."""
+"""Source models in the admin: importing one, the actions of its life, and what its row shows."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class TestAdding:
         ('fields', 'field', 'reason'),
         [
             ({'file': None}, 'file', 'required'),
-            ({'file': SimpleUploadedFile('w.exe', b'MZ')}, 'file', 'none of .safetensors'),
+            ({'file': SimpleUploadedFile('w.exe', b'MZ')}, 'file', 'must end in .safetensors'),
             ({'name': '../up'}, 'name', 'letters, digits'),
-            ({'name': 'graft-mine'}, 'name', 'kept for sources that ship'),
+            ({'name': 'graft-mine'}, 'name', 'reserved for sources that ship'),
             ({'side': 8}, 'side', 'greater than or equal to 16'),
             ({'images': 0}, 'images', 'greater than or equal to 1'),
             ({'images': 2**31}, 'images', 'less than or equal to'),
@@ -111,15 +111,15 @@ class TestLife:
 
     def test_each_deed_is_kept_with_who_and_when(self, keeper, settings):
         row = add_row(approved_at=None)
-        assert 'is approved' in self.do(keeper, row, 'approve')
-        assert 'is retired' in self.do(keeper, row, 'retire')
+        assert 'was approved' in self.do(keeper, row, 'approve')
+        assert 'was retired' in self.do(keeper, row, 'retire')
         row.refresh_from_db()
         assert (row.status, row.approved_by.username, row.retired_by.username) == (
             'retired',
             'root',
             'root',
         )
-        assert 'is back' in self.do(keeper, row, 'restore')
+        assert 'was restored' in self.do(keeper, row, 'restore')
         row.refresh_from_db()
         assert (row.status, row.retired_at, row.retired_by) == ('usable', None, None)
         actions = ['approve source', 'retire source', 'restore source']
@@ -222,7 +222,7 @@ class TestTrackRecord:
         with django_assert_max_num_queries(15):
             page = said(keeper.get(LIST))
         assert 'best in 2 of 2' in page and '+7.0 points (-31.1 to +45.1)' in page
-        assert 'chosen 2 ×' in page and 'recommended 1 ×' in page
+        assert 'used 2 ×' in page and 'ranked first 1 ×' in page
 
     def test_a_report_without_these_parts_does_no_harm(self, project):
         TrainedModel.objects.create(

@@ -213,10 +213,10 @@ def test_from_a_shell_a_folder_becomes_a_project_and_a_project_a_zip(cells, tmp_
     from django.core.management import call_command
 
     zipfile.ZipFile(exported(cells, 'voc')).extractall(tmp_path / 'set')
-    call_command('import_boxes', str(tmp_path / 'set'))
+    call_command('import_annotations', str(tmp_path / 'set'))
     made = Project.objects.get(name='set')
     assert sorted(map(str, content(made).values())) == sorted(map(str, content(cells).values()))
-    call_command('export_boxes', str(made.pk), str(tmp_path / 'out.zip'), '--format', 'yolo')
+    call_command('export_annotations', str(made.pk), str(tmp_path / 'out.zip'), '--format', 'yolo')
     assert 'YOLO has no mark' in capsys.readouterr().out
     assert (
         zipfile.ZipFile(tmp_path / 'out.zip').testzip() is None and len(list(tmp_path.glob('*out.zip*'))) == 1

@@ -99,7 +99,7 @@ def test_a_person_called_admin_is_not_made_an_administrator(django_user_model):
 
 
 def test_what_the_shell_made_before_there_was_an_administrator_is_hers_too(db):
-    trained = projects.create_project(local_training.person(), 'Trained from a shell')
+    trained = projects.create_project(local_training.get_shell_user(), 'Trained from a shell')
     administrator, _ = ensure_administrator()
     assert projects.get_owned(administrator, trained.pk) == trained
-    assert local_training.person() == administrator
+    assert local_training.get_shell_user() == administrator

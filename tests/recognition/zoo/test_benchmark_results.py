@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from django.core.checks import run_checks
@@ -30,20 +31,37 @@ def unlearned(settings, tmp_path):
 
 def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(recorded):
     result = benchmark_results.compare_rules(recorded)
-    assert (
-        json.loads((recorded / 'result.json').read_text()) == selection_params.read_latest_result() == result
-    )
-    assert [target['name'] for target in result['targets']] == ['a', 'b', 'c']
-    assert result['accuracy'][0] == pytest.approx([0.805, 0.705, 0.855, 0.505])
-    assert {rule['name'] for rule in result['rules']} >= {'random', 'oracle', 'P2L 1.5 : 1', 'LEEP'}
-    assert [row['name'] for row in result['ahead_of']] == [
+    written = json.loads((recorded / 'result.json').read_text())
+    assert selection_params.BenchmarkResult.from_json(written) == result
+    assert selection_params.read_latest_result() == result
+    assert [target.name for target in result.targets] == ['a', 'b', 'c']
+    assert result.accuracy[0] == pytest.approx([0.805, 0.705, 0.855, 0.505])
+    assert {rule.name for rule in result.rules} >= {'random', 'oracle', 'P2L 1.5 : 1', 'LEEP'}
+    assert [gain.name for gain in result.ahead_of] == [
         'random',
         'largest source',
         'generic (huge)',
         'static (best elsewhere)',
     ]
-    assert result['signed']['sources'] == ['near-a', 'near-b']
-    assert result['forecast'] is None  # three targets are too few to leave one out and learn from the others
+    assert result.with_signature.sources == ('near-a', 'near-b')
+    assert result.forecast is None  # three targets are too few to leave one out and learn from the others
+
+
+def test_results_and_parameters_of_before_the_first_release_are_still_read(recorded, settings, unlearned):
+    result = benchmark_results.compare_rules(recorded)
+    values = result.to_json()
+    for target in values['targets']:
+        target |= {'images': target.pop('train_images'), 'held': target.pop('test_images')}
+    for source in values['sources']:
+        source['signed'] = source.pop('has_signature')
+    values['signed'] = values.pop('with_signature')
+    shutil.rmtree(selection_params.get_benchmark_folder())
+    earlier = settings.DATA_DIR / 'evidence'
+    earlier.mkdir()
+    (earlier / 'result.json').write_text(json.dumps(values))
+    (earlier / 'learned.json').write_text(json.dumps({'weights': [2, 1], 'forecast': {}, 'origin': 'x'}))
+    assert selection_params.read_latest_result() == result
+    assert selection_params.read_selection_params().weights == (2, 1)
 
 
 def test_before_the_first_evaluation_there_is_no_result():
@@ -57,7 +75,7 @@ def test_a_folder_without_an_evaluation_is_refused(tmp_path):
 
 def test_without_any_record_trainings_use_the_weights_of_the_publication(unlearned):
     assert selection_params.read_selection_params() == selection_params.SelectionParams(
-        TrainSpec().weights, {}, 'no outcomes yet'
+        TrainSpec().weights, {}, 'no recorded accuracies yet'
     )
 
 
@@ -83,16 +101,16 @@ def test_what_was_fitted_counts_for_later_trainings(recorded, unlearned):
 def test_too_few_targets_foretell_nothing_and_keep_nothing(recorded, unlearned):
     with pytest.raises(InvalidInputError, match='3 targets are recorded'):
         benchmark_results.fit_selection_params(recorded)
-    assert not (selection_params.get_benchmark_folder() / 'learned.json').exists()
+    assert not (selection_params.get_benchmark_folder() / 'selection_params.json').exists()
 
 
 def test_weights_that_do_not_lower_the_regret_stay(recorded, unlearned, capsys):
     for name in ('d', 'e'):
         copy_target(recorded, 'a', name)
-    found = benchmark_results.fit_selection_params(recorded, keep=recorded / 'learned.json')
+    found = benchmark_results.fit_selection_params(recorded, keep=recorded / 'selection_params.json')
     assert found.changed == (found.regret_after < found.regret_before - 1e-9)
     assert (found.after == found.before) or found.changed
-    assert not (selection_params.get_benchmark_folder() / 'learned.json').exists()
+    assert not (selection_params.get_benchmark_folder() / 'selection_params.json').exists()
     call_command('zoo', 'fit', str(recorded))
     assert 'Mean regret' in capsys.readouterr().out
 
@@ -122,12 +140,12 @@ def targets(tmp_path):
 
 
 def test_zoo_evaluate_fills_the_matrix_and_prints_the_rules(zoo_of_two, targets, tmp_path, capsys):
-    call_command('zoo', 'evaluate', str(targets), '--seeds', '1', '--threads', '1', '--device', 'cpu')
+    call_command('zoo', 'benchmark', str(targets), '--seeds', '1', '--threads', '1', '--device', 'cpu')
     told = capsys.readouterr()
     assert '2 of 2  tints--graft-tiny--0.json' in told.err
     assert 'oracle' in told.out
     assert '2 sources on 1 targets (seeds): tints (1)' in told.out
-    assert selection_params.read_latest_result()['sources'][0]['name'] == 'graft-generic'
+    assert selection_params.read_latest_result().sources[0].name == 'graft-generic'
 
 
 @pytest.mark.parametrize(
@@ -142,9 +160,9 @@ def test_zoo_evaluate_fills_the_matrix_and_prints_the_rules(zoo_of_two, targets,
 )
 def test_an_evaluation_that_makes_no_sense_is_refused(zoo_of_two, targets, options, words):
     with pytest.raises(CommandError, match=words):
-        call_command('zoo', 'evaluate', str(targets), *options)
+        call_command('zoo', 'benchmark', str(targets), *options)
 
 
 def test_targets_that_are_not_there_are_named(zoo_of_two, tmp_path):
     with pytest.raises(CommandError, match='There is no folder'):
-        call_command('zoo', 'evaluate', str(tmp_path / 'nowhere'))
+        call_command('zoo', 'benchmark', str(tmp_path / 'nowhere'))

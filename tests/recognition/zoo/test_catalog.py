@@ -188,10 +188,10 @@ class TestImport:
         ('name', 'said', 'reason', 'field'),
         [
             ('missing.pth', {}, 'no file', 'file'),
-            ('lenet5.exe', {}, r'none of \.safetensors', 'file'),
+            ('lenet5.exe', {}, r'must end in \.safetensors', 'file'),
             ('lenet5.pth', {'architecture': 'lenet6'}, "no architecture 'lenet6'", 'architecture'),
             ('lenet5.pth', {'name': '../up'}, 'letters, digits', 'name'),
-            ('lenet5.pth', {'name': 'graft-mine'}, 'kept for sources that ship', 'name'),
+            ('lenet5.pth', {'name': 'graft-mine'}, 'reserved for sources that ship', 'name'),
             ('lenet5.pth', {'images_from': Path('/nowhere')}, 'no folder /nowhere', 'images_from'),
         ],
     )
@@ -237,19 +237,19 @@ class Malice:
         return (os.system, ('touch executed',))
 
 
-class TestApart:
+class TestSubprocess:
     def test_what_takes_too_long_is_given_up(self):
         with pytest.raises(InvalidInputError, match='longer than 0 seconds'):
             subprocess_call.call('transfer.zoo.fetch.inspect_weights', {}, seconds=0.01)
 
     def test_what_it_tells_before_its_answer_is_heard(self, settings, tmp_path):
         (tmp_path / 'talker.py').write_text(
-            'print(\'{"told": {"at": 1}}\\n{"told": {"at": 2}}\\n{"found": 3}\')'
+            'print(\'{"progress": {"at": 1}}\\n{"progress": {"at": 2}}\\n{"found": 3}\')'
         )
         settings.BASE_DIR = tmp_path
-        heard = []
-        assert subprocess_call.call('talker', {}, seconds=20, heard=heard.append) == {'found': 3}
-        assert heard == [{'at': 1}, {'at': 2}]
+        progress = []
+        assert subprocess_call.call('talker', {}, seconds=20, on_progress=progress.append) == {'found': 3}
+        assert progress == [{'at': 1}, {'at': 2}]
 
     def test_what_dies_is_told_with_its_last_word(self):
         with pytest.raises(InvalidInputError, match=r'No module named transfer\.zoo\.nothing'):
@@ -330,12 +330,12 @@ class TestCommand:
         call_command('zoo', 'remove', 'graft-other')
         said = capsys.readouterr().out
         assert 'The zoo is empty' in said
-        assert '2 sources of the starter zoo: graft-generic, graft-other' in said
+        assert '2 source models of the starter zoo: graft-generic, graft-other' in said
         assert any(
             line.split()[:5] == ['lenet5_tiny', 'lenet5', '32', '3', '12'] for line in said.splitlines()
         )
-        assert 'lenet5_tiny is removed' in said
-        assert 'graft-other is removed; its file stays' in said
+        assert 'lenet5_tiny was removed' in said
+        assert 'graft-other was removed. Its file is kept' in said
 
     def test_it_names_every_architecture(self, capsys):
         call_command('zoo', 'list', '--architectures')

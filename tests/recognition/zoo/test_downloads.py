@@ -1,4 +1,4 @@
-"""`zoo pull`: published weights are fetched from a mirror that stands in for their publishers."""
+"""`zoo download`: published weights are fetched from a mirror that stands in for their publishers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from recognition.errors import InvalidInputError
-from recognition.management.progress_bar import DownloadLine, fetched_line
+from recognition.management.progress_bar import DownloadProgress, format_download
 from recognition.models import SourceModel
 from recognition.zoo import downloads, subprocess_call
 from tests.support.import_jobs import list_zoo_file_names
@@ -52,7 +52,7 @@ def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch
     )
     told = []
     with pytest.raises(InvalidInputError, match='is not the published file'):  # of course: these are zeros
-        downloads.download('squeezenet1_1', heard=lambda fetched, total: told.append((fetched, total)))
+        downloads.download('squeezenet1_1', on_bytes=lambda fetched, total: told.append((fetched, total)))
     assert told == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
 
 
@@ -60,13 +60,13 @@ def test_on_a_terminal_that_is_a_line_and_in_a_pipe_nothing():
     terminal, pipe = io.StringIO(), io.StringIO()
     terminal.isatty = lambda: True
     for stream in (terminal, pipe):
-        drawn = DownloadLine(stream, 'resnet50')
+        drawn = DownloadProgress(stream, 'resnet50')
         drawn(2**20, 98 * 2**20)
         drawn(98 * 2**20, 98 * 2**20)
         drawn.close()
     assert pipe.getvalue() == ''
     assert terminal.getvalue().endswith('] 100% resnet50: 98 of 98 MiB\n')
-    assert fetched_line('x', 2**21, 0) == 'x: 2 MiB'  # nobody said how much it is
+    assert format_download('x', 2**21, 0) == 'x: 2 MiB'  # nobody said how much it is
 
 
 def test_it_knows_torchvisions_files():

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def end_long_ago(job: Job) -> None:
-    Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() - import_jobs.KEPT - timedelta(minutes=1))
+    Job.objects.filter(pk=job.pk).update(
+        finished_at=timezone.now() - import_jobs.FILE_LIFETIME - timedelta(minutes=1)
+    )
 
 
 # A child that tells where it is and then takes its time.
@@ -38,7 +40,7 @@ SLEEPER = """
 import os, time
 from pathlib import Path
 Path('pid').write_text(str(os.getpid()))
-print('{"told": {"stage": "read"}}', flush=True)
+print('{"progress": {"stage": "read"}}', flush=True)
 time.sleep(60)
 """
 
@@ -120,7 +122,7 @@ class TestJob:
         assert not SourceModel.objects.exists()
 
     def test_a_bomb_meets_the_memory_limit_and_is_refused(self, alice, monkeypatch):
-        monkeypatch.setattr(registration, 'MEMORY', 2**30)
+        monkeypatch.setattr(registration, 'BASE_MEMORY', 2**30)
         upload = upload_weights()
         bomb = io.BytesIO()
         with (
@@ -190,7 +192,7 @@ class TestJob:
     @pytest.mark.usefixtures('in_this_process')
     def test_of_two_with_one_name_the_second_gets_the_conflict(self, settings, alice):
         first = import_jobs.start_import(upload_weights(), metadata_of(name='mine'), alice)
-        with pytest.raises(ConflictError, match='called mine is being added already') as refusal:
+        with pytest.raises(ConflictError, match='called mine is being imported already') as refusal:
             import_jobs.start_import(upload_weights(seed=2), metadata_of(name='mine'), alice)
         assert refusal.value.field == 'name'
         second = import_jobs.start_import(upload_weights(seed=2), metadata_of(name='other'), alice)
@@ -295,7 +297,11 @@ class TestKill:
 
         def taken_back_meanwhile(module, request, **options):
             answer = real(
-                module, request, heard=lambda told: None, meanwhile=lambda: None, seconds=options['seconds']
+                module,
+                request,
+                on_progress=lambda progress: None,
+                on_tick=lambda: None,
+                seconds=options['seconds'],
             )
             assert Job.objects.get(pk=job.pk).requeue('its worker was thought dead')
             return answer
@@ -369,14 +375,14 @@ class TestKill:
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
         os.truncate(import_jobs.get_weights_path(job), 1000)
-        with pytest.raises(InvalidInputError, match='not kept in whole'):
+        with pytest.raises(InvalidInputError, match='not stored in full'):
             import_jobs.retry_import(job, metadata_of(), alice)
 
     def test_a_kept_file_that_is_gone_is_told(self, alice):
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         queue.cancel(job, alice)
         import_jobs.get_weights_path(job).unlink()
-        with pytest.raises(InvalidInputError, match='not kept in whole: choose it again'):
+        with pytest.raises(InvalidInputError, match='not stored in full: choose it again'):
             import_jobs.retry_import(job, metadata_of(), alice)
 
 
@@ -428,7 +434,7 @@ def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'last', ['pass', """print('{"told": {"stage": "read"}}')""", "print('[]')", "print('no JSON')"]
+    'last', ['pass', """print('{"progress": {"stage": "read"}}')""", "print('[]')", "print('no JSON')"]
 )
 def test_a_child_that_ends_without_an_answer_is_told_as_one(settings, tmp_path, last):
     (tmp_path / 'mute.py').write_text(last)

@@ -204,7 +204,7 @@ def test_what_a_detector_became_is_signed_with_what_is_boxed_and_with_background
 
 
 def test_what_cannot_be_signed_is_refused_and_nothing_is_kept(source, alice, reference):
-    with pytest.raises(InvalidInputError, match='Nobody has given the images of mine'):
+    with pytest.raises(InvalidInputError, match='There are no images of mine'):
         signature_jobs.start(source, alice)
     with pytest.raises(InvalidInputError, match='no image among the files'):
         signature_jobs.start_from_files(source, sent(zipped(0)), alice)
@@ -215,7 +215,7 @@ def test_what_cannot_be_signed_is_refused_and_nothing_is_kept(source, alice, ref
             source, archives.read_upload('images.zip', io.BytesIO(b'nonsense')), alice
         )
     signature_jobs.start_from_files(source, sent(zipped(2)), alice)
-    with pytest.raises(ConflictError, match='being signed already'):
+    with pytest.raises(ConflictError, match='being computed already'):
         signature_jobs.start_from_files(source, sent(zipped(2)), alice)
     assert Job.objects.count() == 1
 
@@ -227,7 +227,7 @@ def test_without_a_reference_there_is_nothing_to_sign_under(tmp_path, settings, 
 
 
 def test_of_many_images_a_thousand_are_kept_from_every_folder(source, alice, monkeypatch):
-    monkeypatch.setattr(signature_jobs, 'MOST_IMAGES', 4)
+    monkeypatch.setattr(signature_jobs, 'MAX_IMAGES', 4)
     signature_jobs.start_from_files(source, sent(zipped(9)), alice)
     source.refresh_from_db()
     with zipfile.ZipFile(storage.local_path(source.image_archive)) as kept:
@@ -244,27 +244,33 @@ class TestPage:
 
     def test_it_sends_follows_and_stops(self, keeper, source):
         upload = SimpleUploadedFile('images.zip', zipped(3).getvalue())
-        page = keeper.post(self.at('sign', source), {'archive': upload}, follow=True).content.decode()
-        assert '“mine” is being signed' in page and 'data-follow' in page
-        told = keeper.get(self.at('signing', source)).json()
+        page = keeper.post(
+            self.at('compute_signature', source), {'archive': upload}, follow=True
+        ).content.decode()
+        assert 'The signature of “mine” is being computed.' in page and 'data-follow' in page
+        told = keeper.get(self.at('signature_progress', source)).json()
         assert (told['state'], told['finished']) == ('queued', False)
-        keeper.post(self.at('stop_signing', source))
-        assert keeper.get(self.at('signing', source)).json()['state'] == 'cancelled'
+        keeper.post(self.at('cancel_signature', source))
+        assert keeper.get(self.at('signature_progress', source)).json()['state'] == 'cancelled'
         listing = reverse('admin:recognition_sourcemodel_changelist')
-        again = keeper.post(listing, {'action': 'sign_rows', '_selected_action': [source.pk]}, follow=True)
-        assert '1 being signed' in again.content.decode()
+        again = keeper.post(
+            listing, {'action': 'compute_signatures', '_selected_action': [source.pk]}, follow=True
+        )
+        assert (
+            'Source model “mine” was queued: a worker will compute the signature.' in again.content.decode()
+        )
 
     def test_the_files_of_a_folder_will_do(self, keeper, source):
         files = [SimpleUploadedFile(f'{n}.jpg', draw_photo(n)) for n in range(3)] + [
             SimpleUploadedFile('notes.txt', b'x')
         ]
-        keeper.post(self.at('sign', source), {'folder': files})
+        keeper.post(self.at('compute_signature', source), {'folder': files})
         source.refresh_from_db()
         with zipfile.ZipFile(storage.local_path(source.image_archive)) as kept:
             assert len(kept.namelist()) == 3
 
     def test_nothing_sent_is_said(self, keeper, source):
-        page = keeper.post(self.at('sign', source), follow=True).content.decode()
+        page = keeper.post(self.at('compute_signature', source), follow=True).content.decode()
         assert 'Choose a zip or a folder' in page and not Job.objects.exists()
 
     def test_who_may_only_look_sees_but_does_not_sign(self, client, source, bob):
@@ -273,19 +279,19 @@ class TestPage:
         bob.is_staff = True
         bob.save(update_fields=['is_staff'])
         client.force_login(bob)
-        assert client.get(self.at('signing', source)).status_code == 403
+        assert client.get(self.at('signature_progress', source)).status_code == 403
         bob.user_permissions.add(Permission.objects.get(codename='view_sourcemodel'))
-        assert client.get(self.at('signing', source)).json() == {}
-        for name in ('sign', 'sign_again', 'stop_signing'):
+        assert client.get(self.at('signature_progress', source)).json() == {}
+        for name in ('compute_signature', 'recompute_signature', 'cancel_signature'):
             assert client.post(self.at(name, source)).status_code == 403
             assert client.get(self.at(name, source)).status_code == 405
 
 
 def test_a_server_that_starts_signs_what_lacks_a_signature_under_its_reference(source, settings):
     SourceModel.objects.filter(pk=source.pk).update(image_archive='zoo/kept.zip')
-    assert bootstrap.sign_unsigned_sources() == [
-        '1 source models are signed under the reference model by a worker.'
+    assert bootstrap.compute_missing_signatures() == [
+        'A worker will compute the signatures of 1 source models.'
     ]
-    assert bootstrap.sign_unsigned_sources() == []  # it is under way
+    assert bootstrap.compute_missing_signatures() == []  # it is under way
     settings.P2L_REFERENCE = 'nowhere'
-    assert "lacks the reference model 'nowhere'" in bootstrap.sign_unsigned_sources()[0]
+    assert "lacks the reference model 'nowhere'" in bootstrap.compute_missing_signatures()[0]

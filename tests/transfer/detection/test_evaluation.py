@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from transfer.detection import evaluation as e
-from transfer.regions.postprocess import Detections, Truth, settle
+from transfer.regions.postprocess import Detections, GroundTruth, postprocess_detections
+
+# As published with R-CNN and Fast R-CNN (rcnn_test.m, fast_rcnn/test.py), and the score that Fast R-CNN's demo cuts at.
+PUBLISHED = {'min_score': 0.05, 'per_class': 100, 'nms_iou': 0.3}
 
 
 def truth(
     *rows: tuple[float, float, float, float, int] | tuple[float, float, float, float, int, bool],
-) -> Truth:
+) -> GroundTruth:
     boxes = np.array([row[:4] for row in rows], float).reshape(-1, 4)
-    return Truth(
+    return GroundTruth(
         boxes,
         np.array([row[4] for row in rows], int),
         np.array([len(row) > 5 and row[5] for row in rows], bool),
@@ -89,7 +92,7 @@ def test_a_class_without_objects_has_no_part_in_the_mean():
 
 def random_world(
     seed: int, images: int = 30, classes: int = 3, difficult: float = 0.0
-) -> tuple[list[Truth], list[Detections]]:
+) -> tuple[list[GroundTruth], list[Detections]]:
     """Objects on a grid, so that no detection overlaps two of them; detections moved a little, some of them off."""
     rng = np.random.default_rng(seed)
     truths, detections = [], []
@@ -98,7 +101,7 @@ def random_world(
         corners = np.stack([cells % 4 * 100, cells // 4 * 100], 1) + rng.uniform(0, 20, (len(cells), 2))
         boxes = np.hstack([corners, corners + rng.uniform(30, 60, (len(cells), 2))])
         labels = rng.integers(0, classes, len(cells))
-        truths.append(Truth(boxes, labels, rng.random(len(cells)) < difficult))
+        truths.append(GroundTruth(boxes, labels, rng.random(len(cells)) < difficult))
         seen = np.repeat(np.arange(len(cells)), rng.integers(0, 3, len(cells)))
         moved = boxes[seen] + rng.normal(0, 6, (len(seen), 4))
         said = np.where(rng.random(len(seen)) < 0.8, labels[seen], rng.integers(0, classes, len(seen)))
@@ -106,7 +109,7 @@ def random_world(
     return truths, detections
 
 
-def slow_eleven_point(truths: list[Truth], detections: list[Detections], label: int) -> float:
+def slow_eleven_point(truths: list[GroundTruth], detections: list[Detections], label: int) -> float:
     rows = sorted(
         (
             (-s, i, b)
@@ -234,9 +237,9 @@ def test_settling_thresholds_cuts_and_suppresses_within_each_class():
         float,
     )
     scores = np.array([[0.9, 0.6], [0.8, 0.7], [0.01, 0.02]])
-    detections = settle(boxes, scores, 100, 100)
+    detections = postprocess_detections(boxes, scores, 100, 100, **PUBLISHED)
     assert detections.labels.tolist() == [0, 1, 1]
     assert detections.scores.tolist() == [0.9, 0.7, 0.6]
     assert detections.boxes.tolist() == [[0, 0, 10, 10], [90, 90, 100, 100], [0, 0, 10, 10]]
-    assert len(settle(boxes, scores, 100, 100, per_class=1)) == 2
-    assert len(settle(np.zeros((0, 2, 4)), np.zeros((0, 2)), 100, 100)) == 0
+    assert len(postprocess_detections(boxes, scores, 100, 100, **PUBLISHED | {'per_class': 1})) == 2
+    assert len(postprocess_detections(np.zeros((0, 2, 4)), np.zeros((0, 2)), 100, 100, **PUBLISHED)) == 0

@@ -20,15 +20,15 @@ torch = pytest.importorskip('torch')
 from transfer.data.decode import decode
 from transfer.data.detection_splits import split, trainable
 from transfer.data.manifests import DetectionManifest, LabelledBox
-from transfer.detection.backbone_export import fast_taken
-from transfer.detection.crops import cut_out
+from transfer.detection.crops import cut_crops
 from transfer.detection.fast_rcnn import svd
+from transfer.detection.fast_rcnn.detector import source_network
 from transfer.detection.fast_rcnn.model import FastRcnn
-from transfer.detection.registry import as_often
+from transfer.detection.registry import get_detector
 from transfer.pipeline import train
 from transfer.runtime import checkpoints
 from transfer.serving.artifacts import read_meta
-from transfer.serving.detector import Detector
+from transfer.serving.detector import DetectionPredictor
 from transfer.spec.errors import CorruptArtifactError, InvalidSpecError, TrainingError, UnreadableImageError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
@@ -128,7 +128,7 @@ def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
 def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
     assert faster.report.engine['name'] == 'torch' and 'torch serves it' in faster.report.engine['why_not']
     assert (faster.report.winner, faster.report.detection['proposals']) == ('faster-rcnn', {})
-    found, photo = Detector(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    found, photo = DetectionPredictor(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
     assert (photo.width, photo.height) == synthetic_scenes.SIZE
     assert ((found.boxes >= 0) & (found.boxes <= 120)).all() and set(found.labels.tolist()) <= {0, 1}
 
@@ -146,9 +146,9 @@ def test_the_report_says_for_each_class_how_many_there_were(fast, room):
 def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, fast, rcnn):
     image = next(image for image in split(room[1], 0.3, 0)[1].images if image.boxes)
     code = (
-        'import json, sys; from pathlib import Path; from transfer.serving.detector import Detector;'
+        'import json, sys; from pathlib import Path; from transfer.serving.detector import DetectionPredictor;'
         'photo = Path(sys.argv[1]).read_bytes();'
-        'answers = [Detector(Path(folder)).detect(photo)[0].boxes[0].tolist() for folder in sys.argv[2:]];'
+        'answers = [DetectionPredictor(Path(folder)).detect(photo)[0].boxes[0].tolist() for folder in sys.argv[2:]];'
         'assert "torch" not in sys.modules; print(json.dumps(answers))'
     )
     told = subprocess.run(
@@ -158,7 +158,10 @@ def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, f
         check=False,
     )
     assert told.returncode == 0, told.stderr[-2000:]
-    here = [Detector(Path(sealed.folder)).detect(Path(image.path).read_bytes())[0] for sealed in (fast, rcnn)]
+    here = [
+        DetectionPredictor(Path(sealed.folder)).detect(Path(image.path).read_bytes())[0]
+        for sealed in (fast, rcnn)
+    ]
     assert json.loads(told.stdout) == [found.boxes[0].tolist() for found in here]
     for sealed in (fast, rcnn):
         assert sealed.report.engine['name'] == 'openvino'
@@ -169,8 +172,8 @@ def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, f
 def test_torch_rebuilds_the_detector_from_its_artifact(which, room, request, tmp_path):
     folder = Path(request.getfixturevalue(which).folder)
     photo = Path(room[1].images[0].path).read_bytes()
-    by_graph, _ = Detector(folder).detect(photo)
-    by_torch, _ = Detector(as_torch(folder, tmp_path / 'bare')).detect(photo)
+    by_graph, _ = DetectionPredictor(folder).detect(photo)
+    by_torch, _ = DetectionPredictor(as_torch(folder, tmp_path / 'bare')).detect(photo)
     shared = min(len(by_graph), len(by_torch))
     np.testing.assert_allclose(by_torch.scores[:shared], by_graph.scores[:shared], atol=0.01)
 
@@ -195,12 +198,12 @@ def test_a_damaged_graph_is_named(fast, tmp_path):
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / 'heads.bin').write_bytes(b'nothing')
     with pytest.raises(CorruptArtifactError, match=r'heads\.bin'):
-        Detector(copy)
+        DetectionPredictor(copy)
 
 
 def test_a_photo_that_is_none_is_refused(fast):
     with pytest.raises(UnreadableImageError):
-        Detector(Path(fast.folder)).detect(b'no photo')
+        DetectionPredictor(Path(fast.folder)).detect(b'no photo')
 
 
 class Stopped(Exception):
@@ -262,7 +265,7 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
         == read_meta(Path(last.folder)).detection['serving_seconds']
         < 5
     )
-    found, _ = Detector(Path(last.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    found, _ = DetectionPredictor(Path(last.folder)).detect(Path(room[1].images[0].path).read_bytes())
     assert len(found)
 
 
@@ -276,11 +279,13 @@ def test_without_the_refit_the_measured_detector_is_the_one_that_is_served(room,
 
 def test_the_refit_looks_at_each_photo_as_often():
     spec = TrainSpec()
-    fast = as_often('fast-rcnn', spec, 70, 100).fast_rcnn
+    fast = get_detector('fast-rcnn').scale_schedule(spec, 70, 100).fast_rcnn
     assert (fast.epochs, fast.head_steps) == (16, round(600 / 0.7))
-    assert as_often('fast-rcnn', spec, 14, 20).fast_rcnn.epochs == 43  # 300 steps of two of 14 photos
-    assert as_often('faster-rcnn', spec, 70, 100).faster_rcnn.epochs == 15
-    assert as_often('rcnn', spec, 70, 100).rcnn.steps == round(200 / 0.7)
+    assert (
+        get_detector('fast-rcnn').scale_schedule(spec, 14, 20).fast_rcnn.epochs == 43
+    )  # 300 steps of two of 14 photos
+    assert get_detector('faster-rcnn').scale_schedule(spec, 70, 100).faster_rcnn.epochs == 15
+    assert get_detector('rcnn').scale_schedule(spec, 70, 100).rcnn.steps == round(200 / 0.7)
 
 
 class StopsIn(RecordingReport):
@@ -365,7 +370,7 @@ def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which
     model = load(
         dataclasses.replace(source_model, architecture=network.name, weights=str(path), digest='', classes=3)
     )
-    crops = cut_out(
+    crops = cut_crops(
         manifest, [np.zeros((0, 4))] * len(manifest.images), tmp_path / 'crops', 0, lambda done: None
     )
     pixels = (
@@ -419,7 +424,7 @@ def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_tho
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        svd, 'compressed', two_thin_layers
+        svd, 'truncate_svd', two_thin_layers
     )  # the shape alone counts, and AlexNet's decomposition takes a minute
     source_model = synthetic_scenes.source(tmp_path, 'alex', 'alexnet', 224)
     network, source = registry.architecture('alexnet'), load(source_model)
@@ -427,10 +432,10 @@ def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_tho
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
-    whole = fast_taken(source_model, model).state_dict()
+    whole = source_network(source_model, model).state_dict()
     first, second = 'features.0.weight', 'classifier.1.weight'
     begun = load_file(source_model.weights)
     torch.testing.assert_close(whole[first], begun[first] + 1)
     torch.testing.assert_close(whole[second], begun[second] + 1)
     model.dense = svd.compress(model.dense, (2, 2))
-    torch.testing.assert_close(fast_taken(source_model, model).state_dict()[second], begun[second])
+    torch.testing.assert_close(source_network(source_model, model).state_dict()[second], begun[second])

@@ -1,53 +1,109 @@
-"""Fast R-CNN at work: one photo and its proposals become detections (published test.py)."""
+"""Fast R-CNN as a transfer.detection.detector.Detector."""
 
 from __future__ import annotations
 
-import numpy as np
+import copy
+import dataclasses
+from pathlib import Path
+
 import torch
-from torch import Tensor
+from torch import nn
 
-from transfer.data.decode import Upright
-from transfer.detection.fast_rcnn.inputs import batched, prepared, scaled
-from transfer.detection.fast_rcnn.model import FastRcnn
-from transfer.regions.boxes import areas, decode
-from transfer.regions.postprocess import Detections, settle
-from transfer.spec.fast_rcnn import FastRcnnSpec
-from transfer.spec.train_spec import SourceModelSpec
-
-
-@torch.inference_mode()
-def detect(
-    model: FastRcnn, photo: Upright, proposals: np.ndarray, spec: FastRcnnSpec, source: SourceModelSpec
-) -> Detections:
-    """`model` in eval mode; `proposals` (n, 4) in pixels of the photo. No proposals give no detections."""
-    proposals = proposals[: spec.proposals].astype(float)
-    proposals = proposals[areas(proposals) > 0]
-    classes = model.score.out_features - 1
-    if not len(proposals):
-        return settle(np.zeros((0, classes, 4)), np.zeros((0, classes)), photo.width, photo.height)
-    device = model.score.weight.device
-    given = prepared(photo, spec, source.mean, source.std)
-    first, back = distinct(scaled(proposals, given.scale), model.stride)
-    regions = scaled(proposals[first], given.scale).to(device)
-    with torch.autocast('cuda', enabled=device.type == 'cuda'):
-        scores, shifts = model(batched([given]).to(device), [regions])
-    sure = scores.float().softmax(1)[:, 1:].cpu().numpy()[back]
-    moved = model.raw_shifts(shifts)[back]
-    flat = decode(np.repeat(proposals, classes, 0), moved.reshape(-1, 4))
-    boxes = flat.reshape(len(proposals), classes, 4)
-    return settle(
-        boxes,
-        sure,
-        photo.width,
-        photo.height,
-        min_score=spec.min_score,
-        per_class=spec.per_class,
-        nms_iou=spec.nms_iou,
-    )
+from transfer.detection.backbone_export import build_source_network
+from transfer.detection.detector import Detector, DetectorTrainingData, TrainedDetector
+from transfer.detection.export import load_weights, try_export, write_graph, write_weights
+from transfer.detection.fast_rcnn import train as training
+from transfer.detection.fast_rcnn.infer import HEADS_GRAPH
+from transfer.detection.fast_rcnn.model import (
+    FastRcnn,
+    FeatureExtractor,
+    RegionPredictor,
+    own_dense,
+    torch_inference,
+)
+from transfer.detection.fast_rcnn.svd import compress
+from transfer.detection.sgd import epochs_for
+from transfer.regions.postprocess import Inference
+from transfer.serving.artifacts import GRAPH, Meta, Preprocessing
+from transfer.spec.detectors import FAST_RCNN
+from transfer.spec.report import Report
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
+from transfer.zoo.networks.architecture import Architecture
+from transfer.zoo.networks.registry import architecture
 
 
-def distinct(regions: Tensor, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Regions that round to the same cells are pooled alike: (indices of the first of each, for every region its place there)."""
-    cells = (regions / stride).round().numpy()
-    _, first, back = np.unique(cells, axis=0, return_index=True, return_inverse=True)
-    return first, back.reshape(-1)
+class FastRcnnDetector:
+    info = FAST_RCNN
+
+    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
+        options = spec.fast_rcnn
+        if device.type != 'cuda':
+            short_side = min(options.short_side, options.cpu_short_side)
+            options = dataclasses.replace(options, short_side=short_side)
+        return dataclasses.replace(spec, fast_rcnn=options)
+
+    def proposal_limit(self, spec: TrainSpec) -> int:
+        return spec.fast_rcnn.proposals
+
+    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
+        options = dataclasses.replace(
+            spec.fast_rcnn,
+            epochs=epochs_for(images, spec.fast_rcnn, training.LEAST_EPOCHS),
+            head_steps=round(spec.fast_rcnn.head_steps * all_images / images),
+        )
+        return dataclasses.replace(spec, fast_rcnn=options)
+
+    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
+        options = dataclasses.replace(spec.fast_rcnn, seed=spec.seed)
+        source, checkpoint = data.source, data.workdir / 'fast-rcnn.safetensors'
+        model = training.train(
+            data.manifest, data.proposals, source, options, report, data.device.type, checkpoint
+        )
+        preprocessing = Preprocessing.of(source)
+        return TrainedDetector(
+            images=len(data.manifest.images),
+            infer=torch_inference(model, preprocessing, options),
+            export=lambda folder: export(model, preprocessing, folder),
+            metadata={
+                'spec': dataclasses.asdict(options),
+                'stride': model.stride,
+                'channels': model.channels,
+                'least_side': options.short_side,
+            },
+            build_source_network=lambda: source_network(source, model),
+        )
+
+    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+        network, options = architecture(meta.architecture), FAST_RCNN.read_options(meta.detection['spec'])
+        model = FastRcnn(network, network.build(2), len(meta.labels), options)
+        if options.svd:
+            model.dense = compress(model.dense, options.svd)
+        load_weights(model, folder, meta)
+        return torch_inference(model.eval().to(device), meta.preprocessing, options)
+
+
+def export(model: FastRcnn, preprocessing: Preprocessing, folder: Path) -> str:
+    """Write weights.safetensors and the two graphs; returns why there are no graphs, '' when there are."""
+    model = copy.deepcopy(model).to('cpu', torch.float32).eval()
+    write_weights(model, folder)
+    pixels = torch.zeros(1, 128, 160, 3, dtype=torch.uint8)
+    pooled = torch.zeros(2, model.channels, model.pool, model.pool)
+
+    def write_graphs() -> None:
+        write_graph(FeatureExtractor(model, preprocessing), pixels, {1: 'h', 2: 'w'}, folder / GRAPH)
+        write_graph(RegionPredictor(model), pooled, {0: 'n'}, folder / HEADS_GRAPH)
+
+    return try_export(write_graphs, folder)
+
+
+def source_network(source: SourceModelSpec, model: FastRcnn) -> nn.Module:
+    """The source's network with what was trained: its stages, and its dense layers (VGG, AlexNet) unless SVD cut them."""
+    is_own = not model.dense_is_new and not any(isinstance(layer, nn.Sequential) for layer in model.dense)
+
+    def find_dense(network: Architecture, source: nn.Module, channels: int) -> nn.Module | None:
+        return own_dense(network, source, channels, model.pool)
+
+    return build_source_network(source, model.body, model.dense if is_own else None, find_dense)
+
+
+DETECTOR: Detector = FastRcnnDetector()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align, roi_pool
 
-from transfer.detection.fast_rcnn.sampling import Normal
+from transfer.detection.fast_rcnn.infer import FastRcnnInference
+from transfer.detection.fast_rcnn.sampling import ShiftStatistics
+from transfer.serving.artifacts import Preprocessing
+from transfer.serving.export import Served
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.backbone import convolutional_body
@@ -50,33 +54,77 @@ class FastRcnn(nn.Module):
         self.register_buffer('mean', torch.zeros(classes + 1, 4))
         self.register_buffer('std', torch.ones(classes + 1, 4))
 
-    def seen(self, images: Tensor) -> Tensor:
-        """What the source's own layers make of the images: (n, body's channels, h / stride, w / stride)."""
+    @property
+    def device(self) -> torch.device:
+        return self.score.weight.device
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """The backbone's feature map: (n, its channels, h / stride, w / stride)."""
         for stage in self.body.values():
             images = stage(images)
         return images
 
-    def pooled(self, features: Tensor, regions: list[Tensor]) -> Tensor:
-        """(K, channels, pool, pool) of the regions [(k, 4)] of each image."""
+    def roi_pool(self, features: Tensor, regions: list[Tensor]) -> Tensor:
+        """(K, channels, pool, pool) of the regions [(k, 4)] of each image, in pixels of the network's input."""
         pooling = roi_align if self.align else roi_pool
-        made: Tensor = pooling(features, regions, (self.pool, self.pool), 1 / self.stride)
-        return made
+        pooled: Tensor = pooling(features, regions, (self.pool, self.pool), 1 / self.stride)
+        return pooled
 
-    def said(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (K, classes + 1) and normalised shifts (K, classes + 1, 4) of pooled regions."""
         hidden = self.dense(pooled.flatten(1))
         return self.score(hidden), self.box(hidden).unflatten(1, (-1, 4))
 
     def forward(self, images: Tensor, regions: list[Tensor]) -> tuple[Tensor, Tensor]:
-        return self.said(self.pooled(self.reduce(self.seen(images)), regions))
+        return self.predict(self.roi_pool(self.reduce(self.extract_features(images)), regions))
 
-    def keep(self, norms: Normal) -> None:
-        self.mean.copy_(torch.from_numpy(norms.mean))
-        self.std.copy_(torch.from_numpy(norms.std))
+    def set_shift_statistics(self, statistics: ShiftStatistics) -> None:
+        self.mean.copy_(torch.from_numpy(statistics.mean))
+        self.std.copy_(torch.from_numpy(statistics.std))
 
-    def raw_shifts(self, shifts: Tensor) -> np.ndarray:
-        """(k, classes, 4): normalisation undone, background left out."""
-        made: np.ndarray = (shifts.float() * self.std + self.mean)[:, 1:].cpu().numpy()
-        return made
+
+class FeatureExtractor(nn.Module):
+    """uint8 RGB (1, h, w, 3) -> the feature map (1, channels, h / stride, w / stride) that regions are pooled from."""
+
+    def __init__(self, model: FastRcnn, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.served = Served(nn.Sequential(*model.body.values(), model.reduce), preprocessing)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.served(images)
+        return features
+
+
+class RegionPredictor(nn.Module):
+    """Pooled regions (n, channels, pool, pool) -> (n, 5 * classes): probabilities, then shifts as they are applied."""
+
+    def __init__(self, model: FastRcnn) -> None:
+        super().__init__()
+        self.dense, self.score, self.box = model.dense, model.score, model.box
+        self.register_buffer('mean', model.mean.flatten())
+        self.register_buffer('std', model.std.flatten())
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        hidden = self.dense(pooled.flatten(1))
+        shifts = self.box(hidden) * self.std + self.mean
+        return torch.cat([self.score(hidden).softmax(1)[:, 1:], shifts[:, 4:]], 1)
+
+
+def torch_inference(model: FastRcnn, preprocessing: Preprocessing, spec: FastRcnnSpec) -> FastRcnnInference:
+    """Inference by torch on the model's device, through the modules that the sealed graphs are exported from."""
+    extractor, predictor = FeatureExtractor(model, preprocessing), RegionPredictor(model)
+    extractor.to(model.device).eval()
+    predictor.to(model.device).eval()
+
+    @torch.inference_mode()
+    def run(network: nn.Module, values: np.ndarray) -> np.ndarray:
+        with torch.autocast('cuda', enabled=model.device.type == 'cuda'):
+            outputs = network(torch.from_numpy(values).to(model.device))
+        return np.asarray(outputs.float().cpu().numpy())
+
+    return FastRcnnInference(
+        partial(run, extractor), partial(run, predictor), model.score.out_features - 1, model.stride, spec
+    )
 
 
 def own_dense(network: Architecture, source: nn.Module, channels: int, pool: int) -> nn.Sequential | None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def compressed(layer: nn.Linear, keep: int) -> nn.Sequential:
+def truncate_svd(layer: nn.Linear, keep: int) -> nn.Sequential:
     """Two layers W = U (S V'): the first of `keep` rows without a bias, the second with the old one.
 
     They are cheaper when keep < in * out / (in + out). `keep` beyond the rank changes nothing but the cost.
@@ -28,7 +28,7 @@ def compress(dense: nn.Sequential, keeps: tuple[int, ...]) -> nn.Sequential:
     waiting = list(keeps)
     return nn.Sequential(
         *(
-            compressed(layer, waiting.pop(0)) if isinstance(layer, nn.Linear) and waiting else layer
+            truncate_svd(layer, waiting.pop(0)) if isinstance(layer, nn.Linear) and waiting else layer
             for layer in dense
         )
     )

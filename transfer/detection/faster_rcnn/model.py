@@ -1,4 +1,4 @@
-"""torchvision's Faster R-CNN on a network of the zoo: it proposes its regions itself, from the map that it reads them from."""
+"""torchvision's Faster R-CNN on a network of the zoo: it proposes its regions itself, from its own feature map."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
 
-from transfer.data.decode import Upright
-from transfer.regions.postprocess import Detections
+from transfer.detection.faster_rcnn.infer import FasterRcnnInference, Predictions
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.backbone import convolutional_body
 
 
 class Backbone(nn.Module):
-    """The source's body, and a 1x1 convolution behind it; what it makes is normalised, as in Fast R-CNN."""
+    """The source's convolutional stages and a 1x1 convolution; its output is normalised, as in Fast R-CNN."""
 
     def __init__(self, network: Architecture, source: nn.Module, channels: int) -> None:
         super().__init__()
@@ -33,8 +32,8 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         for stage in self.body.values():
             images = stage(images)
-        made: Tensor = self.reduce(images)
-        return made
+        features: Tensor = self.reduce(images)
+        return features
 
 
 def build(
@@ -45,7 +44,7 @@ def build(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> FasterRCNN:
-    """A detector of so many classes, begun from the source; photos go in as RGB shares (3, h, w) of any size."""
+    """A detector of so many classes on the source's weights; it takes RGB photos in 0..1, float (3, h, w), of any size."""
     width = spec.reduce * spec.pool**2
     return FasterRCNN(
         Backbone(network, source, spec.reduce),
@@ -67,20 +66,18 @@ def build(
     )
 
 
-@torch.inference_mode()
-def detect(model: FasterRCNN, photo: Upright) -> Detections:
-    """`model` in eval mode."""
-    device = next(model.parameters()).device
-    (found,) = model([shares(photo.pixels).to(device)])
-    height, width, _ = photo.pixels.shape
-    back = np.array([photo.width / width, photo.height / height] * 2)
-    return Detections(
-        found['boxes'].float().cpu().numpy().astype(float) * back,
-        found['scores'].float().cpu().numpy().astype(float),
-        found['labels'].cpu().numpy() - 1,
-    )
+def torch_inference(model: FasterRCNN) -> FasterRcnnInference:
+    """Inference by torch on the model's device; `model` in eval mode."""
+
+    @torch.inference_mode()
+    def predict(pixels: np.ndarray) -> Predictions:
+        [found] = model([pixels_to_tensor(pixels).to(next(model.parameters()).device)])
+        boxes, scores = found['boxes'].float().cpu().numpy(), found['scores'].float().cpu().numpy()
+        return boxes, scores, found['labels'].cpu().numpy()
+
+    return FasterRcnnInference(predict)
 
 
-def shares(pixels: np.ndarray) -> Tensor:
+def pixels_to_tensor(pixels: np.ndarray) -> Tensor:
     """uint8 (h, w, 3) -> float (3, h, w) in 0..1."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(255)

@@ -1,45 +1,74 @@
-"""R-CNN at work: every proposal is warped, goes through the network alone, and is scored by each class's SVM."""
+"""R-CNN as a transfer.detection.detector.Detector."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+import dataclasses
+from pathlib import Path
 
-import numpy as np
-from torch import nn
+import torch
 
-from transfer.data.decode import Upright
-from transfer.detection.rcnn.embedding import embedded
-from transfer.detection.rcnn.regress import Regressor
-from transfer.detection.rcnn.svm import Svm
-from transfer.regions.boxes import areas, decode
-from transfer.regions.postprocess import Detections, settle
-from transfer.spec.rcnn import RcnnSpec
-from transfer.spec.train_spec import SourceModelSpec
-from transfer.zoo.networks.architecture import Architecture
-
-
-@dataclass(frozen=True)
-class Rcnn:
-    """A trained detector. Scores of its detections are margins: 0 is the border, larger is surer."""
-
-    network: Architecture
-    model: nn.Module  # in eval mode
-    source: SourceModelSpec  # how its input is prepared
-    spec: RcnnSpec
-    scale: float  # of features
-    svms: tuple[Svm, ...]  # by class
-    regressors: tuple[Regressor, ...]
+from transfer.detection.backbone_export import copy_stages
+from transfer.detection.detector import Detector, DetectorTrainingData, TrainedDetector
+from transfer.detection.export import load_weights, try_export, write_graph, write_weights
+from transfer.detection.rcnn import train as training
+from transfer.detection.rcnn.embedding import LEAST_SIDE
+from transfer.detection.rcnn.model import margins_network, torch_inference
+from transfer.regions.postprocess import Inference
+from transfer.serving.artifacts import GRAPH, Meta, Preprocessing
+from transfer.serving.export import Served
+from transfer.spec.detectors import RCNN
+from transfer.spec.report import Report
+from transfer.spec.train_spec import TrainSpec
+from transfer.zoo.networks.registry import architecture
 
 
-def detect(detector: Rcnn, photo: Upright, proposals: np.ndarray) -> Detections:
-    """`proposals` (n, 4) in pixels of the photo; seconds to minutes for 2,000 of them on a CPU."""
-    spec = detector.spec
-    boxes = proposals[: spec.proposals].astype(float)
-    boxes = boxes[areas(boxes) > 0]
-    features = (
-        embedded(detector.network, detector.model, photo, boxes, detector.source, spec) * detector.scale
-    )
-    scores = np.stack([svm.scores(features) for svm in detector.svms], 1)
-    moved = np.stack([decode(boxes, regressor.shifts(features)) for regressor in detector.regressors], 1)
-    limits = {'min_score': spec.min_score, 'per_class': spec.per_class, 'nms_iou': spec.nms_iou}
-    return settle(moved, scores, photo.width, photo.height, **limits)  # type: ignore[arg-type]
+class RcnnDetector:
+    info = RCNN
+
+    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
+        options = spec.rcnn
+        if device.type != 'cuda':
+            proposals = min(options.proposals, options.cpu_proposals)
+            options = dataclasses.replace(options, proposals=proposals)
+        return dataclasses.replace(spec, rcnn=options)
+
+    def proposal_limit(self, spec: TrainSpec) -> int:
+        return spec.rcnn.proposals
+
+    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
+        options = dataclasses.replace(spec.rcnn, steps=round(spec.rcnn.steps * all_images / images))
+        return dataclasses.replace(spec, rcnn=options)
+
+    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
+        options, source = dataclasses.replace(spec.rcnn, seed=spec.seed), data.source
+        trained = training.train(
+            data.manifest, data.proposals, source, options, data.workdir, report, data.device.type
+        )
+        network, preprocessing = margins_network(trained), Preprocessing.of(source)
+
+        def export(folder: Path) -> str:
+            write_weights(network, folder)
+            served = Served(copy.deepcopy(network).cpu(), preprocessing)
+            crops = torch.zeros(2, preprocessing.side, preprocessing.side, 3, dtype=torch.uint8)
+            return try_export(lambda: write_graph(served, crops, {0: 'n'}, folder / GRAPH), folder)
+
+        classes, device = len(data.manifest.labels), data.device.type
+        return TrainedDetector(
+            images=len(data.manifest.images),
+            infer=torch_inference(network, preprocessing, options, classes, device),
+            export=export,
+            metadata={'spec': dataclasses.asdict(options), 'least_side': LEAST_SIDE},
+            build_source_network=lambda: copy_stages(source, trained.model),
+        )
+
+    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+        network, classes = architecture(meta.architecture), len(meta.labels)
+        model = network.build(2)
+        network.replace_head(model, 5 * classes)
+        load_weights(model, folder, meta)
+        options = RCNN.read_options(meta.detection['spec'])
+        return torch_inference(model.eval(), meta.preprocessing, options, classes, device)
+
+
+DETECTOR: Detector = RcnnDetector()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from transfer.detection.rcnn.regions import Regions
+from transfer.detection.matching import MatchedRegions
 from transfer.regions.boxes import encode
 from transfer.spec.rcnn import RcnnSpec
 
@@ -25,27 +25,34 @@ class Regressor:
         return np.asarray((features @ self.weight + self.bias) @ self.colour + self.mean)
 
 
-def still(width: int) -> Regressor:
+def identity_regressor(features: int) -> Regressor:
     """The regressor that moves nothing: what a class without examples has."""
-    return Regressor(np.zeros((width, 4)), np.zeros(4), np.eye(4), np.zeros(4))
+    return Regressor(np.zeros((features, 4)), np.zeros(4), np.eye(4), np.zeros(4))
 
 
 def train_class(
-    label: int, known: list[Regions], features: Callable[[int], np.ndarray], scale: float, spec: RcnnSpec
+    label: int,
+    regions: Sequence[MatchedRegions],
+    features: Callable[[int], np.ndarray],
+    scale: float,
+    spec: RcnnSpec,
 ) -> Regressor:
-    """Ridge regression on the regions that overlap their nearest object, of this class, by more than `regress_iou`."""
+    """Ridge regression on the regions that overlap their nearest object, of this class, by more than `regress_iou`.
+
+    `label`: counted from 0. `features(number)`: of an image's regions, (n, d), unscaled.
+    """
     rows, targets = [], []
-    for number, entry in enumerate(known):
-        near = (entry.labels == label) & (entry.overlaps[:, label] > spec.regress_iou)
+    for number, entry in enumerate(regions):
+        near = (entry.labels == label + 1) & (entry.overlaps > spec.regress_iou)
         if near.any():
             rows.append(features(number)[near] * scale)
             targets.append(encode(entry.boxes[near], entry.nearest[near]))
     if not rows:
-        return still(features(0).shape[1] if known else 0)
-    return solved(np.concatenate(rows).astype(np.float64), np.concatenate(targets), spec)
+        return identity_regressor(features(0).shape[1] if regions else 0)
+    return fit_regressor(np.concatenate(rows).astype(np.float64), np.concatenate(targets), spec)
 
 
-def solved(features: np.ndarray, targets: np.ndarray, spec: RcnnSpec) -> Regressor:
+def fit_regressor(features: np.ndarray, targets: np.ndarray, spec: RcnnSpec) -> Regressor:
     """Targets are centred and whitened; the constant feature is penalised like the others, as published."""
     mean = targets.mean(0)
     centred = targets - mean

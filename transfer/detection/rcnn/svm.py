@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.svm import LinearSVC
 
-from transfer.detection.rcnn.regions import Regions
+from transfer.detection.matching import MatchedRegions
 from transfer.spec.rcnn import RcnnSpec
 
-NORM_SAMPLE = 200  # regions an image whose features tell the mean length
+NORM_SAMPLE = 200  # regions an image from which the mean length of features is estimated
+NEVER = -1e9  # the score of a class without an example: it is never detected
 
 
 @dataclass(frozen=True)
@@ -25,53 +26,57 @@ class Svm:
         return np.asarray(features @ self.weight + self.bias)
 
 
-NEVER = -1e9  # the score of a class without an example: it is told of nothing
-
-
-def scale_of(known: list[Regions], features: Callable[[int], np.ndarray], spec: RcnnSpec) -> float:
+def feature_scale(
+    regions: Sequence[MatchedRegions], features: Callable[[int], np.ndarray], spec: RcnnSpec
+) -> float:
     """What features are multiplied by so that their mean length is `feature_norm`."""
-    rng = np.random.default_rng(spec.seed)
+    generator = np.random.default_rng(spec.seed)
     lengths = []
-    for number, entry in enumerate(known):
-        chosen = rng.permutation(len(entry.boxes))[:NORM_SAMPLE]
+    for number, entry in enumerate(regions):
+        chosen = generator.permutation(len(entry.boxes))[:NORM_SAMPLE]
         lengths.append(np.linalg.norm(features(number)[np.sort(chosen)], axis=1))
     mean = float(np.concatenate(lengths).mean())
     return spec.feature_norm / mean if mean > 0 else 1.0
 
 
 def train_class(
-    label: int, known: list[Regions], features: Callable[[int], np.ndarray], scale: float, spec: RcnnSpec
+    label: int,
+    regions: Sequence[MatchedRegions],
+    features: Callable[[int], np.ndarray],
+    scale: float,
+    spec: RcnnSpec,
 ) -> Svm:
-    """Positives are the true boxes alone; negatives, regions of IoU under `negative_iou`; what lies between is left out.
+    """Train the SVM of a class: ground truth boxes alone are positives, regions of IoU under `negative_iou` negatives, and
+    what lies between is left out.
 
-    `features(number)` gives an image's, unscaled. Images are gone over once: of each, negatives that the SVM so far does not
-    put behind the margin join the set, which is learned again whenever enough have come, and easy ones leave.
+    `label`: counted from 0. `features(number)`: of an image's regions, (n, d), unscaled. Images are visited once: of each,
+    negatives that the current SVM does not put behind the margin are added; whenever enough have been, the SVM is fitted
+    again and easy negatives are dropped.
     """
-    positives = [
-        features(number)[: entry.truths][entry.labels[: entry.truths] == label] * scale
-        for number, entry in enumerate(known)
-    ]
-    wanted = np.concatenate(positives)
-    if not len(wanted):
-        return Svm(np.zeros(wanted.shape[1]), NEVER)
-    negatives = np.zeros((0, wanted.shape[1]), np.float32)
-    waiting: list[np.ndarray] = []
+    positives = []
+    for number, entry in enumerate(regions):
+        truth = slice(entry.ground_truths)
+        positives.append(features(number)[truth][entry.labels[truth] == label + 1] * scale)
+    objects = np.concatenate(positives)
+    if not len(objects):
+        return Svm(np.zeros(objects.shape[1]), NEVER)
+    negatives = np.zeros((0, objects.shape[1]), np.float32)
+    added: list[np.ndarray] = []
     svm: Svm | None = None
-    for number, entry in enumerate(known):
-        far = features(number)[entry.overlaps[:, label] < spec.negative_iou] * scale
-        hard = far if svm is None else far[svm.scores(far) > spec.hard_margin]
-        waiting.append(hard)
-        last = number == len(known) - 1
-        if svm is None or last or sum(map(len, waiting)) > spec.retrain_after:
-            negatives, waiting = np.concatenate([negatives, *waiting]), []
+    for number, entry in enumerate(regions):
+        far = features(number)[entry.overlaps_with(label) < spec.negative_iou] * scale
+        added.append(far if svm is None else far[svm.scores(far) > spec.hard_margin])
+        is_last = number == len(regions) - 1
+        if svm is None or is_last or sum(map(len, added)) > spec.retrain_after:
+            negatives, added = np.concatenate([negatives, *added]), []
             if not len(negatives):
                 continue
-            svm = _fitted(wanted, negatives, spec)
+            svm = _fit(objects, negatives, spec)
             negatives = negatives[svm.scores(negatives) >= spec.easy_margin]
-    return svm or Svm(np.zeros(wanted.shape[1]), 0.0)
+    return svm or Svm(np.zeros(objects.shape[1]), 0.0)
 
 
-def _fitted(positives: np.ndarray, negatives: np.ndarray, spec: RcnnSpec) -> Svm:
+def _fit(positives: np.ndarray, negatives: np.ndarray, spec: RcnnSpec) -> Svm:
     """liblinear's L2-regularised hinge loss, its dual (-s 3), as published."""
     machine = LinearSVC(
         loss='hinge',
@@ -82,6 +87,6 @@ def _fitted(positives: np.ndarray, negatives: np.ndarray, spec: RcnnSpec) -> Svm
         random_state=spec.seed,
         max_iter=5000,
     )
-    marks = np.concatenate([np.ones(len(positives), int), np.zeros(len(negatives), int)])
-    machine.fit(np.concatenate([positives, negatives]).astype(np.float64), marks)
+    targets = np.concatenate([np.ones(len(positives), int), np.zeros(len(negatives), int)])
+    machine.fit(np.concatenate([positives, negatives]).astype(np.float64), targets)
     return Svm(machine.coef_[0], float(machine.intercept_[0]))

@@ -251,8 +251,8 @@ class _CellCounter:
         seconds = (time.monotonic() - self.start) / max(1, self.made) * (self.count - self.through)
         return {
             'cell': name,
-            'through': self.through,
-            'of': self.count,
+            'done': self.through,
+            'total': self.count,
             'seconds_left': round(seconds) if made else None,
         }
 
@@ -270,7 +270,7 @@ def main() -> None:
                 sys.stdout.flush()
         answer: dict[str, Any] = {'finished': True}
     except TrainingError as error:
-        answer = {'refused': error.message}
+        answer = {'error': error.message}
     sys.stdout.write(json.dumps(answer) + '\n')
 
 

@@ -32,17 +32,21 @@ def import_source(attempt: Attempt) -> None:
 
     try:
         report_stage(stage)
-        metadata, file = import_jobs.read_metadata(job), import_jobs.get_weights_path(job)
+        spec, file = import_jobs.read_spec(job), import_jobs.get_weights_path(job)
         if not file.is_file():  # deleted at this moment, or a worker without the web side's data folder
             raise InvalidInputError(
-                f'{job.spec["shown"]} is missing from the folder where this worker expects it ({file.parent}).',
+                f'{spec.file_name} is missing from the folder where this worker expects it ({file.parent}).',
                 field='file',
             )
         row = registration.inspect_file(
-            file, job.spec['shown'], metadata, heard=report_stage, meanwhile=lambda: report_stage(stage)
+            file,
+            spec.file_name,
+            spec.metadata,
+            on_stage=report_stage,
+            on_tick=lambda: report_stage(stage),
         )
         with transaction.atomic():
-            registration.register(row, job.created_by, approved=metadata.approved)
+            registration.register(row, job.created_by, approved=spec.metadata.approved)
             if not job.succeed(attempt.number, result={'source': row.pk}):
                 raise JobCancelledError
     except GraftError as error:

@@ -67,7 +67,7 @@ def _find_images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
 
 def _cut_crops(project: Project, folder: Path, report: Report) -> list[Path]:
     """Crops as a detector's training makes them, background included: other images would give another signature."""
-    from transfer.detection.crops import cut_out
+    from transfer.detection.crops import cut_crops
     from transfer.regions.proposals import propose_all  # numba
 
     manifest = manifests.build_detection_manifest(project)
@@ -77,7 +77,7 @@ def _cut_crops(project: Project, folder: Path, report: Report) -> list[Path]:
         report.progress(Progress('sign', 0.0, f'Proposing regions on photo {done} of {count}'))
 
     proposals = propose_all(manifest.images, Path(settings.LOCAL_CACHE), done=report_images_done)
-    crops = cut_out(manifest, proposals, folder / 'crops', 0, lambda done: None)
+    crops = cut_crops(manifest, proposals, folder / 'crops', 0, lambda done: None)
     return [Path(image.path) for image in crops.images]
 
 

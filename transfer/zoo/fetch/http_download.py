@@ -31,7 +31,7 @@ Heard = Callable[[int, int], None]  # bytes that are here, bytes in all (0: nobo
 
 def told_in_lines(fetched: int, total: int) -> None:
     """For a process that fetches on behalf of another one: how far it is, as a line of JSON."""
-    sys.stdout.write(json.dumps({'told': {'fetched': fetched, 'total': total}}) + '\n')
+    sys.stdout.write(json.dumps({'progress': {'fetched': fetched, 'total': total}}) + '\n')
     sys.stdout.flush()
 
 

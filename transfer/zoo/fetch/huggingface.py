@@ -92,7 +92,7 @@ def main() -> None:
     try:
         told = answer(json.load(sys.stdin), told_in_lines)
     except TrainingError as error:
-        told = {'refused': error.message}
+        told = {'error': error.message}
     json.dump(told, sys.stdout)
 
 

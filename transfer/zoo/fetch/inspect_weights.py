@@ -2,7 +2,7 @@
 
 A file from outside may be made to eat memory or time; here it can take down only this process. Request: path, architecture
 ('': the one that the weights fit), side (0: the usual one), memory (bytes), and to sign it: reference (a SourceModelSpec),
-images_from (a folder). Answer: architecture, classes, parameters, side, mean, std, signature, signed_with; or refused: why, and
+images_from (a folder). Answer: architecture, classes, parameters, side, mean, std, signature, signature_images; or error: why, and
 field: what of the request is to blame ('': the file). Before it, lines that tell the stage: read, fit, try.
 """
 
@@ -58,13 +58,13 @@ def examine(request: dict[str, Any], tell: Callable[[str], None] = lambda stage:
         'mean': list(network.mean),
         'std': list(network.std),
         'signature': [],
-        'signed_with': 0,
+        'signature_images': 0,
     }
     if request.get('images_from'):
         signed = sign(
             SourceModelSpec(**request['reference']), evenly(image_files(Path(request['images_from'])))
         )
-        answer |= {'signature': list(signed.mean), 'signed_with': signed.images}
+        answer |= {'signature': list(signed.mean), 'signature_images': signed.images}
     return answer
 
 
@@ -116,9 +116,9 @@ def answer(request: dict[str, Any], tell: Callable[[str], None]) -> dict[str, An
     try:
         return examine(request, tell)
     except WronglySaid as error:
-        return {'refused': error.message, 'field': error.field}
+        return {'error': error.message, 'field': error.field}
     except TrainingError as error:
-        return {'refused': error.message}
+        return {'error': error.message}
     except MemoryError:
         return _too_much(int(request['memory']))
     except RuntimeError as error:
@@ -128,11 +128,11 @@ def answer(request: dict[str, Any], tell: Callable[[str], None]) -> dict[str, An
 
 
 def _too_much(limit: int) -> dict[str, Any]:
-    return {'refused': f'the network needs more than {limit >> 20} MiB of memory'}
+    return {'error': f'the network needs more than {limit >> 20} MiB of memory'}
 
 
 def _tell(stage: str) -> None:
-    sys.stdout.write(json.dumps({'told': {'stage': stage}}) + '\n')
+    sys.stdout.write(json.dumps({'progress': {'stage': stage}}) + '\n')
     sys.stdout.flush()
 
 

@@ -101,7 +101,7 @@ def main() -> None:
     try:
         told = answer(json.load(sys.stdin))
     except TrainingError as error:
-        told = {'refused': error.message}
+        told = {'error': error.message}
     json.dump(told, sys.stdout)
 
 

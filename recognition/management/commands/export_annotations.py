@@ -1,4 +1,4 @@
-"""`manage.py export_boxes PROJECT FILE`: a project's boxes (and photos) as a zip that other programs read."""
+"""`manage.py export_annotations PROJECT FILE`: a project's boxes (and photos) as a zip that other programs read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
     help = 'Export the boxes of a project, with its photos, as a zip in Pascal VOC, COCO, YOLO or CSV.'
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('project', help='id')
+        parser.add_argument('project', help='id of the project')
         parser.add_argument('file', type=Path, help='the zip to write')
         parser.add_argument('--format', default='coco', choices=FORMATS)
         parser.add_argument('--without-photos', action='store_true')
@@ -24,13 +24,11 @@ class Command(BaseCommand):
     def handle(self, *, project: str, file: Path, format: str, without_photos: bool, **options: Any) -> None:
         try:
             bootstrap.migrate_local_database()
-            written = local_annotations.export_to(project, file, format, photos=not without_photos)
+            written = local_annotations.export_annotations(project, file, format, photos=not without_photos)
         except (GraftError, OSError) as error:
             raise CommandError(str(error)) from error
         lost = (
-            ' (YOLO has no mark for difficult ones)'
-            if written.difficult and not written.difficult_kept
-            else ''
+            ' (YOLO cannot mark difficult boxes)' if written.difficult and not written.difficult_kept else ''
         )
-        said = f'{written.boxes} boxes on {written.images} photos, {written.empty} of them with nothing'
-        self.stdout.write(f'{file}: {said}; {written.photos} photos in the zip{lost}')
+        counts = f'{written.boxes} boxes on {written.images} photos, {written.empty} of them without boxes'
+        self.stdout.write(f'{file}: {counts}; {written.photos} photos in the zip{lost}')

@@ -1,0 +1,76 @@
+"""What the steps of one detector's training share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from transfer.data.manifests import DetectionManifest
+from transfer.detection.registry import get_detector
+from transfer.regions.postprocess import Detections
+from transfer.runtime.loss_curve import LossCurve
+from transfer.runtime.progress import ProgressTracker
+from transfer.selection.context import TrainingContext
+from transfer.spec.report import Progress, SealedModel
+from transfer.spec.train_spec import TrainSpec
+
+
+@dataclass
+class DetectionContext:
+    """One training: its photos, its options as this machine can do them, and who hears of it."""
+
+    manifest: DetectionManifest
+    spec: TrainSpec
+    device: torch.device
+    workdir: Path
+    cache: Path
+    course: ProgressTracker
+    notes: list[str] = field(default_factory=list)
+    crops: TrainingContext = field(init=False)  # on which sources are compared, once they are cut out
+
+    def __post_init__(self) -> None:
+        self.detector = get_detector(self.spec.detector)
+        self.info = self.detector.info
+        wanted = self.detector.proposal_limit(self.spec)
+        self.options = self.detector.adapt_to_device(self.spec, self.device)
+        self.proposal_limit = self.detector.proposal_limit(self.options)
+        if self.proposal_limit < wanted:
+            self.notes.append(
+                f'Without a GPU {self.info.name} looks at the best {self.proposal_limit} regions of a photo '
+                f'instead of {wanted:,}.'
+            )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the detector finds on the images that it was not trained on."""
+
+    manifest: DetectionManifest
+    proposals: Sequence[np.ndarray]
+    detections: Sequence[Detections]
+    seconds: float  # an image, without proposals
+
+
+class PhaseReport:
+    """A detector's own report of its progress, as one phase of the whole training; its losses make a curve."""
+
+    def __init__(self, course: ProgressTracker, curve: LossCurve) -> None:
+        self._course, self._curve = course, curve
+
+    def progress(self, progress: Progress) -> None:
+        if progress.epoch and progress.loss is not None:
+            self._curve.note(progress.epoch, progress.loss)
+        self._course.beat(
+            progress.fraction,
+            progress.message or None,
+            epoch=progress.epoch,
+            epochs=progress.epochs,
+            loss=progress.loss,
+        )
+
+    def instant(self, model: SealedModel) -> None:
+        """No detector seals one before it is evaluated."""

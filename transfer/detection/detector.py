@@ -1,0 +1,66 @@
+"""What every kind of detector offers: options for a machine, training, export, and inference by torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from transfer.data.manifests import DetectionManifest
+from transfer.regions.postprocess import Inference
+from transfer.serving.artifacts import Meta
+from transfer.spec.detectors import DetectorInfo
+from transfer.spec.report import Report
+from transfer.spec.train_spec import SourceModelSpec, TrainSpec
+
+
+@dataclass(frozen=True)
+class DetectorTrainingData:
+    """What a detector is trained on."""
+
+    manifest: DetectionManifest
+    proposals: Sequence[np.ndarray]  # of its images, in order: (n, 4) pixels of the upright image
+    source: SourceModelSpec  # the source model it starts from
+    workdir: Path  # for checkpoints
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """A detector in memory."""
+
+    images: int  # that it was trained on
+    infer: Inference
+    export: Callable[
+        [Path], str
+    ]  # writes weights and graphs into a folder; returns why there are no graphs, or ''
+    metadata: dict[str, Any]  # what rebuilds and feeds it: part of Meta.detection
+    build_source_network: Callable[[], nn.Module]  # the source's network with the backbone that was trained
+    curve: list[dict[str, Any]] = field(default_factory=list)  # its loss by epoch: TrainReport.curve
+
+
+class Detector(Protocol):
+    """One kind of detector. Its options are one field of the TrainSpec that its methods take and give."""
+
+    @property
+    def info(self) -> DetectorInfo[Any]: ...
+
+    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
+        """The spec with the options that this machine can afford: without a GPU fewer regions or smaller photos."""
+
+    def proposal_limit(self, spec: TrainSpec) -> int:
+        """How many proposals of an image it looks at."""
+
+    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
+        """The spec by which each of `all_images` is seen as often as each of `images` is by this one."""
+
+    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
+        """TrainingError when no image has a box, or the loss diverges; Cancelled from the report."""
+
+    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+        """Inference by torch from an artifact's weights. CorruptArtifactError, IncompatibleArtifactError."""

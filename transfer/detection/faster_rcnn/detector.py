@@ -1,0 +1,70 @@
+"""Faster R-CNN as a transfer.detection.detector.Detector."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from transfer.detection.backbone_export import build_source_network
+from transfer.detection.detector import Detector, DetectorTrainingData, TrainedDetector
+from transfer.detection.export import load_weights, write_weights
+from transfer.detection.faster_rcnn import train as training
+from transfer.detection.faster_rcnn.model import build, torch_inference
+from transfer.detection.sgd import epochs_for
+from transfer.regions.postprocess import Inference
+from transfer.regions.proposals import LIMIT
+from transfer.serving.artifacts import Meta
+from transfer.spec.detectors import FASTER_RCNN
+from transfer.spec.report import Report
+from transfer.spec.train_spec import TrainSpec
+from transfer.zoo.networks.registry import architecture
+
+WHY_NO_GRAPH = 'Faster R-CNN proposes its own regions, which graphs do not hold: torch serves it'
+
+
+class FasterRcnnDetector:
+    info = FASTER_RCNN
+
+    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
+        options = spec.faster_rcnn
+        if device.type != 'cuda':
+            short_side = min(options.short_side, options.cpu_short_side)
+            options = dataclasses.replace(options, short_side=short_side)
+        return dataclasses.replace(spec, faster_rcnn=options)
+
+    def proposal_limit(self, spec: TrainSpec) -> int:
+        """It looks at none; the sources are compared on crops of so many."""
+        return LIMIT
+
+    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
+        epochs = epochs_for(images, spec.faster_rcnn, training.LEAST_EPOCHS)
+        return dataclasses.replace(spec, faster_rcnn=dataclasses.replace(spec.faster_rcnn, epochs=epochs))
+
+    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
+        options, source = dataclasses.replace(spec.faster_rcnn, seed=spec.seed), data.source
+        checkpoint = data.workdir / 'faster-rcnn.safetensors'
+        model = training.train(data.manifest, source, options, report, data.device.type, checkpoint)
+
+        def export(folder: Path) -> str:
+            write_weights(model, folder)
+            return WHY_NO_GRAPH
+
+        return TrainedDetector(
+            images=len(data.manifest.images),
+            infer=torch_inference(model),
+            export=export,
+            metadata={'spec': dataclasses.asdict(options), 'least_side': options.short_side},
+            build_source_network=lambda: build_source_network(source, model.backbone.body),
+        )
+
+    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+        network, given = architecture(meta.architecture), meta.preprocessing
+        options = FASTER_RCNN.read_options(meta.detection['spec'])
+        model = build(network, network.build(2), len(meta.labels), options, given.mean, given.std)
+        load_weights(model, folder, meta)
+        return torch_inference(model.eval().to(device))
+
+
+DETECTOR: Detector = FasterRcnnDetector()
