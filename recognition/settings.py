@@ -10,12 +10,13 @@ from csp.constants import NONE, SELF
 from recognition import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.path(
-    'GRAFT_DATA', BASE_DIR / 'var'
-)  # database, photos, models, broker: everything worth a backup
+# Database, images, models, broker: everything worth a backup.
+DATA_DIR = env.path('GRAFT_DATA', BASE_DIR / 'var')
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
-HOST = env.text('HOST', '127.0.0.1')  # on which `manage.py serve` listens; 0.0.0.0 lets other machines in
+HOST = env.text(
+    'HOST', '127.0.0.1'
+)  # on which `manage.py serve` listens; 0.0.0.0: reachable from other machines
 PORT = env.integer('PORT', 8000)
 WEB_PROCESSES = env.integer('WEB_PROCESSES', 1)  # each has eight threads and its own cache of loaded models
 
@@ -102,14 +103,14 @@ DATABASES = {
     'default': environ.Env.db_url_config(env.text('DATABASE_URL', f'sqlite:///{DATA_DIR / "db.sqlite3"}'))
 }
 if DATABASES['default']['ENGINE'].endswith('sqlite3'):
-    # These options together gave no lock error with four writers; a time-out alone does not help (docs/architecture.md).
+    # With these options together four writers met no lock error; a time-out alone does not help (docs/architecture.md).
     DATABASES['default']['OPTIONS'] = {
         'timeout': 20,
         'transaction_mode': 'IMMEDIATE',
         'init_command': 'PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;',
     }
-    DATABASES['default']['CONN_MAX_AGE'] = 600  # opening the file anew costs 0.7 ms of CPU a request
-    # A file also under test: in memory, the threads of a live server would share one connection and its transaction.
+    DATABASES['default']['CONN_MAX_AGE'] = 600  # reopening the file costs 0.7 ms of CPU a request
+    # A file in tests too: in memory, the threads of a live server would share one connection and its transaction.
     DATABASES['default']['TEST'] = {'NAME': DATA_DIR / 'test.sqlite3'}
 else:
     DATABASES['default'].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
@@ -122,7 +123,7 @@ CACHES = {
     }
 }
 
-# --- People ---------------------------------------------------------------------------------------------------------
+# --- Users ----------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ['axes.backends.AxesStandaloneBackend', 'django.contrib.auth.backends.ModelBackend']
 PASSWORD_HASHERS = [
     'django.contrib.auth.hashers.Argon2PasswordHasher',
@@ -136,7 +137,7 @@ LOGIN_URL = 'login'
 LOGIN_REDIRECT_URL = 'projects'
 LOGOUT_REDIRECT_URL = 'login'
 AXES_FAILURE_LIMIT = 8
-AXES_VERBOSE = False  # its greeting would stand before every command's answer
+AXES_VERBOSE = False  # or it prints a line at the start of every command
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [['username', 'ip_address']]
 AXES_LOCKOUT_TEMPLATE = 'locked.html'
@@ -154,7 +155,7 @@ STATICFILES_DIRS += [
     )
     if folder.is_dir()
 ]
-S3_BUCKET = env.text('S3_BUCKET')  # photos and models go there instead of DATA_DIR when set
+S3_BUCKET = env.text('S3_BUCKET')  # images and models are stored there instead of in DATA_DIR when set
 if S3_BUCKET:
     MEDIA_BACKEND = {
         'BACKEND': 'storages.backends.s3.S3Storage',
@@ -173,7 +174,7 @@ else:
     }
 STORAGES = {
     'default': MEDIA_BACKEND,
-    # Compressing the documentation's scripts takes half a minute at the first start, and gains nothing within one machine.
+    # Compressing the API documentation's scripts takes half a minute at the first start, and gains nothing on one machine.
     'staticfiles': {
         'BACKEND': 'whitenoise.storage.CompressedStaticFilesStorage'
         if PRODUCTION
@@ -181,71 +182,61 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
-LOCAL_CACHE = (
-    DATA_DIR / 'cache'
-)  # copies of remote files, decoded pixels, features: may be deleted at any time
+# Copies of remote files, decoded pixels, features: may be deleted at any time.
+LOCAL_CACHE = DATA_DIR / 'cache'
 ZOO_DIR = DATA_DIR / 'zoo'  # weights of imported and pulled source models
 STARTER_ZOO = BASE_DIR / 'transfer' / 'zoo' / 'starter'  # ships with the repository
-PACKAGED_SOURCES = env.words(
-    'PACKAGED_SOURCES', 'efficientnet_lite0_imagenet'
-)  # sources of installed packages
-TORCHVISION_URL = env.text(
-    'TORCHVISION_URL', 'https://download.pytorch.org/models'
-)  # `zoo download`; a mirror may stand in
-HUGGINGFACE_URL = env.text(
-    'HUGGINGFACE_URL', 'https://huggingface.co'
-)  # `zoo download timm/...`; a mirror may stand in
+# Source models that come in installed Python packages.
+PACKAGED_SOURCES = env.words('PACKAGED_SOURCES', 'efficientnet_lite0_imagenet')
+# For `zoo download`; may be a mirror.
+TORCHVISION_URL = env.text('TORCHVISION_URL', 'https://download.pytorch.org/models')
+# For `zoo download timm/...`; may be a mirror.
+HUGGINGFACE_URL = env.text('HUGGINGFACE_URL', 'https://huggingface.co')
 
 # --- Limits ---------------------------------------------------------------------------------------------------------
-# A thousand photos in one request are normal here; the framework's default of 100 files is not for this product.
+# A thousand images in one request are normal here; Django's default limit is 100 files.
 DATA_UPLOAD_MAX_NUMBER_FILES = 2_000
-DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 2**20  # of fields other than files: base64 images come this way
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 2**20  # of fields other than files: base64 images are sent this way
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 FILE_UPLOAD_TEMP_DIR = env.path('UPLOAD_TEMP_DIR', DATA_DIR / 'incoming')
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 MAX_IMAGE_BYTES = 40 * 2**20
-MAX_IMAGE_PIXELS = 89_000_000  # just below what Pillow warns of as a decompression bomb
+MAX_IMAGE_PIXELS = 89_000_000  # just below Pillow's limit for decompression bombs
 MAX_ARCHIVE_BYTES = env.integer('MAX_ARCHIVE_MB', 2_200) * 2**20
 MAX_ARCHIVE_ENTRIES = 20_000
 MAX_IMAGES_PER_PREDICTION = 20
-MAX_DETECTION_SECONDS = env.number(
-    'MAX_DETECTION_SECONDS', 2.0
-)  # what a detector would take longer for is answered by a job (202)
-DETECTION_RESULT_HOURS = env.integer('DETECTION_RESULT_HOURS', 24)  # how long such an answer can be fetched
+# A detection that is expected to take longer becomes a detection job (202).
+MAX_DETECTION_SECONDS = env.number('MAX_DETECTION_SECONDS', 2.0)
+DETECTION_RESULT_HOURS = env.integer('DETECTION_RESULT_HOURS', 24)  # how long its result can be fetched
 MAX_QUEUED_DETECTIONS_PER_USER = env.integer('MAX_QUEUED_DETECTIONS_PER_USER', 20)  # one more is refused
 MODEL_CACHE_BYTES = env.integer('MODEL_CACHE_MB', 512) * 2**20
 SERVE_DEVICE = env.text('SERVE_DEVICE', 'cpu')  # `cuda`: predictions run by torch on this machine's GPU
 
 # --- Background work ------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = env.text(
-    'CELERY_BROKER_URL', 'spool://'
-)  # spool: a folder, no server (transfer/worker/spool_transport.py)
+# spool://: a folder, no server (transfer/worker/spool_transport.py).
+CELERY_BROKER_URL = env.text('CELERY_BROKER_URL', 'spool://')
 SPOOL_DIR = DATA_DIR / 'broker'
-JOB_HEARTBEAT_TIMEOUT = env.integer(
-    'JOB_HEARTBEAT_TIMEOUT', 60
-)  # seconds without a heartbeat after which a job is taken back
+# Seconds without a heartbeat after which a job is requeued.
+JOB_HEARTBEAT_TIMEOUT = env.integer('JOB_HEARTBEAT_TIMEOUT', 60)
 JOB_MAX_ATTEMPTS = 4
 MAX_QUEUED_TRAININGS_PER_USER = env.integer('MAX_QUEUED_TRAININGS_PER_USER', 20)  # one more is refused
 WORKER_QUEUES = env.text('WORKER_QUEUES', 'cpu,gpu')  # of the worker that `manage.py serve` starts
-# Of photos to look at and of files to add to the zoo; another worker's, so that none waits for a training.
+# The queue of detection jobs and source imports: another worker serves it, so that none waits for a training.
 SERVING_QUEUE = env.text('SERVING_QUEUE', 'serve')
-WORKER_PRELOAD = env.boolean(
-    'WORKER_PRELOAD', True
-)  # torch loaded before a job comes: 3 to 10 s for 0.45 GB of memory
-TRAINING_QUEUE = env.text(
-    'TRAINING_QUEUE', 'cpu'
-)  # `gpu` sends trainings to workers that serve the queue gpu
+# Load torch before a job comes: saves 3 to 10 s, costs 0.45 GB of memory.
+WORKER_PRELOAD = env.boolean('WORKER_PRELOAD', True)
+# `gpu` sends trainings to workers that serve the queue gpu.
+TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')
 
-# --- The choice of a source -----------------------------------------------------------------------------------------
-P2L_REFERENCE = env.text(
-    'P2L_REFERENCE', ''
-)  # the source whose features are compared; empty: the broadest that is here
+# --- Source selection ---------------------------------------------------------------------------------------------
+# The reference model, whose features are compared; empty: the default one (docs/p2l.md).
+P2L_REFERENCE = env.text('P2L_REFERENCE', '')
 P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
 # Used until `zoo fit` has fitted them to a benchmark of this installation.
 SHIPPED_SELECTION_PARAMS = BASE_DIR / 'p2l' / 'selection_params.json'
 
 # --- REST -----------------------------------------------------------------------------------------------------------
-API_RATE = env.rate('API_RATE', '6000/min')  # requests of one person, in each web process
+API_RATE = env.rate('API_RATE', '6000/min')  # requests of one user, in each web process
 REST_FRAMEWORK = {
     'DEFAULT_AUTHENTICATION_CLASSES': [
         'recognition.api.authentication.ApiKeyAuthentication',
@@ -269,7 +260,9 @@ SPECTACULAR_SETTINGS = {
     'SWAGGER_UI_FAVICON_HREF': 'SIDECAR',
     'REDOC_DIST': 'SIDECAR',
     'COMPONENT_SPLIT_REQUEST': True,
-    'ENUM_NAME_OVERRIDES': {'StateEnum': 'recognition.models.job.State'},  # of trainings and of detections
+    'ENUM_NAME_OVERRIDES': {
+        'StateEnum': 'recognition.models.job.State'
+    },  # of trainings and of detection jobs
     'SCHEMA_PATH_PREFIX': '/api/v1',
     'POSTPROCESSING_HOOKS': [
         'drf_spectacular.hooks.postprocess_schema_enums',
@@ -284,6 +277,6 @@ LOGGING = {
     'formatters': {'line': {'format': '{asctime} {levelname} {name}: {message}', 'style': '{'}},
     'handlers': {'console': {'class': 'logging.StreamHandler', 'formatter': 'line'}},
     'root': {'handlers': ['console'], 'level': env.text('LOG_LEVEL', 'INFO')},
-    # At INFO Celery tells of every message, and axes of every start; a job's events and the audit say more.
+    # At INFO Celery logs every message and axes every start; job events and the audit log say more.
     'loggers': {'celery': {'level': 'WARNING'}, 'axes': {'level': 'WARNING'}},
 }

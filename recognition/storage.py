@@ -6,7 +6,6 @@ this machine asks for one and gets a copy from a local cache when the storage is
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import uuid
@@ -16,6 +15,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
+
+from transfer.runtime.atomic_write import replace_file
 
 
 def save(key: str, data: bytes) -> str:
@@ -44,11 +45,8 @@ def local_path(key: str) -> Path:
         return Path(default_storage.path(key))
     copy = settings.LOCAL_CACHE / 'objects' / key
     if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        aside = copy.with_name(f'{copy.name}.{uuid.uuid4().hex}')
-        with default_storage.open(key) as source, aside.open('wb') as target:
+        with replace_file(copy) as path, default_storage.open(key) as source, path.open('wb') as target:
             shutil.copyfileobj(source, target)
-        os.replace(aside, copy)
     return copy
 
 

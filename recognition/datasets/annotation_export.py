@@ -8,7 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Literal, cast, get_args
 
 from recognition import storage
@@ -17,6 +17,7 @@ from recognition.datasets.formats import coco, csv_table, voc, yolo
 from recognition.datasets.formats.records import AnnotatedImage, Annotations, Box, ImageSize, normalize_path
 from recognition.errors import InvalidInputError
 from recognition.models import Image, Label, Project
+from transfer.runtime.atomic_write import replace_file
 
 ExportFormat = Literal['voc', 'coco', 'yolo', 'csv']
 FORMATS = get_args(ExportFormat)
@@ -26,12 +27,13 @@ WRITERS: dict[str, Callable[[Annotations], Iterator[tuple[str, bytes]]]] = {
     'yolo': yolo.write,
     'csv': csv_table.write,
 }
+# Where each format looks for them
 IMAGE_FOLDERS = {
     'voc': 'JPEGImages',
     'coco': 'images',
     'yolo': 'images',
     'csv': 'images',
-}  # where each format looks for them
+}
 GENERIC_FOLDERS = ('images', 'jpegimages', 'labels', 'annotations')
 MANIFEST = 'manifest.json'
 
@@ -60,6 +62,12 @@ def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool 
     for _ in _write_steps(prepared, target):
         pass
     return prepared.written
+
+
+def write_zip_file(project: Project, format: str, path: Path, *, photos: bool = True) -> ExportManifest:
+    """Write the zip to a file of this machine, atomically. Errors: as write_zip; OSError."""
+    with replace_file(path) as temporary, temporary.open('wb') as target:
+        return write_zip(project, format, target, photos=photos)
 
 
 def stream_zip(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:

@@ -37,6 +37,7 @@ UNSUPPORTED_IMAGES = (
     '.nef',
     '.dng',
 )
+# Annotations, and what names their classes
 DOCUMENT_SUFFIXES = (
     '.xml',
     '.json',
@@ -45,21 +46,23 @@ DOCUMENT_SUFFIXES = (
     '.yaml',
     '.yml',
     '.names',
-)  # annotations, and what names their classes
+)
 BOX_SUFFIXES = ('.xml', '.json', '.txt')  # Pascal VOC, COCO, YOLO
+# What such a text is called that holds no boxes
 TEXTS_WITHOUT_BOXES = (
     'readme',
     'license',
     'licence',
     'copying',
     'notice',
-)  # what such a text is called that holds no boxes
+)
 ARCHIVE_SUFFIXES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
 SYSTEM_FILES = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
+# The others decompress without a bound on what they put out
 COMPRESSION_METHODS = (
     zipfile.ZIP_STORED,
     zipfile.ZIP_DEFLATED,
-)  # the others decompress without a bound on what they put out
+)
 DIRECTORY_BYTES_PER_ENTRY = (
     256  # of the zip's directory for each allowed entry; read at once, so bounded before reading
 )

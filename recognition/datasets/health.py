@@ -18,9 +18,8 @@ MIN_BOXES = 5  # of one class, and as many images with boxes: with fewer no spli
 FEW_IMAGES = 10
 IMBALANCE = 10.0  # largest class : smallest, beyond which the small one is mostly overlooked
 FEW_BOXES = 15  # what hosted services ask for of each class before they train a detector
-SMALL_BOX = (
-    1 / 40
-)  # of the image's side: 8 pixels where a detector works at 320, which leaves nothing on its feature map
+# Of the image's side: 8 pixels where a detector works at 320, which leaves nothing on its feature map
+SMALL_BOX = 1 / 40
 TINY_SIDE = 64  # pixels of the short side: less than the smallest input of the zoo's networks
 
 

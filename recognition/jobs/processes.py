@@ -1,4 +1,4 @@
-"""Names of processes, such that another process can tell whether the one that bore a name is dead."""
+"""Names for processes from which another process can tell whether the named one is dead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PID_NAMESPACE = Path('/proc/self/ns/pid')
 
 
 def local_prefix() -> str:
-    """This machine since its last start, as seen from this container: within it a process number means one process."""
+    """Identify this machine since its last boot, in this container: the scope in which process numbers are unique."""
     if not BOOT_ID.exists():
         return f'{platform.node()[:60]}~'
     boot, namespace = BOOT_ID.read_text()[:8], str(PID_NAMESPACE.readlink()).strip('pid:[]')
@@ -19,12 +19,12 @@ def local_prefix() -> str:
 
 
 def make_process_name(pid: int) -> str:
-    """Numbers are used again, so a process is its number and the moment at which it started."""
+    """Numbers are reused, so a process is named by its number and its start time."""
     return f'{local_prefix()}{pid}~{_read_start_time(pid)}'
 
 
 def is_dead(name: str) -> bool:
-    """True only when this process can be sure: of another machine's processes it knows nothing."""
+    """Whether the named process is dead; False for a process of another machine, about which nothing is known."""
     if not name.startswith(local_prefix()):
         return False
     pid, started = name.removeprefix(local_prefix()).split('~')
@@ -32,8 +32,8 @@ def is_dead(name: str) -> bool:
 
 
 def _read_start_time(pid: int) -> str:
-    """Clock ticks from the machine's start to the process's; empty when there is no such process, or only its zombie."""
-    if not BOOT_ID.exists():  # not Linux: the number alone must do
+    """Clock ticks from the machine's boot to the process's start; empty when there is no such process, or only its zombie."""
+    if not BOOT_ID.exists():  # not Linux: only the number is checked
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -1,8 +1,8 @@
-"""Jobs whose worker died go back into the queue, and queued ones whose message was lost get another. No broker is trusted.
+"""The job queue: enqueue, claim and cancel jobs, requeue those whose worker died, and send lost messages again.
 
-Three things find a dead worker: its number, on the machine where it ran (at once: the next message, the next start and the
-sweep of every few seconds look), a heart that was silent for JOB_HEARTBEAT_TIMEOUT seconds (from anywhere), and a worker that is
-asked to stop and gives back what its processes run. Only deaths count towards JOB_MAX_ATTEMPTS.
+No broker is trusted. A job is requeued when its process is dead on the machine where it ran (checked at once, with the next
+message, the next start and the reaper's sweep every few seconds), when it wrote no heartbeat for JOB_HEARTBEAT_TIMEOUT
+seconds (checked from any machine), and when its worker is asked to stop. Only deaths count towards JOB_MAX_ATTEMPTS.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ logger = logging.getLogger(__name__)
 LOCAL_QUEUE = 'local'
 UPLOAD_QUEUE = 'uploading'
 WORKER_STOPPED = 'its worker was stopped'
-RESEND_AFTER = 30.0  # seconds after which a message that woke nobody is sent again
+RESEND_AFTER = 30.0  # seconds after which a message that woke no worker is sent again
 
 
 @dataclass(frozen=True)
 class ReapCounts:
-    """What a sweep did, in jobs."""
+    """Numbers of jobs that a sweep changed."""
 
-    taken_back: int  # to be resumed
+    requeued: int
     ended: int  # failed because they killed too many workers, or cancelled
-    woken: int
+    woken: int  # got another message
 
 
 def enqueue(job: Job) -> None:
@@ -52,11 +52,11 @@ def enqueue(job: Job) -> None:
 
 
 def send_message(job: Job) -> None:
-    """Wake a worker of the job's queue. An unreachable broker loses nothing: workers look for queued jobs by themselves."""
+    """Wake a worker of the job's queue. A broker that cannot be reached loses nothing: workers poll the queue too."""
     try:
         app.send_task(RUN_JOB, (str(job.pk),), queue=job.queue)
     except OperationalError:
-        logger.warning('The broker cannot be reached; job %s waits for a worker to look', job.pk)
+        logger.warning('The broker cannot be reached; job %s waits until a worker polls the queue', job.pk)
         return
     Job.objects.filter(pk=job.pk, state=State.QUEUED).update(message_sent_at=timezone.now())
 
@@ -70,20 +70,20 @@ def claim_next(queue: str) -> Job | None:
 
 
 def claim(job: Job) -> bool:
-    """Claim a queued job for this process; the loser of a race gets False."""
+    """Claim a queued job for this process. Returns False when another worker was faster."""
     return job.claim(processes.make_process_name(os.getpid()))
 
 
 def find_queue_position(job: Job) -> int:
-    """How many queued jobs will be taken before this one; 0 also for a job that waits no longer."""
-    line = Job.objects.all().in_queue_order(job.queue).values_list('pk', flat=True)
-    return next((place for place, key in enumerate(line) if key == job.pk), 0)
+    """Count the queued jobs that will be claimed before this one; 0 also for a job that is not queued."""
+    waiting = Job.objects.all().in_queue_order(job.queue).values_list('pk', flat=True)
+    return next((position for position, key in enumerate(waiting) if key == job.pk), 0)
 
 
 def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
-    """End a queued job at once; a running one ends within seconds, when its worker sees the request.
+    """Cancel a queued job at once; a running one stops within seconds, when its worker sees the request.
 
-    Errors: ConflictError when it has ended already.
+    Errors: ConflictError when it has ended.
     """
     if not try_cancel(job):
         raise ConflictError(f'This {job.get_kind_display()} has ended already.')
@@ -92,9 +92,9 @@ def cancel(job: Job, user: AbstractBaseUser | None) -> Job:
 
 
 def reap() -> ReapCounts:
-    """One sweep over all jobs and queues, as `manage.py reapjobs` does it."""
-    ended, taken_back = requeue_dead(), requeue_silent()
-    counts = [sum(part) for part in zip(ended, taken_back, strict=True)]
+    """Sweep over all jobs and queues once: `manage.py reapjobs`."""
+    of_dead, of_silent = requeue_dead(), requeue_silent()
+    requeued, ended = (sum(part) for part in zip(of_dead, of_silent, strict=True))
     queues = (
         Job.objects.filter(state=State.QUEUED)
         .exclude(queue__in=(LOCAL_QUEUE, UPLOAD_QUEUE))
@@ -102,34 +102,34 @@ def reap() -> ReapCounts:
         .values_list('queue', flat=True)
         .distinct()
     )
-    return ReapCounts(counts[0], counts[1], wake(queues, RESEND_AFTER))
+    return ReapCounts(requeued, ended, wake(queues, RESEND_AFTER))
 
 
 def requeue_dead() -> tuple[int, int]:
-    """The jobs of processes that are known to be dead because they ran on this machine."""
+    """Requeue the jobs of this machine's dead processes. Returns how many were requeued, and how many ended."""
     rows = Job.objects.filter(state=State.RUNNING, worker__startswith=processes.local_prefix())
     return _requeue(job for job in rows if processes.is_dead(job.worker))
 
 
 def requeue_silent() -> tuple[int, int]:
-    """The jobs of workers that nobody has heard of for too long, wherever they ran."""
+    """Requeue the jobs of any machine that wrote no heartbeat for too long. Returns as requeue_dead."""
     return _requeue(Job.objects.all().without_heartbeat(settings.JOB_HEARTBEAT_TIMEOUT))
 
 
 def release(pids: Iterable[int]) -> None:
-    """The jobs that these living processes of this machine run, because their worker is asked to stop.
+    """Requeue the jobs that these processes of this machine run, because their worker is asked to stop.
 
-    They learn from their next heartbeat that they lost the job, and leave within a second or two.
+    The processes notice at their next heartbeat that they lost the job, and exit within a second or two.
     """
     for job in Job.objects.filter(
         state=State.RUNNING, worker__in=[processes.make_process_name(pid) for pid in pids]
     ):
         while not job.requeue(WORKER_STOPPED) and job.state == State.RUNNING:
-            job.refresh_from_db()  # a heartbeat came in between
+            job.refresh_from_db()  # a heartbeat was written in between
 
 
 def is_cancelled(pid: int) -> bool:
-    """Whether this process of this machine runs a job that was cancelled. When the database is away nobody knows: False."""
+    """Whether this process of this machine runs a cancelled job; False when the database cannot be reached."""
     try:
         return Job.objects.filter(
             state=State.RUNNING, worker=processes.make_process_name(pid), cancel_requested=True
@@ -140,20 +140,23 @@ def is_cancelled(pid: int) -> bool:
 
 
 def wake(queues: Iterable[str], seconds: float) -> int:
-    """Send one message into each of these queues where jobs wait and none was sent for that many seconds."""
+    """Send one message to each of these queues in which jobs wait and for which none was sent for so many seconds.
+
+    Returns how many messages were sent.
+    """
     woken = 0
     for queue in queues:
-        line = Job.objects.all().in_queue_order(queue)
+        waiting = Job.objects.all().in_queue_order(queue)
         recent = Q(message_sent_at__gt=timezone.now() - timedelta(seconds=seconds))
-        first = line.first()
-        if first and not line.filter(recent).exists():
+        first = waiting.first()
+        if first and not waiting.filter(recent).exists():
             send_message(first)
             woken += 1
     return woken
 
 
 def try_cancel(job: Job) -> bool:
-    """End a queued job at once, a running one within seconds, when its worker sees the request. False when it has ended."""
+    """As `cancel`, without a user. Returns False when the job has ended."""
     if not job.cancel():
         return False
     if job.state == State.CANCELLED:
@@ -162,15 +165,15 @@ def try_cancel(job: Job) -> bool:
 
 
 def delete_files(job: Job) -> None:
-    """What a job that has ended needs no more."""
+    """Delete the checkpoints and images of a job that has ended."""
     storage.delete_training_folder(job.pk)
     if job.kind == JobKind.DETECTION_JOB:
         storage.delete_detection_images(job.pk)
 
 
 def _requeue(jobs: Iterable[Job]) -> tuple[int, int]:
-    """(how many will be resumed, how many were ended)"""
-    taken_back = ended = 0
+    """Returns how many jobs were requeued, and how many ended."""
+    requeued = ended = 0
     for job in jobs:
         deaths = job.count_worker_deaths() + 1
         if job.cancel_requested:
@@ -180,11 +183,14 @@ def _requeue(jobs: Iterable[Job]) -> tuple[int, int]:
                 job.attempt, 'interrupted', f'The command that ran this {job.get_kind_display()} was ended.'
             )
         elif deaths >= settings.JOB_MAX_ATTEMPTS:
-            sentence = f'The worker died {deaths} times at this {job.get_kind_display()} (out of memory?); it was given up.'
+            sentence = (
+                f'The worker died {deaths} times during this {job.get_kind_display()} (out of memory?); '
+                'it was not started again.'
+            )
             ended += job.fail(job.attempt, 'worker_died', sentence)
         elif job.requeue(WORKER_DIED):
-            taken_back += 1
+            requeued += 1
             enqueue(job)
         if job.state not in (State.QUEUED, State.RUNNING):
             delete_files(job)
-    return taken_back, ended
+    return requeued, ended

@@ -10,7 +10,6 @@ from recognition.errors import InvalidInputError, NotFoundError
 from recognition.management import local_training
 from recognition.models import Project
 from recognition.models.project import Task
-from transfer.runtime import atomic_write
 
 
 def import_path(
@@ -48,7 +47,6 @@ def _import(project: Project, path: Path, format: str, overwrite: bool) -> Annot
 def export_annotations(
     project_id: str, file: Path, format: str, *, photos: bool = True
 ) -> annotation_export.ExportManifest:
-    """Write a project's annotations (and photos) as a zip, atomically. Errors: NotFoundError, OSError."""
+    """Write a project's annotations as a zip, atomically. Errors: NotFoundError, OSError."""
     project = projects.get_present(project_id)
-    with atomic_write.replace_file(file) as aside, aside.open('wb') as target:
-        return annotation_export.write_zip(project, format, target, photos=photos)
+    return annotation_export.write_zip_file(project, format, file, photos=photos)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from recognition import storage
 from recognition.datasets import box_annotations, labels
@@ -15,6 +13,7 @@ from recognition.models import Image, Label, Project, TrainedModel
 from recognition.models.project import Task
 from recognition.serving import prediction
 from recognition.serving.prediction import DetectedBox
+from transfer.runtime.atomic_write import write_json
 
 FLOOR = 0.05  # scores below it are not worth a person's look, nor a doubt
 
@@ -70,12 +69,5 @@ def _detect_cached(model: TrainedModel, image: Image) -> tuple[float, list[Detec
     except (OSError, ValueError, KeyError, TypeError):  # not there yet, or of another version: look again
         found = list(prediction.detect(model, [storage.read(image.key)], FLOOR).images[0].found)
     threshold = prediction.get_threshold(model)
-    _write_cache(cached, {'threshold': threshold, 'boxes': [asdict(box) for box in found]})
+    write_json(cached, {'threshold': threshold, 'boxes': [asdict(box) for box in found]})
     return threshold, found
-
-
-def _write_cache(path: Path, record: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
-    aside.write_text(json.dumps(record))
-    os.replace(aside, path)

@@ -1,4 +1,4 @@
-"""A step of every worker: recover jobs at its start and every few seconds, and give its own back when it is asked to stop."""
+"""A boot step of every worker: sweep over the jobs at its start and every few seconds, and requeue its own when it stops."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ class ReaperStep(bootsteps.StartStopStep):
 
     def __init__(self, worker: WorkController, **options: Any) -> None:
         super().__init__(worker, **options)
-        self.entry: Any = None
+        self.timer_entry: Any = None
 
     def start(self, worker: WorkController) -> None:
-        self.entry = worker.timer.call_repeatedly(SWEEP_INTERVAL, self.sweep, (worker,))
+        self.timer_entry = worker.timer.call_repeatedly(SWEEP_INTERVAL, self.sweep, (worker,))
         self.sweep(worker)
-        runner.warm()
+        runner.preload()
 
     def sweep(self, worker: WorkController) -> None:
-        """In the worker's own process, which is free while a training holds the one of the job."""
+        """Requeue, wake and clean up. It runs in the worker's own process, which is free while a child runs the job."""
         queues = worker.app.amqp.queues.consume_from
         try:
             queue.requeue_dead()
             queue.requeue_silent()
             detection_jobs.delete_expired()
-            if not state.reserved_requests:  # only an idle worker needs a message, so they do not pile up
+            if not state.reserved_requests:  # only an idle worker needs a message: they must not pile up
                 queue.wake(queues, SWEEP_INTERVAL)
-            if (
-                settings.SERVING_QUEUE in queues
-            ):  # only there the files lie: another machine would drop the rows alone
+            # Only that worker has the files: another machine would delete the rows alone.
+            if settings.SERVING_QUEUE in queues:
                 import_jobs.delete_expired()
         except (OperationalError, InterfaceError):
             logger.warning(
@@ -52,7 +51,7 @@ class ReaperStep(bootsteps.StartStopStep):
             )
         except OSError:
             logger.warning(
-                'Files of refused additions cannot be dropped; the next sweep is in %.0f s',
+                'Files of failed source imports cannot be deleted; the next sweep is in %.0f s',
                 SWEEP_INTERVAL,
                 exc_info=True,
             )
@@ -60,9 +59,9 @@ class ReaperStep(bootsteps.StartStopStep):
             connection.close()
 
     def close(self, worker: WorkController) -> None:
-        """First of all steps, when the worker begins to stop: its job will be resumed by another, or at the next start."""
-        if self.entry is not None:
-            self.entry.cancel()
+        """Requeue the running job, as the first step when a worker stops; another worker or the next start resumes it."""
+        if self.timer_entry is not None:
+            self.timer_entry.cancel()
         try:
             queue.release(runner.pids())
         finally:

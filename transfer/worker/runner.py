@@ -1,4 +1,4 @@
-"""A worker's processes: the one that runs its job, and one that is kept warm for the next."""
+"""A worker's child processes: the one that runs its job, and one that is preloaded for the next."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 CHILD_COMMAND = (sys.executable, '-m', 'transfer.worker.child_process')
-POLL_INTERVAL = 1.0  # seconds between two looks whether the running job is still wanted
-STOP_TIMEOUT = 5.0  # seconds to leave after being asked
+POLL_INTERVAL = 1.0  # seconds between two checks whether the running job was cancelled
+STOP_TIMEOUT = 5.0  # seconds that a process has to exit by itself
 
 
 class Runner:
-    """One job at a time. `run` belongs to the task's thread; the rest may be called from any."""
+    """Runs one job at a time. `run` is called by the task's thread only; the other methods by any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,35 +27,36 @@ class Runner:
         self._busy: subprocess.Popen[str] | None = None
         self._closed = False
 
-    def warm(self) -> None:
+    def preload(self) -> None:
         with self._lock:
             if not self._closed and (self._spare is None or self._spare.poll() is not None):
-                # A session of its own: what a killed training has forked is found by its group and ended with it.
+                # In a session of its own: what a training has forked is found by its group and killed with it.
                 self._spare = subprocess.Popen(
                     CHILD_COMMAND, stdin=subprocess.PIPE, text=True, start_new_session=True
                 )
 
-    def run(self, queue: str, unwanted: Callable[[int], bool]) -> int:
-        """Let a process run the queue's next job; its exit status, negative for a signal.
+    def run(self, queue: str, is_cancelled: Callable[[int], bool]) -> int:
+        """Run the queue's next job in a process. Returns its exit status, negative for a signal.
 
-        A job that is `unwanted` leaves by itself at its next word; one that is in a long native call is killed.
+        A process whose job `is_cancelled` (called with its number) exits at its next progress report; one that is in a long
+        native call is killed after STOP_TIMEOUT.
         """
-        process = self._take(queue)
+        process = self._start(queue)
         if process is None:
             return 0
-        status, asked = None, 0
+        status, cancelled_polls = None, 0
         while status is None:
             try:
                 status = process.wait(POLL_INTERVAL)
             except subprocess.TimeoutExpired:
-                asked = asked + 1 if unwanted(process.pid) else 0
-                if asked * POLL_INTERVAL > STOP_TIMEOUT:
+                cancelled_polls = cancelled_polls + 1 if is_cancelled(process.pid) else 0
+                if cancelled_polls * POLL_INTERVAL > STOP_TIMEOUT:
                     process.kill()
         if status:
-            logger.error('The process %s of a job ended with status %s', process.pid, status)
+            logger.error('The process %s of a job exited with status %s', process.pid, status)
         _kill_group(process.pid)
         self._busy = None
-        self.warm()
+        self.preload()
         return status
 
     def pids(self) -> list[int]:
@@ -63,7 +64,7 @@ class Runner:
         return [] if busy is None else [busy.pid]
 
     def stop(self) -> None:
-        """No more processes; the one that is busy may leave by itself for a moment."""
+        """Start no more processes; the busy one has STOP_TIMEOUT seconds to exit by itself."""
         with self._lock:
             self._closed = True
             spare, busy = self._spare, self._busy
@@ -75,10 +76,10 @@ class Runner:
             except subprocess.TimeoutExpired:
                 _kill_group(busy.pid)
 
-    def _take(self, queue: str) -> subprocess.Popen[str] | None:
-        """The warm process, now told its queue; None when this worker stops."""
+    def _start(self, queue: str) -> subprocess.Popen[str] | None:
+        """Send the queue's name to the preloaded process; None when this worker stops."""
         while True:
-            self.warm()
+            self.preload()
             with self._lock:
                 process, self._spare = self._spare, None
                 if self._closed or process is None or process.stdin is None:
@@ -87,13 +88,13 @@ class Runner:
             try:
                 process.stdin.write(f'{queue}\n')
                 process.stdin.flush()
-            except BrokenPipeError:  # it died while it waited
+            except BrokenPipeError:  # it died while it was waiting
                 continue
             return process
 
 
 def _kill_group(pid: int) -> None:
-    """Whatever is left of a process's session. The system gives its number to nobody while there is something."""
+    """Kill what is left of a process's session. The system does not reuse its number while anything is left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 

@@ -1,17 +1,16 @@
 """A broker that needs no server: a folder with one file a message (`spool://`, a kombu transport for one machine).
 
-A message is written aside, flushed and renamed, so a reader never sees half of one; the name begins with the time, so
-the oldest goes first. Whoever unlinks the file has the message: of two readers one succeeds, and nothing is left to
-sweep when either dies. So a message is delivered at most once. That is enough here because a message only wakes a
-worker: the job's row is the truth, and what a dead worker took with it is sent again from the row within seconds
-(recognition/jobs/queue.py). Claims that outlive their owner, with their sweeper, would buy nothing on top.
+A message is written to a temporary file, flushed and renamed, so a reader never sees half of one; the name begins with the
+time, so the oldest comes first. The reader that unlinks the file has the message: of two readers one succeeds, and nothing
+is left to clean up when either dies. So a message is delivered at most once. That is enough because a message only wakes a
+worker: the job's row is the truth, and the message of a worker that died is sent again within seconds
+(recognition/jobs/queue.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import time
 import uuid
@@ -23,10 +22,12 @@ from django.conf import settings
 from kombu.transport import base, virtual
 from kombu.utils.json import dumps, loads
 
+from transfer.runtime.atomic_write import write_text
+
 logger = logging.getLogger(__name__)
 
-TEMPORARY_SUFFIX = '.aside'  # the ending of a message that is still being written
-TEMPORARY_FILE_LIFETIME = 3600  # seconds after which such a file's writer is dead
+TEMPORARY_SUFFIX = '.part'  # of a message that is still being written (transfer/runtime/atomic_write.py)
+TEMPORARY_FILE_LIFETIME = 3600  # seconds after which the writer of such a file must be dead
 
 
 class Channel(virtual.Channel):
@@ -35,7 +36,7 @@ class Channel(virtual.Channel):
         return Path(self.connection.client.transport_options.get('folder') or settings.SPOOL_DIR)
 
     def _folder(self, queue: str) -> Path:
-        """The queue's folder. A queue's name may hold what a file's name must not, so those bytes are spelt out."""
+        """The queue's folder. Bytes that a file's name must not have are escaped."""
         return self.root / re.sub(r'[^\w.@-]|^\.', lambda match: f'%{ord(match[0]):02x}', queue)
 
     def _messages(self, queue: str) -> list[str]:
@@ -50,9 +51,8 @@ class Channel(virtual.Channel):
         folder = self._folder(queue)
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob(f'*{TEMPORARY_SUFFIX}'):
-            with contextlib.suppress(
-                FileNotFoundError
-            ):  # another process swept it, or its writer came to its end
+            # Another process deleted it, or its writer finished.
+            with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > TEMPORARY_FILE_LIFETIME:
                     path.unlink()
 
@@ -60,15 +60,8 @@ class Channel(virtual.Channel):
         return self._folder(queue).is_dir()
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
-        folder = self._folder(queue)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f'{time.time_ns():020d}-{uuid.uuid4().hex}'
-        aside = path.with_name(path.name + TEMPORARY_SUFFIX)
-        with aside.open('w') as file:
-            file.write(dumps(message))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+        path = self._folder(queue) / f'{time.time_ns():020d}-{uuid.uuid4().hex}'
+        write_text(path, dumps(message), sync=True)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         for name in self._messages(queue):
@@ -81,7 +74,7 @@ class Channel(virtual.Channel):
             try:
                 return dict(loads(content))
             except ValueError:
-                logger.error('%s in the queue %s is no message; it was removed', name, queue)
+                logger.error('%s in the queue %s is not a message; it was deleted', name, queue)
         raise Empty
 
     def _size(self, queue: str) -> int:

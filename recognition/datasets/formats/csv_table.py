@@ -20,6 +20,7 @@ from recognition.datasets.formats.records import (
 from recognition.errors import InvalidInputError
 
 COLUMNS = ('image', 'label', 'x0', 'y0', 'x1', 'y1', 'difficult')
+# The apostrophe too, so that reading back is exact
 FORMULA_PREFIXES = (
     '=',
     '+',
@@ -29,7 +30,7 @@ FORMULA_PREFIXES = (
     '\r',
     '\n',
     "'",
-)  # the apostrophe too, so that reading back is exact
+)
 
 
 def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the table') -> Annotations:

@@ -75,9 +75,8 @@ def _read_annotation(where: str, root: Element, gathering: AnnotationCollector) 
 
 def _read_declared_size(root: Element, side: str) -> float:
     said = parse_number(root.findtext(f'size/{side}'))
-    return (
-        said if said > 0 else 0
-    )  # some programs write 0 for what they did not look up; not-a-number likewise
+    # Some programs write 0 for what they did not look up; not-a-number likewise
+    return said if said > 0 else 0
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:

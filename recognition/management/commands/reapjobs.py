@@ -1,4 +1,4 @@
-"""`manage.py reapjobs`: what every worker does by itself, for an installation whose workers are all away."""
+"""`manage.py reapjobs`: what every worker does by itself, for an installation whose workers are all stopped."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from recognition.jobs import queue
 
 
 class Command(BaseCommand):
-    help = 'Put jobs whose worker died back into the queue, and send lost messages again.'
+    help = 'Requeue jobs whose worker died, and send lost messages again.'
 
     def handle(self, **_: Any) -> None:
-        reaped = queue.reap()
-        self.stdout.write(f'{reaped.taken_back} taken back, {reaped.ended} ended, {reaped.woken} woken')
+        counts = queue.reap()
+        self.stdout.write(f'{counts.requeued} requeued, {counts.ended} ended, {counts.woken} woken')

@@ -67,7 +67,7 @@ def test_each_job_gets_a_process_of_its_own_and_its_status_is_told(start, tmp_pa
 
 def test_a_warm_process_that_died_while_it_waited_is_replaced(start):
     one = start(ECHO)
-    one.warm()
+    one.preload()
     one._spare.kill()
     one._spare.wait()
     assert one.run('cpu', wanted) == 0

@@ -108,7 +108,7 @@ def test_what_is_still_being_written_is_not_read_and_is_swept_when_its_writer_is
     tmp_path, connection
 ):
     queue = connection.SimpleQueue('work')
-    young, old = (tmp_path / 'spool' / 'work' / f'{age}.aside' for age in ('young', 'old'))
+    young, old = (tmp_path / 'spool' / 'work' / f'{age}.part' for age in ('young', 'old'))
     young.write_text('{}')
     old.write_text('{}')
     os.utime(old, (time.time() - 7200, time.time() - 7200))
