@@ -11,6 +11,7 @@ from recognition.models import Job, Publication, TrainedModel
 from recognition.models.job import State
 from recognition.serving import detection_jobs, publishing
 from recognition.training import reports
+from recognition.training.detectors import KINDS
 
 Fields = serializers.Serializer[Any]
 
@@ -52,7 +53,7 @@ class TrainingIn(Fields):
     instant_only = serializers.BooleanField(required=False, help_text='Stop after the linear model.')
     detector = serializers.ChoiceField(
         required=False,
-        choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'],
+        choices=KINDS,
         help_text='Of a project that finds things.',
     )
     proposals = serializers.CharField(

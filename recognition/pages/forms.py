@@ -8,6 +8,7 @@ from django import forms
 
 from recognition.models import Project
 from recognition.models.project import Role, Task
+from recognition.training.detectors import list_choices
 
 PLANS = [
     ('auto', 'Automatic, from the number of photos and their similarity'),
@@ -15,14 +16,6 @@ PLANS = [
     ('last', 'The last layer'),
     ('several', 'The last groups of layers'),
     ('all', 'The whole network'),
-]
-
-
-DETECTORS = [
-    ('auto', 'Automatic'),
-    ('fast-rcnn', 'Fast R-CNN: fast'),
-    ('faster-rcnn', 'Faster R-CNN: proposes regions itself; runs in PyTorch, needs more memory'),
-    ('rcnn', 'R-CNN: runs the network on every region, slow'),
 ]
 
 
@@ -126,7 +119,7 @@ class ClassifierTrainingForm(TrainingOptionsForm):
 
 
 class DetectorTrainingForm(TrainingOptionsForm):
-    detector = forms.ChoiceField(label='Detector', choices=DETECTORS, initial='auto')
+    detector = forms.ChoiceField(label='Detector', choices=list_choices(), initial='auto')
     held_out = forms.FloatField(
         min_value=0.1,
         max_value=0.9,

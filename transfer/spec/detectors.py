@@ -19,19 +19,20 @@ Options = TypeVar('Options')
 
 @dataclass(frozen=True)
 class DetectorInfo(Generic[Options]):
-    """What is known of a kind without training one."""
+    """What is known of a kind without training one. All sentences are shown to people."""
 
     kind: str  # in TrainSpec.detector, reports, artifacts and REST
     field: str  # of TrainSpec that holds its options; also its package in transfer.detection
     options: type[Options]
-    name: str  # shown to people
-    summary: str  # half a sentence for whoever chooses
+    name: str
+    summary: str  # what to know when choosing; begins in lower case
     why: str  # the sentence of the report
-    curve_note: str = ''  # what a reader of its loss curve must know
-    crops_regions: bool = (
-        False  # each region goes through the whole network alone: any source fits, and every region costs
-    )
-    proposes_regions: bool = False  # by itself, so that it is given none
+    curve_note: str = 'The training loss after each epoch.'
+    cost_note: str = ''  # beside what a photo costs
+    # Each region goes through the whole network alone: any source fits, and every region costs a pass.
+    crops_regions: bool = False
+    # It needs no proposals, and its own are not reported.
+    proposes_regions: bool = False
 
     def read_options(self, values: Mapping[str, Any]) -> Options:
         """Options from an artifact's JSON, which has lists where there were tuples."""
@@ -45,17 +46,20 @@ FAST_RCNN = DetectorInfo(
     field='fast_rcnn',
     options=FastRcnnSpec,
     name='Fast R-CNN',
-    summary='one pass of the network over a photo',
-    why='Fast R-CNN looks at a photo once and reads every proposed region from it.',
-    curve_note='In the first epochs only its new layers are trained; then the backbone joins.',
+    summary='fast',
+    why='Fast R-CNN runs the network once on a photo and classifies every proposed region from its feature map.',
+    curve_note=(
+        'The training loss after each epoch. In the first epochs only the new layers are trained, then all of them.'
+    ),
 )
 FASTER_RCNN = DetectorInfo(
     kind='faster-rcnn',
     field='faster_rcnn',
     options=FasterRcnnSpec,
     name='Faster R-CNN',
-    summary='proposes its own regions; needs torch to answer',
+    summary='proposes regions itself; runs in PyTorch, needs more memory',
     why='Faster R-CNN proposes its own regions.',
+    cost_note='It runs in PyTorch and takes 0.8 GB of memory in the web server.',
     proposes_regions=True,
 )
 RCNN = DetectorInfo(
@@ -63,9 +67,12 @@ RCNN = DetectorInfo(
     field='rcnn',
     options=RcnnSpec,
     name='R-CNN',
-    summary='one pass of the network over every region, slow',
-    why='R-CNN looks at each proposed region alone: slow to answer, and sparing with boxes.',
-    curve_note='An epoch is a step of the network here; the SVMs that follow have no curve.',
+    summary='runs the network on every region, slow',
+    why='R-CNN runs the network on each proposed region: slow to predict, but it needs few boxes.',
+    curve_note=(
+        'The training loss after each step of the network; the SVMs that are trained after it have no curve.'
+    ),
+    cost_note='R-CNN runs the network on every region separately; Fast R-CNN is many times faster.',
     crops_regions=True,
 )
 DETECTORS: dict[str, DetectorInfo[Any]] = {info.kind: info for info in (FAST_RCNN, FASTER_RCNN, RCNN)}

@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from transfer.spec.detectors import DETECTORS
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
@@ -18,7 +19,6 @@ from transfer.spec.rcnn import RcnnSpec
 DIVERGENCES = ('kl', 'kl_reverse', 'js', 'cosine', 'emd')  # as in p2l.scores.DIVERGENCES
 TASKS = ('classification', 'detection')
 PLANS = ('linear', 'last', 'several', 'all')
-DETECTORS = ('rcnn', 'fast-rcnn', 'faster-rcnn')
 PROPOSAL_METHODS = (
     'selective-search',
     'opencv-girshick',
@@ -217,8 +217,8 @@ class TrainSpec:
         for name, choices in (('divergence', DIVERGENCES), ('task', TASKS)):
             if getattr(spec, name) not in choices:
                 raise InvalidSpecError(f'{name} must be one of {", ".join(choices)}', name)
-        for part in ('rcnn', 'fast_rcnn', 'faster_rcnn'):
-            _check_detector(part, getattr(spec, part))
+        for detector in DETECTORS.values():
+            _check_detector(detector.field, getattr(spec, detector.field))
         return spec
 
     def to_json(self) -> dict[str, Any]:

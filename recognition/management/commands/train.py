@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from recognition.errors import GraftError
 from recognition.management import bootstrap, local_training
 from recognition.management.progress_bar import ProgressBar
+from recognition.training.detectors import KINDS
 
 
 class Command(BaseCommand):
@@ -29,9 +30,7 @@ class Command(BaseCommand):
             help='name of a source model (default: the best one by P2L and linear probe)',
         )
         parser.add_argument('--task', choices=['classification', 'detection'], default='classification')
-        parser.add_argument(
-            '--detector', choices=['auto', 'rcnn', 'fast-rcnn', 'faster-rcnn'], default='auto'
-        )
+        parser.add_argument('--detector', choices=KINDS, default='auto')
         parser.add_argument(
             '--no-refit',
             action='store_true',

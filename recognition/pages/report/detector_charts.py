@@ -9,10 +9,10 @@ from typing import Any
 from recognition.models import Image, TrainedModel
 from recognition.pages.report.charts import SIDE
 from recognition.serving import detection_jobs
+from recognition.training.detectors import get_info
 
 # Colours of classes; the seventh class has the first colour again.
 HUES = 6
-DETECTOR_NAMES = {'rcnn': 'R-CNN', 'fast-rcnn': 'Fast R-CNN', 'faster-rcnn': 'Faster R-CNN'}
 # Kinds of errors (Hoiem et al. 2012) by their key in the report: name and explanation.
 ERROR_KINDS = {
     'right': ('Correct', 'the class and the place are right'),
@@ -75,9 +75,11 @@ class HardPhoto:
 def build_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, Any]:
     """The template variables of a detector's report that a classifier's does not have."""
     figures = report['detection']
+    info = get_info(figures['kind'])
     return {
         'figures': figures,
-        'detector_name': DETECTOR_NAMES.get(figures['kind'], figures['kind']),
+        'detector_name': info.name,
+        'curve_note': info.curve_note,
         'cost': describe_cost(model, report),
         'training_photos': describe_training_photos(figures, provisional=model.provisional),
         'curves': lay_out_curves(figures['classes']),
@@ -161,19 +163,17 @@ def describe_cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
     )
     unit = 's per photo' if 'serving_seconds' in figures else 's per photo on one processor core'
     sentences = [f'{seconds:.1f} {unit}']
-    if figures['kind'] == 'faster-rcnn':
+    info = get_info(figures['kind'])
+    if info.proposes_regions:
         sentences[0] += '.'
-        sentences.append('It runs in PyTorch and takes 0.8 GB of memory in the web server.')
     else:
         regions = f'{round(figures["proposals"]["proposals"]):,} regions'
         if 'serving_seconds' in figures:
             sentences[0] += f', in which {regions} are proposed and classified.'
         else:
             sentences[0] += f' for {regions}, and about 0.2 s to propose them.'
-    if figures['kind'] == 'rcnn':
-        sentences.append(
-            'R-CNN runs the network on every region separately; Fast R-CNN is many times faster.'
-        )
+    if info.cost_note:
+        sentences.append(info.cost_note)
     most = detection_jobs.get_max_images_at_once(model)
     if most is not None:
         number = f'more than {most} photo{"" if most == 1 else "s"}' if most else 'a photo'
