@@ -17,7 +17,7 @@ from transfer.finetune.flops import count_multiply_adds
 from transfer.selection.context import ProbedSource, TrainingContext
 from transfer.spec.errors import TrainingError, UnusableSourceError
 from transfer.spec.train_spec import SourceModelSpec
-from transfer.zoo.signatures.class_means import read_look
+from transfer.zoo.signatures.class_means import read_class_means
 
 REFERENCE_IMAGES = (
     200  # images: their mean feature is off by 7 % of a feature's own deviation, data sets differ by far more
@@ -102,8 +102,10 @@ def _candidate(shop: TrainingContext, source: SourceModelSpec, width: int) -> So
         shop.note(f'The signature of {source.name} is of another reference model and was left out.')
     signature = source.signature if len(source.signature) == width else None
     reference = shop.spec.reference.digest if shop.spec.reference else ''
-    look = read_look(source, reference) if shop.spec.divergence == 'emd' else None
-    return SourceProfile(source.name, source.images, signature, source.dataset, source.parameters, look)
+    class_means = read_class_means(source, reference) if shop.spec.divergence == 'emd' else None
+    return SourceProfile(
+        source.name, source.images, signature, source.dataset, source.parameters, class_means
+    )
 
 
 def probe_first_usable(shop: TrainingContext, ranked: Sequence[RankedSource]) -> ProbedSource:

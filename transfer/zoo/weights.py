@@ -1,4 +1,4 @@
-"""What can be said of weight files without torch: their digest, a safetensors header, the starter zoo's descriptions."""
+"""Weight files without torch: their digest, a safetensors header, and the descriptions of the starter zoo."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.spec.errors import UnusableSourceError
+from transfer.spec.train_spec import SourceModelSpec
 
 STARTER = Path(__file__).parent / 'starter'
 LINEAR_HEAD = '+linear'  # of an architecture's name: with the head that finetuning gives it
@@ -120,9 +121,22 @@ class StarterModel:
     dataset: str
     licence: str
     domain: str
-    signatures: dict[
-        str, tuple[float, ...]
-    ]  # digest of a reference model's weights -> mean feature of this model's images
+    # Digest of a reference model's weights -> mean feature of this model's images.
+    signatures: dict[str, tuple[float, ...]]
+
+    def to_spec(self) -> SourceModelSpec:
+        """As a training sees it, without data set and signature: those are for the catalog to choose."""
+        return SourceModelSpec(
+            name=self.name,
+            architecture=self.architecture,
+            weights=str(self.weights),
+            digest=file_digest(self.weights),
+            classes=len(self.class_names),
+            images=self.images,
+            side=self.side,
+            mean=self.mean,
+            std=self.std,
+        )
 
 
 def file_digest(path: Path) -> str:
@@ -166,7 +180,8 @@ def _read_starter_model(path: Path) -> StarterModel:
 
 
 def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Tensor names and shapes from the header alone. UnusableSourceError when the file is cut short or is no such file."""
+    """Tensor names and shapes from the header alone. UnusableSourceError when the file is cut short or is no
+    such file."""
     size = path.stat().st_size
     with path.open('rb') as file:
         start = file.read(8)
@@ -186,7 +201,8 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_count(path: Path) -> int:
-    """How many numbers a network in a safetensors file has learned; what its norms have counted is not among them."""
+    """How many numbers a network in a safetensors file has learned; what its norms have counted is not among
+    them."""
     counted = ('running_mean', 'running_var', 'num_batches_tracked')
     shapes = safetensors_shapes(path)
     return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(counted))

@@ -16,9 +16,9 @@ from tests.support.import_jobs import list_zoo_file_names
 from tests.support.photos import draw_photo
 from tests.support.weights_files import save_lenet, write_starter_model
 from transfer.data.decode import decode
+from transfer.zoo.build.sign_starter import sign_starter
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.signatures.compute import as_source, sign_starter
 from transfer.zoo.weights import file_digest, read_starter_models
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ class TestStarter:
             catalog.sync_starter()
 
     def test_signing_writes_the_mean_feature_under_the_references_digest(self, starter, photos):
-        reference = as_source(read_starter_models(starter)[0])
+        reference = read_starter_models(starter)[0].to_spec()
         signed = sign_starter(starter / 'graft-other.json', reference, photos.parent)
         catalog.sync_starter()
         source = {source.name: source for source in catalog.list_sources(None)}['graft-other']

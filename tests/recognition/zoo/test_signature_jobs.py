@@ -71,7 +71,7 @@ def expected(reference: SourceModel, seeds: range, folder: Path) -> tuple[float,
     for seed in seeds:
         paths.append(folder / f'{seed}.jpg')
         paths[-1].write_bytes(draw_photo(seed))
-    return compute.sign(catalog.get_reference(), paths).mean
+    return compute.compute_signature(catalog.get_reference(), paths).mean
 
 
 def test_a_zip_of_its_images_signs_a_source(source, reference, alice, tmp_path):

@@ -18,7 +18,7 @@ from transfer.selection.choose import choose_reference_rows
 from transfer.serving.classifier import Predictor
 from transfer.spec.errors import JobCancelledError, TrainingError, UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import TrainSpec
-from transfer.zoo.signatures.compute import sign
+from transfer.zoo.signatures.compute import compute_signature
 
 CLOSE = {'a': (118, 100, 100), 'b': (100, 118, 100)}  # tints near enough that a linear head makes mistakes
 
@@ -312,7 +312,7 @@ def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest,
         manifest, quick, tmp_path / 'work', RecordingReport(), tmp_path / 'cache'
     ).report.signature
     assert signature['reference'] == spec.reference.digest
-    signed = sign(spec.reference, [Path(image.path) for image in manifest.images])
+    signed = compute_signature(spec.reference, [Path(image.path) for image in manifest.images])
     np.testing.assert_allclose(signature['mean'], signed.mean, atol=1e-4)
 
 

@@ -12,7 +12,7 @@ from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
 from transfer.zoo.networks.efficientnet_lite import EfficientNetLite0, widened
-from transfer.zoo.signatures.compute import image_files
+from transfer.zoo.signatures.compute import find_image_files
 
 INSTRUMENTS = {
     'accordion': 'accordion',
@@ -84,7 +84,7 @@ def test_the_packages_network_knows_instruments_by_name(tmp_path, shared):
     model = load(source)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (source.mean, source.std))
     for folder, name in INSTRUMENTS.items():
-        paths = image_files(shared / 'classification' / 'instrument' / folder)[:8]
+        paths = find_image_files(shared / 'classification' / 'instrument' / folder)[:8]
         pixels = (
             torch.from_numpy(np.stack([decode(path, source.side) for path in paths])).permute(0, 3, 1, 2)
             / 255

@@ -10,7 +10,7 @@ from torch import nn
 
 from p2l.signatures import signature
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.signatures.from_batchnorm import mean_feature_of_own_set
+from transfer.zoo.signatures.from_batchnorm import estimate_mean_feature
 
 
 def remembering(name: str, photos: torch.Tensor) -> nn.Module:
@@ -39,7 +39,7 @@ def test_it_is_the_mean_feature_of_those_images(name):
         seen = (
             network.features(model, photos).mean(0).numpy()
         )  # in training mode: with the statistics of these photos
-    told = mean_feature_of_own_set(network, model)
+    told = estimate_mean_feature(network, model)
     assert told.shape == (network.feature_size,)
     assert told.min() >= 0
     assert told.sum() == pytest.approx(seen.sum(), rel=0.05)
@@ -51,4 +51,4 @@ def test_it_is_the_mean_feature_of_those_images(name):
 def test_a_network_that_ends_otherwise_tells_nothing(name):
     network = architecture(name)
     with pytest.raises(ValueError, match=f'{name} does not end in a batch norm and a ReLU'):
-        mean_feature_of_own_set(network, network.build(3))
+        estimate_mean_feature(network, network.build(3))

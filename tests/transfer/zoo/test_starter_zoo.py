@@ -10,11 +10,12 @@ import torch
 
 from p2l.ranking import SourceProfile, rank_sources
 from transfer.data.decode import decode
+from transfer.zoo.build.sign_starter import load_reference
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.signatures.class_means import read_look
-from transfer.zoo.signatures.compute import as_source, evenly, image_files, reference_called, sign
+from transfer.zoo.signatures.class_means import read_class_means
+from transfer.zoo.signatures.compute import compute_signature, find_image_files, sample_evenly
 from transfer.zoo.weights import STARTER, read_starter_models
 
 REFERENCE = 'graft-generic'
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.skipif(REFERENCE not in STARTERS, reason='the starter z
 
 @pytest.fixture(scope='module', params=[REFERENCE, package.SOURCE])
 def reference(request, tmp_path_factory):
-    """The networks that every installation may look through."""
-    return reference_called(request.param, STARTER, tmp_path_factory.mktemp('packaged'))
+    """The networks that every installation may class_means through."""
+    return load_reference(request.param, STARTER, tmp_path_factory.mktemp('packaged'))
 
 
 def test_it_is_small_and_holds_a_reference_and_four_other_domains():
@@ -39,7 +40,7 @@ def test_it_is_small_and_holds_a_reference_and_four_other_domains():
 @pytest.mark.parametrize('name', STARTERS)
 def test_every_network_loads_and_is_signed_under_the_reference(name, reference):
     starter = STARTERS[name]
-    model = load(as_source(starter))
+    model = load(starter.to_spec())
     with torch.inference_mode():
         assert model(torch.zeros(1, 3, starter.side, starter.side)).shape == (1, len(starter.class_names))
     signature = np.array(starter.signatures[reference.digest])
@@ -54,7 +55,7 @@ def test_every_network_loads_and_is_signed_under_the_reference(name, reference):
 def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
     network, model = architecture(reference.architecture), load(reference)
     # Others than those of the signature's own row where the set is larger; likeness alone, for all sizes are about equal.
-    paths = evenly(image_files(shared / 'sources' / STARTERS[name].dataset), 40)
+    paths = sample_evenly(find_image_files(shared / 'sources' / STARTERS[name].dataset), 40)
     pixels = (
         torch.from_numpy(np.stack([decode(path, reference.side) for path in paths])).permute(0, 3, 1, 2) / 255
     )
@@ -77,17 +78,19 @@ def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
 )  # a thousand photos: the other takes a minute
 def test_signing_again_gives_the_shipped_signature(reference, shared):
     starter = next(starter for starter in STARTERS.values() if '+' not in starter.dataset)
-    signed = sign(reference, evenly(image_files(shared / 'sources' / starter.dataset)))
+    signed = compute_signature(
+        reference, sample_evenly(find_image_files(shared / 'sources' / starter.dataset))
+    )
     np.testing.assert_allclose(signed.mean, starter.signatures[reference.digest], rtol=0.01, atol=0.01)
 
 
 @pytest.mark.shared
 def test_a_network_is_right_about_images_of_its_own_set(shared):
     starter = next(starter for starter in STARTERS.values() if '+' not in starter.dataset)
-    model = load(as_source(starter))
+    model = load(starter.to_spec())
     right = []
     for label, name in enumerate(starter.class_names):
-        paths = evenly(image_files(shared / 'sources' / starter.dataset / name), 8)
+        paths = sample_evenly(find_image_files(shared / 'sources' / starter.dataset / name), 8)
         pixels = (
             torch.from_numpy(np.stack([decode(path, starter.side) for path in paths])).permute(0, 3, 1, 2)
             / 255
@@ -101,17 +104,21 @@ def test_a_network_is_right_about_images_of_its_own_set(shared):
 
 def test_the_sets_of_the_starter_zoo_have_a_look_class_by_class(reference):
     for starter in STARTERS.values():
-        look = read_look(dataclasses.replace(as_source(starter), dataset=starter.dataset), reference.digest)
-        assert len(look.means) == len(starter.class_names)
-        mean = (look.images @ look.means) / look.images.sum()
+        class_means = read_class_means(
+            dataclasses.replace(starter.to_spec(), dataset=starter.dataset), reference.digest
+        )
+        assert len(class_means.means) == len(starter.class_names)
+        mean = (class_means.images @ class_means.means) / class_means.images.sum()
         assert np.corrcoef(mean, starter.signatures[reference.digest])[0, 1] > 0.95
 
 
 def test_nobody_knows_the_look_of_another_source_or_under_another_reference(reference, tmp_path):
-    starter = dataclasses.replace(as_source(STARTERS[REFERENCE]), dataset='garment')
-    assert read_look(starter, reference.digest) is not None
-    assert read_look(starter, 'another') is None
+    starter = dataclasses.replace(STARTERS[REFERENCE].to_spec(), dataset='garment')
+    assert read_class_means(starter, reference.digest) is not None
+    assert read_class_means(starter, 'another') is None
     assert (
-        read_look(dataclasses.replace(starter, weights=str(tmp_path / 'imported.pth')), reference.digest)
+        read_class_means(
+            dataclasses.replace(starter, weights=str(tmp_path / 'imported.pth')), reference.digest
+        )
         is None
     )

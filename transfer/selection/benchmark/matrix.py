@@ -38,7 +38,7 @@ from transfer.spec.errors import TrainingError
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.signatures.class_means import read_look
+from transfer.zoo.signatures.class_means import read_class_means
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _describe_source(source: SourceModelSpec) -> dict[str, Any]:
 
 def _source_class_means(source: SourceModelSpec, reference: str) -> dict[str, Any] | None:
     """The source's own images class by class, where they are known."""
-    look = read_look(source, reference)
+    look = read_class_means(source, reference)
     return (
         {'means': [round_mean_feature(mean) for mean in look.means], 'images': look.images.tolist()}
         if look

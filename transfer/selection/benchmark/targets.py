@@ -11,7 +11,7 @@ import numpy as np
 
 from transfer.data.manifests import LabelledImage, Manifest
 from transfer.spec.errors import TrainingError
-from transfer.zoo.signatures.compute import image_files
+from transfer.zoo.signatures.compute import find_image_files
 
 LEARNED_SHARE = 2 / 3  # at most, of a class: a small class keeps a third to be judged by
 LEAST_IMAGES = 6  # of a class
@@ -55,7 +55,7 @@ def _read_target(folder: Path) -> Manifest:
     homes: dict[str, set[int]] = defaultdict(set)
     images: dict[str, LabelledImage] = {}
     for label, path in enumerate(classes):
-        for file in image_files(path):
+        for file in find_image_files(path):
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
             homes[digest].add(label)
             images.setdefault(digest, LabelledImage(str(file), label, digest, file.name))

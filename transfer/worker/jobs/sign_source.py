@@ -24,7 +24,7 @@ def sign_source(attempt: Attempt) -> None:
 
     Errors: UnusableSourceError (the source or its images are missing); JobCancelledError.
     """
-    from transfer.zoo.signatures.compute import evenly, sign_long  # torch
+    from transfer.zoo.signatures.compute import compute_signature_resumably, sample_evenly  # torch
 
     job, report, folder = attempt.job, attempt.report, attempt.folder
     row = SourceModel.objects.filter(pk=job.spec['source']).first()
@@ -32,14 +32,16 @@ def sign_source(attempt: Attempt) -> None:
         raise UnusableSourceError('The source model is not in the zoo any more.')
     reference = _read_reference(job.spec['reference'])
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
-    paths = evenly(_find_images(row, folder, report))
+    paths = sample_evenly(_find_images(row, folder, report))
 
     def report_images_done(done: int) -> None:
         message = f'Extracting features of image {done + 1} of {len(paths)} of {row.name}'
         report.progress(Progress('sign', done / len(paths), message))
 
-    signature = sign_long(reference, paths, folder / 'tally.json', report_images_done)
-    report.progress(Progress('signed', 1.0, _summarize(signature.images, signature.left_out)))
+    signature = compute_signature_resumably(
+        reference, paths, folder / 'running_total.json', report_images_done
+    )
+    report.progress(Progress('signed', 1.0, _summarize(signature.images, signature.skipped)))
     with transaction.atomic():
         if not job.succeed(attempt.number):
             raise JobCancelledError
@@ -90,7 +92,7 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _summarize(images: int, left_out: tuple[str, ...]) -> str:
-    if not left_out:
+def _summarize(images: int, skipped: tuple[str, ...]) -> str:
+    if not skipped:
         return f'Computed the signature from {images} images'
-    return f'{images} of {images + len(left_out)} files were images. {left_out[0]}'
+    return f'{images} of {images + len(skipped)} files were images. {skipped[0]}'

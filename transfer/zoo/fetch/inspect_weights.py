@@ -23,7 +23,7 @@ from transfer.zoo.fetch.fingerprints import candidates
 from transfer.zoo.loading import State, fill, misfit, read_state
 from transfer.zoo.networks import registry
 from transfer.zoo.networks.architecture import Architecture
-from transfer.zoo.signatures.compute import evenly, image_files, sign
+from transfer.zoo.signatures.compute import compute_signature, find_image_files, sample_evenly
 
 
 class WronglySaid(UnusableSourceError):
@@ -61,10 +61,11 @@ def examine(request: dict[str, Any], tell: Callable[[str], None] = lambda stage:
         'signature_images': 0,
     }
     if request.get('images_from'):
-        signed = sign(
-            SourceModelSpec(**request['reference']), evenly(image_files(Path(request['images_from'])))
+        signature = compute_signature(
+            SourceModelSpec(**request['reference']),
+            sample_evenly(find_image_files(Path(request['images_from']))),
         )
-        answer |= {'signature': list(signed.mean), 'signature_images': signed.images}
+        answer |= {'signature': list(signature.mean), 'signature_images': signature.images}
     return answer
 
 

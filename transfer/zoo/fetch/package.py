@@ -25,7 +25,7 @@ from transfer.zoo.fetch.torchvision_weights import IMAGES
 from transfer.zoo.loading import read_state
 from transfer.zoo.networks import efficientnet_lite
 from transfer.zoo.networks.registry import architecture
-from transfer.zoo.signatures.from_batchnorm import mean_feature_of_own_set
+from transfer.zoo.signatures.from_batchnorm import estimate_mean_feature
 from transfer.zoo.weights import file_digest
 
 SOURCE = 'efficientnet_lite0_imagenet'
@@ -84,7 +84,7 @@ def _signature(path: Path, classes: int) -> list[float]:
     network = architecture('efficientnet_lite0')
     model = network.build(classes)
     model.load_state_dict(load_file(path))
-    return round_mean_feature(mean_feature_of_own_set(network, model))
+    return round_mean_feature(estimate_mean_feature(network, model))
 
 
 def _file() -> Path:
