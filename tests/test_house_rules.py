@@ -336,3 +336,39 @@ def test_tests_import_from_support_modules_only():
 def test_an_import_from_another_test_is_caught():
     assert imported_tests(ast.parse('from tests.p2l.test_scores import f')) == ['tests.p2l.test_scores']
     assert imported_tests(ast.parse('from tests.support import photos')) == []
+
+
+def find_missing_paths(document: str) -> list[str]:
+    """Files and tests of the repository that a document names in `code` and that are not there."""
+    missing = []
+    for name in re.findall(
+        r'`((?:recognition|transfer|p2l|tests|templates|static|docs|deploy)/[\w./{},:-]*)`', document
+    ):
+        path, _, test = name.partition('::')
+        before, _, rest = path.partition('{')
+        choices, _, after = rest.partition('}')
+        paths = [ROOT / f'{before}{choice}{after}' for choice in choices.split(',')]
+        there = all(each.exists() for each in paths)
+        if not there or (test and f'def {test}(' not in paths[0].read_text()):
+            missing.append(name)
+    return missing
+
+
+def test_documents_name_files_and_tests_that_are_there():
+    wrong = {
+        document.name: missing
+        for document in [*sorted((ROOT / 'docs').glob('*.md')), *sorted(ROOT.glob('*.md'))]
+        if document.name != 'CHANGELOG.md' and (missing := find_missing_paths(document.read_text()))
+    }
+    assert wrong == {}
+
+
+def test_a_file_that_is_gone_is_caught():
+    assert find_missing_paths('`p2l/scores.py`, `transfer/{runtime,data}/`, `docs/zoo.md`') == []
+    assert find_missing_paths('`p2l/gone.py` `transfer/{data,gone}/`') == [
+        'p2l/gone.py',
+        'transfer/{data,gone}/',
+    ]
+    assert find_missing_paths('`tests/test_house_rules.py::test_gone`') == [
+        'tests/test_house_rules.py::test_gone'
+    ]
