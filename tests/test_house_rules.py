@@ -342,7 +342,7 @@ def find_missing_paths(document: str) -> list[str]:
     """Files and tests of the repository that a document names in `code` and that are not there."""
     missing = []
     for name in re.findall(
-        r'`((?:recognition|transfer|p2l|tests|templates|static|docs|deploy)/[\w./{},:-]*)`', document
+        r'`((?:recognition|transfer|p2l|tests|templates|static|docs)/[\w./{},:-]*)`', document
     ):
         path, _, test = name.partition('::')
         before, _, rest = path.partition('{')
