@@ -38,7 +38,7 @@ REPLACED = {
     'recognition.zoo.downloads.install_packaged': 'only who asks for the packaged source model is tested',
     'recognition.zoo.registration.store_upload': 'a user stops the import while its file is being stored',
     'recognition.zoo.subprocess_call.call': 'a child process would load torch for seconds; a test acts during its call',
-    'transfer.detection.fast_rcnn.svd.compressed': "AlexNet's decomposition takes a minute, and the shapes alone count",
+    'transfer.detection.fast_rcnn.svd.truncate_svd': "AlexNet's decomposition takes a minute, and the shapes alone count",
     'transfer.serving.export._choose': 'a processor without bfloat16 has nothing to choose',
     'transfer.zoo.signatures.compute.decode': 'the process dies in the middle of the images',
 }
@@ -324,7 +324,7 @@ def imported_tests(tree: ast.AST) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         and re.match(r'tests\b', node.module or '')
-        and not re.match(r'tests\.(support|benchmarks)\b', f'{node.module}.{node.names[0].name}')
+        and not re.match(r'tests\.(support|benchmarks|mutants)\b', f'{node.module}.{node.names[0].name}')
     ]
 
 

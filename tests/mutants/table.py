@@ -184,7 +184,7 @@ MUTANTS = [
     ]),
     *mutants_of('transfer/detection/fast_rcnn/sampling.py', 'tests/transfer/detection/test_fast_rcnn.py', [
         ('background regions learn to move', '(labels > 0) & (', '(labels >= 0) | ('),
-        ('a mirrored move keeps its direction', 'raw[:, 0] *= -1', 'raw[:, 0] *= 1'),
+        ('a mirrored move keeps its direction', 'shifts[:, 0] *= -1', 'shifts[:, 0] *= 1'),
     ]),
 ]
 # fmt: on
