@@ -372,3 +372,29 @@ def test_a_file_that_is_gone_is_caught():
     assert find_missing_paths('`tests/test_house_rules.py::test_gone`') == [
         'tests/test_house_rules.py::test_gone'
     ]
+
+
+def find_long_lines(document: str, width: int = 120) -> list[int]:
+    """Numbers of the lines of Markdown that are too long; tables, code and lines of one word (a link) are exempt."""
+    in_code, long = False, []
+    for number, line in enumerate(document.splitlines(), 1):
+        in_code ^= line.lstrip().startswith('```')
+        if (
+            len(line) > width
+            and not in_code
+            and not line.startswith(('|', '    '))
+            and ' ' in line.strip(' *-')
+        ):
+            long.append(number)
+    return long
+
+
+def test_documents_are_120_columns_wide():
+    documents = [*sorted((ROOT / 'docs').glob('*.md')), *sorted(ROOT.glob('*.md'))]
+    wide = {path.name: long for path in documents if (long := find_long_lines(path.read_text()))}
+    assert wide.keys() - {'api.md'} == set()
+
+
+def test_a_long_line_of_a_document_is_caught():
+    long = 'word ' * 30
+    assert find_long_lines(f'short\n{long}\n| {long} |\n```\n{long}\n```\n') == [2]
