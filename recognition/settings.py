@@ -239,16 +239,16 @@ SHIPPED_SELECTION_PARAMS = BASE_DIR / 'p2l' / 'selection_params.json'
 API_RATE = env.rate('API_RATE', '6000/min')  # requests of one user, in each web process
 REST_FRAMEWORK = {
     'DEFAULT_AUTHENTICATION_CLASSES': [
-        'recognition.api.authentication.ApiKeyAuthentication',
+        'recognition.api.access.ApiKeyAuthentication',
         'rest_framework.authentication.SessionAuthentication',
     ],
-    'DEFAULT_PERMISSION_CLASSES': ['recognition.api.authentication.HasScope'],
+    'DEFAULT_PERMISSION_CLASSES': ['recognition.api.access.HasScope'],
     'DEFAULT_RENDERER_CLASSES': ['rest_framework.renderers.JSONRenderer'],
     'DEFAULT_SCHEMA_CLASS': 'drf_spectacular.openapi.AutoSchema',
-    'DEFAULT_PAGINATION_CLASS': 'recognition.api.pagination.Pages',
-    'DEFAULT_PARSER_CLASSES': ['recognition.api.parsing.BoundedJson'],
-    'DEFAULT_THROTTLE_CLASSES': ['recognition.api.throttling.PerPerson'],
-    'EXCEPTION_HANDLER': 'recognition.api.errors.answer',
+    'DEFAULT_PAGINATION_CLASS': 'recognition.api.endpoint.Pages',
+    'DEFAULT_PARSER_CLASSES': ['recognition.api.parsing.BoundedJsonParser'],
+    'DEFAULT_THROTTLE_CLASSES': ['recognition.api.access.UserThrottle'],
+    'EXCEPTION_HANDLER': 'recognition.api.errors.handle_exception',
     'UNAUTHENTICATED_USER': None,
 }
 SPECTACULAR_SETTINGS = {
@@ -266,7 +266,7 @@ SPECTACULAR_SETTINGS = {
     'SCHEMA_PATH_PREFIX': '/api/v1',
     'POSTPROCESSING_HOOKS': [
         'drf_spectacular.hooks.postprocess_schema_enums',
-        'recognition.api.documentation.with_refusals',
+        'recognition.api.openapi.add_errors',
     ],
 }
 

@@ -11,4 +11,4 @@ urlpatterns = [
     path('', include('recognition.pages.urls')),
 ]
 
-handler500 = 'recognition.api.errors.crash'
+handler500 = 'recognition.api.errors.handle_server_error'

@@ -1,4 +1,4 @@
-"""Every refusal of the REST API in one shape: {code, message, field}."""
+"""Every error of the REST API has the same body: {code, message, field}."""
 
 from __future__ import annotations
 
@@ -25,61 +25,69 @@ CODES: dict[type[exceptions.APIException], str] = {
     exceptions.UnsupportedMediaType: 'unsupported_media_type',
     exceptions.Throttled: 'throttled',
 }
-RETRY_AFTER = 5  # seconds, for refusals that may be gone the next time
+# Seconds, for errors that may be gone with the next request.
+RETRY_AFTER = 5
 
 
 class InvalidQueryError(GraftError):
-    """A parameter of the address is unknown or makes no sense."""
+    """A query parameter is unknown or invalid."""
 
-    code = 'bad_query'
+    code = 'invalid_query'
     status = 400
 
 
-def answer(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an expected refusal; None for anything else, which is a fault of ours (500)."""
-    response = _answer(error)
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The response to an expected error; None for any other, which is a bug (500)."""
+    response = _respond(error)
     if response is not None:
         set_rollback()
     return response
 
 
-def crash(request: HttpRequest) -> HttpResponseBase:
-    """A fault of ours, in the shape that the asker understands; what happened is in the log only."""
+def handle_server_error(request: HttpRequest) -> HttpResponseBase:
+    """Status 500, as JSON below /api/ and as a page elsewhere. The cause is only in the log."""
     if request.path.startswith('/api/'):
         return JsonResponse(
-            {'code': 'internal', 'message': 'Something went wrong on our side.', 'field': ''}, status=500
+            {
+                'code': 'internal',
+                'message': 'Internal server error. The server log has the cause.',
+                'field': '',
+            },
+            status=500,
         )
     return server_error(request)
 
 
-def _answer(error: Exception) -> Response | None:
+def _respond(error: Exception) -> Response | None:
     if isinstance(error, GraftError):
         headers = {'Retry-After': str(RETRY_AFTER)} if error.retryable else None
-        return _refusal(error.status, error.code, error.message, error.field, headers)
+        return _error_response(error.status, error.code, error.message, error.field, headers)
     if isinstance(error, exceptions.ValidationError):
-        field, message = first_complaint(error.detail)
-        return _refusal(422, 'invalid', message, field)
+        field, message = get_first_error(error.detail)
+        return _error_response(422, 'invalid', message, field)
     if isinstance(error, exceptions.APIException):
-        return _refusal(
+        return _error_response(
             error.status_code, CODES.get(type(error), 'error'), str(error.detail), headers=_headers(error)
         )
     if isinstance(error, Http404):
-        return _refusal(404, 'not_found', 'There is nothing here.')
+        return _error_response(404, 'not_found', 'This URL does not exist.')
     if isinstance(error, PermissionDenied):
-        return _refusal(403, 'not_allowed', 'You may not do this.')
+        return _error_response(403, 'not_allowed', 'You are not allowed to do this.')
     if isinstance(error, RequestDataTooBig):
-        return _refusal(413, 'too_large', 'The fields of this request are too large.')
+        return _error_response(413, 'too_large', 'The form fields of this request are too large.')
     if isinstance(error, SuspiciousOperation | ValidationError | UnreadablePostError):
-        return _refusal(
-            400, 'malformed', 'This request cannot be read: too many fields or files, or it ended too early.'
+        return _error_response(
+            400,
+            'malformed',
+            'The request cannot be read: it has too many fields or files, or it ended too early.',
         )
     return None
 
 
-def _refusal(
+def _error_response(
     status: int, code: str, message: str, field: str = '', headers: dict[str, str] | None = None
 ) -> Response:
-    # What was asked comes back in messages and names of fields: a lone surrogate in it could not be written as UTF-8.
+    # Messages and field names repeat parts of the request: a lone surrogate in it cannot be encoded as UTF-8.
     return Response(
         {
             'code': code,
@@ -100,17 +108,17 @@ def _headers(error: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-def first_complaint(detail: Any, path: str = '') -> tuple[str, str]:
-    """The first complaint of a nested ValidationError and the path of its field: `images[3].label`."""
+def get_first_error(detail: Any, path: str = '') -> tuple[str, str]:
+    """The first message of a nested ValidationError, and the path of its field: `images[3].label`."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
         if name == 'non_field_errors':
-            return first_complaint(inner, path)
+            return get_first_error(inner, path)
         step = f'[{name}]' if isinstance(name, int) else f'.{name}' if path else str(name)
-        return first_complaint(inner, path + step)
+        return get_first_error(inner, path + step)
     if isinstance(detail, list):
         if all(isinstance(item, dict) for item in detail):
-            place = next((index for index, item in enumerate(detail) if item), 0)
-            return first_complaint(detail[place], f'{path}[{place}]')
-        return first_complaint(detail[0], path)
+            index = next((index for index, item in enumerate(detail) if item), 0)
+            return get_first_error(detail[index], f'{path}[{index}]')
+        return get_first_error(detail[0], path)
     return path, f'{path}: {detail}' if path else str(detail)

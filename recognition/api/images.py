@@ -1,4 +1,4 @@
-"""Images: taken in, listed, labelled, put into the trash and taken out, and their bytes."""
+"""Images: upload, list, label, delete and restore them, and read their bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import uuid
 from collections import Counter
 from typing import get_args
 
-from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -15,37 +14,38 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition import storage
-from recognition.api import parsing
-from recognition.api.documentation import PAGE, paged
-from recognition.api.endpoint import Endpoint
-from recognition.api.pagination import page_of
-from recognition.api.schemas import (
-    Count,
+from recognition.api.endpoint import Endpoint, paginate
+from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.parsing import read_uploaded_files
+from recognition.api.schemas.images import (
+    ImageCount,
     ImageFilter,
     ImageIds,
     ImageIn,
+    ImageLabelling,
     ImageOut,
-    LabelledIds,
     PreviousLabels,
     UploadIn,
     UploadOut,
 )
 from recognition.datasets import archives, labels, projects, uploads
 from recognition.datasets.upload_results import Outcome, UploadResult
-from recognition.errors import InvalidInputError, TooLargeError
 
 OUTCOMES = get_args(Outcome)
-FORM_BYTES = 64 * 2**20  # what a request may hold besides one archive of the largest size
-BYTES = {(200, 'image/jpeg'): OpenApiTypes.BINARY, (200, 'image/png'): OpenApiTypes.BINARY}
+IMAGE_BYTES = {(200, 'image/jpeg'): OpenApiTypes.BINARY, (200, 'image/png'): OpenApiTypes.BINARY}
 
 
-class Images(Endpoint):
+class ImageListView(Endpoint):
     parser_classes = [MultiPartParser]
 
-    @extend_schema(operation_id='list_images', parameters=[ImageFilter, *PAGE], responses=paged(ImageOut))
+    @extend_schema(
+        operation_id='list_images', parameters=[ImageFilter, *PAGE_PARAMETERS], responses=paged(ImageOut)
+    )
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        project = projects.get_visible(self.person(), project_id)
-        return page_of(labels.filter_images(project, **self.query(ImageFilter)), request, self, ImageOut)
+        project = projects.get_visible(self.user, project_id)
+        return paginate(
+            labels.filter_images(project, **self.parse_query(ImageFilter)), request, self, ImageOut
+        )
 
     @extend_schema(
         operation_id='upload_images',
@@ -53,104 +53,107 @@ class Images(Endpoint):
         responses={201: UploadOut, 200: UploadOut},
     )
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Every file gets a verdict. 201 when something was added, 200 when all was there, 422 when nothing could be taken."""
-        project = projects.get_editable(self.person(), project_id)
-        if parsing.length(request) > settings.MAX_ARCHIVE_BYTES + FORM_BYTES:
-            raise TooLargeError(f'The request is larger than {settings.MAX_ARCHIVE_BYTES // 2**20:,} MB.')
-        files = [(file.name or 'unnamed', file) for file in request.FILES.getlist('files')]
-        if not files:
-            raise InvalidInputError('There is no file in the field “files”.', field='files')
+        """Upload images. The response has a result for every file.
+
+        201: at least one image was added. 200: all of them were there already. 422: no file could be used.
+        """
+        project = projects.get_editable(self.user, project_id)
+        files = read_uploaded_files(request)
         form = request.POST
         incoming = archives.read_files(
-            files, paths=form.getlist('paths'), wrapper=form.get('wrapper'), label=form.get('label')
+            files,
+            paths=form.getlist('relative_paths'),
+            wrapper=form.get('root_folder'),
+            label=form.get('label'),
         )
-        return _verdicts(uploads.add_images(project, self.person(), incoming))
+        return _respond_to_upload(uploads.add_images(project, self.user, incoming))
 
 
-class OneImage(Endpoint):
+class ImageView(Endpoint):
     @extend_schema(operation_id='get_image', responses=ImageOut)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
         return Response(
-            ImageOut(labels.get_image(projects.get_visible(self.person(), project_id), image_id)).data
+            ImageOut(labels.get_image(projects.get_visible(self.user, project_id), image_id)).data
         )
 
     @extend_schema(operation_id='label_image', request=ImageIn, responses=ImageOut)
     def patch(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        project = projects.get_editable(self.person(), project_id)
+        project = projects.get_editable(self.user, project_id)
         labels.get_image(project, image_id)
-        labels.label_images(project, [image_id], self.body(ImageIn)['label'])
+        labels.label_images(project, [image_id], self.parse_body(ImageIn)['label'])
         return Response(ImageOut(labels.get_image(project, image_id)).data)
 
     @extend_schema(operation_id='delete_image', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        """Into the trash."""
-        project = projects.get_editable(self.person(), project_id)
+        """Move to the trash."""
+        project = projects.get_editable(self.user, project_id)
         labels.delete_images(project, [labels.get_image(project, image_id).pk])
         return Response(status=204)
 
 
-class LabelImages(Endpoint):
-    @extend_schema(operation_id='label_images', request=LabelledIds, responses=PreviousLabels)
+class ImagesLabelView(Endpoint):
+    @extend_schema(operation_id='label_images', request=ImageLabelling, responses=PreviousLabels)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Move images to a label, or take their label away."""
-        project = projects.get_editable(self.person(), project_id)
-        body = self.body(LabelledIds)
-        return Response({'previous': labels.label_images(project, body['ids'], body['label'])})
+        """Set the label of many images, or remove it."""
+        project = projects.get_editable(self.user, project_id)
+        body = self.parse_body(ImageLabelling)
+        previous = labels.label_images(project, body['ids'], body['label'])
+        return Response({'previous_labels': previous})
 
 
-class RestoreLabels(Endpoint):
-    @extend_schema(operation_id='put_back_labels', request=PreviousLabels, responses={204: None})
+class LabelsRestoreView(Endpoint):
+    @extend_schema(operation_id='restore_labels', request=PreviousLabels, responses={204: None})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Undo a labelling with the `previous` of its answer."""
-        project = projects.get_editable(self.person(), project_id)
-        labels.restore_labels(project, self.body(PreviousLabels)['previous'])
+        """Undo a change of labels with the `previous_labels` of its response."""
+        project = projects.get_editable(self.user, project_id)
+        labels.restore_labels(project, self.parse_body(PreviousLabels)['previous_labels'])
         return Response(status=204)
 
 
-class DeleteImages(Endpoint):
-    @extend_schema(operation_id='delete_images', request=ImageIds, responses=Count)
+class ImagesDeleteView(Endpoint):
+    @extend_schema(operation_id='delete_images', request=ImageIds, responses=ImageCount)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Into the trash."""
-        project = projects.get_editable(self.person(), project_id)
-        return Response({'images': labels.delete_images(project, self.body(ImageIds)['ids'])})
+        """Move to the trash."""
+        project = projects.get_editable(self.user, project_id)
+        return Response({'images': labels.delete_images(project, self.parse_body(ImageIds)['ids'])})
 
 
-class RestoreImages(Endpoint):
-    @extend_schema(operation_id='restore_images', request=ImageIds, responses=Count)
+class ImagesRestoreView(Endpoint):
+    @extend_schema(operation_id='restore_images', request=ImageIds, responses=ImageCount)
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Out of the trash, with the labels that they had."""
-        project = projects.get_editable(self.person(), project_id)
-        return Response({'images': labels.restore_images(project, self.body(ImageIds)['ids'])})
+        """Restore images from the trash, with the labels that they had."""
+        project = projects.get_editable(self.user, project_id)
+        return Response({'images': labels.restore_images(project, self.parse_body(ImageIds)['ids'])})
 
 
-class Content(Endpoint):
-    @extend_schema(operation_id='get_image_content', responses=BYTES)
+class ImageContentView(Endpoint):
+    @extend_schema(operation_id='get_image_content', responses=IMAGE_BYTES)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-        image = labels.get_image(projects.get_visible(self.person(), project_id), image_id)
-        return _bytes(image.key)
+        image = labels.get_image(projects.get_visible(self.user, project_id), image_id)
+        return _respond_with_bytes(image.key)
 
 
-class Thumbnail(Endpoint):
-    @extend_schema(operation_id='get_image_thumbnail', responses=BYTES)
+class ImageThumbnailView(Endpoint):
+    @extend_schema(operation_id='get_image_thumbnail', responses=IMAGE_BYTES)
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
-        image = labels.get_image(projects.get_visible(self.person(), project_id), image_id)
-        return _bytes(image.thumbnail_key)
+        image = labels.get_image(projects.get_visible(self.user, project_id), image_id)
+        return _respond_with_bytes(image.thumbnail_key)
 
 
-def _verdicts(verdicts: list[UploadResult]) -> Response:
-    counts = Counter(verdict.outcome for verdict in verdicts)
-    record = UploadOut({**{name: counts[name] for name in OUTCOMES}, 'files': verdicts}).data
+def _respond_to_upload(results: list[UploadResult]) -> Response:
+    counts = Counter(result.outcome for result in results)
+    record = UploadOut({**{name: counts[name] for name in OUTCOMES}, 'files': results}).data
     if counts['created'] or counts['restored']:
         return Response(record, status=201)
-    refused = next((verdict for verdict in verdicts if verdict.outcome == 'rejected'), None)
-    if refused is None or counts['duplicate']:
+    rejected = next((result for result in results if result.outcome == 'rejected'), None)
+    if rejected is None or counts['duplicate']:
         return Response(record)
-    shape = {'code': 'invalid_image', 'message': f'“{refused.name}” {refused.reason}', 'field': 'files'}
-    return Response({**shape, **record}, status=422)
+    error = {'code': 'invalid_image', 'message': f'“{rejected.name}” {rejected.reason}', 'field': 'files'}
+    return Response({**error, **record}, status=422)
 
 
-def _bytes(key: str) -> HttpResponse:
-    """Bytes that we wrote ourselves, under our own type and name; should a browser open them, it runs nothing."""
+def _respond_with_bytes(key: str) -> HttpResponse:
+    """Bytes that Graft wrote itself, with a fixed type and name. A browser that opens them runs no script in them."""
     suffix = key.rpartition('.')[2]
     response = HttpResponse(storage.read(key), content_type='image/png' if suffix == 'png' else 'image/jpeg')
     response['Content-Disposition'] = f'inline; filename="image.{suffix}"'

@@ -1,4 +1,4 @@
-"""Trained models, the names under which they are published, and the sources they may start from."""
+"""Trained models, their publication and promotion, and the source models that a training can start from."""
 
 from __future__ import annotations
 
@@ -11,98 +11,131 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition.api.documentation import PAGE, paged
-from recognition.api.endpoint import Endpoint
-from recognition.api.learning_schemas import (
+from recognition.api.endpoint import Endpoint, paginate
+from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.schemas.models import (
     ModelOut,
-    ModelReport,
+    ModelReportOut,
+    PromotionIn,
+    PromotionOut,
     PublicationOut,
     PublishIn,
-    SourceOut,
-    SourcesOut,
+    SourceModelOut,
+    SourceModelsOut,
 )
-from recognition.api.pagination import page_of
 from recognition.datasets import projects
+from recognition.errors import NotFoundError
 from recognition.models import Project, Publication
 from recognition.serving import publishing, trained_models
-from recognition.zoo import catalog
+from recognition.zoo import catalog, promotion
 
 
-class Models(Endpoint):
-    @extend_schema(operation_id='list_models', parameters=PAGE, responses=paged(ModelOut))
+class ModelListView(Endpoint):
+    @extend_schema(operation_id='list_models', parameters=PAGE_PARAMETERS, responses=paged(ModelOut))
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        """The newest first."""
-        project = projects.get_visible(self.person(), project_id)
-        self.query()
-        return page_of(project.models.prefetch_related('publications'), request, self, ModelOut)
+        """Newest first."""
+        project = projects.get_visible(self.user, project_id)
+        self.parse_query()
+        return paginate(project.models.prefetch_related('publications'), request, self, ModelOut)
 
 
-class OneModel(Endpoint):
-    open_to_predict: ClassVar[tuple[str, ...]] = ('GET',)
+class ModelView(Endpoint):
+    predict_methods: ClassVar[tuple[str, ...]] = ('GET',)
 
-    @extend_schema(operation_id='get_model', responses=ModelReport)
+    @extend_schema(operation_id='get_model', responses=ModelReportOut)
     def get(self, request: Request, reference: str) -> Response:
-        """Everything that was measured. `reference`: the model's id or a published name."""
-        return Response(ModelReport(trained_models.find_by_reference(self.person(), reference)).data)
+        """The report of a model. `reference`: its id or a published name."""
+        return Response(ModelReportOut(trained_models.find_by_reference(self.user, reference)).data)
 
     @extend_schema(operation_id='delete_model', responses={204: None})
     def delete(self, request: Request, reference: str) -> Response:
-        """409 while it is published. By id only: a name may point elsewhere by now."""
-        model = trained_models.get_editable(self.person(), trained_models.parse_model_id(reference))
-        trained_models.delete(model, self.person())
+        """Delete a model. 409 while it is published. By id only: a published name may have moved to another model."""
+        model = trained_models.get_find_editable(self.user, trained_models.parse_model_id(reference))
+        trained_models.delete(model, self.user)
         return Response(status=204)
 
 
-class Publish(Endpoint):
+class PublishView(Endpoint):
     @extend_schema(operation_id='publish_model', request=PublishIn, responses=PublicationOut)
     def post(self, request: Request, reference: str) -> Response:
-        """Let a name answer with this model from now on; a new name is made."""
-        model = trained_models.get_editable(self.person(), trained_models.parse_model_id(reference))
-        publication = publishing.publish(model, self.body(PublishIn)['name'], self.person())
+        """Publish the model under a name. A name of the same project is moved to this model, a new one is created."""
+        model = trained_models.get_find_editable(self.user, trained_models.parse_model_id(reference))
+        publication = publishing.publish(model, self.parse_body(PublishIn)['name'], self.user)
         return Response(PublicationOut(publication).data)
 
 
-class Publications(Endpoint):
-    @extend_schema(operation_id='list_publications', parameters=PAGE, responses=paged(PublicationOut))
+class PublicationListView(Endpoint):
+    @extend_schema(
+        operation_id='list_publications', parameters=PAGE_PARAMETERS, responses=paged(PublicationOut)
+    )
     def get(self, request: Request) -> Response:
-        self.query()
-        rows = Publication.objects.filter(
-            project__in=Project.objects.visible_to(self.person())
-        ).select_related('model')
-        return page_of(rows, request, self, PublicationOut)
+        self.parse_query()
+        rows = Publication.objects.filter(project__in=Project.objects.visible_to(self.user)).select_related(
+            'model'
+        )
+        return paginate(rows, request, self, PublicationOut)
 
 
-class OnePublication(Endpoint):
-    open_to_predict: ClassVar[tuple[str, ...]] = ('GET',)
+class PublicationView(Endpoint):
+    predict_methods: ClassVar[tuple[str, ...]] = ('GET',)
 
     @extend_schema(operation_id='get_publication', responses=PublicationOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(PublicationOut(publishing.find(name, self.person())).data)
+        return Response(PublicationOut(publishing.find(name, self.user)).data)
 
     @extend_schema(operation_id='unpublish', responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
-        publishing.unpublish(_editable(self.person(), name), self.person())
+        publishing.unpublish(_find_editable(self.user, name), self.user)
         return Response(status=204)
 
 
-class Rollback(Endpoint):
+class RollbackView(Endpoint):
     @extend_schema(operation_id='rollback_publication', request=None, responses=PublicationOut)
     def post(self, request: Request, name: str) -> Response:
-        """Back to the model that was published before. 409 when there is none."""
-        publication = publishing.rollback(_editable(self.person(), name), self.person())
+        """Return to the model that was published before. 409 if there is none."""
+        publication = publishing.rollback(_find_editable(self.user, name), self.user)
         return Response(PublicationOut(publication).data)
 
 
-class Sources(Endpoint):
-    @extend_schema(operation_id='list_sources', responses=SourcesOut)
+class SourceModelListView(Endpoint):
+    @extend_schema(operation_id='list_source_models', responses=SourceModelsOut)
     def get(self, request: Request) -> Response:
-        """The source models that a training of yours may start from."""
-        self.query()
-        sources = [dataclasses.asdict(source) for source in catalog.list_sources(self.person())]
-        return Response({'results': SourceOut(sources, many=True).data})
+        """The source models that your trainings can start from."""
+        self.parse_query()
+        sources = [dataclasses.asdict(source) for source in catalog.list_sources(self.user)]
+        return Response({'results': SourceModelOut(sources, many=True).data})
 
 
-def _editable(user: AbstractBaseUser, name: str) -> Publication:
+def _find_editable(user: AbstractBaseUser, name: str) -> Publication:
     publication = publishing.find(name, user)
-    projects.get_editable(user, publication.project_id)
+    projects.get_find_editable(user, publication.project_id)
     return publication
+
+
+class PromotionView(Endpoint):
+    @extend_schema(operation_id='get_promotion', responses=PromotionOut)
+    def get(self, request: Request, reference: str) -> Response:
+        """The source model that was made of a trained model. 404 if it was not promoted."""
+        row = promotion.find_offered(
+            trained_models.get_visible(self.user, trained_models.parse_model_id(reference))
+        )
+        if row is None:
+            raise NotFoundError('This model was not promoted to a source model.')
+        return Response(PromotionOut(row).data)
+
+    @extend_schema(operation_id='promote_model', request=PromotionIn, responses=PromotionOut)
+    def post(self, request: Request, reference: str) -> Response:
+        """Submit a finished model as a source model, of a detector its backbone. Owners of the project only.
+
+        Trainings can start from it once an administrator approved it. Posting again changes `share` only.
+        """
+        model = trained_models.get_owned(self.user, trained_models.parse_model_id(reference))
+        fields = promotion.Offer(**self.parse_body(PromotionIn))
+        return Response(PromotionOut(promotion.offer(model, fields, self.user)).data)
+
+    @extend_schema(operation_id='withdraw_promotion', responses={204: None})
+    def delete(self, request: Request, reference: str) -> Response:
+        """Withdraw the source model: no new training can start from it. Models that did are not affected."""
+        model = trained_models.get_owned(self.user, trained_models.parse_model_id(reference))
+        promotion.withdraw(model, self.user)
+        return Response(status=204)

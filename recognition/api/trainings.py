@@ -1,4 +1,4 @@
-"""Trainings: started, watched, called off."""
+"""Trainings: start, follow and cancel them."""
 
 from __future__ import annotations
 
@@ -8,40 +8,39 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition.api.documentation import PAGE, paged
-from recognition.api.endpoint import Endpoint
-from recognition.api.learning_schemas import TrainingIn, TrainingOut
-from recognition.api.pagination import page_of
+from recognition.api.endpoint import Endpoint, paginate
+from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.schemas.trainings import TrainingIn, TrainingOut
 from recognition.datasets import projects
 from recognition.jobs import queue, status
 from recognition.training.start import start_training
 
 
-class Trainings(Endpoint):
-    @extend_schema(operation_id='list_trainings', parameters=PAGE, responses=paged(TrainingOut))
+class TrainingListView(Endpoint):
+    @extend_schema(operation_id='list_trainings', parameters=PAGE_PARAMETERS, responses=paged(TrainingOut))
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        """The newest first."""
-        project = projects.get_visible(self.person(), project_id)
-        self.query()
-        return page_of(project.jobs.all().trainings().prefetch_related('events'), request, self, TrainingOut)
+        """Newest first."""
+        project = projects.get_visible(self.user, project_id)
+        self.parse_query()
+        return paginate(project.jobs.all().trainings().prefetch_related('events'), request, self, TrainingOut)
 
     @extend_schema(operation_id='start_training', request=TrainingIn, responses={202: TrainingOut})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """409 names what the project lacks; 429: too many of yours are waiting."""
-        project = projects.get_editable(self.person(), project_id)
-        job = start_training(project, self.person(), self.body(TrainingIn))
+        """Queue a training. 409: the project is not ready (`message` says why). 429: too many of yours are waiting."""
+        project = projects.get_editable(self.user, project_id)
+        job = start_training(project, self.user, self.parse_body(TrainingIn))
         return Response(TrainingOut(job).data, status=202)
 
 
-class OneTraining(Endpoint):
+class TrainingView(Endpoint):
     @extend_schema(operation_id='get_training', responses=TrainingOut)
     def get(self, request: Request, job_id: uuid.UUID) -> Response:
-        return Response(TrainingOut(status.get_visible_training(self.person(), job_id)).data)
+        return Response(TrainingOut(status.get_visible_training(self.user, job_id)).data)
 
 
-class CancelTraining(Endpoint):
+class TrainingCancelView(Endpoint):
     @extend_schema(operation_id='cancel_training', request=None, responses={202: TrainingOut})
     def post(self, request: Request, job_id: uuid.UUID) -> Response:
-        """A waiting one ends at once, a running one within seconds. 409 when it has ended."""
-        job = queue.cancel(status.get_editable_training(self.person(), job_id), self.person())
+        """Cancel a training: a queued one ends immediately, a running one within seconds. 409 if it has ended."""
+        job = queue.cancel(status.get_editable_training(self.user, job_id), self.user)
         return Response(TrainingOut(job).data, status=202)

@@ -1,104 +1,122 @@
-"""The addresses of REST v1."""
+"""URLs of the REST API, version 1."""
 
 from __future__ import annotations
 
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from recognition.api import (
-    box_annotations,
-    classify,
-    detect,
-    images,
-    labels,
-    models,
-    projects,
-    promotions,
-    trainings,
-)
-from recognition.api.endpoint import Nowhere
+from recognition.api import annotations, images, labels, models, predictions, projects, trainings
+from recognition.api.endpoint import UnknownUrl
+
+PROJECT = 'projects/<uuid:project_id>'
+IMAGE = f'{PROJECT}/images/<uuid:image_id>'
+DETECTION_JOB = 'detection-jobs/<uuid:detection_job_id>'
 
 urlpatterns = [
     path('schema/', SpectacularAPIView.as_view(), name='api-schema'),
     path('docs/', SpectacularSwaggerSplitView.as_view(url_name='api-schema'), name='api-docs'),
-    path('projects', projects.Projects.as_view(), name='api-projects'),
-    path('projects/<uuid:project_id>', projects.OneProject.as_view(), name='api-project'),
-    path('projects/<uuid:project_id>/restore', projects.Restore.as_view(), name='api-restore-project'),
-    path('projects/<uuid:project_id>/health', projects.Health.as_view(), name='api-health'),
-    path('projects/<uuid:project_id>/members', projects.Members.as_view(), name='api-members'),
+    path('projects', projects.ProjectListView.as_view(), name='api-projects'),
+    path(PROJECT, projects.ProjectView.as_view(), name='api-project'),
     path(
-        'projects/<uuid:project_id>/members/<str:username>', projects.OneMember.as_view(), name='api-member'
+        f'{PROJECT}/restore',
+        projects.ProjectRestoreView.as_view(),
+        name='api-restore-project',
     ),
-    path('projects/<uuid:project_id>/images', images.Images.as_view(), name='api-images'),
-    path('projects/<uuid:project_id>/images/label', images.LabelImages.as_view(), name='api-label-images'),
+    path(f'{PROJECT}/health', projects.ProjectHealthView.as_view(), name='api-health'),
+    path(f'{PROJECT}/members', projects.MemberListView.as_view(), name='api-members'),
+    path(f'{PROJECT}/members/<str:username>', projects.MemberView.as_view(), name='api-member'),
+    path(f'{PROJECT}/images', images.ImageListView.as_view(), name='api-images'),
+    path(f'{PROJECT}/images/label', images.ImagesLabelView.as_view(), name='api-label-images'),
     path(
-        'projects/<uuid:project_id>/images/restore-labels',
-        images.RestoreLabels.as_view(),
+        f'{PROJECT}/images/restore-labels',
+        images.LabelsRestoreView.as_view(),
         name='api-restore-labels',
     ),
-    path('projects/<uuid:project_id>/images/delete', images.DeleteImages.as_view(), name='api-delete-images'),
     path(
-        'projects/<uuid:project_id>/images/restore', images.RestoreImages.as_view(), name='api-restore-images'
+        f'{PROJECT}/images/delete',
+        images.ImagesDeleteView.as_view(),
+        name='api-delete-images',
     ),
-    path('projects/<uuid:project_id>/images/<uuid:image_id>', images.OneImage.as_view(), name='api-image'),
     path(
-        'projects/<uuid:project_id>/images/<uuid:image_id>/content',
-        images.Content.as_view(),
+        f'{PROJECT}/images/restore',
+        images.ImagesRestoreView.as_view(),
+        name='api-restore-images',
+    ),
+    path(IMAGE, images.ImageView.as_view(), name='api-image'),
+    path(
+        f'{IMAGE}/content',
+        images.ImageContentView.as_view(),
         name='api-image-content',
     ),
     path(
-        'projects/<uuid:project_id>/images/<uuid:image_id>/thumbnail',
-        images.Thumbnail.as_view(),
+        f'{IMAGE}/thumbnail',
+        images.ImageThumbnailView.as_view(),
         name='api-image-thumbnail',
     ),
     path(
-        'projects/<uuid:project_id>/images/<uuid:image_id>/boxes',
-        box_annotations.Boxes.as_view(),
+        f'{IMAGE}/boxes',
+        annotations.BoxesView.as_view(),
         name='api-boxes',
     ),
     path(
-        'projects/<uuid:project_id>/images/<uuid:image_id>/prelabels',
-        box_annotations.Proposals.as_view(),
+        f'{IMAGE}/prelabels',
+        annotations.PrelabelsView.as_view(),
         name='api-prelabels',
     ),
     path(
-        'projects/<uuid:project_id>/annotations/export',
-        box_annotations.Export.as_view(),
-        name='api-export-boxes',
+        f'{PROJECT}/annotations/export',
+        annotations.AnnotationExportView.as_view(),
+        name='api-export-annotations',
     ),
     path(
-        'projects/<uuid:project_id>/annotations/import',
-        box_annotations.Import.as_view(),
-        name='api-import-boxes',
+        f'{PROJECT}/annotations/import',
+        annotations.AnnotationImportView.as_view(),
+        name='api-import-annotations',
     ),
-    path('projects/<uuid:project_id>/labels', labels.Labels.as_view(), name='api-labels'),
-    path('projects/<uuid:project_id>/labels/<int:label_id>', labels.OneLabel.as_view(), name='api-label'),
+    path(f'{PROJECT}/labels', labels.LabelListView.as_view(), name='api-labels'),
+    path(f'{PROJECT}/labels/<int:label_id>', labels.LabelView.as_view(), name='api-label'),
     path(
-        'projects/<uuid:project_id>/deleted-labels', labels.DeletedLabels.as_view(), name='api-deleted-labels'
+        f'{PROJECT}/deleted-labels',
+        labels.DeletedLabelListView.as_view(),
+        name='api-deleted-labels',
     ),
     path(
-        'projects/<uuid:project_id>/deleted-labels/<int:deleted_id>/restore',
-        labels.RestoreLabel.as_view(),
+        f'{PROJECT}/deleted-labels/<int:deleted_id>/restore',
+        labels.LabelRestoreView.as_view(),
         name='api-restore-label',
     ),
-    path('projects/<uuid:project_id>/trainings', trainings.Trainings.as_view(), name='api-trainings'),
-    path('projects/<uuid:project_id>/models', models.Models.as_view(), name='api-models'),
-    path('trainings/<uuid:job_id>', trainings.OneTraining.as_view(), name='api-training'),
-    path('trainings/<uuid:job_id>/cancel', trainings.CancelTraining.as_view(), name='api-cancel-training'),
-    path('detections/<uuid:detection_id>', detect.OneDetection.as_view(), name='api-detection'),
+    path(f'{PROJECT}/trainings', trainings.TrainingListView.as_view(), name='api-trainings'),
+    path(f'{PROJECT}/models', models.ModelListView.as_view(), name='api-models'),
+    path('trainings/<uuid:job_id>', trainings.TrainingView.as_view(), name='api-training'),
     path(
-        'detections/<uuid:detection_id>/cancel', detect.CancelDetection.as_view(), name='api-cancel-detection'
+        'trainings/<uuid:job_id>/cancel', trainings.TrainingCancelView.as_view(), name='api-cancel-training'
     ),
-    path('models/<slug:reference>', models.OneModel.as_view(), name='api-model'),
-    path('models/<slug:reference>/classify', classify.Classify.as_view(), name='api-classify'),
-    path('models/<slug:reference>/detect', detect.Detect.as_view(), name='api-detect'),
-    path('models/<slug:reference>/publish', models.Publish.as_view(), name='api-publish'),
-    path('models/<slug:reference>/offer', promotions.OfferedModel.as_view(), name='api-offer'),
-    path('publications', models.Publications.as_view(), name='api-publications'),
-    path('publications/<slug:name>', models.OnePublication.as_view(), name='api-publication'),
-    path('publications/<slug:name>/rollback', models.Rollback.as_view(), name='api-rollback'),
-    path('publications/<slug:name>/classify', classify.ClassifyByName.as_view(), name='api-classify-by-name'),
-    path('publications/<slug:name>/detect', detect.DetectByName.as_view(), name='api-detect-by-name'),
-    path('sources', models.Sources.as_view(), name='api-sources'),
-    re_path('^.*$', Nowhere.as_view(), name='api-nowhere'),
+    path(
+        DETECTION_JOB,
+        predictions.DetectionJobView.as_view(),
+        name='api-detection-job',
+    ),
+    path(
+        f'{DETECTION_JOB}/cancel',
+        predictions.DetectionJobCancelView.as_view(),
+        name='api-cancel-detection-job',
+    ),
+    path('models/<slug:reference>', models.ModelView.as_view(), name='api-model'),
+    path('models/<slug:reference>/classify', predictions.ClassifyView.as_view(), name='api-classify'),
+    path('models/<slug:reference>/detect', predictions.DetectView.as_view(), name='api-detect'),
+    path('models/<slug:reference>/publish', models.PublishView.as_view(), name='api-publish'),
+    path('models/<slug:reference>/promotion', models.PromotionView.as_view(), name='api-promotion'),
+    path('publications', models.PublicationListView.as_view(), name='api-publications'),
+    path('publications/<slug:name>', models.PublicationView.as_view(), name='api-publication'),
+    path('publications/<slug:name>/rollback', models.RollbackView.as_view(), name='api-rollback'),
+    path(
+        'publications/<slug:name>/classify',
+        predictions.ClassifyByNameView.as_view(),
+        name='api-classify-by-name',
+    ),
+    path(
+        'publications/<slug:name>/detect', predictions.DetectByNameView.as_view(), name='api-detect-by-name'
+    ),
+    path('source-models', models.SourceModelListView.as_view(), name='api-source-models'),
+    re_path('^.*$', UnknownUrl.as_view(), name='api-unknown-url'),
 ]

@@ -18,7 +18,13 @@ from recognition.training.readiness import check_readiness
 from recognition.zoo import catalog
 from recognition.zoo.selection_params import read_selection_params
 from transfer.spec.errors import InvalidSpecError
-from transfer.spec.train_spec import FIXED_FIELDS, TrainSpec
+from transfer.spec.options import Option as TrainingOption
+from transfer.spec.train_spec import FIXED_FIELDS, OPTIONS, TrainSpec
+
+
+def list_training_options(task: str = '') -> tuple[TrainingOption, ...]:
+    """What a user may choose, in the order of TrainSpec; with a task only what it uses. Forms and schemas derive from it."""
+    return tuple(option for option in OPTIONS.values() if not task or option.task in ('', task))
 
 
 def start_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:

@@ -88,7 +88,7 @@ def alices(alice):
         'label_id': str(Label.objects.get().pk),
         'deleted_id': str(gone.pk),
         'job_id': str(job.pk),
-        'detection_id': str(asked.pk),
+        'detection_job_id': str(asked.pk),
         'model_id': str(models[0].pk),
         'reference': str(models[0].pk),
         'name': SECRET,
@@ -101,7 +101,7 @@ def alices(alice):
 ABSENT = {
     **{
         name: str(uuid.uuid4())
-        for name in ('project_id', 'image_id', 'job_id', 'detection_id', 'model_id', 'reference')
+        for name in ('project_id', 'image_id', 'job_id', 'detection_job_id', 'model_id', 'reference')
     },
     **dict.fromkeys(('label_id', 'deleted_id', 'publication_id', 'key_id'), '987654'),
     'name': 'no-such-name',
@@ -273,7 +273,7 @@ def test_a_viewer_looks_and_changes_nothing(alices, alice, charlie):
             or route.name == 'api-restore-project'
         ):
             continue  # trying a model is looking; a deleted project does not exist for her
-        if 'detection_id' in route.parameters:
+        if 'detection_job_id' in route.parameters:
             continue  # who asked may call it off, and for nobody else it exists
         answer = getattr(client, method)(route.address(alices), BODIES[0], content_type='application/json')
         if answer.status_code not in (403, 405):

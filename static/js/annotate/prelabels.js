@@ -7,7 +7,7 @@ const PAUSE = 5000; // ms after a failure, and between two looks of a hidden pag
 /**
  * @typedef {object} Prelabels as REST gives them
  * @property {(import('./boxes.js').Corners & { label: string, score: number })[]} boxes
- * @property {number} mistakes how many corrections are expected
+ * @property {number} expected_corrections how many boxes will have to be corrected
  */
 
 export class PrelabelLoader {
@@ -88,9 +88,10 @@ export class PrelabelLoader {
    * @returns {string | undefined}
    */
   findMostUseful(images) {
-    const countMistakes = (/** @type {string} */ image) => this.loaded.get(image)?.mistakes ?? 0;
+    const countCorrections = (/** @type {string} */ image) =>
+      this.loaded.get(image)?.expected_corrections ?? 0;
     const known = images.filter((image) => this.loaded.has(image));
-    return known.sort((one, other) => countMistakes(other) - countMistakes(one))[0];
+    return known.sort((one, other) => countCorrections(other) - countCorrections(one))[0];
   }
 }
 

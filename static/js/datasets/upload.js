@@ -117,9 +117,9 @@ export class Upload {
     const zip = batch.length === 1 && isZip(batch[0]) ? batch[0] : null;
     for (const { file, path } of batch) {
       form.append('files', file, file.name);
-      if (!zip) form.append('paths', path);
+      if (!zip) form.append('relative_paths', path);
     }
-    if (!zip && !this.takesBoxes) form.append('wrapper', this.wrapper);
+    if (!zip && !this.takesBoxes) form.append('root_folder', this.wrapper);
     /** @type {HTMLInputElement | null} */
     const overwrite = document.querySelector('#overwrite');
     if (overwrite?.checked) form.append('overwrite', 'true');
@@ -143,7 +143,7 @@ export class Upload {
   }
 
   /**
-   * List the results of an answer; refused annotations follow as further ones.
+   * List the results of an answer; rejected annotations follow as further ones.
    * @param {any} answer
    * @param {Item[]} batch
    * @returns {FileResult[]}
@@ -155,10 +155,9 @@ export class Upload {
     return [
       ...files,
       ...documents.map(({ path }) => ({ name: path, outcome: 'read', reason: '' })),
-      ...annotations.refused.map((/** @type {{ where: string, reason: string }} */ { where, reason }) => ({
-        name: where,
+      ...annotations.rejected.map((/** @type {{ name: string, reason: string }} */ rejection) => ({
+        ...rejection,
         outcome: 'rejected',
-        reason,
       })),
     ];
   }

@@ -13,7 +13,7 @@ import { cloneTemplate, query, queryOptional, setText } from '../site/dom.js';
  * @typedef {object} BoxCounts
  * @property {number} boxes
  * @property {number} images
- * @property {number} kept
+ * @property {number} not_overwritten images that kept the boxes that they had
  *
  * @typedef {object} Totals
  * @property {Partial<Record<Outcome, number>>} counts
@@ -43,7 +43,7 @@ export class UploadResults {
     /** @type {Totals} */
     this.totals = {
       counts: {},
-      boxes: { boxes: 0, images: 0, kept: 0 },
+      boxes: { boxes: 0, images: 0, not_overwritten: 0 },
       unreadAnnotations: 0,
       hasLabels: false,
     };
@@ -94,10 +94,10 @@ export class UploadResults {
   }
 
   /** @param {BoxCounts} imported */
-  addBoxes({ boxes, images, kept }) {
+  addBoxes({ boxes, images, not_overwritten }) {
     this.totals.boxes.boxes += boxes;
     this.totals.boxes.images += images;
-    this.totals.boxes.kept += kept;
+    this.totals.boxes.not_overwritten += not_overwritten;
   }
 
   showCounts() {
@@ -110,10 +110,10 @@ export class UploadResults {
   /** Show what is known when every file has its result. */
   showSummary() {
     this.showCounts();
-    const { boxes, images, kept } = this.totals.boxes;
+    const { boxes, images, not_overwritten } = this.totals.boxes;
     const line = query(this.panel, '.imported-boxes');
-    line.hidden = !images && !kept;
-    const left = kept ? ` ${kept} photos kept the boxes that they had.` : '';
+    line.hidden = !images && !not_overwritten;
+    const left = not_overwritten ? ` ${not_overwritten} photos kept the boxes that they had.` : '';
     line.textContent = `${boxes} boxes on ${images} photos were imported.${left}`;
     this.showHint();
     if (this.unsuccessful) query(this.panel, 'details', HTMLDetailsElement).open = true;

@@ -93,11 +93,11 @@ async function moveImages(tiles, urls) {
   const chosen = option.dataset.none === undefined ? option.value : null;
   const label = isNew ? (window.prompt('Name of the new class')?.trim() ?? '') : chosen;
   if (label === '') return;
-  const { previous } = await postJson(urls.move ?? '', { ids: listIds(tiles), label });
+  const { previous_labels } = await postJson(urls.move ?? '', { ids: listIds(tiles), label });
   if (isNew) option.before(new Option(label ?? '', label ?? ''));
   hideTiles(tiles);
   offerUndo(`${countPhotos(tiles.length)} moved to ${label ?? 'no class'}.`, tiles, urls.restoreLabels, {
-    previous,
+    previous_labels,
   });
 }
 

@@ -125,7 +125,7 @@ export class PredictionPanel {
    * @param {number} request
    */
   async waitForJob(job, request) {
-    const url = fillUrl(this.urls.detections, job.id);
+    const url = fillUrl(this.urls.detectionJobs, job.id);
     let status = job;
     while (!status.finished) {
       this.showJob(status);

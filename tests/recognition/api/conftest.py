@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from recognition import storage
-from recognition.api import throttling
+from recognition.api import access
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.models import Image, Job, SourceModel
@@ -27,7 +27,7 @@ def fresh_counts(settings, tmp_path):
     settings.CACHES = {
         'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache', 'LOCATION': str(tmp_path)}
     }
-    throttling._seen.clear()
+    access._buckets.clear()
 
 
 @pytest.fixture

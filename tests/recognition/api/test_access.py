@@ -91,7 +91,7 @@ def test_a_key_that_may_predict_does_that_and_no_more(predictor, model, labelled
         ('delete', f'/api/v1/models/{model.pk}'),
         ('post', f'/api/v1/models/{model.pk}/publish'),
         ('get', '/api/v1/publications'),
-        ('get', '/api/v1/sources'),
+        ('get', '/api/v1/source-models'),
     ]:
         assert is_refusal(getattr(predictor, method)(address), 403, 'not_allowed'), address
 

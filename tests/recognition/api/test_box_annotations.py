@@ -75,7 +75,7 @@ def test_far_too_many_boxes_are_counted_before_any_is_looked_at(program, address
 def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
     program.put(address, {'version': 0, 'boxes': [], 'empty': True})
     left = program.get(f'/api/v1/projects/{cells.pk}/images?labelled=false').json()['results']
-    assert [(image['name'], image['boxed_at']) for image in left] == [('1.jpg', None)]
+    assert [(image['name'], image['annotated_at']) for image in left] == [('1.jpg', None)]
     program.put(address, {'version': 1, 'boxes': [BOX, BOX]})
     reds = program.get(f'/api/v1/projects/{cells.pk}/images?label=red').json()['results']
     assert [image['name'] for image in reds] == ['0.jpg']
@@ -95,7 +95,7 @@ def test_a_project_is_made_to_find_things_and_its_health_counts_boxes(program, a
         program.patch(f'/api/v1/projects/{cells.pk}', {'task': 'classification'}), 409, 'conflict', 'task'
     )
     health = program.get(f'/api/v1/projects/{cells.pk}/health').json()
-    assert health['ready'] and [entry['boxes'] for entry in health['classes']] == [5, 5]
+    assert health['ready'] and [entry['boxes'] for entry in health['labels']] == [5, 5]
 
 
 def test_a_strangers_zip_becomes_the_content_of_a_project_in_one_step(program, alice, cells):
@@ -107,12 +107,14 @@ def test_a_strangers_zip_becomes_the_content_of_a_project_in_one_step(program, a
     got = send(program, other, 'set.zip', archive)
     assert got.status_code == 201
     told = got.json()
-    assert told['created'] == 3 and told['annotations']['boxes'] == 6 and told['annotations']['refused'] == []
+    assert (
+        told['created'] == 3 and told['annotations']['boxes'] == 6 and told['annotations']['rejected'] == []
+    )
 
 
 def test_annotations_alone_answer_200_and_nothing_of_use_422(program, alice):
     cells = boxed_project(alice, 2)
-    answer = program.get(f'/api/v1/projects/{cells.pk}/annotations/export?format=coco&photos=false')
+    answer = program.get(f'/api/v1/projects/{cells.pk}/annotations/export?format=coco&images=false')
     archive = io.BytesIO(b''.join(answer.streaming_content))
     assert set(zipfile.ZipFile(archive).namelist()) == {'annotations.json', 'manifest.json'}
     assert send(program, cells, 'set.zip', archive).status_code == 200

@@ -102,7 +102,7 @@ def test_the_name_of_a_deleted_project_answers_no_more(predictor, project, model
 )
 def test_a_parameter_that_makes_no_sense_is_named(predictor, address, query):
     answer = predictor.post(f'{address}?{query}', PHOTOS['red'], content_type='image/jpeg')
-    assert is_refusal(answer, 400, 'bad_query', query.split('=')[0])
+    assert is_refusal(answer, 400, 'invalid_query', query.split('=')[0])
 
 
 @pytest.mark.parametrize(

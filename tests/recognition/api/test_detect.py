@@ -90,9 +90,9 @@ def test_a_photo_that_lies_on_its_side_is_told_upright(predictor, address):
         ('', b'no photo', 422, 'invalid_image', 'images[0]'),
         ('', b'', 422, 'invalid', 'images'),
         ('', PHOTO[:200], 422, 'invalid_image', 'images[0]'),
-        ('?threshold=2', PHOTO, 400, 'bad_query', 'threshold'),
-        ('?threshold=nan', PHOTO, 400, 'bad_query', 'threshold'),
-        ('?top=3', PHOTO, 400, 'bad_query', 'top'),
+        ('?threshold=2', PHOTO, 400, 'invalid_query', 'threshold'),
+        ('?threshold=nan', PHOTO, 400, 'invalid_query', 'threshold'),
+        ('?top=3', PHOTO, 400, 'invalid_query', 'top'),
     ],
 )
 def test_what_cannot_be_used_is_named(predictor, address, query, body, status, code, field):

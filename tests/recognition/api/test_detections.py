@@ -70,7 +70,7 @@ def test_few_photos_are_answered_at_once_and_many_by_a_job(ask, predictor, detec
     answer = ask()
     assert answer.status_code == 202 and answer.json()['state'] == 'queued'
     address = answer['Location']
-    assert address == f'/api/v1/detections/{answer.json()["id"]}'
+    assert address == f'/api/v1/detection-jobs/{answer.json()["id"]}'
     assert predictor.get(address).json() == answer.json()
     job = work()
     told = predictor.get(address).json()
@@ -140,7 +140,7 @@ def test_it_is_no_training(ask, program, detector):
 def test_what_can_be_refused_is_refused_before_anything_waits(ask):
     assert is_refusal(ask([*PHOTOS[:4], b'no photo']), 422, 'invalid_image', 'images[4]')
     assert is_refusal(ask(PHOTOS[:1] * 21, '?wait=false'), 422, 'invalid', 'images')
-    assert is_refusal(ask(query='?wait=perhaps'), 400, 'bad_query', 'wait')
+    assert is_refusal(ask(query='?wait=perhaps'), 400, 'invalid_query', 'wait')
     assert Job.objects.count() == 0
 
 

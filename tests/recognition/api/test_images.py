@@ -73,7 +73,10 @@ def test_a_folder_comes_with_its_paths(program, address):
     answer = send(program, address, *files, paths=['flowers/rose/1.jpg', 'flowers/tulip/2.jpg'])
     assert [entry['label'] for entry in answer.json()['files']] == ['rose', 'tulip']
     assert is_refusal(
-        send(program, address, *[file('1.jpg', draw_photo(1))] * 2, paths=['a']), 422, 'invalid', 'paths'
+        send(program, address, *[file('1.jpg', draw_photo(1))] * 2, relative_paths=['a']),
+        422,
+        'invalid',
+        'relative_paths',
     )
 
 
@@ -180,7 +183,7 @@ def test_nothing_else_of_an_image_can_be_set(program, address, image, field):
 def test_many_images_are_labelled_and_put_back(program, address, labelled):
     ids = [str(key) for key in Image.objects.values_list('pk', flat=True)]
     told = program.post(f'{address}/images/label', {'ids': ids, 'label': 'plant'}).json()
-    assert set(told['previous'].values()) == {'daisy', 'rose'}
+    assert set(told['previous_labels'].values()) == {'daisy', 'rose'}
     assert Image.objects.filter(label__name='plant').count() == 8
     assert program.post(f'{address}/images/restore-labels', told).status_code == 204
     assert Image.objects.filter(label__name='rose').count() == 4
@@ -218,7 +221,7 @@ def test_labels_are_made_renamed_merged_and_deleted(program, address, labelled):
     merged = program.patch(f'{address}/labels/{names["daisy"]["id"]}', {'name': 'rose'}).json()
     assert merged == {'id': names['rose']['id'], 'name': 'rose', 'images': 8, 'boxes': 0}
     told = program.delete(f'{address}/labels/{merged["id"]}').json()
-    assert len(told['previous']) == 8 and Image.objects.filter(label=None).count() == 8
+    assert len(told['previous_labels']) == 8 and Image.objects.filter(label=None).count() == 8
     assert is_refusal(program.get(f'{address}/labels/{merged["id"]}'), 404, 'not_found')
 
 

@@ -176,6 +176,6 @@ def test_a_model_whose_training_goes_on_is_not_deleted(program, model, job):
 
 
 def test_sources_are_listed_without_their_paths(program, source):
-    [entry] = program.get('/api/v1/sources').json()['results']
+    [entry] = program.get('/api/v1/source-models').json()['results']
     assert entry['name'] == source.name and entry['images'] == 9000
     assert 'weights' not in entry and 'digest' not in entry

@@ -88,10 +88,10 @@ def test_members_come_and_go(project, program, client_of, charlie):
 def test_health_says_what_is_missing(project, labelled, program):
     health = program.get(f'/api/v1/projects/{project.pk}/health').json()
     assert health['ready'] and health['images'] == 8 and health['unlabelled'] == 0
-    assert health['classes'] == [{'label': name, 'images': 4, 'boxes': 0} for name in ('daisy', 'rose')]
+    assert health['labels'] == [{'label': name, 'images': 4, 'boxes': 0} for name in ('daisy', 'rose')]
     empty = program.post('/api/v1/projects', {'name': 'Empty'}).json()['id']
     health = program.get(f'/api/v1/projects/{empty}/health').json()
-    assert not health['ready'] and health['missing'] and health['warnings'][0]['code'] == 'no_images'
+    assert not health['ready'] and health['missing'] and health['problems'][0]['code'] == 'no_images'
 
 
 BAD_NAMES = [

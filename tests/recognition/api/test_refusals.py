@@ -96,16 +96,16 @@ def test_json_beyond_the_bound_is_refused_unread(program, settings):
     ],
 )
 def test_parameters_that_are_not_for_the_asker(program, project, query):
-    assert is_refusal(program.get(f'{LIST}?{query}'), 400, 'bad_query', query.split('=')[0])
+    assert is_refusal(program.get(f'{LIST}?{query}'), 400, 'invalid_query', query.split('=')[0])
     assert is_refusal(
-        program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'bad_query', query.split('=')[0]
+        program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'invalid_query', query.split('=')[0]
     )
 
 
 @pytest.mark.parametrize('query', ['labelled=perhaps', 'label=%00', 'deleted=x', 'label='])
 def test_parameters_that_make_no_sense(program, project, query):
     assert is_refusal(
-        program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'bad_query', query.split('=')[0]
+        program.get(f'{LIST}/{project.pk}/images?{query}'), 400, 'invalid_query', query.split('=')[0]
     )
 
 

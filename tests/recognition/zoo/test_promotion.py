@@ -373,7 +373,7 @@ class TestWhoSeesIt:
         for user, shown in ((bob, True), (charlie, False)):
             client.force_login(user)
             assert ('flowers' in client.get('/zoo/').content.decode()) is shown
-            assert ('flowers' in client.get('/api/v1/sources').content.decode()) is shown
+            assert ('flowers' in client.get('/api/v1/source-models').content.decode()) is shown
 
 
 class TestDoors:
@@ -381,32 +381,32 @@ class TestDoors:
         model = seal(project, 1, 'squeezenet1_1')  # whose new head is not the one of its family
         client.force_login(alice)
         page = f'/models/{model.pk}/'
-        assert 'Offer it as a source' in client.get(page).content.decode()
-        client.post(f'{page}offer/', {'name': 'flowers', 'title': 'Flowers', 'domain': '', 'licence': ''})
+        assert 'Submit as a source model' in client.get(page).content.decode()
+        client.post(f'{page}promote/', {'name': 'flowers', 'title': 'Flowers', 'domain': '', 'licence': ''})
         told = client.get(page).content.decode()
-        assert 'waits for approval' in told and 'Share it with everyone here' in told
-        client.post(f'{page}offer/', {'share': 'on'})
+        assert 'waiting for approval' in told and 'Share with everyone on this server' in told
+        client.post(f'{page}promote/', {'share': 'on'})
         row = SourceModel.objects.get()
         assert (row.shared_by, row.architecture) == (alice, 'squeezenet1_1+linear')
-        client.post(f'{page}withdraw-offer/')
-        assert 'Offer it as a source' in client.get(page).content.decode()
+        client.post(f'{page}withdraw/')
+        assert 'Submit as a source model' in client.get(page).content.decode()
         assert not SourceModel.objects.exists()
 
     def test_a_member_sees_the_offer_but_cannot_make_it(self, client, model, alice, bob):
         client.force_login(bob)
-        assert 'Offer it as a source' not in client.get(f'/models/{model.pk}/').content.decode()
-        assert client.post(f'/models/{model.pk}/offer/', {}).status_code == 403
+        assert 'Submit as a source model' not in client.get(f'/models/{model.pk}/').content.decode()
+        assert client.post(f'/models/{model.pk}/promote/', {}).status_code == 403
         made(model, approved_at=None)
         page = client.get(f'/models/{model.pk}/').content.decode()
-        assert 'waits for approval' in page and 'Withdraw it' not in page
+        assert 'waiting for approval' in page and '>Withdraw<' not in page
 
     def test_the_same_over_rest(self, client, model, alice, bob):
-        address = f'/api/v1/models/{model.pk}/offer'
+        address = f'/api/v1/models/{model.pk}/promotion'
         client.force_login(alice)
         assert client.get(address).status_code == 404
         made(model, approved_at=None, signatures={'ref': SIGNATURE})
         answer = client.post(address, {'share': True}, content_type='application/json')
-        told = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': True, 'signed': True}
+        told = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': True, 'has_signature': True}
         assert (answer.status_code, answer.json()) == (200, told)
         assert client.post(address, {'share': 'perhaps'}, content_type='application/json').status_code == 422
         assert client.post(address, {}, content_type='application/json').json()['field'] == 'share'
