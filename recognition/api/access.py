@@ -41,7 +41,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         plain = _read_key(request)
         if plain is None:
             return None
-        key = api_keys.check(plain)
+        key = api_keys.authenticate(plain)
         if key is None:
             _count_wrong_key(request)
             raise AuthenticationFailed('This API key is not valid, or it was revoked.')

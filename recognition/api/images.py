@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from recognition import storage
 from recognition.api.endpoint import Endpoint, paginate
-from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.openapi import PAGE_PARAMETERS, make_page_schema
 from recognition.api.parsing import read_uploaded_files
 from recognition.api.schemas.images import (
     ImageCount,
@@ -39,7 +39,9 @@ class ImageListView(Endpoint):
     parser_classes = [MultiPartParser]
 
     @extend_schema(
-        operation_id='list_images', parameters=[ImageFilter, *PAGE_PARAMETERS], responses=paged(ImageOut)
+        operation_id='list_images',
+        parameters=[ImageFilter, *PAGE_PARAMETERS],
+        responses=make_page_schema(ImageOut),
     )
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         project = projects.get_visible(self.user, project_id)

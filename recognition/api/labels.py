@@ -9,13 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api.endpoint import Endpoint, paginate
-from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.openapi import PAGE_PARAMETERS, make_page_schema
 from recognition.api.schemas.labels import DeletedLabelResult, DeletedLabelsOut, LabelIn, LabelOut
 from recognition.datasets import deleted_labels, labels, projects
 
 
 class LabelListView(Endpoint):
-    @extend_schema(operation_id='list_labels', parameters=PAGE_PARAMETERS, responses=paged(LabelOut))
+    @extend_schema(
+        operation_id='list_labels', parameters=PAGE_PARAMETERS, responses=make_page_schema(LabelOut)
+    )
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         project = projects.get_visible(self.user, project_id)
         self.parse_query()

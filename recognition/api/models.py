@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api.endpoint import Endpoint, paginate
-from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.openapi import PAGE_PARAMETERS, make_page_schema
 from recognition.api.schemas.models import (
     ModelOut,
     ModelReportOut,
@@ -31,7 +31,9 @@ from recognition.zoo import catalog, promotion
 
 
 class ModelListView(Endpoint):
-    @extend_schema(operation_id='list_models', parameters=PAGE_PARAMETERS, responses=paged(ModelOut))
+    @extend_schema(
+        operation_id='list_models', parameters=PAGE_PARAMETERS, responses=make_page_schema(ModelOut)
+    )
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         """Newest first."""
         project = projects.get_visible(self.user, project_id)
@@ -50,7 +52,7 @@ class ModelView(Endpoint):
     @extend_schema(operation_id='delete_model', responses={204: None})
     def delete(self, request: Request, reference: str) -> Response:
         """Delete a model. 409 while it is published. By id only: a published name may have moved to another model."""
-        model = trained_models.get_find_editable(self.user, trained_models.parse_model_id(reference))
+        model = trained_models.get_editable(self.user, trained_models.parse_model_id(reference))
         trained_models.delete(model, self.user)
         return Response(status=204)
 
@@ -59,14 +61,16 @@ class PublishView(Endpoint):
     @extend_schema(operation_id='publish_model', request=PublishIn, responses=PublicationOut)
     def post(self, request: Request, reference: str) -> Response:
         """Publish the model under a name. A name of the same project is moved to this model, a new one is created."""
-        model = trained_models.get_find_editable(self.user, trained_models.parse_model_id(reference))
+        model = trained_models.get_editable(self.user, trained_models.parse_model_id(reference))
         publication = publishing.publish(model, self.parse_body(PublishIn)['name'], self.user)
         return Response(PublicationOut(publication).data)
 
 
 class PublicationListView(Endpoint):
     @extend_schema(
-        operation_id='list_publications', parameters=PAGE_PARAMETERS, responses=paged(PublicationOut)
+        operation_id='list_publications',
+        parameters=PAGE_PARAMETERS,
+        responses=make_page_schema(PublicationOut),
     )
     def get(self, request: Request) -> Response:
         self.parse_query()
@@ -108,7 +112,7 @@ class SourceModelListView(Endpoint):
 
 def _find_editable(user: AbstractBaseUser, name: str) -> Publication:
     publication = publishing.find(name, user)
-    projects.get_find_editable(user, publication.project_id)
+    projects.get_editable(user, publication.project_id)
     return publication
 
 

@@ -65,7 +65,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
         ]
 
 
-def paged(schema: type[Serializer[Any]]) -> Serializer[Any]:
+def make_page_schema(schema: type[Serializer[Any]]) -> Serializer[Any]:
     """The serializer of one page of a list."""
     fields = {
         'next': serializers.URLField(allow_null=True),

@@ -201,14 +201,14 @@ class DetectView(ImagesEndpoint):
         """Detect objects in 1 to 20 images. `reference`: the id of a detector or a published name.
 
         Boxes are pixels of the upright image, with exclusive right and lower edges, highest score first. If the
-        result is expected to take longer than DETECT_SECONDS (default: 2), the response is 202 with a job, whose
+        result is expected to take longer than MAX_DETECTION_SECONDS (default: 2), the response is 202 with a job, whose
         URL is in the header `Location`.
         """
         return self._detect(trained_models.find_for_prediction(self.user, reference))
 
     def _detect(self, model: TrainedModel) -> Response:
         images, options = self.parse_images()
-        result = detection_jobs.detect(
+        result = detection_jobs.detect_or_enqueue(
             model, images, self.user, options.get('threshold'), options.get('wait')
         )
         if not isinstance(result, Job):
@@ -229,7 +229,7 @@ class DetectionJobView(Endpoint):
 
     @extend_schema(operation_id='get_detection_job', responses=DetectionJobOut)
     def get(self, request: Request, detection_job_id: uuid.UUID) -> Response:
-        """A detection job of yours. It is deleted ANSWERS_KEPT_HOURS (default: 24) after its end."""
+        """A detection job of yours. It is deleted DETECTION_RESULT_HOURS (default: 24) after its end."""
         job = detection_jobs.find_job(self.user, detection_job_id)
         self.parse_query()
         return Response(DetectionJobOut(job).data)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api.endpoint import Endpoint, paginate
-from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.openapi import PAGE_PARAMETERS, make_page_schema
 from recognition.api.schemas.projects import (
     HealthOut,
     MemberIn,
@@ -25,7 +25,9 @@ from recognition.training.readiness import check_readiness
 
 
 class ProjectListView(Endpoint):
-    @extend_schema(operation_id='list_projects', parameters=PAGE_PARAMETERS, responses=paged(ProjectOut))
+    @extend_schema(
+        operation_id='list_projects', parameters=PAGE_PARAMETERS, responses=make_page_schema(ProjectOut)
+    )
     def get(self, request: Request) -> Response:
         self.parse_query()
         return paginate(Project.objects.visible_to(self.user), request, self, ProjectOut)
@@ -80,7 +82,9 @@ class ProjectHealthView(Endpoint):
 
 
 class MemberListView(Endpoint):
-    @extend_schema(operation_id='list_members', parameters=PAGE_PARAMETERS, responses=paged(MemberOut))
+    @extend_schema(
+        operation_id='list_members', parameters=PAGE_PARAMETERS, responses=make_page_schema(MemberOut)
+    )
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         memberships = projects.get_visible(self.user, project_id).memberships
         self.parse_query()

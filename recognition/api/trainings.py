@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api.endpoint import Endpoint, paginate
-from recognition.api.openapi import PAGE_PARAMETERS, paged
+from recognition.api.openapi import PAGE_PARAMETERS, make_page_schema
 from recognition.api.schemas.trainings import TrainingIn, TrainingOut
 from recognition.datasets import projects
 from recognition.jobs import queue, status
@@ -17,7 +17,9 @@ from recognition.training.start import start_training
 
 
 class TrainingListView(Endpoint):
-    @extend_schema(operation_id='list_trainings', parameters=PAGE_PARAMETERS, responses=paged(TrainingOut))
+    @extend_schema(
+        operation_id='list_trainings', parameters=PAGE_PARAMETERS, responses=make_page_schema(TrainingOut)
+    )
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
         """Newest first."""
         project = projects.get_visible(self.user, project_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from recognition.api import annotations, images, labels, models, predictions, projects, trainings
+from recognition.api import box_annotations, images, labels, models, predictions, projects, trainings
 from recognition.api.endpoint import UnknownUrl
 
 PROJECT = 'projects/<uuid:project_id>'
@@ -55,22 +55,22 @@ urlpatterns = [
     ),
     path(
         f'{IMAGE}/boxes',
-        annotations.BoxesView.as_view(),
+        box_annotations.BoxesView.as_view(),
         name='api-boxes',
     ),
     path(
         f'{IMAGE}/prelabels',
-        annotations.PrelabelsView.as_view(),
+        box_annotations.PrelabelsView.as_view(),
         name='api-prelabels',
     ),
     path(
         f'{PROJECT}/annotations/export',
-        annotations.AnnotationExportView.as_view(),
+        box_annotations.AnnotationExportView.as_view(),
         name='api-export-annotations',
     ),
     path(
         f'{PROJECT}/annotations/import',
-        annotations.AnnotationImportView.as_view(),
+        box_annotations.AnnotationImportView.as_view(),
         name='api-import-annotations',
     ),
     path(f'{PROJECT}/labels', labels.LabelListView.as_view(), name='api-labels'),

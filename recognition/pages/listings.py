@@ -15,12 +15,12 @@ from recognition.models.image import ImageQuerySet
 from recognition.models.project import Role, Task
 
 # Images shown on a project's card, and in the row of a class.
-CARD_IMAGES = 4
+COVER_IMAGES = 4
 ROW_IMAGES = 6
 
 
 @dataclass(frozen=True)
-class ProjectCard:
+class ProjectSummary:
     project: Project
     images: int
     classes: int
@@ -37,7 +37,7 @@ class ClassRow:
     images_shown: tuple[Image, ...]
 
 
-def list_project_cards(user: AbstractBaseUser) -> list[ProjectCard]:
+def list_project_summaries(user: AbstractBaseUser) -> list[ProjectSummary]:
     """Four queries, whatever the number of projects."""
     projects = list(
         Project.objects.visible_to(user).annotate(
@@ -45,13 +45,13 @@ def list_project_cards(user: AbstractBaseUser) -> list[ProjectCard]:
             classes_present=Count('labels', distinct=True),
         )
     )
-    covers = _find_newest('project_id', Image.objects.present().filter(project__in=projects), CARD_IMAGES)
+    covers = _find_newest('project_id', Image.objects.present().filter(project__in=projects), COVER_IMAGES)
     newest = {
         model.project_id: model
         for model in TrainedModel.objects.filter(project__in=projects).order_by('version')
     }
     return [
-        ProjectCard(p, p.images_present, p.classes_present, tuple(covers[p.pk]), newest.get(p.pk))
+        ProjectSummary(p, p.images_present, p.classes_present, tuple(covers[p.pk]), newest.get(p.pk))
         for p in projects
     ]
 

@@ -29,7 +29,7 @@ TRAININGS_SHOWN = 8
 @page
 def list_projects(request: HttpRequest) -> HttpResponse:
     context = {
-        'cards': listings.list_project_cards(require_user(request)),
+        'summaries': listings.list_project_summaries(require_user(request)),
         'deleted_projects': projects.list_deleted(request.user),
     }
     return render(request, 'projects.html', context)

@@ -60,7 +60,7 @@ class DetectOptions(Schema):
     wait = serializers.BooleanField(
         required=False,
         help_text='true: respond with the result, however long it takes; false: respond with a job (202). '
-        'Default: a job if the result is expected to take longer than DETECT_SECONDS (2).',
+        'Default: a job if the result is expected to take longer than MAX_DETECTION_SECONDS (2).',
     )
 
 

@@ -52,7 +52,7 @@ def _heat_level(share: float) -> int:
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class ForecastPoint:
     """Accuracy reached with a number of images; `top` and `bottom` are the ends of its interval."""
 
     x: float
@@ -67,10 +67,10 @@ class CurvePoint:
 class ForecastChart:
     """The learning curve and the range that more images may reach."""
 
-    points: tuple[CurvePoint, ...]
+    points: tuple[ForecastPoint, ...]
     line: str  # points of a polyline
     band: str  # points of a polygon; '' when there is no forecast for more images
-    end: CurvePoint | None  # of the band
+    end: ForecastPoint | None  # of the band
     lowest: float  # accuracy at the bottom of the chart
 
 
@@ -89,7 +89,7 @@ def lay_out_forecast(forecast: Mapping[str, Any]) -> ForecastChart | None:
         return round(HEIGHT * (1 - (min(accuracy, 1.0) - lowest) / (1 - lowest)), 2)
 
     shapes = tuple(
-        CurvePoint(
+        ForecastPoint(
             x(point['images']), y(point['accuracy']), y(high), y(low), point['images'], point['accuracy']
         )
         for point in points
@@ -100,7 +100,7 @@ def lay_out_forecast(forecast: Mapping[str, Any]) -> ForecastChart | None:
         return ForecastChart(shapes, line, '', None, lowest)
     last, accuracy = shapes[-1], points[-1]['accuracy']
     low, middle, high = (y(accuracy + gain[name]) for name in ('low', 'middle', 'high'))
-    end = CurvePoint(x(most_images), middle, high, low, most_images, min(1.0, accuracy + gain['middle']))
+    end = ForecastPoint(x(most_images), middle, high, low, most_images, min(1.0, accuracy + gain['middle']))
     return ForecastChart(shapes, line, f'{last.x},{last.y} {end.x},{high} {end.x},{low}', end, lowest)
 
 

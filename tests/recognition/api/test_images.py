@@ -70,7 +70,7 @@ def test_photos_and_zips_come_in_together_and_each_gets_a_verdict(program, addre
 
 def test_a_folder_comes_with_its_paths(program, address):
     files = [file('1.jpg', draw_photo(1)), file('2.jpg', draw_photo(2))]
-    answer = send(program, address, *files, paths=['flowers/rose/1.jpg', 'flowers/tulip/2.jpg'])
+    answer = send(program, address, *files, relative_paths=['flowers/rose/1.jpg', 'flowers/tulip/2.jpg'])
     assert [entry['label'] for entry in answer.json()['files']] == ['rose', 'tulip']
     assert is_refusal(
         send(program, address, *[file('1.jpg', draw_photo(1))] * 2, relative_paths=['a']),
