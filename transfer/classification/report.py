@@ -1,9 +1,8 @@
-"""What is said of a trained model: every figure from images that the model scoring them had not seen."""
+"""Build the report of a classifier: every figure from images that the model which scores them was not trained on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,57 +10,66 @@ from transfer.features.calibration import calibrate
 from transfer.features.metrics import (
     confusion_matrix,
     describe_classes,
-    softmax,
+    list_misclassified,
     wilson_interval,
-    wrong_images,
 )
+from transfer.runtime.softmax import softmax
 from transfer.selection.context import TrainingContext
-from transfer.spec.report import TrainReport
+from transfer.spec.report import (
+    AccuracyForecast,
+    EpochMetrics,
+    PlanReport,
+    ProbeEntry,
+    RankingEntry,
+    TrainReport,
+)
 from transfer.spec.train_spec import SourceModelSpec
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A finished method on one source, and its out-of-fold scores."""
+class ReportInputs:
+    """A trained classifier's source model and out-of-fold scores, and how it was made."""
 
     source: SourceModelSpec
     logits: np.ndarray  # out-of-fold (n, classes)
     winner: str  # linear or finetuned
     why: str
-    ranking: list[dict[str, Any]] = field(default_factory=list)
-    probes: list[dict[str, Any]] = field(default_factory=list)
-    forecast: dict[str, Any] = field(default_factory=dict)
-    plan: dict[str, Any] = field(default_factory=dict)
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    ranking: tuple[RankingEntry, ...]
+    probes: tuple[ProbeEntry, ...] = ()
+    forecast: AccuracyForecast | None = None
+    plan: PlanReport | None = None
+    curve: tuple[EpochMetrics, ...] = ()
 
 
-def write_report(shop: TrainingContext, verdict: Verdict) -> TrainReport:
-    """Accuracy with its interval, classes, mistakes and calibration, from the out-of-fold scores."""
-    calibration = calibrate(verdict.logits, shop.labels)
-    probabilities = softmax(verdict.logits, calibration['temperature'])
-    predicted = verdict.logits.argmax(1)
-    table = confusion_matrix(predicted, shop.labels, shop.classes)
-    right = int((predicted == shop.labels).sum())
-    return TrainReport(
-        accuracy=right / len(shop.labels),
-        interval=wilson_interval(right, len(shop.labels)),
-        images=len(shop.labels),
-        labels=shop.manifest.labels,
-        winner=verdict.winner,
-        why=verdict.why,
-        source=verdict.source.name,
-        ranking=verdict.ranking,
-        probes=verdict.probes,
-        forecast=verdict.forecast,
-        plan=verdict.plan,
-        per_class=describe_classes(table, shop.manifest.labels),
+def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainReport, float]:
+    """The report with accuracy, classes, mistakes and calibration from the out-of-fold scores; and the temperature."""
+    labels = context.labels
+    calibration = calibrate(inputs.logits, labels)
+    probabilities = softmax(inputs.logits, calibration.temperature)
+    predicted = inputs.logits.argmax(1)
+    table = confusion_matrix(predicted, labels, context.classes)
+    right = int((predicted == labels).sum())
+    report = TrainReport(
+        accuracy=right / len(labels),
+        interval=wilson_interval(right, len(labels)),
+        images=len(labels),
+        labels=context.manifest.labels,
+        winner=inputs.winner,
+        why=inputs.why,
+        source=inputs.source.name,
+        ranking=inputs.ranking,
+        probes=inputs.probes,
+        forecast=inputs.forecast,
+        plan=inputs.plan,
+        per_class=describe_classes(table, context.manifest.labels),
         confusion=table.tolist(),
-        misclassified=wrong_images(shop.manifest.images, shop.manifest.labels, probabilities),
+        misclassified=list_misclassified(context.manifest.images, context.manifest.labels, probabilities),
         calibration=calibration,
-        curve=verdict.curve,
-        seconds={name: round(seconds, 3) for name, seconds in shop.course.seconds.items()},
-        notes=tuple(shop.notes),
-        data_digest=shop.manifest.digest,
-        seed=shop.spec.seed,
-        signature=shop.signature,
+        curve=inputs.curve,
+        seconds={name: round(seconds, 3) for name, seconds in context.course.seconds.items()},
+        notes=tuple(context.notes),
+        data_digest=context.manifest.digest,
+        seed=context.spec.seed,
+        signature=context.signature,
     )
+    return report, calibration.temperature

@@ -69,7 +69,7 @@ def write_source(model: nn.Module, source: SourceModelSpec, shop: TrainingContex
     """
     try:
         network = Network(source, architecture(source.architecture), model)
-        pixels = shop.pixels(source.side)
+        pixels = shop.open_pixels(source.side)
         features = extract_features_uncached(network, pixels, shop.machine)
         folds = assign_folds(shop.labels, list(pixels.digests), shop.spec.folds, shop.spec.seed)
         made = attach_head(network, shop.classes, fit_probe(features, shop.labels, shop.classes, folds).head)

@@ -63,7 +63,7 @@ class PhaseReport:
 
     def progress(self, progress: Progress) -> None:
         if progress.epoch and progress.loss is not None:
-            self._curve.note(progress.epoch, progress.loss)
+            self._curve.add(progress.epoch, progress.loss)
         self._course.beat(
             progress.fraction,
             progress.message or None,

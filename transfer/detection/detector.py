@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from transfer.data.manifests import DetectionManifest
 from transfer.regions.postprocess import Inference
 from transfer.serving.artifacts import Meta
 from transfer.spec.detectors import DetectorInfo
-from transfer.spec.report import Report
+from transfer.spec.report import EpochMetrics, Report
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
 
@@ -41,7 +41,7 @@ class TrainedDetector:
     ]  # writes weights and graphs into a folder; returns why there are no graphs, or ''
     metadata: dict[str, Any]  # what rebuilds and feeds it: part of Meta.detection
     build_source_network: Callable[[], nn.Module]  # the source's network with the backbone that was trained
-    curve: list[dict[str, Any]] = field(default_factory=list)  # its loss by epoch: TrainReport.curve
+    curve: tuple[EpochMetrics, ...] = ()  # its loss by epoch: TrainReport.curve
 
 
 class Detector(Protocol):

@@ -67,7 +67,7 @@ def seal(
         seconds = _measure_seconds(aside, meta, evaluation)
         detection = report.detection | {'final_train_images': trained.images, 'serving_seconds': seconds}
         if trained.curve != report.curve:
-            detection |= {'refit_curve': trained.curve}
+            detection |= {'refit_curve': [point.to_json() for point in trained.curve]}
         if not provisional:
             network = trained.build_source_network()
             detection['backbone'] = write_source(network, chosen.source, context.crops, aside)

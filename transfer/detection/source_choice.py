@@ -12,7 +12,7 @@ import torch
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.context import DetectionContext
 from transfer.detection.crops import cut_crops
-from transfer.finetune.flops import count_multiply_adds
+from transfer.features.network import count_multiply_adds
 from transfer.finetune.plan import HEAVY
 from transfer.selection.choose import (
     Preference,

@@ -23,7 +23,7 @@ from transfer.runtime.device import choose_device
 from transfer.runtime.loss_curve import LossCurve
 from transfer.runtime.progress import ProgressTracker
 from transfer.selection.choose import SourceChoice
-from transfer.spec.report import Report, SealedModel, TrainReport
+from transfer.spec.report import PlanReport, Report, SealedModel, TrainReport
 from transfer.spec.train_spec import TrainSpec
 
 # Share of a training, without the refit, that each phase takes, for the progress bar and the first estimate
@@ -177,11 +177,7 @@ def _summarise(
         ranking=chosen.ranking,
         probes=chosen.probes,
         curve=trained.curve,
-        plan={
-            'source_why': chosen.why,
-            'device': context.device.type,
-            'options': trained.metadata['spec'],
-        },
+        plan=PlanReport(chosen.why, context.device.type, options=trained.metadata['spec']),
         notes=tuple(context.notes),
         data_digest=context.manifest.digest,
         seed=context.spec.seed,

@@ -1,11 +1,9 @@
-"""One forward pass of a network over the images, and what it gave kept by image: photos added later cost only themselves."""
+"""Extract features with one forward pass, cached by image: photos added later cost only their own pass."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-import uuid
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from torch import nn
 
 from transfer.data.cache import Pixels
 from transfer.features.network import Machine, Network
+from transfer.runtime.atomic_write import replace_file
 from transfer.runtime.device import (
     FORWARD_BATCH,
     autocast,
@@ -31,9 +30,9 @@ MOST_CACHED = 50_000  # images of one network whose features stay on disk: 200 M
 
 
 def extract_features(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
-    """What the network's head sees of each image, float32 (n, d), in the order of the pixels.
+    """The input of the network's head for each image, float32 (n, d), in the order of the pixels.
 
-    Kept under (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
+    Cached by (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
     """
     source = network.source
     model = _move_to_device(network, machine)
@@ -54,7 +53,7 @@ def extract_features(network: Network, pixels: Pixels, machine: Machine) -> np.n
 
 
 def extract_features_uncached(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
-    """As `extract`, but computed now and kept nowhere: for whoever measures what it costs."""
+    """As `extract_features`, without the cache, for measurements of cost."""
     model = _move_to_device(network, machine)
     precision = forward_precision(network, pixels, machine)
     return _extract_rows(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
@@ -121,13 +120,10 @@ def _read_cache(path: Path) -> dict[str, np.ndarray]:
 
 
 def _write_cache(path: Path, known: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = list(known.items())[-MOST_CACHED:]
-    aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
-    with aside.open('wb') as file:
+    latest = list(known.items())[-MOST_CACHED:]
+    with replace_file(path) as aside, aside.open('wb') as file:
         np.savez(
             file,
-            digests=np.array([digest for digest, _ in kept]),
-            features=np.stack([row for _, row in kept]),
+            digests=np.array([digest for digest, _ in latest]),
+            features=np.stack([row for _, row in latest]),
         )
-    os.replace(aside, path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from transfer.features.metrics import softmax
+from transfer.runtime.softmax import softmax
 
 # Penalties per image on features of mean squared length 1. The grid spans what won on the development sets by a decade.
 PENALTIES = tuple(10.0**exponent for exponent in np.arange(-5.0, -1.9, 0.6))

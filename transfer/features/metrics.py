@@ -1,33 +1,26 @@
-"""What a classifier is worth: accuracy, precision and recall with their uncertainty. Numpy only."""
+"""Accuracy, log loss, precision and recall of a classifier, with their intervals. NumPy only."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from transfer.data.manifests import LabelledImage
+from transfer.spec.report import ClassReport, MisclassifiedImage
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927): honest near 0 and 1 and for small n, where p +- 2 s.e. is not."""
+    """The 95 % interval of a proportion (Wilson 1927): valid near 0 and 1 and for small n, where p +- 2 standard errors is not."""
     if n == 0:
         return (0.0, 1.0)
     share, spread = right / n, Z95**2 / n
     middle = (share + spread / 2) / (1 + spread)
     half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
     return (max(0.0, middle - half), min(1.0, middle + half))
-
-
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities along the last axis of (..., classes) logits divided by the temperature."""
-    scaled = logits / temperature
-    powers = np.exp(scaled - scaled.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
@@ -43,47 +36,47 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Counts (classes, classes): rows are the truth, columns the prediction."""
+    """Counts (classes, classes): rows are the ground truth, columns the prediction."""
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def describe_classes(table: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Precision and recall of every class with n and 95 % intervals, from a confusion table."""
+def describe_classes(table: np.ndarray, names: Sequence[str]) -> tuple[ClassReport, ...]:
+    """Precision and recall of every class with n and 95 % intervals, from a confusion matrix."""
     rows = []
     for index, name in enumerate(names):
-        right, n, said = int(table[index, index]), int(table[index].sum()), int(table[:, index].sum())
+        right, n, predicted = int(table[index, index]), int(table[index].sum()), int(table[:, index].sum())
         rows.append(
-            {
-                'label': name,
-                'n': n,
-                'recall': right / n if n else None,
-                'recall_interval': wilson_interval(right, n),
-                'predicted': said,
-                'precision': right / said if said else None,
-                'precision_interval': wilson_interval(right, said),
-            }
+            ClassReport(
+                label=name,
+                n=n,
+                recall=right / n if n else None,
+                recall_interval=wilson_interval(right, n),
+                predicted=predicted,
+                precision=right / predicted if predicted else None,
+                precision_interval=wilson_interval(right, predicted),
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def wrong_images(
+def list_misclassified(
     images: Sequence[LabelledImage], names: Sequence[str], probabilities: np.ndarray
-) -> list[dict[str, Any]]:
-    """The images the model got wrong while it had not seen them, surest mistake first."""
+) -> tuple[MisclassifiedImage, ...]:
+    """The images that were predicted wrongly, the highest score first. `probabilities`: out-of-fold, (n, classes)."""
     predicted, score = probabilities.argmax(1), probabilities.max(1)
     rows = [
-        {
-            'id': image.id,
-            'name': image.name,
-            'digest': image.digest,
-            'label': names[image.label],
-            'prediction': names[predicted[index]],
-            'score': float(score[index]),
-        }
+        MisclassifiedImage(
+            id=image.id,
+            name=image.name,
+            digest=image.digest,
+            label=names[image.label],
+            prediction=names[predicted[index]],
+            score=float(score[index]),
+        )
         for index, image in enumerate(images)
         if predicted[index] != image.label
     ]
-    return sorted(rows, key=lambda row: (-row['score'], row['name']))
+    return tuple(sorted(rows, key=lambda row: (-row.score, row.name)))
 
 
 def paired_gain(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A loaded source model, and the machine that runs it."""
+"""A loaded source model, what it costs, and the machine that runs it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
@@ -24,10 +25,18 @@ class Network:
 
 @dataclass(frozen=True)
 class Machine:
-    """What computes: the device, the wanted precision, where outcomes are kept, and who hears of notes and progress."""
+    """The device and precision to compute with, the cache folder, and where notes and progress are reported to."""
 
     device: torch.device
     precision: str
     cache: Path
     note: Callable[[str], None]
     beat: Callable[[float], None]
+
+
+def count_multiply_adds(network: Network) -> float:
+    """Multiply-adds of a forward pass over one image at the source's input side, convolutions and matrix products only."""
+    side, device = network.source.side, next(network.model.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.model.eval()(torch.zeros(1, 3, side, side, device=device))
+    return counter.get_total_flops() / 2

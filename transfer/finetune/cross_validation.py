@@ -1,20 +1,21 @@
-"""Finetuning a source, with an estimate of the result from images it has not seen, and kept only if it beats the linear head.
+"""Finetune a source model, estimate the result by cross-validation, and keep it only if it beats the linear head.
 
 The estimate: the whole method (linear head, then finetuning from it: Kumar et al. 2022) is repeated on k folds, and every
-image is scored by the run that did not see it. Where the first layers are frozen, their activations are computed once for all
-runs. Where only the last of them learn, k = spec.folds is cheap; otherwise k is 3 (each run then has two thirds of the images,
-so the estimate leans to the low side). One number, the epoch to stop at, is read off the same out-of-fold scores of all folds:
-choosing among some ten epochs on all images flatters the accuracy by far less than its interval. So does the scale of
-the rates, one of two, which the first fold decides.
+image is scored by the run that was not trained on it. Where the first layers are frozen, their activations are computed once
+for all runs. Where only the last of them are trained, k = spec.folds is cheap; otherwise k is 3 (each run then has two thirds of
+the images, so the estimate leans to the low side). One number, the epoch to stop at, is read off the same out-of-fold scores of
+all folds: choosing among some ten epochs on all images flatters the accuracy by far less than its interval. So does the scale of
+the learning rates, one of two, which the first fold decides.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,51 +30,81 @@ from transfer.features.linear_probe import LinearHead, Probe, fit_probe
 from transfer.features.metrics import accuracy, paired_gain
 from transfer.features.network import Machine, Network
 from transfer.finetune import trainer
-from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, pixel_inputs
+from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, make_pixel_inputs
 from transfer.finetune.parallel import ProgressCallback, run_parallel
 from transfer.finetune.plan import LIGHT, LayerGroup, Plan
 from transfer.runtime.device import autocast, choose_precision, use_threads
+from transfer.spec.report import EpochMetrics
 from transfer.spec.train_spec import TrainSpec
 
-FOLDS_OF_MANY = 3  # runs of the estimate when more than the last layers learn
+FOLDS_OF_MANY = 3  # runs of the estimate when more than the last layers are finetuned
 BATCH_STATISTICS_FROM = 2_000  # images: from there on batch norms learn their statistics
-PARALLEL_RUNS = 2  # runs at a time on a processor; each has a copy of the network
-RATE_SCALES = (1.0, 3.0)  # of the plan's rates, tried on the first fold
-TIMED_IMAGES = 8  # images of the step that is timed for the choice of a precision
-GIVE_UP_ERRORS = 1.64  # standard errors by which finetuning must be behind to be given up before all folds are through (5 %)
+PARALLEL_RUNS = 2  # runs at a time on a CPU; each has a copy of the network
+RATE_SCALES = (1.0, 3.0)  # of the plan's learning rates, tried on the first fold
+TIMED_IMAGES = 8  # of the step that is timed for the choice of a precision
+# Standard errors by which finetuning must be behind to be given up before all folds are through (5 %).
+GIVE_UP_ERRORS = 1.64
+CACHING_SHARE = 0.1  # of a finetuning's progress: computing the frozen layers' activations
 
 
 @dataclass(frozen=True)
 class FinetuneTask:
-    """What is learned: the images of one manifest as the source sees them."""
+    """What is finetuned on what: one source model, and the images of one manifest at its input side."""
 
     network: Network
     pixels: Pixels
-    features: np.ndarray  # what the source's head sees of them, (n, d)
+    features: np.ndarray  # inputs of the source's head, (n, d)
     labels: np.ndarray  # int (n,)
     classes: int
     spec: TrainSpec
     plan: Plan
-    macs: float = 0.0  # multiply-adds of one image, where they decide (on a CPU)
-    reached: float = 0.0  # out-of-fold accuracy of the linear head that is there already: the result is not to fall behind it
+    macs: float = 0.0  # multiply-adds of one image, where they matter (on a CPU)
+    instant_accuracy: float = (
+        0.0  # of the linear head that serves already, out-of-fold: the result must not fall behind it
+    )
+
+
+@dataclass(frozen=True)
+class FinetuneFacts:
+    """How a finetuning went, for the report."""
+
+    precision: str
+    cached_layers: tuple[str, ...]
+    rates: dict[str, float]  # learning rate by group, as scaled
+    folds: int
+    folds_run: int
+    best_epoch: int
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """What finetuning came to. `model` is None when the linear head is kept."""
+    """The finetuned network with its estimate. `model` is None when the linear head is kept."""
 
     model: nn.Module | None
-    logits: (
-        np.ndarray
-    )  # of the finetuned network, out-of-fold (n, classes); rows of folds that were not run are NaN
+    logits: np.ndarray  # out-of-fold (n, classes); rows of folds that were not run are NaN
     why: str
-    curve: list[dict[str, Any]]
-    facts: dict[str, Any]  # epochs, precision, batch, cached layers: for the report
+    curve: tuple[EpochMetrics, ...] = ()
+    facts: FinetuneFacts | None = None  # None when nothing was finetuned
+
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """A progress report of finetuning, as ProgressTracker.beat takes it."""
+
+    message: str | None = None  # None: as before
+    epoch: int | None = None
+    epochs: int | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    force: bool = False  # an epoch has just ended
+
+
+EpochCallback = Callable[[float, EpochProgress], None]  # with the share of the whole finetuning that is done
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A run, the linear head that it starts from, and the scale of its rates."""
+    """A run, the linear head that it starts from, and the scale of its learning rates."""
 
     run: trainer.Run
     head: LinearHead
@@ -81,6 +112,7 @@ class RunConfig:
 
 
 def list_layer_groups(network: Network) -> list[LayerGroup]:
+    """The network's layer groups with the number of their parameters, from input to output."""
     groups = network.architecture.layer_groups(network.model)
     return [
         LayerGroup(name, sum(parameter.numel() for parameter in parameters)) for name, parameters in groups
@@ -88,7 +120,7 @@ def list_layer_groups(network: Network) -> list[LayerGroup]:
 
 
 def attach_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
-    """A copy of the source with the linear head in place of its own: one network, ready to be sealed or finetuned."""
+    """A copy of the source model with the linear head in place of its own, ready to be sealed or finetuned."""
     model = copy.deepcopy(network.model)
     layer = network.architecture.replace_head(model, classes)
     with torch.no_grad():
@@ -97,58 +129,65 @@ def attach_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
     return model.eval()
 
 
-def finetune(task: FinetuneTask, machine: Machine, folder: Path, beat: ProgressCallback) -> FinetuneResult:
-    """Estimate on folds, compare with the linear head on the same images, and train on everything if it pays."""
+def finetune(
+    task: FinetuneTask, machine: Machine, folder: Path, on_progress: EpochCallback
+) -> FinetuneResult:
+    """Estimate on folds, compare with the linear head on the same images, and finetune on all images if it is better.
+
+    `folder` holds the checkpoints of all runs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    bench = FoldRunner(task, machine, folder, beat)
-    folds, probe = bench.folds_and_probe()
+    runner = FoldRunner(task, machine, folder, on_progress)
+    folds, probe = runner.assign_folds_and_probe()
     k = int(folds.max()) + 1
-    scale, record = _run_first_fold(bench, folds, k, probe)
-    records = [record]
-    best = _best_epoch(records, folds, task.labels)
-    for fold in range(1, k, bench.lanes):
-        if _is_hopeless(_collect_scores(records, folds, best, task), probe.logits, task.labels, folds < fold):
+    scale, history = _run_first_fold(runner, folds, k, probe)
+    histories = [history]
+    best = _best_epoch(histories, folds, task.labels)
+    for fold in range(1, k, runner.workers):
+        logits = _collect_scores(histories, folds, best, task)
+        if _is_hopeless(logits, probe.logits, task.labels, folds < fold):
             break
         # The first fold stops early by its own loss; the others run just as long, so that epochs can be averaged.
-        some = range(fold, min(fold + bench.lanes, k))
-        attempts = [
-            bench.fold(one, folds, probe.fold_heads[one], scale, len(record.curve), 0) for one in some
+        some = range(fold, min(fold + runner.workers, k))
+        configs = [
+            runner.make_fold(one, folds, probe.fold_heads[one], scale, len(history.curve), 0) for one in some
         ]
-        records += bench.side_by_side(
-            attempts, (fold + 1) / (k + 2), len(attempts) / (k + 2), f'Finetuning: {_name_folds(some)} of {k}'
-        )
-        best = _best_epoch(records, folds, task.labels)
-    logits = _collect_scores(records, folds, best, task)
-    seen = ~np.isnan(logits[:, 0])
-    kept, why = compare(logits[seen], probe.logits[seen], task.labels[seen], task.reached)
-    rates = {group: rate * scale for group, rate in task.plan.rates.items()}
-    facts = bench.facts | {
-        'rates': rates,
-        'groups': list(rates),
-        'folds': k,
-        'folds_run': len(records),
-        'best_epoch': best + 1,
-    }
-    model = bench.final(probe.head, scale, best + 1, (k + 1) / (k + 2)) if kept else None
-    return FinetuneResult(model, logits, why, _average_curves(records), facts)
+        message = f'Finetuning: {_name_folds(some)} of {k}'
+        histories += runner.run_folds(configs, (fold + 1) / (k + 2), len(configs) / (k + 2), message)
+        best = _best_epoch(histories, folds, task.labels)
+    logits = _collect_scores(histories, folds, best, task)
+    scored = ~np.isnan(logits[:, 0])
+    is_kept, why = compare(logits[scored], probe.logits[scored], task.labels[scored], task.instant_accuracy)
+    facts = FinetuneFacts(
+        precision=runner.precision,
+        cached_layers=tuple(runner.cached_layers),
+        rates={group: rate * scale for group, rate in task.plan.rates.items()},
+        folds=k,
+        folds_run=len(histories),
+        best_epoch=best + 1,
+    )
+    model = runner.train_final(probe.head, scale, best + 1, (k + 1) / (k + 2)) if is_kept else None
+    return FinetuneResult(model, logits, why, _average_curves(histories), facts)
 
 
 def _run_first_fold(
-    bench: FoldRunner, folds: np.ndarray, k: int, probe: Probe
+    runner: FoldRunner, folds: np.ndarray, k: int, probe: Probe
 ) -> tuple[float, trainer.History]:
-    """The first fold at each of the scales, unless rates were given: a source near the target wants the lower rates, a distant
-    one the higher. The scale with the better calibrated loss is used for all folds; that choice of two looks at one fold only.
+    """Run the first fold at each of the scales, unless learning rates were given; return the better scale and its history.
+
+    A source near the target wants the lower rates, a distant one the higher. The scale with the better calibrated loss is used
+    for all folds; that choice of two looks at one fold only.
     """
-    task, held = bench.task, folds == 0
+    task = runner.task
     scales = (1.0,) if task.spec.rates else RATE_SCALES
-    attempts = [
-        bench.fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience)
+    configs = [
+        runner.make_fold(0, folds, probe.fold_heads[0], scale, task.plan.epochs, task.spec.patience)
         for scale in scales
     ]
-    records = bench.side_by_side(attempts, 0.0, len(attempts) / (k + 2), f'Finetuning: fold 1 of {k}')
-    losses = [min(record.losses(task.labels[held])) for record in records]
+    histories = runner.run_folds(configs, 0.0, len(configs) / (k + 2), f'Finetuning: fold 1 of {k}')
+    losses = [min(history.losses(task.labels[folds == 0])) for history in histories]
     best = int(np.argmin(losses))
-    return scales[best], records[best]
+    return scales[best], histories[best]
 
 
 def _name_folds(folds: range) -> str:
@@ -156,64 +195,67 @@ def _name_folds(folds: range) -> str:
 
 
 def _collect_scores(
-    records: list[trainer.History], folds: np.ndarray, epoch: int, task: FinetuneTask
+    histories: list[trainer.History], folds: np.ndarray, epoch: int, task: FinetuneTask
 ) -> np.ndarray:
     """Out-of-fold scores after that epoch, (n, classes); NaN for the images of folds that were not run."""
     logits = np.full((len(task.labels), task.classes), np.nan)
-    for fold, record in enumerate(records):
-        logits[folds == fold] = record.logits[epoch]
+    for fold, history in enumerate(histories):
+        logits[folds == fold] = history.logits[epoch]
     return logits
 
 
 def compare(
-    finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, reached: float = 0.0
+    finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, instant_accuracy: float = 0.0
 ) -> tuple[bool, str]:
-    """Whether the finetuned network is kept, and a sentence why; logits (n, classes) on the same images, seen by neither,
-    from trainings on the same others. At equal accuracy the calibrated log loss decides. `reached`: the out-of-fold accuracy
-    of the linear head that serves already, perhaps from more folds: nobody shall get a worse figure for having waited.
+    """Whether the finetuned network is kept, and a sentence why.
+
+    Logits (n, classes) on the same images, out-of-fold, from trainings on the same others. At equal accuracy the calibrated log
+    loss decides. `instant_accuracy`: out-of-fold, of the linear head that serves already, perhaps from more folds: nobody shall
+    get a worse figure for having waited.
     """
     gained, lost = paired_gain(finetuned, linear, labels)
-    kept = gained > lost or (
+    is_better = gained > lost or (
         gained == lost and calibrated_loss(finetuned, labels) < calibrated_loss(linear, labels)
     )
     right = accuracy(finetuned, labels)
     both = f'{right:.1%} right after finetuning, {accuracy(linear, labels):.1%} by a linear head'
-    told = f'Of {len(labels)} images not seen in training, {both} that learned from the same images'
-    told += f' ({gained} set right, {lost} set wrong)'
-    if kept and right < reached:
-        return (
-            False,
-            f'{told}, but a linear head that learns from more of them gets {reached:.1%} right, so the linear head is kept.',
+    facts = f'Of {len(labels)} images not seen in training, {both} trained on the same images'
+    facts += f' ({gained} corrected, {lost} newly wrong)'
+    if is_better and right < instant_accuracy:
+        return False, (
+            f'{facts}, but a linear head trained on more of them gets {instant_accuracy:.1%} right, '
+            'so the linear head is kept.'
         )
-    return kept, f'{told}, so the {"finetuned network" if kept else "linear head"} is kept.'
+    return is_better, f'{facts}, so the {"finetuned network" if is_better else "linear head"} is kept.'
 
 
 class FoldRunner:
     """What all runs of one finetuning share."""
 
-    def __init__(self, task: FinetuneTask, machine: Machine, folder: Path, beat: ProgressCallback) -> None:
-        self.task, self.machine, self.folder, self.beat = task, machine, folder, beat
+    def __init__(
+        self, task: FinetuneTask, machine: Machine, folder: Path, on_progress: EpochCallback
+    ) -> None:
+        self.task, self.machine, self.folder, self.on_progress = task, machine, folder, on_progress
         spec = task.spec
-        images = pixel_inputs(task.pixels, task.network.source, Augmentation.of(spec), machine.device)
+        images = make_pixel_inputs(task.pixels, task.network.source, Augmentation.of(spec), machine.device)
         self.inputs: Inputs = images
-        self.whole = True
-        self.live = len(task.labels) >= BATCH_STATISTICS_FROM
-        # One run fills a GPU; and what a large set's whole network drops comes from torch's own chance, which runs would share.
-        alone = machine.device.type != 'cpu' or self.live or torch.get_num_threads() < PARALLEL_RUNS
-        self.lanes = 1 if alone else PARALLEL_RUNS
-        self.base = task.network.model.to(machine.device).to(memory_format=torch.channels_last)
-        names = list(task.plan.rates)
-        frozen = names[: names.index(task.plan.first)]
-        if frozen:
-            self._cache(images)
+        self.train_batch_norms = len(task.labels) >= BATCH_STATISTICS_FROM
+        # One run fills a GPU; and stochastic depth, of a large set's whole network, draws from torch's global generator,
+        # which parallel runs would share.
+        is_alone = (
+            machine.device.type != 'cpu' or self.train_batch_norms or torch.get_num_threads() < PARALLEL_RUNS
+        )
+        self.workers = 1 if is_alone else PARALLEL_RUNS
+        self.backbone = task.network.model.to(machine.device).to(memory_format=torch.channels_last)
+        self.groups = list(task.plan.rates)
+        self.first = self.groups.index(task.plan.first)  # index of the first group that is finetuned
+        self.cached_layers: list[str] = []
+        if self.first:
+            self._cache_activations(images)
         self.precision = self._choose_precision()
-        self.facts: dict[str, Any] = {
-            'precision': self.precision,
-            'cached_layers': [] if self.whole else frozen,
-        }
 
-    def _cache(self, images: PixelInputs) -> None:
-        prefix, _ = self.task.network.architecture.split(self.base, self.task.plan.first)
+    def _cache_activations(self, images: PixelInputs) -> None:
+        prefix, _ = self.task.network.architecture.split(self.backbone, self.task.plan.first)
         precision = forward_precision(self.task.network, self.task.pixels, self.machine)
         cached = cache_activations(
             prefix,
@@ -221,129 +263,128 @@ class FoldRunner:
             precision,
             self.task.spec.seed,
             self.machine,
-            lambda done: self.beat(0.1 * done, {}),
+            lambda done: self.on_progress(CACHING_SHARE * done, EpochProgress()),
         )
         if cached is not None:
-            self.inputs, self.whole = cached, False
+            self.inputs, self.cached_layers = cached, self.groups[: self.first]
 
     def _choose_precision(self) -> str:
-        learner = self._learner(LinearHead(*_zero_head(self.task)), 'float32')
-        rows = torch.arange(min(TIMED_IMAGES, len(self.task.labels)))
-        batch = self.inputs.clean(rows)
+        classes, width = self.task.classes, self.task.features.shape[1]
+        head = LinearHead(np.zeros((classes, width), np.float32), np.zeros(classes, np.float32))
+        trainable = self._make_trainable(head, 'float32')
+        batch = self.inputs.clean(torch.arange(min(TIMED_IMAGES, len(self.task.labels))))
 
         def step(precision: str) -> None:
-            learner.network.train(False)
+            trainable.network.train(False)
             with autocast(self.machine.device, precision):
-                scores: Tensor = learner.network(batch)
+                scores: Tensor = trainable.network(batch)
             scores.float().square().mean().backward()
 
         key = f'finetune {self.task.network.architecture.name} {self.task.pixels.side} {self.task.plan.first}'
         memory = self.machine.cache / 'precision.json'
         return choose_precision(self.task.spec.precision, key, self.machine.device, step, memory)
 
-    def _learner(self, head: LinearHead, precision: str, scale: float = 1.0) -> trainer.TrainableModel:
+    def _make_trainable(self, head: LinearHead, precision: str, scale: float = 1.0) -> trainer.TrainableModel:
         architecture, plan = self.task.network.architecture, self.task.plan
         model = attach_head(self.task.network, self.task.classes, head).to(self.machine.device)
-        network = model if self.whole else architecture.split(model, plan.first)[1]
-        groups = architecture.layer_groups(model)
-        learning = (
-            groups
-            if self.whole
-            else [group for group in groups if group[0] in list(plan.rates)[self._first :]]
-        )
+        network, groups = model, architecture.layer_groups(model)
+        if self.cached_layers:
+            network = architecture.split(model, plan.first)[1]
+            groups = [group for group in groups if group[0] in self.groups[self.first :]]
         rates = {group: rate * scale for group, rate in plan.rates.items()}
         return trainer.TrainableModel(
-            model, network, learning, rates, self.machine.device, precision, self.live
+            model, network, groups, rates, self.machine.device, precision, self.train_batch_norms
         )
 
-    @property
-    def _first(self) -> int:
-        return list(self.task.plan.rates).index(self.task.plan.first)
-
-    def folds_and_probe(self) -> tuple[np.ndarray, Probe]:
+    def assign_folds_and_probe(self) -> tuple[np.ndarray, Probe]:
+        """The fold of every image, int (n,), and the linear heads that the runs start from, fitted on the same folds."""
         task = self.task
-        k = (
-            task.spec.folds
-            if task.plan.name == 'last' and not self.whole
-            else min(FOLDS_OF_MANY, task.spec.folds)
-        )
+        is_cheap = task.plan.name == 'last' and bool(self.cached_layers)
+        k = task.spec.folds if is_cheap else min(FOLDS_OF_MANY, task.spec.folds)
         folds = assign_folds(task.labels, list(task.pixels.digests), k, task.spec.seed, tiny=0)
         return folds, fit_probe(task.features, task.labels, task.classes, folds)
 
-    def fold(
+    def make_fold(
         self, fold: int, folds: np.ndarray, head: LinearHead, scale: float, stop: int, patience: int
     ) -> RunConfig:
-        """One fold left out, to be run by `side_by_side`."""
-        held, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        """The run that is trained without that fold and validated on it, for `run_folds`."""
+        train_rows, validation_rows = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         spec = self.task.spec
         name = f'fold-{fold + 1}-x{scale:g}'
-        run = trainer.Run(name, rest, held, self.task.plan.epochs, stop, patience, spec.batch, spec.seed)
+        run = trainer.Run(
+            name, train_rows, validation_rows, self.task.plan.epochs, stop, patience, spec.batch, spec.seed
+        )
         return RunConfig(run, head, scale)
 
-    def side_by_side(
-        self, attempts: list[RunConfig], start: float, share: float, said: str
+    def run_folds(
+        self, configs: list[RunConfig], start: float, share: float, message: str
     ) -> list[trainer.History]:
-        """Do their runs. `start`: share of the whole finetuning that lies behind; `share`: theirs."""
-
-        def tell(done: float, facts: dict[str, Any]) -> None:
-            seen = {key: facts[key] for key in ('epoch', 'loss', 'accuracy', 'force') if key in facts}
-            self.beat(
-                0.1 + 0.9 * (start + share * done), {'message': said, 'epochs': attempts[0].run.stop} | seen
-            )
-
-        learners = [self._learner(attempt.head, self.precision, attempt.scale) for attempt in attempts]
+        """Do the runs, in parallel on a CPU. `start`: share of the whole finetuning that is done before; `share`: theirs."""
+        report = self._report_epochs(start, share, message, configs[0].run.stop)
+        trainables = [self._make_trainable(config.head, self.precision, config.scale) for config in configs]
         runs = [
-            partial(self._train, learner, attempt.run)
-            for learner, attempt in zip(learners, attempts, strict=True)
+            partial(self._train, trainable, config.run)
+            for trainable, config in zip(trainables, configs, strict=True)
         ]
-        return run_parallel(runs, self.lanes, tell)
+        return run_parallel(runs, self.workers, report)
 
-    def final(self, head: LinearHead, scale: float, stop: int, start: float = 0.0) -> nn.Module:
+    def train_final(self, head: LinearHead, scale: float, stop: int, start: float = 0.0) -> nn.Module:
         """The network finetuned on every image, stopped after the epoch that the folds found best."""
-        everything, spec = np.arange(len(self.task.labels)), self.task.spec
-        run = trainer.Run(
-            'final', everything, everything[:0], self.task.plan.epochs, stop, 0, spec.batch, spec.seed
-        )
-        said = {'message': 'Finetuning on all images', 'epochs': stop}
-        learner = self._learner(head, self.precision, scale)
+        rows, spec = np.arange(len(self.task.labels)), self.task.spec
+        run = trainer.Run('final', rows, rows[:0], self.task.plan.epochs, stop, 0, spec.batch, spec.seed)
+        report = self._report_epochs(start, 1 - start, 'Finetuning on all images', stop)
+        trainable = self._make_trainable(head, self.precision, scale)
         with use_threads(1 if 0 < self.task.macs < LIGHT else torch.get_num_threads()):
-            self._train(
-                learner, run, lambda done, _: self.beat(0.1 + 0.9 * (start + (1 - start) * done), said)
-            )
-        return learner.model.cpu().eval()
+            self._train(trainable, run, lambda done, _: report(done, None))
+        return trainable.model.cpu().eval()
+
+    def _report_epochs(self, start: float, share: float, message: str, epochs: int) -> ProgressCallback:
+        last_epoch = 0
+
+        def report(done: float, point: EpochMetrics | None) -> None:
+            nonlocal last_epoch
+            progress = EpochProgress(message, epochs=epochs)
+            if point is not None:
+                progress = dataclasses.replace(
+                    progress,
+                    epoch=point.epoch,
+                    loss=point.loss,
+                    accuracy=point.accuracy,
+                    force=point.epoch != last_epoch,
+                )
+                last_epoch = point.epoch
+            self.on_progress(CACHING_SHARE + (1 - CACHING_SHARE) * (start + share * done), progress)
+
+        return report
 
     def _train(
-        self, learner: trainer.TrainableModel, run: trainer.Run, tell: ProgressCallback
+        self, trainable: trainer.TrainableModel, run: trainer.Run, report: ProgressCallback
     ) -> trainer.History:
         return trainer.train_epochs(
-            learner, self.inputs, self.task.labels, run, self.folder, self.machine.note, tell
+            trainable, self.inputs, self.task.labels, run, self.folder, self.machine.note, report
         )
 
 
-def _zero_head(task: FinetuneTask) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((task.classes, task.features.shape[1]), np.float32), np.zeros(task.classes, np.float32)
+def _best_epoch(histories: list[trainer.History], folds: np.ndarray, labels: np.ndarray) -> int:
+    """The epoch with the least calibrated log loss over the validation images of all folds so far."""
+    targets = np.concatenate([labels[folds == fold] for fold in range(len(histories))])
+    epochs = zip(*(history.logits for history in histories), strict=True)
+    return int(np.argmin([calibrated_loss(np.concatenate(logits), targets) for logits in epochs]))
 
 
-def _best_epoch(records: list[trainer.History], folds: np.ndarray, labels: np.ndarray) -> int:
-    """The epoch with the least calibrated log loss over the held-out images of all folds so far."""
-    truth = np.concatenate([labels[folds == fold] for fold in range(len(records))])
-    epochs = zip(*(record.logits for record in records), strict=True)
-    return int(np.argmin([calibrated_loss(np.concatenate(logits), truth) for logits in epochs]))
-
-
-def _is_hopeless(finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> bool:
-    gained, lost = paired_gain(finetuned[seen], linear[seen], labels[seen])
+def _is_hopeless(finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, scored: np.ndarray) -> bool:
+    gained, lost = paired_gain(finetuned[scored], linear[scored], labels[scored])
     return lost - gained > GIVE_UP_ERRORS * (lost + gained) ** 0.5
 
 
-def _average_curves(records: list[trainer.History]) -> list[dict[str, Any]]:
+def _average_curves(histories: list[trainer.History]) -> tuple[EpochMetrics, ...]:
     """The folds' curves averaged, one entry an epoch; seconds are those of one fold."""
-    rows = zip(*(record.curve for record in records), strict=True)
-    return [
-        {'epoch': row[0]['epoch']}
-        | {
-            name: float(np.mean([entry[name] for entry in row]))
-            for name in ('loss', 'validation_loss', 'accuracy', 'seconds')
-        }
-        for row in rows
-    ]
+    names = ('loss', 'validation_loss', 'accuracy', 'seconds')
+    epochs = zip(*(history.curve for history in histories), strict=True)
+    return tuple(
+        EpochMetrics(
+            epoch=points[0].epoch,
+            **{name: float(np.mean([getattr(point, name) for point in points])) for name in names},
+        )
+        for points in epochs
+    )

@@ -1,4 +1,4 @@
-"""What a finetuning is fed: pixels augmented anew each time, or the activations of the frozen layers, computed once."""
+"""The inputs of finetuning: pixels augmented anew each time, or cached activations of the frozen layers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from transfer.spec.train_spec import SourceModelSpec
 
 VIEWS = 4  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
 LEAST_VIEWS = 3  # with fewer, augmentation is worth more than what caching saves
-MOST_BYTES = 1 << 30  # of cached activations; beyond, the frozen layers are run anew for every batch
-RESIDENT = 0.25  # share of the free GPU memory that the pixels may take to lie there for good
+MOST_BYTES = 1 << 30  # of cached activations; beyond, the frozen layers are run again for every batch
+RESIDENT = 0.25  # share of the free GPU memory that the pixels may take
 
 
 class Inputs(Protocol):
-    """What the learning part of the network takes."""
+    """What the trained part of the network takes."""
 
-    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
+    def training(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         """An augmented batch of the images `rows` (int64)."""
         ...
 
     def clean(self, rows: Tensor) -> Tensor:
-        """The same images as serving will see them."""
+        """The same images without augmentation, as in serving."""
         ...
 
 
@@ -40,16 +40,18 @@ class PixelInputs:
 
     pixels: Tensor  # uint8 (n, side, side, 3); on the GPU when it fits there
     source: SourceModelSpec
-    how: Augmentation
+    augmentation: Augmentation
     device: torch.device
 
-    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
-        return normalise(augment(self._planes(rows), self.how, chance), self.source.mean, self.source.std)
+    def training(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        return normalise(
+            augment(self._float_images(rows), self.augmentation, generator), self.source.mean, self.source.std
+        )
 
     def clean(self, rows: Tensor) -> Tensor:
-        return normalise(self._planes(rows), self.source.mean, self.source.std)
+        return normalise(self._float_images(rows), self.source.mean, self.source.std)
 
-    def _planes(self, rows: Tensor) -> Tensor:
+    def _float_images(self, rows: Tensor) -> Tensor:
         if self.pixels.device.type == 'cuda':
             return self.pixels[rows.to(self.pixels.device)].permute(0, 3, 1, 2).float().div_(255)
         return to_float_images(self.pixels[rows], self.device)
@@ -57,24 +59,24 @@ class PixelInputs:
 
 @dataclass(frozen=True)
 class CachedInputs:
-    """Activations in front of the first group that learns."""
+    """Activations before the first group that is finetuned."""
 
     views: Tensor  # (views, n, ...); view 0 is the image itself
 
-    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
+    def training(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         return self.views[(epoch + rows) % len(self.views), rows].float()
 
     def clean(self, rows: Tensor) -> Tensor:
         return self.views[0, rows].float()
 
 
-def pixel_inputs(
-    pixels: Pixels, source: SourceModelSpec, how: Augmentation, device: torch.device
+def make_pixel_inputs(
+    pixels: Pixels, source: SourceModelSpec, augmentation: Augmentation, device: torch.device
 ) -> PixelInputs:
     tensor = torch.from_numpy(np.asarray(pixels.array))
     if device.type == 'cuda' and tensor.nbytes < RESIDENT * torch.cuda.mem_get_info()[0]:
         tensor = tensor.to(device)
-    return PixelInputs(tensor, source, how, device)
+    return PixelInputs(tensor, source, augmentation, device)
 
 
 @torch.inference_mode()
@@ -84,7 +86,7 @@ def cache_activations(
     precision: str,
     seed: int,
     machine: Machine,
-    beat: Callable[[float], None],
+    on_progress: Callable[[float], None],
 ) -> CachedInputs | None:
     """Run the frozen layers once over so many views of every image as fit; None when those are fewer than LEAST_VIEWS."""
     prefix.eval()
@@ -95,13 +97,13 @@ def cache_activations(
         return None
     views = torch.empty((number, count, *one.shape[1:]), dtype=one.dtype, device=images.device)
     for view in range(number):
-        chance = torch.Generator().manual_seed(seed * 1_000_003 + view)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + view)
 
-        def work(start: int, stop: int, view: int = view, chance: torch.Generator = chance) -> None:
+        def work(start: int, stop: int, view: int = view, generator: torch.Generator = generator) -> None:
             rows = torch.arange(start, stop)
-            batch = images.training(rows, 0, chance) if view else images.clean(rows)
+            batch = images.training(rows, 0, generator) if view else images.clean(rows)
             views[view, start:stop] = _forward(prefix, batch, precision, images.device)
-            beat((view + stop / count) / number)
+            on_progress((view + stop / count) / number)
 
         run_in_batches(count, FORWARD_BATCH[images.device.type], work, machine.note)
     return CachedInputs(views.clone())

@@ -1,4 +1,4 @@
-"""Runs that do not depend on each other, side by side on the cores of one processor.
+"""Run independent training runs in parallel threads of one process.
 
 Two runs with one thread each use two cores better than one run with two threads: ResNet-18 takes 0.7 of the time, and a MobileNet
 takes longer with two threads than with one, for they wait for each other at every small layer.
@@ -15,45 +15,48 @@ from typing import Any, TypeVar
 import torch
 
 from transfer.runtime.device import use_threads
+from transfer.spec.report import EpochMetrics
 
 Result = TypeVar('Result')
-ProgressCallback = Callable[[float, dict[str, Any]], None]  # share that is done, facts
-POLL_SECONDS = 0.1  # seconds between two looks at what the runs tell
+# Called with the share that is done and the last finished epoch, if there is one.
+ProgressCallback = Callable[[float, EpochMetrics | None], None]
+POLL_SECONDS = 0.1  # between two looks at what the runs report
 
 
 class HaltedError(Exception):
-    """Another run failed, or nobody wants the result any more."""
+    """Another run failed, or the training was cancelled."""
 
 
 def run_parallel(
-    runs: Sequence[Callable[[ProgressCallback], Result]], lanes: int, beat: ProgressCallback
+    runs: Sequence[Callable[[ProgressCallback], Result]], workers: int, on_progress: ProgressCallback
 ) -> list[Result]:
-    """Do all runs, at most `lanes` at a time, and return their results in order.
+    """Do all runs, at most `workers` at a time, and return their results in order.
 
-    Each run gets a function to tell how far it is; `beat`, called in this thread alone, hears the share of all of them with
-    the facts of the first. An error of a run, or one that `beat` raises, halts the others at their next word and is raised here.
+    Each run gets a callback for its progress. `on_progress` is called in this thread alone, with the share of all runs and the
+    epochs of the first. An error of a run, or one raised by `on_progress`, is raised here after the other runs have stopped at
+    their next progress report.
     """
-    if lanes == 1 or len(runs) == 1:
-        return [run(_scale_progress(beat, place, len(runs))) for place, run in enumerate(runs)]
-    told: queue.SimpleQueue[tuple[int, float, dict[str, Any]]] = queue.SimpleQueue()
+    if workers == 1 or len(runs) == 1:
+        return [run(_scale_progress(on_progress, index, len(runs))) for index, run in enumerate(runs)]
+    reports: queue.SimpleQueue[tuple[int, float, EpochMetrics | None]] = queue.SimpleQueue()
     halt = threading.Event()
 
-    def teller(place: int) -> ProgressCallback:
-        def tell(done: float, facts: dict[str, Any]) -> None:
+    def make_callback(index: int) -> ProgressCallback:
+        def report(done: float, point: EpochMetrics | None) -> None:
             if halt.is_set():
                 raise HaltedError
-            told.put((place, done, facts))
+            reports.put((index, done, point))
 
-        return tell
+        return report
 
-    each = max(1, torch.get_num_threads() // lanes)
+    threads_each = max(1, torch.get_num_threads() // workers)
     with (
         use_threads(torch.get_num_threads()),
-        ThreadPoolExecutor(lanes, 'finetuning', torch.set_num_threads, (each,)) as pool,
+        ThreadPoolExecutor(workers, 'finetuning', torch.set_num_threads, (threads_each,)) as pool,
     ):
-        futures = [pool.submit(run, teller(place)) for place, run in enumerate(runs)]
+        futures = [pool.submit(run, make_callback(index)) for index, run in enumerate(runs)]
         try:
-            _forward_progress(futures, told, beat)
+            _forward_progress(futures, reports, on_progress)
         except BaseException:
             halt.set()
             for future in futures:
@@ -62,22 +65,22 @@ def run_parallel(
     return [future.result() for future in futures]
 
 
-def _scale_progress(beat: ProgressCallback, place: int, count: int) -> ProgressCallback:
-    return lambda done, facts: beat((place + done) / count, facts)
+def _scale_progress(on_progress: ProgressCallback, index: int, count: int) -> ProgressCallback:
+    return lambda done, point: on_progress((index + done) / count, point)
 
 
 def _forward_progress(
     futures: Sequence[Future[Any]],
-    told: queue.SimpleQueue[tuple[int, float, dict[str, Any]]],
-    beat: ProgressCallback,
+    reports: queue.SimpleQueue[tuple[int, float, EpochMetrics | None]],
+    on_progress: ProgressCallback,
 ) -> None:
-    """Until all have ended; the error of the one that failed first."""
+    """Until all have ended; raises the error of the one that failed first."""
     shares = [0.0] * len(futures)
     waiting: set[Future[Any]] = set(futures)
     while waiting:
         ended, waiting = wait(waiting, POLL_SECONDS, FIRST_EXCEPTION)
-        while not told.empty():
-            place, shares[place], facts = told.get()
-            beat(sum(shares) / len(shares), facts if place == 0 else {})
+        while not reports.empty():
+            index, shares[index], point = reports.get()
+            on_progress(sum(shares) / len(shares), point if index == 0 else None)
         for future in ended:
             future.result()

@@ -1,11 +1,10 @@
-"""Which layer groups learn, and how fast: the four quadrants of data size and similarity, and rates that fall inward."""
+"""Which layer groups are finetuned, at which learning rates and for how long: the four quadrants of data size and similarity."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transfer.finetune.schedule import choose_epochs
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
@@ -14,17 +13,18 @@ PLENTY = 200  # images a class: from there on the first layers are worth their c
 FEW = 5  # images a class: with fewer, nothing but a linear head can even be judged
 SIMILAR = 0.93  # share of the way from chance to perfection that frozen features go; at 0.87 all layers still gained 3 %
 HEAD_RATE = 3e-4  # AdamW; the head starts from the linear model, so it is tuned, not learned
-BODY_RATE = 3e-4  # of the group behind the head
-FALL = 0.7  # each group further in learns at this share of the rate of the one behind it
-# Share of the body's parameters, counted from its end by whole stages, that a plan lets learn: `last` takes one stage.
+BACKBONE_RATE = 3e-4  # of the group before the head
+FALL = 0.7  # each group further in has this share of the learning rate of the one after it
+# Share of the backbone's parameters, counted from its end by whole stages, that a plan finetunes: `last` takes one stage.
 DEPTHS = {'last': 0.01, 'several': 0.9, 'all': 1.0}
-# About how many optimiser steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91
+# About how many optimizer steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91
 # with 60; with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
 STEPS = {'last': 80, 'several': 150, 'all': 150}
 # Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G, ViT-B/16 at 224 11 G.
 LIGHT = 0.15e9  # a heavier network takes fewer steps (SPARING): 250 photos on ResNet-18 are three minutes of two cores even so
 SPARING = 0.4
-HEAVY = 2e9  # from there on only the last stage learns, on cached activations: more would be an hour
+HEAVY = 2e9  # from there on only the last stage is finetuned, on cached activations: more would be an hour
+MOST_EPOCHS, LEAST_EPOCHS = 20, 8
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LayerGroup:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a finetuning does, and why."""
+    """How a network is finetuned, and why."""
 
     name: str
     quadrant: str
@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def first(self) -> str:
-        """The first group that learns: everything ahead of it is a fixed function."""
+        """The first group that is finetuned; everything before it is frozen."""
         return next((group for group, rate in self.rates.items() if rate > 0), list(self.rates)[-1])
 
 
@@ -59,9 +59,10 @@ def choose_plan(
     accuracy: float,
     macs: float = 0.0,
 ) -> Plan:
-    """The plan for a set of that size. `accuracy` is the linear head's, out-of-fold: how similar source and target are is
-    measured where it matters, as the share of the task that frozen features already solve.
-    `macs`: multiply-adds of one image where they decide how long it takes (on a CPU); 0: they do not.
+    """Choose the plan for a set of that size.
+
+    `accuracy` is the linear head's, out-of-fold: the similarity of source and target is measured as the share of the task that
+    frozen features already solve. `macs`: multiply-adds of one image where they decide how long it takes (on a CPU), else 0.
 
     InvalidSpecError for a learning rate for a group that the network does not have.
     """
@@ -69,29 +70,36 @@ def choose_plan(
     if spec.plan != 'auto':
         name, why = spec.plan, f'The plan "{spec.plan}" was asked for.'
     elif macs > HEAVY and name in ('several', 'all'):
-        name, why = 'last', f'{why} This network is too heavy for that on a CPU: only its last stage learns.'
+        name, why = (
+            'last',
+            f'{why} This network is too heavy for that on a CPU: only its last stage is finetuned.',
+        )
     rates = _override_rates(assign_learning_rates(name, groups), spec.rates)
     steps = STEPS.get(name, 0) * (SPARING if macs > LIGHT and name != 'last' else 1)
     epochs = spec.epochs or choose_epochs(images, spec.batch, steps)
     return Plan(name, quadrant, why, rates, epochs if any(rates.values()) else 0)
 
 
+def choose_epochs(images: int, batch: int, steps: float) -> int:
+    """How many epochs give about that many steps, within limits."""
+    return max(LEAST_EPOCHS, min(MOST_EPOCHS, round(steps * batch / images)))
+
+
 def assign_learning_rates(name: str, groups: Sequence[LayerGroup]) -> dict[str, float]:
-    """The rate of every group under a plan, falling from the head inward; 0 where the plan freezes."""
-    body = [group for group in groups if group.name.startswith('stage')]
-    whole = sum(group.parameters for group in body)
-    rates, held, rate = {group.name: 0.0 for group in groups}, 0, BODY_RATE
+    """The learning rate of every group under a plan, falling from the head inward; 0 where the plan freezes."""
+    stages = [group for group in groups if group.name.startswith('stage')]
+    total = sum(group.parameters for group in stages)
+    rates = {group.name: 0.0 for group in groups}
     if name == 'linear':
         return rates
-    for group in reversed(groups):
-        if group is groups[-1]:
-            rates[group.name] = HEAD_RATE
-            continue
-        if held >= DEPTHS[name] * whole:
+    rates[groups[-1].name] = HEAD_RATE
+    finetuned, rate = 0, BACKBONE_RATE  # parameters of the stages so far
+    for group in reversed(groups[:-1]):
+        if finetuned >= DEPTHS[name] * total:
             break
         rates[group.name] = rate
         rate *= FALL
-        held += group.parameters if group in body else 0
+        finetuned += group.parameters if group in stages else 0
     return rates
 
 
@@ -100,31 +108,31 @@ def _choose_quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
     much, similar = per_class >= ENOUGH, skill >= SIMILAR
     facts = f"{per_class:.0f} images a class, and the source's frozen features already go {max(0.0, skill):.0%} of the way"
     if similar and not much:
-        return 'little data, similar', 'linear', f'{facts}: too few to learn more than a linear head.'
+        return 'little data, similar', 'linear', f'{facts}: too few to train more than a linear head.'
     if similar:
-        return 'much data, similar', 'last', f'{facts}: only the last layers are tuned.'
+        return 'much data, similar', 'last', f'{facts}: only the last layers are finetuned.'
     if per_class < FEW:
         return (
             'little data, different',
             'linear',
-            f'{facts}: too few to learn or to judge more than a linear head.',
+            f'{facts}: too few to train or evaluate more than a linear head.',
         )
     if not much:
         return (
             'little data, different',
             'several',
-            f'{facts}: few images and a distant source, so the later layers learn.',
+            f'{facts}: few images and a distant source, so the later layers are finetuned.',
         )
     if per_class < PLENTY:
         return (
             'much data, different',
             'several',
-            f'{facts}: the source is distant, so all but the first layers learn.',
+            f'{facts}: the source is distant, so all but the first layers are finetuned.',
         )
     return (
         'much data, different',
         'all',
-        f'{facts}: the source is distant, so all layers learn, the inner ones slower.',
+        f'{facts}: the source is distant, so all layers are finetuned, the inner ones at lower learning rates.',
     )
 
 

@@ -1,11 +1,9 @@
-"""Where and in which precision the network runs, and what to do when its memory does not suffice."""
+"""Choose the device and precision of a network, and halve batches that do not fit into its memory."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,16 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from transfer.runtime.atomic_write import write_json
 from transfer.spec.errors import InvalidSpecError
 
-GAIN = 1.25  # times as fast bfloat16 must be to be chosen: nearer than that the clock decides by chance
+GAIN = 1.25  # times as fast bfloat16 must be to be chosen: anything nearer is timing noise
 ROUNDS = 2
 # Images of a pass without gradients: beyond 16 a core runs out of cache (MobileNet v3 at 224: 3.0 ms an image, 4.2 at 32).
 FORWARD_BATCH = {'cpu': 16, 'cuda': 128}
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA where there is one. InvalidSpecError when CUDA is asked for and there is none."""
+    """`auto` takes CUDA where there is one. InvalidSpecError for `cuda` without a CUDA device."""
     if wanted == 'cuda' and not torch.cuda.is_available():
         raise InvalidSpecError('This worker has no CUDA device; train with device=auto or cpu.')
     return torch.device('cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu')
@@ -33,7 +32,7 @@ def choose_device(wanted: str) -> torch.device:
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Within, layers compute in that precision; where gradients are wanted on a CPU, depthwise convolutions stay in float32."""
+    """Compute in that precision within the context; with gradients on a CPU, depthwise convolutions stay in float32."""
     coarse = precision == 'bfloat16'
     with torch.autocast(device.type, torch.bfloat16, enabled=coarse):
         if coarse and device.type == 'cpu' and torch.is_grad_enabled():
@@ -45,7 +44,7 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 
 @contextmanager
 def use_threads(count: int) -> Iterator[None]:
-    """Torch computes with so many threads within, and with as many as before afterwards, wherever that was set meanwhile."""
+    """Set the number of torch threads within the context, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -82,10 +81,10 @@ def choose_precision(
     memory: Path,
     rounds: int = ROUNDS,
 ) -> str:
-    """`float32` or `bfloat16`: what was wanted, or what a timed run of `step(precision)` says.
+    """`float32` or `bfloat16`: as wanted, or for `auto` by timing `step(precision)`.
 
-    The outcome is remembered in the file `memory` under `key`, so that a machine answers the same way next time: training
-    again with the same seed must give the same model. (On a Zen 4 core bfloat16 halves ResNet's time.)
+    The result is kept in the file `memory` under `key`, so that a machine chooses the same next time: training again with the
+    same seed must give the same model. (On a Zen 4 core bfloat16 halves ResNet's time.)
     """
     if wanted != 'auto':
         return wanted
@@ -97,13 +96,13 @@ def choose_precision(
                 _time_step(step, precision, device, rounds) for precision in ('float32', 'bfloat16')
             )
         known[key] = 'bfloat16' if exact > GAIN * coarse else 'float32'
-        _write(memory, known)
+        write_json(memory, known)
     return known[key]
 
 
 def _time_step(step: Callable[[str], None], precision: str, device: torch.device, rounds: int) -> float:
-    """The best of so many after a warm-up. CPU time where it tells the truth: neighbours on the machine do not count. That needs
-    one thread: of two, the one that waits for the other counts too, and a busy machine's ratio was 0.7 or 1.5 by chance."""
+    """The least seconds of so many rounds after a warm-up. CPU time on a CPU, so that other processes do not count. That needs
+    one thread: of two, the one that waits for the other counts too, and a busy machine's ratio was 0.7 or 1.5 at random."""
     clock = time.process_time if device.type == 'cpu' else time.perf_counter
     times = []
     for _ in range(rounds + 1):
@@ -119,15 +118,8 @@ def _read_choices(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def _write(path: Path, values: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
-    aside.write_text(json.dumps(values))
-    os.replace(aside, path)
-
-
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a class for it; the CPU's allocator only says so."""
+    """CUDA raises a class of its own; the CPU's allocator can only be recognised by its message."""
     return isinstance(error, torch.OutOfMemoryError) or any(
         words in str(error).lower()
         for words in ('out of memory', "can't allocate memory", 'not enough memory')
@@ -137,9 +129,9 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def run_in_batches(
     count: int, batch: int, work: Callable[[int, int], None], note: Callable[[str], None]
 ) -> int:
-    """Call work(start, stop) over 0 .. count; when memory runs out, halve the batch, say so and go on where it was.
+    """Call work(start, stop) over 0 .. count; when memory runs out, halve the batch, note it and go on from there.
 
-    Returns the size of batch that fitted. The error is raised on when a batch of one does not fit.
+    Returns the batch size that fitted. Raises the error when a batch of one does not fit.
     """
     start = 0
     while start < count:
@@ -166,7 +158,7 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 
 
 def to_float_images(pixels: Tensor, device: torch.device) -> Tensor:
-    """uint8 (n, h, w, 3) to float (n, 3, h, w) in 0..1 on the device; only the bytes travel."""
+    """uint8 (n, h, w, 3) to float (n, 3, h, w) in 0..1 on the device; the bytes are what is copied to it."""
     if device.type == 'cuda':
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     return pixels.permute(0, 3, 1, 2).float().div_(255)
@@ -181,11 +173,11 @@ def train_dropout_only(network: nn.Module) -> None:
 
 
 @contextmanager
-def seed_dropout(network: nn.Module, chance: torch.Generator) -> Iterator[None]:
-    """Within, the network's dropout draws from `chance` instead of the one generator that all threads of a process share."""
+def seed_dropout(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
+    """Within the context the network's dropout draws from `generator`, not from the global one, which all threads share."""
     layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
     for layer in layers:
-        layer.forward = partial(_apply_dropout, layer, chance)  # type: ignore[method-assign]
+        layer.forward = partial(_apply_dropout, layer, generator)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -193,8 +185,8 @@ def seed_dropout(network: nn.Module, chance: torch.Generator) -> Iterator[None]:
             del layer.forward
 
 
-def _apply_dropout(layer: nn.Dropout, chance: torch.Generator, values: Tensor) -> Tensor:
+def _apply_dropout(layer: nn.Dropout, generator: torch.Generator, values: Tensor) -> Tensor:
     if not layer.training or layer.p == 0:
         return values
-    kept = torch.empty_like(values).bernoulli_(1 - layer.p, generator=chance)
+    kept = torch.empty_like(values).bernoulli_(1 - layer.p, generator=generator)
     return values * kept / (1 - layer.p)

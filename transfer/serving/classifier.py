@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from transfer.data.decode import decode
+from transfer.runtime.softmax import softmax
 from transfer.serving.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
 from transfer.serving.batching import GreedyBatches
-from transfer.serving.openvino_engine import OpenVinoEngine, softmax
+from transfer.serving.openvino_engine import OpenVinoEngine
 from transfer.spec.errors import CorruptArtifactError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Predictor:
 
     def classify_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error: OverloadedError."""
-        return softmax(self._batches.submit(pixels), self.meta.temperature)
+        return softmax(self._batches.submit(pixels).astype(np.float64), self.meta.temperature)
 
 
 def _lanes(meta: Meta) -> int:

@@ -24,8 +24,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from transfer.runtime.softmax import softmax
 from transfer.serving.artifacts import GRAPH, ONNX, WEIGHTS, Preprocessing
-from transfer.serving.openvino_engine import OpenVinoEngine, offers_bfloat16, softmax
+from transfer.serving.openvino_engine import OpenVinoEngine, offers_bfloat16
 from transfer.serving.openvino_import import openvino
 
 AGREEMENT = 0.99  # least share of sample images with torch's first class: below it a precision is not used
@@ -87,9 +88,8 @@ def export(
     served = Served(network, preprocessing).eval()
     try:
         _write_graph(served, sample, folder)
-        truth = softmax(
-            np.concatenate([_torch_logits(served, part) for part in _batches(sample)]), temperature
-        )
+        logits = np.concatenate([_torch_logits(served, part) for part in _batches(sample)])
+        truth = softmax(logits.astype(np.float64), temperature)
         checks = _compare(folder / GRAPH, temperature, sample, truth)
         chosen = _choose(checks)
         if chosen is not None and chosen.precision == 'bfloat16':
@@ -184,7 +184,8 @@ def _check(graph: Path, precision: str, temperature: float, sample: np.ndarray, 
     """One image alone and the rest in batches: a graph whose batch was fixed by tracing fails here, not in service."""
     engine = OpenVinoEngine(graph, precision, lanes=1)
     parts = [sample[:1], *_batches(sample[1:])]
-    found = softmax(np.concatenate([engine.logits(part) for part in parts if len(part)]), temperature)
+    logits = np.concatenate([engine.logits(part) for part in parts if len(part)])
+    found = softmax(logits.astype(np.float64), temperature)
     return Check(
         precision,
         float(np.abs(found - truth).max()),

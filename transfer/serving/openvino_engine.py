@@ -28,13 +28,6 @@ def offers_bfloat16() -> bool:
     return 'BF16' in _core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
-def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Logits (n, classes) to probabilities (n, classes) at that temperature."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 class Graph:
     """A compiled graph of one input and one output, with one inference request a lane; each lane computes on one thread.
 

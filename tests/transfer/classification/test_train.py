@@ -169,7 +169,7 @@ def test_finetuning_that_does_harm_is_thrown_away(spec, tmp_path):
     report = train(manifest, ruinous, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.winner == 'linear'
     assert report.why.endswith('so the linear head is kept.')
-    assert report.accuracy == report.probes[0]['accuracy']
+    assert report.accuracy == report.probes[0].accuracy
 
 
 def _groups() -> tuple[str, ...]:
@@ -215,8 +215,8 @@ def test_the_user_may_choose_the_source(spec, manifest, tmp_path):
     asked = dataclasses.replace(spec, sources=(*spec.sources, other), source='other', plan='linear')
     report = train(manifest, asked, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.source == 'other'
-    assert {row['name'] for row in report.ranking} == {'tiny', 'other'}
-    assert report.plan['source_why'] == 'other was asked for.'
+    assert {row.name for row in report.ranking} == {'tiny', 'other'}
+    assert report.plan.source_why == 'other was asked for.'
 
 
 def test_of_networks_that_nothing_tells_apart_a_cpu_takes_the_lighter_one(spec, tmp_path):
@@ -228,10 +228,10 @@ def test_of_networks_that_nothing_tells_apart_a_cpu_takes_the_lighter_one(spec, 
     heavy = dataclasses.replace(heavy, images=50_000, dataset='same', parameters=1_500_000)
     both = dataclasses.replace(spec, sources=(light, heavy), plan='linear')
     report = train(manifest, both, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
-    assert [row['name'] for row in report.ranking] == ['heavy', 'light']
-    assert [row['accuracy'] for row in report.probes] == [1, 1]
+    assert [row.name for row in report.ranking] == ['heavy', 'light']
+    assert [row.accuracy for row in report.probes] == [1, 1]
     assert report.source == 'light'
-    assert report.plan['source_why'].startswith(
+    assert report.plan.source_why.startswith(
         'light is the lighter network, and its linear model (100.0% out-of-fold) differs'
     )
 
@@ -301,9 +301,9 @@ def test_a_small_batch_norm_network_is_finetuned_on_cached_activations(spec, man
     source_model = source(tmp_path / 'zoo', 'mobile', 'mobilenet_v3_small', 32)
     fast = dataclasses.replace(spec, sources=(source_model,), reference=source_model, plan='last', epochs=1)
     report = train(manifest, fast, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
-    assert report.plan['cached_layers'][0] == 'stage1'
-    assert report.plan['rates']['stage1'] == 0
-    assert report.plan['folds'] == 3
+    assert report.plan.cached_layers[0] == 'stage1'
+    assert report.plan.rates['stage1'] == 0
+    assert report.plan.folds == 3
 
 
 def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest, tmp_path):
@@ -311,9 +311,9 @@ def test_the_report_keeps_what_would_sign_this_model_as_a_source(spec, manifest,
     signature = train(
         manifest, quick, tmp_path / 'work', RecordingReport(), tmp_path / 'cache'
     ).report.signature
-    assert signature['reference'] == spec.reference.digest
+    assert signature.reference == spec.reference.digest
     signed = compute_signature(spec.reference, [Path(image.path) for image in manifest.images])
-    np.testing.assert_allclose(signature['mean'], signed.mean, atol=1e-4)
+    np.testing.assert_allclose(signature.mean, signed.mean, atol=1e-4)
 
 
 @pytest.mark.parametrize('divergence', ['js', 'emd'])
@@ -326,7 +326,7 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
         spec, sources=tuple(source_models), divergence=divergence, weights=(1.0, 0.0), instant_only=True
     )
     report = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
-    found = [item['divergence'] for item in report.ranking]
+    found = [item.divergence for item in report.ranking]
     assert found[0] <= found[1] + 1e-9
     # flat signatures are the same distribution, but lie at different distances
     assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')

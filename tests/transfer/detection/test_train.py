@@ -254,8 +254,8 @@ def test_the_measured_detector_answers_until_one_that_learned_from_all_photos_ta
         for phase in ('finetune', 'refit')
     }
     assert passes['finetune'] == passes['refit']
-    assert [point['epoch'] for point in first.report.curve] == list(range(1, passes['finetune'] + 1))
-    assert first.report.curve[-1]['loss'] < first.report.curve[0]['loss']
+    assert [point.epoch for point in first.report.curve] == list(range(1, passes['finetune'] + 1))
+    assert first.report.curve[-1].loss < first.report.curve[0].loss
     assert last.report.curve == first.report.curve and len(last.report.detection['refit_curve']) == len(
         last.report.curve
     )

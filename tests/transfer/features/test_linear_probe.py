@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 from transfer.data.splits import assign_folds
 from transfer.features import linear_probe
-from transfer.features.metrics import accuracy, log_loss, softmax
+from transfer.features.metrics import accuracy, log_loss
+from transfer.runtime.softmax import softmax
 
 
 def blobs(

@@ -13,12 +13,12 @@ from transfer.data.manifests import LabelledImage
 from transfer.features.metrics import (
     confusion_matrix,
     describe_classes,
+    list_misclassified,
     log_loss,
     paired_gain,
-    softmax,
     wilson_interval,
-    wrong_images,
 )
+from transfer.runtime.softmax import softmax
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_confusion_has_the_truth_in_its_rows():
 
 def test_precision_and_recall_come_with_n_and_intervals():
     rows = describe_classes(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ['a', 'b', 'never'])
-    assert (rows[0]['recall'], rows[0]['n'], rows[0]['precision']) == (0.75, 4, 1.0)
-    assert (rows[1]['precision'], rows[1]['predicted']) == (0.8, 5)
-    assert rows[2]['recall'] is None
-    assert rows[2]['precision'] is None
-    assert rows[0]['recall_interval'] == wilson_interval(3, 4)
+    assert (rows[0].recall, rows[0].n, rows[0].precision) == (0.75, 4, 1.0)
+    assert (rows[1].precision, rows[1].predicted) == (0.8, 5)
+    assert rows[2].recall is None
+    assert rows[2].precision is None
+    assert rows[0].recall_interval == wilson_interval(3, 4)
 
 
 def test_the_surest_mistake_comes_first():
@@ -61,8 +61,8 @@ def test_the_surest_mistake_comes_first():
         LabelledImage('', label, f'd{place}', f'{place}.jpg', f'id{place}')
         for place, label in enumerate([0, 1, 1])
     ]
-    wrong = wrong_images(images, ['a', 'b'], np.array([[0.4, 0.6], [0.1, 0.9], [0.95, 0.05]]))
-    assert [(row['name'], row['prediction'], row['id']) for row in wrong] == [
+    wrong = list_misclassified(images, ['a', 'b'], np.array([[0.4, 0.6], [0.1, 0.9], [0.95, 0.05]]))
+    assert [(row.name, row.prediction, row.id) for row in wrong] == [
         ('2.jpg', 'a', 'id2'),
         ('0.jpg', 'b', 'id0'),
     ]

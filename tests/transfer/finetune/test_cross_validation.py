@@ -26,9 +26,9 @@ def scores(right: int) -> np.ndarray:
 
 def test_the_one_that_gets_more_images_right_is_kept():
     kept, why = compare(scores(8), scores(6), LABELS)
-    assert kept and why.endswith('(2 set right, 0 set wrong), so the finetuned network is kept.')
+    assert kept and why.endswith('(2 corrected, 0 newly wrong), so the finetuned network is kept.')
     kept, why = compare(scores(6), scores(8), LABELS)
-    assert not kept and why.endswith('(0 set right, 2 set wrong), so the linear head is kept.')
+    assert not kept and why.endswith('(0 corrected, 2 newly wrong), so the linear head is kept.')
 
 
 def test_at_equal_accuracy_the_better_calibrated_one_is_kept():
@@ -38,16 +38,16 @@ def test_at_equal_accuracy_the_better_calibrated_one_is_kept():
 
 
 def test_nobody_gets_a_worse_figure_than_the_first_model_had():
-    kept, why = compare(scores(8), scores(7), LABELS, reached=0.9)
+    kept, why = compare(scores(8), scores(7), LABELS, instant_accuracy=0.9)
     assert not kept
     assert why.endswith(
-        'but a linear head that learns from more of them gets 90.0% right, so the linear head is kept.'
+        'but a linear head trained on more of them gets 90.0% right, so the linear head is kept.'
     )
-    assert compare(scores(8), scores(7), LABELS, reached=0.8)[0]
+    assert compare(scores(8), scores(7), LABELS, instant_accuracy=0.8)[0]
 
 
 def test_out_of_fold_scores_do_not_know_their_own_labels(tmp_path):
-    """On labels drawn by lot, a network that had trained on an image would score well on it; an honest one is at chance."""
+    """On random labels, a network that had trained on an image would score well on it; an honest one is at chance."""
     generator = np.random.default_rng(3)
     images = generator.integers(0, 256, (48, 32, 32, 3)).astype(np.uint8)
     labels = generator.permutation(np.arange(48) % 4)
@@ -62,10 +62,10 @@ def test_out_of_fold_scores_do_not_know_their_own_labels(tmp_path):
     plan = Plan('all', '', '', rates, epochs=15)
     features = extract_features_uncached(network, pixels, machine)
     task = FinetuneTask(network, pixels, features, labels, 4, spec, plan)
-    outcome = finetune(task, machine, tmp_path / 'checkpoints', lambda done, facts: None)
-    scored = ~np.isnan(outcome.logits[:, 0])
+    result = finetune(task, machine, tmp_path / 'checkpoints', lambda done, progress: None)
+    scored = ~np.isnan(result.logits[:, 0])
     assert scored.sum() >= 16  # one fold of three at least
-    assert accuracy(outcome.logits[scored], labels[scored]) < 0.5
+    assert accuracy(result.logits[scored], labels[scored]) < 0.5
     assert (
-        outcome.curve[-1]['loss'] < 0.3
+        result.curve[-1].loss < 0.3
     )  # the network has learned its training images by heart: a leak would show

@@ -1,4 +1,4 @@
-"""Runs side by side: results in order, one voice, and no run goes on for nobody."""
+"""Parallel runs: results in order, progress in one thread, and no run goes on after an error."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from torch import nn
 from transfer.finetune.parallel import run_parallel
 from transfer.runtime.device import seed_dropout, use_threads
 from transfer.spec.errors import JobCancelledError
+from transfer.spec.report import EpochMetrics
 
 
-def telling(result, words=3, seconds=0.0):
-    def run(tell):
+def reporting_run(result, words=3, seconds=0.0):
+    def run(report):
         for word in range(1, words + 1):
             time.sleep(seconds)
-            tell(word / words, {'epoch': word, 'of': result})
+            report(word / words, EpochMetrics(word, 0.0, seconds=seconds))
         return result
 
     return run
 
 
-def endless(ended: threading.Event):
-    def run(tell):
+def endless_run(ended: threading.Event):
+    def run(report):
         try:
             while True:
                 time.sleep(0.01)
-                tell(0.1, {})
+                report(0.1, None)
         finally:
             ended.set()
 
     return run
 
 
-@pytest.mark.parametrize('lanes', [1, 2])
-def test_results_come_in_the_order_of_the_runs(lanes):
+@pytest.mark.parametrize('workers', [1, 2])
+def test_results_come_in_the_order_of_the_runs(workers):
     assert run_parallel(
-        [telling('slow', seconds=0.05), telling('fast'), telling('last')], lanes, lambda done, facts: None
+        [reporting_run('slow', seconds=0.05), reporting_run('fast'), reporting_run('last')],
+        workers,
+        lambda done, point: None,
     ) == [
         'slow',
         'fast',
@@ -47,59 +50,61 @@ def test_results_come_in_the_order_of_the_runs(lanes):
     ]
 
 
-def test_two_runs_meet():
+def test_two_runs_are_done_at_the_same_time():
     both = threading.Barrier(2, timeout=10)
     assert sorted(
-        run_parallel([lambda tell: both.wait(), lambda tell: both.wait()], 2, lambda done, facts: None)
+        run_parallel([lambda report: both.wait(), lambda report: both.wait()], 2, lambda done, point: None)
     ) == [0, 1]
 
 
-@pytest.mark.parametrize('lanes', [1, 2])
-def test_the_share_of_all_is_told_in_the_callers_thread(lanes):
+@pytest.mark.parametrize('workers', [1, 2])
+def test_progress_of_all_runs_is_reported_in_the_callers_thread(workers):
     heard = []
     run_parallel(
-        [telling('a'), telling('b')],
-        lanes,
-        lambda done, facts: heard.append((threading.get_ident(), done, facts)),
+        [reporting_run('a'), reporting_run('b')],
+        workers,
+        lambda done, point: heard.append((threading.get_ident(), done, point)),
     )
     assert {thread for thread, _, _ in heard} == {threading.get_ident()}
     assert [done for _, done, _ in heard] == sorted(done for _, done, _ in heard)
     assert heard[-1][1] == pytest.approx(1.0)
 
 
-def test_only_the_first_of_two_tells_its_epochs():
+def test_only_the_epochs_of_the_first_run_are_reported():
     heard = []
     run_parallel(
-        [telling('a', seconds=0.01), telling('b', seconds=0.01)], 2, lambda done, facts: heard.append(facts)
+        [reporting_run('a', seconds=0.01), reporting_run('b', seconds=0.02)],
+        2,
+        lambda done, point: heard.append(point),
     )
-    assert {facts['of'] for facts in heard if facts} == {'a'}
+    assert {point.seconds for point in heard if point} == {0.01}
 
 
-def test_an_error_of_one_halts_the_other_and_is_raised():
-    def broken(tell):
+def test_an_error_of_one_run_stops_the_other_and_is_raised():
+    def broken(report):
         raise ValueError('the photo is gone')
 
     ended = threading.Event()
     with pytest.raises(ValueError, match='the photo is gone'):
-        run_parallel([endless(ended), broken], 2, lambda done, facts: None)
+        run_parallel([endless_run(ended), broken], 2, lambda done, point: None)
     assert ended.is_set()
 
 
-def test_who_cancels_waits_for_nobody():
-    def cancel(done, facts):
+def test_cancelling_stops_all_runs_at_once():
+    def cancel(done, point):
         raise JobCancelledError
 
     first, second, begun = threading.Event(), threading.Event(), time.monotonic()
     with pytest.raises(JobCancelledError):
-        run_parallel([endless(first), endless(second)], 2, cancel)
+        run_parallel([endless_run(first), endless_run(second)], 2, cancel)
     assert first.is_set()
     assert second.is_set()
     assert time.monotonic() - begun < 5
 
 
-def test_torch_has_its_threads_back_afterwards():
+def test_the_number_of_torch_threads_is_restored():
     before = torch.get_num_threads()
-    inside = run_parallel([lambda tell: torch.get_num_threads()] * 2, 2, lambda done, facts: None)
+    inside = run_parallel([lambda report: torch.get_num_threads()] * 2, 2, lambda done, point: None)
     assert inside == [max(1, before // 2)] * 2
     assert torch.get_num_threads() == before
     with use_threads(1):
@@ -107,7 +112,7 @@ def test_torch_has_its_threads_back_afterwards():
     assert torch.get_num_threads() == before
 
 
-def test_dropout_draws_from_its_own_chance_and_only_within():
+def test_dropout_draws_from_the_given_generator_and_only_within():
     network = nn.Sequential(nn.Dropout(0.5)).train()
     ones = torch.ones(1000)
 

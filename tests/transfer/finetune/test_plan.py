@@ -6,11 +6,17 @@ import itertools
 
 import pytest
 
-from transfer.features.network import Network
+from transfer.features.network import Network, count_multiply_adds
 from transfer.finetune.cross_validation import list_layer_groups
-from transfer.finetune.flops import count_multiply_adds
-from transfer.finetune.plan import LayerGroup, assign_learning_rates, choose_plan
-from transfer.finetune.schedule import LEAST_EPOCHS, MOST_EPOCHS, choose_epochs, scale_learning_rate
+from transfer.finetune.plan import (
+    LEAST_EPOCHS,
+    MOST_EPOCHS,
+    LayerGroup,
+    assign_learning_rates,
+    choose_epochs,
+    choose_plan,
+)
+from transfer.finetune.trainer import scale_learning_rate
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.networks.registry import architecture

@@ -19,7 +19,7 @@ class RandomInputs:
     def __init__(self) -> None:
         self.rows = torch.randn(10, 3, generator=torch.Generator().manual_seed(1))
 
-    def training(self, rows: Tensor, epoch: int, chance: torch.Generator) -> Tensor:
+    def training(self, rows: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         return self.rows[rows]
 
     def clean(self, rows: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def rates():
 
 def run_epochs(folder, epochs: int, batch: int = 1) -> None:
     model = nn.Linear(3, 2)
-    learner = trainer.TrainableModel(
+    trainable = trainer.TrainableModel(
         model,
         model,
         [('head', list(model.parameters()))],
@@ -51,7 +51,7 @@ def run_epochs(folder, epochs: int, batch: int = 1) -> None:
     run = trainer.Run('run', np.arange(10), np.arange(0), epochs, epochs, 0, batch, 0)
     labels = np.arange(10) % 2
     trainer.train_epochs(
-        learner, RandomInputs(), labels, run, folder, lambda note: None, lambda done, facts: None
+        trainable, RandomInputs(), labels, run, folder, lambda note: None, lambda done, point: None
     )
 
 

@@ -56,23 +56,23 @@ def trained(tmp_path, per_class, forecaster=FORECAST):
 def test_a_report_tells_what_was_expected_and_what_more_photos_would_add(tmp_path):
     report, ears = trained(tmp_path, 60)
     forecast = report.forecast
-    assert [point['images'] for point in forecast['points']] == [30, 60, 120]
-    assert forecast['points'][-1]['accuracy'] == report.probes[0]['accuracy']
-    expected = forecast['expected']
-    assert 0 < expected['low'] < expected['middle'] < expected['high'] < 1
-    assert (expected['level'], expected['targets']) == (0.9, 6)
-    assert forecast['gain']['images'] == 100
-    assert forecast['sentence'].startswith('Expected accuracy 0.')
+    assert [point.images for point in forecast.points] == [30, 60, 120]
+    assert forecast.points[-1].accuracy == report.probes[0].accuracy
+    expected = forecast.expected
+    assert 0 < expected.low < expected.middle < expected.high < 1
+    assert (expected.level, expected.targets) == (0.9, 6)
+    assert forecast.gain.images == 100
+    assert forecast.sentence.startswith('Expected accuracy 0.')
     finetuning = [word for word in ears.heard if word.phase == 'finetune']
-    assert {word.forecast for word in finetuning} == {forecast['sentence']}
+    assert {word.forecast for word in finetuning} == {forecast.sentence}
 
 
 def test_of_few_photos_no_curve_is_drawn_and_without_a_record_no_accuracy_foretold(tmp_path):
-    report, ears = trained(tmp_path, 8, forecast={})
-    assert report.forecast['expected'] is None
-    assert report.forecast['gain'] is None
-    assert report.forecast['sentence'] == ''
-    assert len(report.forecast['points']) == 1
+    report, ears = trained(tmp_path, 8, forecaster={})
+    assert report.forecast.expected is None
+    assert report.forecast.gain is None
+    assert report.forecast.sentence == ''
+    assert len(report.forecast.points) == 1
     assert {word.forecast for word in ears.heard} == {''}
 
 

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.support import sealed_classifier
+from transfer.runtime.softmax import softmax
 from transfer.serving import artifacts, export
-from transfer.serving.openvino_engine import OpenVinoEngine, softmax
+from transfer.serving.openvino_engine import OpenVinoEngine
 from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.networks import registry
 

@@ -17,12 +17,12 @@ from transfer.data.cache import Pixels, open_pixels
 from transfer.data.splits import assign_folds
 from transfer.features.extract import extract_features_uncached
 from transfer.features.linear_probe import Probe, fit_probe
-from transfer.features.metrics import accuracy, softmax
-from transfer.features.network import Machine, Network
+from transfer.features.metrics import accuracy
+from transfer.features.network import Machine, Network, count_multiply_adds
 from transfer.finetune.cross_validation import FinetuneTask, FoldRunner, list_layer_groups
-from transfer.finetune.flops import count_multiply_adds
 from transfer.finetune.plan import HEAVY, LayerGroup, Plan, choose_plan
 from transfer.runtime.device import FORWARD_BATCH, normalise, run_in_batches, to_float_images
+from transfer.runtime.softmax import softmax
 from transfer.selection.benchmark.targets import BenchmarkTarget, HeldOutSplit
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.loading import load
@@ -163,8 +163,8 @@ def _finetune_once(
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)
     task = FinetuneTask(network, pixels, features, labels, classes, spec, plan, macs)
     with tempfile.TemporaryDirectory() as folder:
-        bench = FoldRunner(task, machine, Path(folder), lambda done, facts: machine.beat(done))
-        return plan, bench.final(probe.head, setup.scale, plan.epochs)
+        runner = FoldRunner(task, machine, Path(folder), lambda done, progress: machine.beat(done))
+        return plan, runner.train_final(probe.head, setup.scale, plan.epochs)
 
 
 class _StepTimer:
