@@ -1,4 +1,4 @@
-"""The keeper of the zoo at work: additions and signings are followed while they run, a source is removed on purpose only."""
+"""The administration of the zoo: imports and signature jobs are followed while they run, a source model is removed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def page(page_of, django_user_model, source):
     return opened
 
 
-def test_a_signing_is_followed_to_its_end(page, source, archive):
+def test_a_signature_job_is_followed_to_its_end(page, source, archive):
     page.get_by_label('A zip').set_input_files(archive)
     page.get_by_role('button', name='Send and sign').click()
     panel = page.locator('[data-follow]')
@@ -56,7 +56,7 @@ def test_a_signing_is_followed_to_its_end(page, source, archive):
     expect(page.get_by_text('Last time: succeeded')).to_be_visible()  # the page was loaded anew
 
 
-def test_a_source_is_removed_after_a_second_thought(page):
+def test_removing_a_source_model_asks_for_confirmation(page):
     expect(page.get_by_role('button', name='Remove mine')).to_be_hidden()
     page.get_by_text('Remove …').click()
     expect(page.get_by_text('its weights are deleted for good')).to_be_visible()
@@ -66,7 +66,7 @@ def test_a_source_is_removed_after_a_second_thought(page):
     assert not Job.objects.exists()
 
 
-def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(page):
+def test_an_import_is_refused_corrected_and_then_succeeds(page):
     page.goto('/admin/recognition/sourcemodel/add/')
     page.get_by_label('Weights file').set_input_files(
         {'name': 'lenet5.pth', 'mimeType': '', 'buffer': upload_weights().read()}
@@ -93,7 +93,7 @@ def test_an_addition_is_followed_refused_corrected_and_followed_to_the_source(pa
     assert SourceModel.objects.get(name='lenet5').class_names == ['one', 'two', 'three']
 
 
-def test_an_addition_is_stopped_and_its_file_discarded(page):
+def test_an_import_is_cancelled_and_its_file_discarded(page):
     page.goto('/admin/recognition/sourcemodel/add/')
     page.get_by_label('Weights file').set_input_files(
         {'name': 'lenet5.pth', 'mimeType': '', 'buffer': upload_weights().read()}

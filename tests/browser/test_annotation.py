@@ -1,4 +1,4 @@
-"""Boxes are drawn, changed and undone by pointer, finger and keys; what was drawn arrives, whatever the network does."""
+"""Boxes are drawn, changed and undone by mouse, finger and keyboard, and saved whatever the network does."""
 
 from __future__ import annotations
 
@@ -28,87 +28,86 @@ def cells(alice, node_modules):
     return project
 
 
-def opened(page, project, number=0):
+def open_editor(page, project, number=0):
     page.goto(f'/projects/{project.pk}/boxes/{photo(project, number).pk}/')
     page.locator('.box-overlay').wait_for(state='attached')
     page.get_by_text('of 3 done').wait_for()
     return page
 
 
-def spot(page, x, y):
-    """A pixel of the photo in the window."""
+def locate_pixel(page, x, y):
+    """Return the position in the window of a pixel of the photo."""
     frame = page.locator('#stage img').bounding_box()
     return frame['x'] + frame['width'] * x / 48, frame['y'] + frame['height'] * y / 48
 
 
 def drag(page, start, end):
-    page.mouse.move(*spot(page, *start))
+    page.mouse.move(*locate_pixel(page, *start))
     page.mouse.down()
-    page.mouse.move(*spot(page, *end), steps=4)
+    page.mouse.move(*locate_pixel(page, *end), steps=4)
     page.mouse.up()
 
 
-def boxes_of(project, number):
+def list_boxes(project, number):
     found = box_annotations.get_boxes(project, photo(project, number).pk).boxes
     return sorted(
         (box.label, *(round(corner) for corner in (box.x0, box.y0, box.x1, box.y1))) for box in found
     )
 
 
-def saved(page, project, *expected, number=0):
-    """Whether these boxes reach the database, and the page says so."""
+def wait_until_saved(page, project, *expected, number=0):
+    """Wait until exactly these boxes are in the database and the page says that they are saved."""
     for _ in range(PATIENCE // 50):
-        if boxes_of(project, number) == sorted(expected):
+        if list_boxes(project, number) == sorted(expected):
             break
         page.wait_for_timeout(50)
-    assert boxes_of(project, number) == sorted(expected)
+    assert list_boxes(project, number) == sorted(expected)
     expect(page.locator('#saved')).to_have_text('All saved')
-    return True
 
 
 def test_boxes_are_drawn_moved_resized_named_and_undone_with_the_mouse(page_of, alice, cells):
-    page = opened(page_of(alice), cells)
+    page = open_editor(page_of(alice), cells)
     drag(page, (5, 5), (20, 25))
-    assert saved(page, cells, ('red', 5, 5, 20, 25))
+    wait_until_saved(page, cells, ('red', 5, 5, 20, 25))
     drag(page, (30, 30), (60, 60))
     corner = ('red', 30, 30, 48, 48)
-    assert saved(page, cells, ('red', 5, 5, 20, 25), corner)
-    page.mouse.click(*spot(page, 12, 15))
+    wait_until_saved(page, cells, ('red', 5, 5, 20, 25), corner)
+    page.mouse.click(*locate_pixel(page, 12, 15))
     drag(page, (12, 15), (14, 18))
-    assert saved(page, cells, ('red', 7, 8, 22, 28), corner)
+    wait_until_saved(page, cells, ('red', 7, 8, 22, 28), corner)
     drag(page, (22, 28), (25, 26))
-    assert saved(page, cells, ('red', 7, 8, 25, 26), corner)
+    wait_until_saved(page, cells, ('red', 7, 8, 25, 26), corner)
     drag(page, (30, 2), (40, 12))  # beside the box that has handles
-    assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
+    wait_until_saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
     page.get_by_role('button', name='white').first.click()
-    assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('white', 30, 2, 40, 12))
+    wait_until_saved(page, cells, ('red', 7, 8, 25, 26), corner, ('white', 30, 2, 40, 12))
     for _ in range(2):
         page.get_by_role('button', name='Undo').click()
-    assert saved(page, cells, ('red', 7, 8, 25, 26), corner)
+    wait_until_saved(page, cells, ('red', 7, 8, 25, 26), corner)
     page.get_by_role('button', name='Redo').click()
     for name in ('Zoom in', 'Zoom in', 'Move'):
         page.get_by_role('button', name=name, exact=True).click()
     before = page.locator('#stage').evaluate('stage => stage.scrollTop')
     drag(page, (24, 24), (24, 20))
     assert page.locator('#stage').evaluate('stage => stage.scrollTop') > before
-    assert saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
+    wait_until_saved(page, cells, ('red', 7, 8, 25, 26), corner, ('red', 30, 2, 40, 12))
 
 
-def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
-    page = opened(page_of(alice), cells)
+def test_a_photo_is_annotated_by_keyboard_alone(page_of, alice, cells):
+    page = open_editor(page_of(alice), cells)
     page.keyboard.press('2')
     page.keyboard.press('b')
     for key in ('ArrowRight', 'Shift+ArrowDown', 'Alt+ArrowLeft', 'x'):
         page.keyboard.press(key)
-    assert saved(page, cells, ('white', 20, 29, 29, 39))
+    wait_until_saved(page, cells, ('white', 20, 29, 29, 39))
     page.keyboard.press('n')
     page.get_by_text('2 of 3', exact=True).wait_for()
     page.keyboard.press('c')
-    assert saved(page, cells, ('white', 20, 29, 29, 39), number=1)
+    wait_until_saved(page, cells, ('white', 20, 29, 29, 39), number=1)
     page.keyboard.press('Tab')
     page.keyboard.press('Control+z')
     page.keyboard.press('e')
-    assert saved(page, cells, number=1)
+    wait_until_saved(page, cells, number=1)
     page.keyboard.press('u')
     page.get_by_text('3 of 3', exact=True).wait_for()
     page.get_by_text('2 of 3 done').wait_for()
@@ -122,10 +121,10 @@ def test_the_keyboard_alone_labels_a_photo_and_goes_on(page_of, alice, cells):
     assert photo(cells, 2).deleted_at is None
 
 
-def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives_a_reload(
+def test_boxes_drawn_offline_survive_a_reload_and_are_saved_when_the_connection_is_back(
     page_of, alice, cells
 ):
-    page = opened(page_of(alice), cells)
+    page = open_editor(page_of(alice), cells)
     page.wait_for_load_state('networkidle')
     page.context.set_offline(True)
     drag(page, (5, 5), (20, 25))
@@ -142,13 +141,13 @@ def test_what_is_drawn_without_a_connection_arrives_when_it_is_back_and_survives
     page.get_by_text('You are signed out').wait_for()
     page.context.add_cookies([session])
     page.keyboard.press('e')
-    opened(page, cells)
-    assert saved(page, cells, ('red', 5, 5, 20, 25)) and saved(page, cells, number=1)
+    open_editor(page, cells)
+    wait_until_saved(page, cells, ('red', 5, 5, 20, 25)) and wait_until_saved(page, cells, number=1)
     assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'empty'
 
 
-def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_is(page_of, alice, bob, cells):
-    page = opened(page_of(alice), cells)
+def test_a_lost_answer_is_no_conflict_but_a_change_by_another_user_is(page_of, alice, bob, cells):
+    page = open_editor(page_of(alice), cells)
     address = f'**/images/{photo(cells).pk}/boxes'
 
     def lose(route):
@@ -170,21 +169,22 @@ def test_a_box_whose_answer_was_lost_is_no_conflict_and_another_persons_change_i
     page.get_by_text('The server has a problem').wait_for()
     page.unroute_all()
     drag(page, (30, 30), (40, 40))
-    assert saved(page, cells, ('red', 5, 5, 20, 25), ('red', 30, 30, 40, 40))
+    wait_until_saved(page, cells, ('red', 5, 5, 20, 25), ('red', 30, 30, 40, 40))
     draw(cells, 0, ('white', 1, 1, 9, 9), user=bob)
     page.keyboard.press('Delete')
     page.get_by_role('button', name='Take theirs').click()
     page.get_by_text('1 box', exact=True).wait_for()
-    assert saved(page, cells, ('white', 1, 1, 9, 9))
+    wait_until_saved(page, cells, ('white', 1, 1, 9, 9))
 
 
-def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
-    page = opened(page_of(alice, width=360, has_touch=True), cells)
+def test_one_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
+    page = open_editor(page_of(alice, width=360, has_touch=True), cells)
     touch = page.context.new_cdp_session(page)
 
     def send(kind, *points):
         at = [
-            dict(zip('xy', spot(page, *point), strict=True), id=index) for index, point in enumerate(points)
+            dict(zip('xy', locate_pixel(page, *point), strict=True), id=index)
+            for index, point in enumerate(points)
         ]
         touch.send('Input.dispatchTouchEvent', {'type': kind, 'touchPoints': at})
 
@@ -196,7 +196,7 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
         ('touchEnd', []),
     ):
         send(kind, *points)
-    assert saved(page, cells, ('red', 6, 6, 24, 30))
+    wait_until_saved(page, cells, ('red', 6, 6, 24, 30))
     for kind, points in (('touchStart', [(15, 18)]), ('touchEnd', [])):
         send(kind, *points)
     page.locator('.a9s-annotation.selected').wait_for(state='attached')
@@ -207,7 +207,7 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
         ('touchEnd', []),
     ):
         send(kind, *points)
-    assert saved(page, cells, ('red', 10, 10, 28, 34))
+    wait_until_saved(page, cells, ('red', 10, 10, 28, 34))
     page.locator('.selected [role=button]').nth(3).wait_for(state='attached')
     for kind, points in (
         ('touchStart', [(28, 34)]),
@@ -216,7 +216,7 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
         ('touchEnd', []),
     ):
         send(kind, *points)
-    assert saved(page, cells, ('red', 10, 10, 34, 36))
+    wait_until_saved(page, cells, ('red', 10, 10, 34, 36))
     before = page.locator('#stage img').bounding_box()['width']
     for kind, points in (
         ('touchStart', [(3, 3)]),
@@ -231,19 +231,17 @@ def test_a_finger_draws_and_two_fingers_zoom(page_of, alice, cells):
             break
         page.wait_for_timeout(50)
     assert page.locator('#stage img').bounding_box()['width'] > 1.5 * before
-    assert saved(page, cells, ('red', 10, 10, 34, 36))
+    wait_until_saved(page, cells, ('red', 10, 10, 34, 36))
 
 
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 'dark'), (360, 'light')])
-def test_assistive_technology_finds_its_way_and_nothing_sticks_out(
-    page_of, alice, node_modules, width, scheme
-):
+def test_the_page_is_accessible_and_nothing_overflows(page_of, alice, node_modules, width, scheme):
     project = boxed_project(alice, 3)
     project.labels.filter(name='red').update(name=MALICIOUS_NAME)
     project.labels.filter(name='white').update(name=LONG_NAME[:120])
     page = page_of(alice, width=width, color_scheme=scheme, reduced_motion='reduce')
     page.on('dialog', lambda dialog: pytest.fail(f'a name was run: {dialog.message}'))
-    opened(page, project)
+    open_editor(page, project)
     project.images.update(name=f'{LONG_NAME}.jpg')
     page.keyboard.press('n')
     page.get_by_text('2 of 3', exact=True).wait_for()
@@ -258,24 +256,24 @@ def test_assistive_technology_finds_its_way_and_nothing_sticks_out(
     assert page.locator('.box-overlay text', has_text=MALICIOUS_NAME).count() == 1
 
 
-def test_a_viewer_sees_the_boxes_and_changes_none(page_of, alice, charlie, node_modules):
+def test_a_viewer_sees_boxes_but_cannot_change_them(page_of, alice, charlie, node_modules):
     from recognition.datasets import projects
 
     project = boxed_project(alice, 3)
     projects.add_member(project, 'charlie', 'viewer')
-    page = opened(page_of(charlie), project)
+    page = open_editor(page_of(charlie), project)
     drag(page, (2, 30), (15, 44))
     page.keyboard.press('e')
     page.keyboard.press('Delete')
     assert page.locator('.boxes li').count() == 2
-    assert len(boxes_of(project, 0)) == 2
+    assert len(list_boxes(project, 0)) == 2
 
 
 VOC = """<annotation><filename>{}</filename><object><name>red</name>
 <bndbox><xmin>5</xmin><ymin>5</ymin><xmax>{}</xmax><ymax>20</ymax></bndbox></object></annotation>"""
 
 
-def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_things(page_of, alice, tmp_path):
+def test_photos_dropped_with_their_boxes_become_a_detection_project(page_of, alice, tmp_path):
     for number, right in enumerate((20, 30, 4)):  # the last one has no width
         (tmp_path / f'{number}.jpg').write_bytes(draw_photo(number))
         (tmp_path / f'{number}.xml').write_text(VOC.format(f'{number}.jpg', right))
@@ -289,12 +287,12 @@ def test_photos_that_are_dropped_with_their_boxes_make_a_project_that_finds_thin
     page.get_by_text('covers no pixel').or_(page.get_by_text('has no pixel on the image')).wait_for()
     page.get_by_role('button', name='Continue drawing').click()
     page.get_by_text('3 of 3', exact=True).wait_for()  # the one that has no box yet
-    assert boxes_of(Project.objects.get(), 0) == [('red', 4, 4, 20, 20)]
+    assert list_boxes(Project.objects.get(), 0) == [('red', 4, 4, 20, 20)]
 
 
 @pytest.fixture
-def seen(cells, tmp_path_factory, empty_model_cache):
-    """What a detector, which the project has, sees on each of the three photos."""
+def detected(cells, tmp_path_factory, empty_model_cache):
+    """Give the project a detector; return its prelabels of each of the three photos."""
     folder = tmp_path_factory.mktemp('models') / 'detector'
     fields = {
         'digest': sealed_detector.seal(folder),
@@ -306,35 +304,39 @@ def seen(cells, tmp_path_factory, empty_model_cache):
     TrainedModel.objects.create(project=cells, version=1, artifact=f'{cells.pk}/detector', **fields)
     Label.objects.bulk_create(Label(project=cells, name=name) for name in sealed_detector.LABELS)
     found_on = [prelabels.compute_prelabels(cells, photo(cells, number).pk) for number in range(3)]
-    assert all(found.boxes for found in found_on), 'the random detector of the tests is meant to see things'
+    assert all(found.boxes for found in found_on), (
+        'the random detector of the tests is meant to detect things'
+    )
     return found_on
 
 
-def test_a_detector_proposes_boxes_that_are_accepted_and_rejected_by_key(page_of, alice, cells, seen):
-    page = opened(page_of(alice), cells)
-    page.locator('.box-overlay .prelabel').nth(len(seen[0].boxes) - 1).wait_for(state='attached')
+def test_prelabels_are_accepted_and_rejected_by_keyboard(page_of, alice, cells, detected):
+    page = open_editor(page_of(alice), cells)
+    page.locator('.box-overlay .prelabel').nth(len(detected[0].boxes) - 1).wait_for(state='attached')
     page.locator('.boxes button').first.click()
     page.keyboard.press('Enter')
-    best = seen[0].boxes[0]
-    assert saved(page, cells, (best.label, *(round(side) for side in (best.x0, best.y0, best.x1, best.y1))))
+    best = detected[0].boxes[0]
+    wait_until_saved(
+        page, cells, (best.label, *(round(side) for side in (best.x0, best.y0, best.x1, best.y1)))
+    )
     page.keyboard.press('r')
     page.locator('.box-overlay .prelabel').first.wait_for(state='detached')
     page.get_by_text('2 of 2 unlabelled photos have prelabels.').wait_for()
     page.keyboard.press('u')
-    first = max((1, 2), key=lambda number: seen[number].mistakes)
+    first = max((1, 2), key=lambda number: detected[number].mistakes)
     page.get_by_text(f'{first + 1} of 3', exact=True).wait_for()
-    page.locator('.box-overlay .prelabel').nth(len(seen[first].boxes) - 1).wait_for(state='attached')
+    page.locator('.box-overlay .prelabel').nth(len(detected[first].boxes) - 1).wait_for(state='attached')
     page.keyboard.press('a')
-    expect(page.locator('#state')).to_have_text(re.compile(f'^{len(seen[first].boxes)} box'))
+    expect(page.locator('#state')).to_have_text(re.compile(f'^{len(detected[first].boxes)} box'))
     expect(page.locator('#saved')).to_have_text('All saved')
 
 
-def test_next_to_do_passes_by_every_photo_before_it_comes_back(page_of, alice, cells, seen):
-    page = opened(page_of(alice), cells)
+def test_next_unlabelled_visits_every_photo_before_it_comes_back(page_of, alice, cells, detected):
+    page = open_editor(page_of(alice), cells)
     page.get_by_text('3 of 3 unlabelled photos have prelabels.').wait_for()
     page.keyboard.press('r')
     expect(page.get_by_text('choose “Nothing here”')).to_be_visible()
-    first = max((1, 2), key=lambda number: seen[number].mistakes)
-    for number in (first, 3 - first, max((0, first), key=lambda number: seen[number].mistakes)):
+    first = max((1, 2), key=lambda number: detected[number].mistakes)
+    for number in (first, 3 - first, max((0, first), key=lambda number: detected[number].mistakes)):
         page.keyboard.press('u')
         expect(page.get_by_text(f'{number + 1} of 3', exact=True)).to_be_visible()

@@ -1,4 +1,4 @@
-"""Every page at the width of a phone and of a desk, light and dark: nothing sticks out, and assistive technology can use it."""
+"""Every page at the width of a phone and of a desk, light and dark: nothing overflows, and it is accessible."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ def addresses(labelled, image, job, tmp_path, alice, bob, charlie):
     }
 
 
-def windows(page_of, alice, **options):
+def open_windows(page_of, alice, **options):
     """One for a person who is signed in and one for nobody."""
     return {True: page_of(alice, **options), False: page_of(None, **options)}
 
 
-def test_nothing_sticks_out_on_a_phone(page_of, alice, charlie, addresses, node_modules):
-    open_windows = windows(page_of, alice, width=360)
+def test_nothing_overflows_on_a_phone(page_of, alice, charlie, addresses, node_modules):
+    windows = open_windows(page_of, alice, width=360)
     sticking = {}
     for name, address in addresses.items():
-        page = open_windows[name != 'login']
+        page = windows[name != 'login']
         page.goto(address)
         if (over := page.evaluate('document.documentElement.scrollWidth - innerWidth')) > 0:
             sticking[name] = over
@@ -82,12 +82,12 @@ def test_nothing_sticks_out_on_a_phone(page_of, alice, charlie, addresses, node_
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_assistive_technology_finds_its_way(page_of, alice, addresses, node_modules, scheme):
+def test_every_page_is_accessible(page_of, alice, addresses, node_modules, scheme):
     axe = (node_modules / 'axe-core' / 'axe.min.js').read_text()
-    open_windows = windows(page_of, alice, color_scheme=scheme, reduced_motion='reduce')
+    windows = open_windows(page_of, alice, color_scheme=scheme, reduced_motion='reduce')
     found = []
     for name, address in addresses.items():
-        page = open_windows[name != 'login']
+        page = windows[name != 'login']
         page.goto(address)
         page.evaluate(axe)
         result = page.evaluate(
@@ -101,7 +101,7 @@ def test_assistive_technology_finds_its_way(page_of, alice, addresses, node_modu
     assert found == []
 
 
-def test_the_keyboard_alone_signs_in(page_of, alice):
+def test_a_user_signs_in_by_keyboard_alone(page_of, alice):
     page = page_of(None)
     page.goto('/login/')
     page.keyboard.type('alice')

@@ -1,4 +1,4 @@
-"""Trying a detector in a real browser: boxes lie over the photo, and the list beside it points at them."""
+"""Photos for a detector: boxes lie over the photo, and the list beside it highlights them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def detector(project, tmp_path):
 
 
 @pytest.mark.parametrize('width', [1280, 360])
-def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(
+def test_a_chosen_photo_is_shown_with_its_detections_and_a_list_that_highlights_them(
     page_of, alice, detector, tmp_path, width
 ):
     (tmp_path / 'photo.jpg').write_bytes(draw_photo(3, side=96))
@@ -39,7 +39,7 @@ def test_a_chosen_photo_comes_back_with_boxes_and_a_list_that_points_at_them(
 
 
 @pytest.mark.parametrize('width', [1280, 360])
-def test_a_slow_detector_is_waited_for_and_another_photo_calls_the_first_off(
+def test_a_slow_detection_shows_its_progress_and_another_photo_cancels_it(
     page_of, alice, detector, tmp_path, width, settings
 ):
     settings.MAX_DETECTION_SECONDS = 0.1

@@ -1,4 +1,4 @@
-"""The main job in a real browser: first visit, upload, training, a photo tried, published. Real photos, a real training."""
+"""From the first visit to a published model: upload, training, prediction. Real photos, a real training."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_from_the_first_visit_to_a_published_model(page_of, alice, smallest_sour
     assert model.images == EACH * len(CLASSES)
 
 
-def test_a_button_that_a_script_answers_waits_for_it(page_of, alice, project, model):
+def test_a_button_that_needs_a_script_is_disabled_until_it_is_loaded(page_of, alice, project, model):
     """A press that nobody hears would look like a broken page."""
     page = page_of(alice, java_script_enabled=False)
     page.goto('/')
