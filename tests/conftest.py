@@ -76,7 +76,7 @@ def in_this_process(monkeypatch):
         assert seconds > 0 and not networked
         if module == 'transfer.zoo.fetch.package':
             try:
-                return package.answer(request)
+                return package.read_package(request)
             except UnusableSourceError as error:
                 raise InvalidInputError(error.message) from error
         assert module == 'transfer.zoo.fetch.inspect_weights'

@@ -47,7 +47,7 @@ def test_a_mirror_that_lacks_the_file_leaves_nothing_behind(settings, mirror):
 
 def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch):
     settings.TORCHVISION_URL = mirror.url
-    mirror.files[urlsplit(torchvision_weights.published('squeezenet1_1', mirror.url).url).path] = bytes(
+    mirror.files[urlsplit(torchvision_weights.find_published('squeezenet1_1', mirror.url).url).path] = bytes(
         3 * 2**20
     )
     told = []
@@ -70,21 +70,21 @@ def test_on_a_terminal_that_is_a_line_and_in_a_pipe_nothing():
 
 
 def test_it_knows_torchvisions_files():
-    found = torchvision_weights.published('resnet18', 'https://mirror.example/models/')
+    found = torchvision_weights.find_published('resnet18', 'https://mirror.example/models/')
     assert found.url.startswith('https://mirror.example/models/resnet18-')
     assert found.digest in found.url
     assert (len(found.class_names), found.source, found.side) == (1000, 'resnet18_imagenet', 224)
-    second = torchvision_weights.published('efficientnet_b1:imagenet1k_v2')
+    second = torchvision_weights.find_published('efficientnet_b1:imagenet1k_v2')
     assert (second.source, second.side) == ('efficientnet_b1_imagenet1k_v2', 240)
     with pytest.raises(UnusableSourceError, match=r'no weights of lenet5 that Graft can use$'):
-        torchvision_weights.published('lenet5')
+        torchvision_weights.find_published('lenet5')
     with pytest.raises(
         UnusableSourceError, match=r'no weights of vit_h_14 .* it has vit_h_14:IMAGENET1K_SWAG_LINEAR_V1$'
     ):
-        torchvision_weights.published('vit_h_14')
+        torchvision_weights.find_published('vit_h_14')
     with pytest.raises(UnusableSourceError, match='no weights of vgg16:IMAGENET1K_FEATURES'):
-        torchvision_weights.published('vgg16:IMAGENET1K_FEATURES')
-    asked = [line[0] for line in torchvision_weights.answer({'name': '', 'url': 'https://x'})['listed']]
+        torchvision_weights.find_published('vgg16:IMAGENET1K_FEATURES')
+    asked = [line[0] for line in torchvision_weights.fetch_torchvision({'name': '', 'url': 'https://x'})['listed']]
     assert len(asked) > 90 and {
         'resnet50',
         'resnet50:IMAGENET1K_V2',

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save, save_file
 
 from transfer.spec.errors import UnusableSourceError
-from transfer.zoo.fetch.inspect_weights import examine
+from transfer.zoo.fetch.inspect_weights import inspect_weights
 from transfer.zoo.networks.registry import architecture
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,7 +28,7 @@ def state(classes: int = 3) -> dict[str, torch.Tensor]:
 
 
 def look(path: Path, name: str = 'lenet5') -> dict:
-    return examine({'path': str(path), 'architecture': name, 'side': 0})
+    return inspect_weights({'path': str(path), 'architecture': name, 'side': 0})
 
 
 def look_apart(path: Path, memory: int) -> subprocess.CompletedProcess:

@@ -63,24 +63,27 @@ def test_a_state_of_another_network_is_no_published_one(network):
 
 def test_what_no_package_brings_is_refused(tmp_path):
     with pytest.raises(UnusableSourceError, match="no package brings a source called 'resnet50'"):
-        package.answer({'name': 'resnet50', 'folder': str(tmp_path)})
+        package.read_package({'name': 'resnet50', 'folder': str(tmp_path)})
 
 
 def test_a_package_with_another_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(package, 'DIGEST', '0' * 64)
     with pytest.raises(UnusableSourceError, match='does not hold the file that was tried'):
-        package.answer({'name': package.SOURCE, 'folder': str(tmp_path)})
+        package.read_package({'name': package.SOURCE, 'folder': str(tmp_path)})
 
 
 def test_without_the_package_the_refusal_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr(package, 'PACKAGE', 'no_such_package')
     with pytest.raises(UnusableSourceError, match='no_such_package is not installed'):
-        package.answer({'name': package.SOURCE, 'folder': str(tmp_path)})
+        package.read_package({'name': package.SOURCE, 'folder': str(tmp_path)})
 
 
 @pytest.mark.shared
 def test_the_packages_network_knows_instruments_by_name(tmp_path, shared):
-    told, source = package.answer({'name': package.SOURCE, 'folder': str(tmp_path)}), package.unpack(tmp_path)
+    told, source = (
+        package.read_package({'name': package.SOURCE, 'folder': str(tmp_path)}),
+        package.unpack(tmp_path),
+    )
     model = load(source)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (source.mean, source.std))
     for folder, name in INSTRUMENTS.items():

@@ -151,7 +151,9 @@ def repository(mirror):
 
 
 def ask(mirror, folder, name: str = 'timm/plain.a1_in1k') -> dict:
-    return huggingface.answer({'name': name, 'folder': str(folder), 'url': mirror.url, 'taken': ['there-is']})
+    return huggingface.fetch_timm(
+        {'name': name, 'folder': str(folder), 'url': mirror.url, 'taken': ['there-is']}
+    )
 
 
 class TestTimm:

@@ -10,7 +10,7 @@ from torchvision.models import VisionTransformer
 
 from transfer.spec.errors import UnusableSourceError
 from transfer.zoo import weights
-from transfer.zoo.fetch.fingerprints import candidates
+from transfer.zoo.fetch.inspect_weights import find_by_fingerprint
 from transfer.zoo.networks import registry, torchvision_families
 from transfer.zoo.networks.architecture import Architecture
 
@@ -55,7 +55,9 @@ def test_every_network_answers_the_same_questions(name):
     assert len(groups) >= 4
     assert groups[-1][0] == 'head'
     assert tuple(group for group, _ in groups) == network.group_names
-    assert name in candidates(network.outline.shapes), 'run python -m transfer.zoo.fetch.fingerprints'
+    assert name in find_by_fingerprint(network.outline.shapes), (
+        'run python -m transfer.zoo.fetch.inspect_weights --write-fingerprints'
+    )
     assert groups[-1][1][0] is model.get_submodule(network.head_path(model)).weight
 
     with torch.inference_mode():

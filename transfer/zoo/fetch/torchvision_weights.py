@@ -1,23 +1,30 @@
-"""Fetch the weights that torchvision publishes: `python -m transfer.zoo.fetch.torchvision_weights` reads one JSON request, writes one answer.
+"""Fetch weights that torchvision publishes; `python -m transfer.zoo.fetch.torchvision_weights` is a
+json_process.
 
-Request: name (an architecture, or architecture:WEIGHTS), folder, url (where torchvision's files lie), taken (names of sources
-that are there). Answer: path, source, architecture, side, mean, std, class_names, dataset, images, title, licence; or refused:
-the reason in one line. With the name empty the answer is `listed`: what may be asked for.
+Request: name (an architecture, or architecture:WEIGHTS), folder, url (where torchvision's files lie), taken
+(names of sources that are there). Answer: path, source, architecture, side, mean, std, class_names, dataset,
+images, title, licence; or refused: the reason in one line. With the name empty the answer is `listed`: what
+may be asked for.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torchvision.models import get_model_weights
 
-from transfer.spec.errors import TrainingError, UnusableSourceError
-from transfer.zoo.fetch.http_download import Heard, check_free, download, nobody, told_in_lines
+from transfer.spec.errors import UnusableSourceError
+from transfer.zoo.fetch.http_download import (
+    OnBytes,
+    check_name_is_free,
+    download,
+    ignore_progress,
+    write_bytes_progress,
+)
+from transfer.zoo.fetch.json_process import answer_request
 from transfer.zoo.networks import registry
 
 HOME = 'https://download.pytorch.org/models'
@@ -30,7 +37,7 @@ IMAGES = 1_281_167  # of the training part of ImageNet-1k
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedWeights:
     """One file of torchvision's, before it is fetched."""
 
     architecture: str
@@ -50,14 +57,14 @@ class Published:
         return f'{self.architecture}_{"imagenet" if self.weights == FIRST else self.weights.lower()}'
 
 
-def published(name: str, home: str = HOME) -> Published:
+def find_published(name: str, home: str = HOME) -> PublishedWeights:
     """What torchvision publishes under `architecture` (its first ImageNet weights) or `architecture:WEIGHTS`.
 
     UnusableSourceError where there is nothing of that name, with what there is.
     """
     wanted, _, weights = name.partition(':')
     registry.architecture(wanted)
-    found = {entry.weights: entry for entry in _all_of(wanted, home)}
+    found = {entry.weights: entry for entry in _published_of(wanted, home)}
     chosen = found.get(weights.upper() or FIRST)
     if chosen is None:
         others = ', '.join(f'{wanted}:{other}' for other in found)
@@ -68,17 +75,17 @@ def published(name: str, home: str = HOME) -> Published:
     return chosen
 
 
-def everything(home: str = HOME) -> list[Published]:
-    return [entry for name in registry.names() for entry in _all_of(name, home)]
+def list_published(home: str = HOME) -> list[PublishedWeights]:
+    return [entry for name in registry.names() for entry in _published_of(name, home)]
 
 
-def _all_of(name: str, home: str) -> list[Published]:
+def _published_of(name: str, home: str) -> list[PublishedWeights]:
     if name in OURS:
         return []
     network = registry.architecture(name)
     entries = get_model_weights(name).__members__
     found = (
-        _described(name, weights, entry, home) for weights, entry in entries.items() if weights == entry.name
+        _describe(name, weights, entry, home) for weights, entry in entries.items() if weights == entry.name
     )
     return [
         entry
@@ -87,7 +94,7 @@ def _all_of(name: str, home: str) -> list[Published]:
     ]
 
 
-def _described(name: str, weights: str, entry: Any, home: str) -> Published | None:
+def _describe(name: str, weights: str, entry: Any, home: str) -> PublishedWeights | None:
     match = DIGEST_IN_NAME.search(entry.url)
     if match is None or weights == FEATURES_ONLY:
         return None
@@ -95,7 +102,7 @@ def _described(name: str, weights: str, entry: Any, home: str) -> Published | No
     licence = entry.meta.get('license', 'BSD-3-Clause (torchvision); ImageNet itself is for research')
     mean, std = (tuple(how.get(part) or ()) for part in ('mean', 'std'))
     names = tuple(entry.meta['categories'])
-    return Published(
+    return PublishedWeights(
         name,
         weights,
         entry.url.replace(HOME, home.rstrip('/')),
@@ -109,13 +116,13 @@ def _described(name: str, weights: str, entry: Any, home: str) -> Published | No
     )
 
 
-def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
+def fetch_torchvision(request: dict[str, Any], on_bytes: OnBytes = ignore_progress) -> dict[str, Any]:
     if not request['name']:
-        return {'listed': [_line(entry) for entry in everything(request['url'])]}
-    found = published(request['name'], request['url'])
-    check_free(found.source, request['taken'])
+        return {'listed': [_to_row(entry) for entry in list_published(request['url'])]}
+    found = find_published(request['name'], request['url'])
+    check_name_is_free(found.source, request['taken'])
     path = Path(request['folder']) / f'{found.source}.pth'
-    download(found.url, found.digest, path, heard)
+    download(found.url, found.digest, path, on_bytes)
     return {
         'path': str(path),
         'source': found.source,
@@ -131,17 +138,13 @@ def answer(request: dict[str, Any], heard: Heard = nobody) -> dict[str, Any]:
     }
 
 
-def _line(entry: Published) -> list[str]:
+def _to_row(entry: PublishedWeights) -> list[str]:
     asked = entry.architecture if entry.weights == FIRST else f'{entry.architecture}:{entry.weights}'
     return [asked, str(entry.side), f'{entry.megabytes:.0f} MB']
 
 
 def main() -> None:
-    try:
-        told = answer(json.load(sys.stdin), told_in_lines)
-    except TrainingError as error:
-        told = {'error': error.message}
-    json.dump(told, sys.stdout)
+    answer_request(lambda request: fetch_torchvision(request, write_bytes_progress))
 
 
 if __name__ == '__main__':
