@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.support.drawn_objects import LABELS, TWO_OBJECTS, draw_objects, propo
 from tests.support.small_training import RecordingReport
 from transfer.data.decode import decode_whole
 from transfer.data.manifests import DetectionManifest
-from transfer.detection.matching import match_regions
+from transfer.detection.matching import MatchedRegions, match_regions
 from transfer.detection.rcnn import regress, svm
 from transfer.detection.rcnn.embedding import PhotoCache
 from transfer.detection.rcnn.finetune import draw_batch, region_table
@@ -143,6 +144,70 @@ def test_mining_ends_where_learning_from_all_negatives_does():
     rows = np.concatenate(features) * scale
     assert np.corrcoef(mined.scores(rows), at_once.scores(rows))[0, 1] > 0.99
     np.testing.assert_allclose(mined.scores(rows), at_once.scores(rows), atol=0.25)
+
+
+def needles(hard: int = 3, easy: int = 600) -> tuple[list[MatchedRegions], list[np.ndarray]]:
+    """Eight images with hundreds of easy negatives; from the second on, each has a few hard ones too, after the ground truth.
+
+    Feature 0 is large for objects and for hard negatives, which differ in feature 1 alone; easy negatives are near the origin.
+    """
+    rng = np.random.default_rng(7)
+    regions, features = [], []
+    for number in range(8):
+        low, high = rng.uniform(0, 2, (hard + easy, 2)), rng.uniform(4, 8, (hard + easy, 2))
+        far = np.hstack([low, high])  # in a corner, away from both objects
+        entry = match_regions(TWO_OBJECTS, far, hard + easy)
+        assert len(entry.boxes) == 2 + hard + easy
+        rows = rng.normal(0, 0.1, (len(entry.boxes), 4))
+        rows[0] += [2.0, 1.0, 0, 0]
+        rows[1] += [0, 0, 2.0, 0]
+        if number:
+            rows[2 : 2 + hard] += [2.0, -1.0, 0, 0]
+        regions.append(entry)
+        features.append(rows.astype(np.float32))
+    return regions, features
+
+
+def test_mining_learns_from_the_few_hard_negatives_among_thousands_of_easy_ones(monkeypatch):
+    regions, features = needles()
+    fitted: list[int] = []
+    fit = svm._fit
+
+    def record(positives, negatives, spec):
+        fitted.append(len(negatives))
+        return fit(positives, negatives, spec)
+
+    monkeypatch.setattr(svm, '_fit', record)
+    spec = RcnnSpec(svm_c=1.0, retrain_after=1)
+    machine = svm.train_class(0, regions, features.__getitem__, 1.0, spec)
+    objects = np.concatenate([rows[:1] for rows in features])
+    hard = np.concatenate([rows[2:5] for rows in features[1:]])
+    assert machine.scores(objects).min() > machine.scores(hard).max() + 1
+    assert fitted[0] == 604  # all of the first image
+    assert max(fitted[1:]) < 700  # of 4,832: the easy ones of the others never enter
+
+
+def test_negatives_enter_when_they_score_above_the_margin(monkeypatch):
+    regions, features = needles()
+    fitted: list[tuple[np.ndarray, svm.Svm]] = []
+    fit = svm._fit
+
+    def record(positives, negatives, spec):
+        fitted.append((negatives, fit(positives, negatives, spec)))
+        return fitted[-1][1]
+
+    monkeypatch.setattr(svm, '_fit', record)
+    spec = RcnnSpec(svm_c=1.0, retrain_after=0)
+    svm.train_class(0, regions, features.__getitem__, 1.0, spec)
+    entered = 0
+    for (before, machine), (after, _) in pairwise(fitted):
+        known = {row.tobytes() for row in before}
+        added = np.array([row for row in after if row.tobytes() not in known]).reshape(-1, 4)
+        stayed = np.array([row for row in after if row.tobytes() in known]).reshape(-1, 4)
+        assert (machine.scores(added) > spec.hard_margin).all()
+        assert (machine.scores(stayed) >= spec.easy_margin).all()
+        entered += len(added)
+    assert entered >= 3  # those of the second image, which no SVM has met before
 
 
 def test_half_covered_regions_are_neither_positive_nor_negative():
