@@ -96,7 +96,7 @@ class Trial:
     def linear(self, cache: Path) -> tuple[Network, Pixels, np.ndarray, Probe, Machine]:
         machine = Machine(torch.device('cpu'), 'auto', cache, lambda note: None, lambda done: None)
         network = Network(self.source, architecture(self.source.architecture), load(self.source))
-        pixels = open_pixels(self.parts.learn, self.source.side, cache / 'pixels', machine.beat)
+        pixels = open_pixels(self.parts.learn, self.source.side, cache / 'pixels', machine.on_progress)
         features = extract_features(network, pixels, machine)
         folds = assign_folds(self.labels, list(pixels.digests), 5, 0)
         return network, pixels, features, fit_probe(features, self.labels, self.classes, folds), machine

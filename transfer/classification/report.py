@@ -66,7 +66,7 @@ def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainR
         misclassified=list_misclassified(context.manifest.images, context.manifest.labels, probabilities),
         calibration=calibration,
         curve=inputs.curve,
-        seconds={name: round(seconds, 3) for name, seconds in context.course.seconds.items()},
+        seconds={name: round(seconds, 3) for name, seconds in context.tracker.seconds.items()},
         notes=tuple(context.notes),
         data_digest=context.manifest.digest,
         seed=context.spec.seed,

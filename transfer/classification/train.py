@@ -46,10 +46,10 @@ def train_classifier(
 ) -> SealedModel:
     """See transfer.pipeline.train."""
     manifest, notes = trainable(manifest)
-    course = ProgressTracker(report)
-    context = TrainingContext(manifest, spec, choose_device(spec.device), cache, course, list(notes))
+    tracker = ProgressTracker(report)
+    context = TrainingContext(manifest, spec, choose_device(spec.device), cache, tracker, list(notes))
     ranked = rank_sources(context)
-    with course.phase('instant', 'Fitting the instant model'):
+    with tracker.phase('instant', 'Fitting the instant model'):
         first = probe_first_usable(context, ranked)
         instant = _seal_instant(context, first, report_ranking(ranked), workdir / 'instant')
     if spec.instant_only:
@@ -96,9 +96,9 @@ def _finetune(context: TrainingContext, probed: ProbedSource, folder: Path) -> t
     )
 
     def report(done: float, progress: EpochProgress) -> None:
-        context.course.beat(done, **dataclasses.asdict(progress))
+        context.tracker.update(done, **dataclasses.asdict(progress))
 
-    with context.course.phase('finetune', f'Finetuning: {plan.why}'):
+    with context.tracker.phase('finetune', f'Finetuning: {plan.why}'):
         return plan, finetune(task, context.machine, folder, report)
 
 
@@ -123,7 +123,7 @@ def _seal_best(
         result.curve,
     )
     model = result.model or attach_head(probed.network, context.classes, probed.probe.head)
-    with context.course.phase('seal', 'Sealing the model'):
+    with context.tracker.phase('seal', 'Sealing the model'):
         return _seal(context, probed, model, inputs, folder, provisional=False)
 
 

@@ -38,20 +38,20 @@ def open_pixels(
     manifest: Manifest,
     side: int,
     folder: Path,
-    beat: Callable[[float], None],
+    on_progress: Callable[[float], None],
     policy: str = 'squash',
     threads: int | None = None,
 ) -> Pixels:
     """The manifest's images in its order, decoded now unless an earlier training did so with the same images.
 
-    `beat` hears the share that is done. Raises UnreadableImageError naming the file.
+    `on_progress` is called with the share that is done. Raises UnreadableImageError naming the file.
     """
     digests = tuple(image.digest for image in manifest.images)
     path = folder / f'{_key(digests, side, policy)}.npy'
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder, len(digests) * side * side * 3)
-        _decode_all(manifest, side, policy, path, beat, threads or min(8, os.cpu_count() or 1))
+        _decode_all(manifest, side, policy, path, on_progress, threads or min(8, os.cpu_count() or 1))
     os.utime(path)
     return Pixels(np.load(path, mmap_mode='c'), digests, side, policy)
 
@@ -61,7 +61,7 @@ def _key(digests: tuple[str, ...], side: int, policy: str) -> str:
 
 
 def _decode_all(
-    manifest: Manifest, side: int, policy: str, path: Path, beat: Callable[[float], None], threads: int
+    manifest: Manifest, side: int, policy: str, path: Path, on_progress: Callable[[float], None], threads: int
 ) -> None:
     """Decode into a file beside, then rename. The decoders let go of the interpreter, so threads use every core."""
     count = len(manifest.images)
@@ -75,7 +75,7 @@ def _decode_all(
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, count, 64):  # in parts, so that cancelling need not wait for all of them
                 list(pool.map(fill, range(start, min(start + 64, count))))
-                beat(min(start + 64, count) / count)
+                on_progress(min(start + 64, count) / count)
         array.flush()
         os.replace(aside, path)
     finally:

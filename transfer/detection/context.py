@@ -28,7 +28,7 @@ class DetectionContext:
     device: torch.device
     workdir: Path
     cache: Path
-    course: ProgressTracker
+    tracker: ProgressTracker
     notes: list[str] = field(default_factory=list)
     crops: TrainingContext = field(init=False)  # on which sources are compared, once they are cut out
 
@@ -58,13 +58,13 @@ class Evaluation:
 class PhaseReport:
     """A detector's own report of its progress, as one phase of the whole training; its losses make a curve."""
 
-    def __init__(self, course: ProgressTracker, curve: LossCurve) -> None:
-        self._course, self._curve = course, curve
+    def __init__(self, tracker: ProgressTracker, curve: LossCurve) -> None:
+        self._tracker, self._curve = tracker, curve
 
     def progress(self, progress: Progress) -> None:
         if progress.epoch and progress.loss is not None:
             self._curve.add(progress.epoch, progress.loss)
-        self._course.beat(
+        self._tracker.update(
             progress.fraction,
             progress.message or None,
             epoch=progress.epoch,

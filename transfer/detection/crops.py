@@ -25,7 +25,7 @@ def cut_crops(
     proposals: Sequence[np.ndarray],
     folder: Path,
     seed: int,
-    beat: Callable[[float], None],
+    on_progress: Callable[[float], None],
 ) -> Manifest:
     """Up to 60 boxes of each class and as many regions without any, as images in `folder`, labelled.
 
@@ -39,7 +39,7 @@ def cut_crops(
         sorted(wanted, key=lambda cut: (cut[0].digest, cut[2], tuple(cut[1])))
     ):
         cuts.append(_cut(image, box, label, folder))
-        beat((number + 1) / len(wanted))
+        on_progress((number + 1) / len(wanted))
     labels = (*manifest.labels, BACKGROUND)
     return Manifest(labels, tuple({cut.digest: cut for cut in cuts}.values()))
 

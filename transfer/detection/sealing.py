@@ -44,7 +44,7 @@ def seal(
         'score_threshold': report.detection['score_threshold'],
     }
     with (
-        context.course.phase('provisional' if provisional else 'seal', 'Sealing the model'),
+        context.tracker.phase('provisional' if provisional else 'seal', 'Sealing the model'),
         replace_folder(folder) as aside,
     ):
         why_not = trained.export(aside)
@@ -75,7 +75,7 @@ def seal(
             report,
             detection=detection,
             engine=meta.engine,
-            seconds={phase: round(spent, 3) for phase, spent in context.course.seconds.items()},
+            seconds={phase: round(spent, 3) for phase, spent in context.tracker.seconds.items()},
         )
         meta = dataclasses.replace(
             meta, detection=known | {'serving_seconds': seconds}, report=report.to_json()

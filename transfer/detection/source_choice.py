@@ -32,14 +32,16 @@ def choose_detector_source(
     context: DetectionContext, manifest: DetectionManifest, proposals: Sequence[np.ndarray]
 ) -> SourceChoice:
     """Rank the sources, probe the best of them and choose one; `proposals` in the manifest's order."""
-    with context.course.phase('decode', 'Cutting out the labelled boxes'):
+    with context.tracker.phase('decode', 'Cutting out the labelled boxes'):
         crops = cut_crops(
-            manifest, proposals, context.workdir / 'crops', context.spec.seed, context.course.beat
+            manifest, proposals, context.workdir / 'crops', context.spec.seed, context.tracker.update
         )
     spec = dataclasses.replace(context.spec, sources=_usable_sources(context))
-    context.crops = TrainingContext(crops, spec, context.device, context.cache, context.course, context.notes)
+    context.crops = TrainingContext(
+        crops, spec, context.device, context.cache, context.tracker, context.notes
+    )
     ranked = rank_sources(context.crops)
-    with context.course.phase('instant', 'Extracting their features with the first source'):
+    with context.tracker.phase('instant', 'Extracting their features with the first source'):
         first = probe_first_usable(context.crops, ranked)
     preference = Preference(('looks at a photo more thoroughly',), partial(_work, device=context.device))
     # Where every region costs a pass of the network, the lighter of two equal sources is the better one.

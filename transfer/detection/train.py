@@ -53,9 +53,9 @@ def train(
     of them, and until it is there the evaluated one is served. Resuming, `cache` and errors: as transfer.pipeline.train.
     """
     manifest, notes = trainable(manifest)
-    course = ProgressTracker(report, phase_shares(spec))
+    tracker = ProgressTracker(report, phase_shares(spec))
     context = DetectionContext(
-        manifest, spec, choose_device(spec.device), workdir, cache, course, list(notes)
+        manifest, spec, choose_device(spec.device), workdir, cache, tracker, list(notes)
     )
     training, held_out = split(manifest, spec.held_out, spec.seed)
     proposals = _propose(context, training, held_out)
@@ -82,13 +82,13 @@ def _propose(
 ) -> list[np.ndarray]:
     """Proposals of all images, those of the training first; cached by digest for later trainings."""
     images = [*training.images, *held_out.images]
-    with context.course.phase('proposals', f'Proposing regions on {len(images)} photos'):
+    with context.tracker.phase('proposals', f'Proposing regions on {len(images)} photos'):
         return propose_all(
             images,
             context.cache,
             context.spec.proposals,
             context.proposal_limit,
-            done=lambda count: context.course.beat(count / len(images)),
+            done=lambda count: context.tracker.update(count / len(images)),
         )
 
 
@@ -102,7 +102,7 @@ def _train_detector(
         training, proposals, chosen.source, context.workdir / 'checkpoints', context.device
     )
     message = f'Training {context.info.name} on {len(training.images)} photos'
-    with context.course.phase('finetune', message):
+    with context.tracker.phase('finetune', message):
         return _train_with_curve(context, data, context.options)
 
 
@@ -122,7 +122,7 @@ def _refit(
     message = (
         f'The detector is evaluated. Training {context.info.name} on all {len(everything.images)} photos'
     )
-    with context.course.phase('refit', message):
+    with context.tracker.phase('refit', message):
         return _train_with_curve(context, data, options)
 
 
@@ -130,7 +130,7 @@ def _train_with_curve(
     context: DetectionContext, data: DetectorTrainingData, options: TrainSpec
 ) -> TrainedDetector:
     curve = LossCurve(data.workdir / 'curve.json')
-    trained = context.detector.train(data, options, PhaseReport(context.course, curve))
+    trained = context.detector.train(data, options, PhaseReport(context.tracker, curve))
     curve.write()
     return dataclasses.replace(trained, curve=curve.points())
 
@@ -143,13 +143,13 @@ def _evaluate(
 ) -> Evaluation:
     detections: list[Detections] = []
     seconds = 0.0
-    with context.course.phase('evaluate', f'Evaluating on {len(held_out.images)} held-out photos'):
+    with context.tracker.phase('evaluate', f'Evaluating on {len(held_out.images)} held-out photos'):
         for image, regions in zip(held_out.images, proposals, strict=True):
             photo = decode_whole(image.path, trained.metadata['least_side'])
             started = time.process_time()
             detections.append(trained.infer(photo, regions))
             seconds += time.process_time() - started
-            context.course.beat(len(detections) / len(held_out.images))
+            context.tracker.update(len(detections) / len(held_out.images))
     return Evaluation(held_out, proposals, detections, seconds / max(1, len(detections)))
 
 

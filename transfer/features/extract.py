@@ -71,7 +71,7 @@ def _extract_rows(
 
     def work(start: int, stop: int) -> None:
         found.append(_embed_batch(network, model, array[rows[start:stop]], precision, machine.device))
-        machine.beat(stop / len(rows))
+        machine.on_progress(stop / len(rows))
 
     run_in_batches(len(rows), FORWARD_BATCH[machine.device.type], work, machine.note)
     return np.concatenate(found)

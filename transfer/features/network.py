@@ -31,7 +31,7 @@ class Machine:
     precision: str
     cache: Path
     note: Callable[[str], None]
-    beat: Callable[[float], None]
+    on_progress: Callable[[float], None]
 
 
 def count_multiply_adds(network: Network) -> float:

@@ -89,7 +89,7 @@ class FinetuneResult:
 
 @dataclass(frozen=True)
 class EpochProgress:
-    """A progress report of finetuning, as ProgressTracker.beat takes it."""
+    """A progress report of finetuning, as ProgressTracker.update takes it."""
 
     message: str | None = None  # None: as before
     epoch: int | None = None

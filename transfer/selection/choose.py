@@ -55,7 +55,7 @@ def rank_sources(context: TrainingContext) -> list[RankedSource]:
         raise TrainingError(f'The source model {context.spec.source!r} is not among those that may be used.')
     rows = choose_reference_rows(context.labels)
     features = _extract_reference_features(context, rows)
-    with context.course.phase('rank', 'Comparing your images with those of the sources'):
+    with context.tracker.phase('rank', 'Comparing your images with those of the sources'):
         candidates = [
             _make_candidate(context, source, 0 if features is None else features.shape[1])
             for source in context.spec.sources
@@ -85,9 +85,9 @@ def _extract_reference_features(context: TrainingContext, rows: np.ndarray) -> n
     if reference is None:
         context.note('There is no reference model, so the sources were ranked by size alone.')
         return None
-    with context.course.phase('decode', f'Reading {len(context.labels)} images'):
+    with context.tracker.phase('decode', f'Reading {len(context.labels)} images'):
         context.open_pixels(reference.side)
-    with context.course.phase('reference', 'Extracting features of your images with the reference model'):
+    with context.tracker.phase('reference', 'Extracting features of your images with the reference model'):
         try:
             return np.maximum(
                 context.extract_features(reference, rows)[2], 0
@@ -144,7 +144,7 @@ def choose_source(
         )
     probed: list[ProbedSource] = []
     rows = []
-    with context.course.phase('probe', 'Probing the best-ranked sources with a linear model'):
+    with context.tracker.phase('probe', 'Probing the best-ranked sources with a linear model'):
         for item in shortlist(ranked, context.spec.shortlist):
             start = time.monotonic()
             if learned := _try_probe(context, item.name):

@@ -40,7 +40,7 @@ class TrainingContext:
     spec: TrainSpec
     device: torch.device
     cache: Path
-    course: ProgressTracker
+    tracker: ProgressTracker
     notes: list[str] = field(default_factory=list)
     signature: DataSignature | None = None  # once the reference model has seen the images
     _probed: dict[str, ProbedSource] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class TrainingContext:
     def __post_init__(self) -> None:
         self.labels = np.array([image.label for image in self.manifest.images])
         self.classes = len(self.manifest.labels)
-        self.machine = Machine(self.device, self.spec.precision, self.cache, self.note, self.course.beat)
+        self.machine = Machine(self.device, self.spec.precision, self.cache, self.note, self.tracker.update)
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the report's notes, once."""
@@ -57,7 +57,7 @@ class TrainingContext:
 
     def open_pixels(self, side: int) -> Pixels:
         """The images at that input side, decoded or from the cache. UnreadableImageError."""
-        return open_pixels(self.manifest, side, self.cache / 'pixels', self.course.beat)
+        return open_pixels(self.manifest, side, self.cache / 'pixels', self.tracker.update)
 
     def extract_features(
         self, source: SourceModelSpec, rows: np.ndarray | None = None
@@ -83,7 +83,7 @@ class TrainingContext:
             self._probed[source.name] = ProbedSource(
                 network, pixels, features, fit_probe(features, self.labels, self.classes, folds)
             )
-            self.course.beat(1.0)
+            self.tracker.update(1.0)
         return self._probed[source.name]
 
     def release_others(self, source: SourceModelSpec) -> None:

@@ -27,14 +27,14 @@ LEVEL = 0.9  # of the interval of the expected accuracy
 
 def forecast_accuracy(context: TrainingContext, choice: SourceChoice) -> AccuracyForecast:
     """Forecast the accuracy of finetuning the chosen source, and show the sentence with the progress from now on."""
-    with context.course.phase('probe', 'Estimating what more photos would add'):
+    with context.tracker.phase('probe', 'Estimating what more photos would add'):
         points = measure_learning_curve(
             choice.learned, context.labels, context.classes, context.spec.folds, context.spec.seed
         )
     expected = _expect_accuracy(context, choice)
     more = forecast_gain(points, MORE_IMAGES)
     sentence = describe_forecast(expected, more)
-    context.course.expect(sentence)
+    context.tracker.set_forecast(sentence)
     return AccuracyForecast(
         expected=None
         if expected is None

@@ -92,7 +92,7 @@ def test_the_pass_gives_word_and_takes_less_when_memory_is_short(network, pixels
 
     network.architecture.stages(network.model)[0][1][0].register_forward_pre_hook(fail_once)
     found = extract_features(
-        network, pixels, dataclasses.replace(machine, beat=words.append, note=notes.append)
+        network, pixels, dataclasses.replace(machine, on_progress=words.append, note=notes.append)
     )
     assert failed == [12]
     assert notes == ['Memory ran out; the batch was halved to 6 images.']

@@ -55,7 +55,7 @@ def run_cell(
     """Finetune once and judge. Seconds are the processor's on a CPU, so that neighbours on the machine do not count."""
     clock = _StepTimer(machine.device)
     network = Network(source, architecture(source.architecture), load(source))
-    whole = open_pixels(target.manifest, source.side, machine.cache / 'pixels', machine.beat)
+    whole = open_pixels(target.manifest, source.side, machine.cache / 'pixels', machine.on_progress)
     labels = np.array([image.label for image in target.manifest.images])
     pixels, held = whole.rows(part.learned), whole.rows(part.held)
     clock.lap('load')
@@ -111,7 +111,7 @@ def predict_scores(model: nn.Module, source: SourceModelSpec, pixels: Pixels, ma
         batch = torch.from_numpy(np.ascontiguousarray(pixels.array[start:stop]))
         images = normalise(to_float_images(batch, machine.device), source.mean, source.std)
         found.append(model(images).float().cpu().numpy().astype(np.float64))
-        machine.beat(stop / len(pixels.array))
+        machine.on_progress(stop / len(pixels.array))
 
     run_in_batches(len(pixels.array), FORWARD_BATCH[machine.device.type], work, machine.note)
     return np.concatenate(found)
@@ -163,7 +163,7 @@ def _finetune_once(
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)
     task = FinetuneTask(network, pixels, features, labels, classes, spec, plan, macs)
     with tempfile.TemporaryDirectory() as folder:
-        runner = FoldRunner(task, machine, Path(folder), lambda done, progress: machine.beat(done))
+        runner = FoldRunner(task, machine, Path(folder), lambda done, progress: machine.on_progress(done))
         return plan, runner.train_final(probe.head, setup.scale, plan.epochs)
 
 

@@ -206,7 +206,7 @@ def _record_target_means(
     every = np.array([target.manifest.images[row].label for row in rows])
     learned = take_rows(target.manifest, rows[choose_reference_rows(every)])
     network = Network(reference, architecture(reference.architecture), load(reference))
-    pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.beat)
+    pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.on_progress)
     extract_features_uncached(network, pixels, machine)  # warms up, and chooses the precision
     now = time.process_time if machine.device.type == 'cpu' else time.perf_counter
     start = now()
