@@ -1,4 +1,5 @@
-"""The administrators' site: source models, trainings, trained models, projects, API keys and the audit record.
+"""The administrators' site: source models, trainings, trained models, projects, API keys and the audit
+record.
 
 Pages show. What changes anything is an action or a form, and each asks the same use case as the other doors.
 """

@@ -82,7 +82,9 @@ def format_status(row: SourceModel) -> SafeString:
 
 
 def format_margin(margin: Margin | None) -> SafeString:
-    """In how many trainings its probe was best, and its mean lead in percentage points with the 95 % interval over trainings."""
+    """In how many trainings its probe was best, and its mean lead in percentage points with the 95 % interval
+    over trainings.
+    """
     if margin is None:
         return format_html('<span class="second">never compared with another source</span>')
     points = f'{margin.mean * 100:+.1f} points'

@@ -19,7 +19,8 @@ class SourceForm(forms.Form):
 
     file = forms.FileField(
         label='Weights file',
-        help_text='A .safetensors file, or a .pth that holds a plain state_dict. It is checked in a separate process before it enters the zoo.',
+        help_text='A .safetensors file, or a .pth with a plain state_dict. '
+        'It is checked in a separate process before it enters the zoo.',
         widget=forms.ClearableFileInput(attrs={'accept': ', '.join(registration.SUFFIXES)}),
     )
     architecture = forms.ChoiceField(
@@ -82,7 +83,7 @@ class SourceForm(forms.Form):
         required=False,
         initial=True,
         label='Approve now',
-        help_text='Trainings may start from it at once. Otherwise it waits until an administrator approves it.',
+        help_text='Trainings may start from it at once. Otherwise it waits for approval.',
     )
 
     def clean_classes_file(self) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""The geometry of the benchmark's plots: numbers in, shapes for SVG templates out. All coordinates are SVG user units."""
+"""The geometry of the benchmark's plots: numbers in, shapes for SVG templates out. All coordinates are SVG
+user units.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ def get_user(request: HttpRequest) -> AbstractBaseUser:
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that are created and changed elsewhere. Actions need the permission to change the model ("manage")."""
+    """Rows that are created and changed elsewhere. Actions need the permission to change the model
+    ("manage").
+    """
 
     list_per_page = 50
 

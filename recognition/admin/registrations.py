@@ -52,7 +52,9 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description='project or source', ordering='project')
     def subject(self, row: Job) -> str:
-        """The project of a training or detection job, or the source model that is imported or whose signature is computed."""
+        """The project of a training or detection job, or the source model that is imported or whose signature
+        is computed.
+        """
         return str(row.project) if row.project is not None else str(row.spec.get('name', ''))
 
     @admin.action(description='Cancel the selected jobs', permissions=['manage'])

@@ -1,4 +1,6 @@
-"""The part of a source's page that computes its signature: its images are sent, a job runs, the page shows its progress."""
+"""The part of a source's page that computes its signature: its images are sent, a job runs, the page shows
+its progress.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class ImagesForm(forms.Form):
 
 
 class SignaturePages(ReadOnlyAdmin):
-    """Addresses under a source: compute its signature (from sent images, from the stored ones), progress, cancel."""
+    """Addresses under a source: compute its signature (from sent images, from the stored ones), progress,
+    cancel.
+    """
 
     def get_urls(self) -> list[URLPattern]:
         def source_path(route: str, view: Any, name: str) -> URLPattern:

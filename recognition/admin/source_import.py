@@ -1,4 +1,6 @@
-"""Import a source model: a form sends its file, a job inspects it, a page shows its progress; a refused form can be corrected."""
+"""Import a source model: a form sends its file, a job inspects it, a page shows its progress; a refused form
+can be corrected.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ FIELDSETS: list[Any] = [
 
 
 class ImportPages(ReadOnlyAdmin):
-    """Addresses beside the list of sources: add/, and for each import its page, progress, cancel and discard."""
+    """Addresses beside the list of sources: add/, and of each import its page, progress, cancel, discard."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
@@ -75,7 +77,9 @@ class ImportPages(ReadOnlyAdmin):
         return self.render_form(request, form, 'import', {'title': 'Add a source model'})
 
     def show_import(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        """The progress of an import; the source, once there is one; else the form again, with what was sent and the error."""
+        """The progress of an import; the source, once there is one; else the form again, with what was sent
+        and the error.
+        """
         job = self.get_import(request, job_id)
         if job.state == State.SUCCEEDED:
             return self.redirect_to_source(request, job)

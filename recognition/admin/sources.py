@@ -1,4 +1,6 @@
-"""Source models: a list that shows how each performed, and the actions that approve, retire, restore and remove them."""
+"""Source models: a list that shows how each performed, and the actions that approve, retire, restore and
+remove them.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,7 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [str(name) for _, entry in self.fieldsets for name in entry['fields']]
 
-    # --- Cells -------------------------------------------------------------------------------------------------------
+    # --- Cells ----------------------------------------------------------------------------------------------
 
     def load_page_data(self) -> None:
         """Load once a page what every row needs. It is the same for every user who may see the list."""
@@ -189,7 +191,7 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
     def removed(self, row: SourceModel) -> str:
         return formatting.format_event(row.removed_at, row.removed_by, none='no')
 
-    # --- Actions -------------------------------------------------------------------------------------------------------
+    # --- Actions --------------------------------------------------------------------------------------------
 
     @admin.action(description='Approve: trainings may start from them', permissions=['manage'])
     def approve(self, request: HttpRequest, rows: QuerySet[SourceModel]) -> None:

@@ -161,10 +161,10 @@ class ClassifyView(ImagesEndpoint):
 
     def _classify(self, model: TrainedModel) -> Response:
         images, options = self.parse_images()
-        results = prediction.classify(
+        result = prediction.classify(
             model, [data for _, data in images], options.get('top'), options.get('threshold', 0.0)
         )
-        return Response(_serialize_classifications(model, images, results))
+        return Response(result.to_json([name for name, _ in images]))
 
 
 class ClassifyByNameView(ClassifyView):
@@ -172,24 +172,6 @@ class ClassifyByNameView(ClassifyView):
     def post(self, request: Request, name: str) -> Response:
         """Like `classify`, for published names only."""
         return self._classify(publishing.find(name, self.user).model)
-
-
-def _serialize_classifications(
-    model: TrainedModel, images: NamedImages, results: list[prediction.ImageClassification]
-) -> dict[str, Any]:
-    """Without a serializer: for a thousand scores it takes longer than the prediction."""
-    return {
-        'model': str(model.pk),
-        'version': model.version,
-        'provisional': model.provisional,
-        'images': [
-            {
-                'name': name,
-                'scores': [{'label': score.label, 'score': round(score.score, 6)} for score in result.scores],
-            }
-            for (name, _), result in zip(images, results, strict=True)
-        ],
-    }
 
 
 class DetectView(ImagesEndpoint):
@@ -212,7 +194,7 @@ class DetectView(ImagesEndpoint):
             model, images, self.user, options.get('threshold'), options.get('wait')
         )
         if not isinstance(result, Job):
-            return Response(result)
+            return Response(result.to_json([name for name, _ in images]))
         headers = {'Location': reverse('api-detection-job', args=[result.pk]), 'Retry-After': '1'}
         return Response(detection_jobs.describe_job(result), status=202, headers=headers)
 

@@ -69,7 +69,9 @@ def import_files(
     annotation files is listed instead, and the photos are in.
     """
     if paths and len(paths) != len(files):
-        raise InvalidInputError(f'There are {len(files)} files but {len(paths)} paths.', field='relative_paths')
+        raise InvalidInputError(
+            f'There are {len(files)} files but {len(paths)} paths.', field='relative_paths'
+        )
     named = [(path, file) for path, (_, file) in zip(paths, files, strict=True)] if paths else list(files)
     pictures = [(name, file) for name, file in named if not archives.is_document(name)]
     photos = archives.read_files(pictures, paths=[name for name, _ in pictures] if paths else (), wrapper='')

@@ -103,7 +103,9 @@ def read_files(
     Errors, before any file is read: InvalidInputError, TooLargeError.
     """
     if paths and len(paths) != len(files):
-        raise InvalidInputError(f'There are {len(files)} files but {len(paths)} paths.', field='relative_paths')
+        raise InvalidInputError(
+            f'There are {len(files)} files but {len(paths)} paths.', field='relative_paths'
+        )
     around = find_common_folder(paths) if wrapper is None else wrapper.strip('/')
     streams: list[Iterator[IncomingFile | UploadResult]] = []
     for index, (name, file) in enumerate(files):

@@ -15,7 +15,8 @@ from recognition.models.project import Task
 def import_path(
     path: Path, project_id: str, name: str, *, format: str = '', overwrite: bool = False
 ) -> tuple[Project, AnnotationImport]:
-    """Import a folder, a zip or an annotation file into a project; without an id into a new one, which an error deletes again.
+    """Import a folder, a zip or an annotation file into a project; without an id into a new one, which an
+    error deletes again.
 
     Errors: NotFoundError, and those of annotation_import.import_files.
     """

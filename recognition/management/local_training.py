@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,10 +40,12 @@ def train(
     on_progress: Callable[[Progress], None],
     task: str = Task.CLASSIFICATION,
 ) -> LocalTraining:
-    """Make a project with its images and its model from a folder with one sub-folder for each class, or from such a zip.
+    """Make a project with its images and its model from a folder with one sub-folder for each class, or from
+    such a zip.
 
-    For a detector: from a folder or zip of photos with annotations (VOC, COCO, YOLO). `on_progress` gets every progress report.
-    Errors: GraftError; the project and everything that was stored for it is deleted then.
+    For a detector: from a folder or zip of photos with annotations (VOC, COCO, YOLO). `on_progress` gets
+    every progress report. Errors: GraftError; the project and everything that was stored for it is deleted
+    then.
     """
     user = get_shell_user()
     with create_project_or_nothing(user, name or path.stem or 'Photos', task) as project:
@@ -89,18 +90,20 @@ def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
     for path in paths:
         if not path.is_file():
             raise NotFoundError(f'There is no file {path}.')
-    answers = []
+    predictions = []
     for path in paths:  # one at a time: an error then names its file
         if model.task == Task.DETECTION:
-            answers.append({'file': str(path), 'detections': _detect(model, path)})
+            predictions.append({'file': str(path), 'detections': _detect(model, path)})
         else:
             scores = _classify(model, path)
-            answers.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
-    return answers
+            predictions.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
+    return predictions
 
 
 def get_shell_user() -> AbstractBaseUser:
-    """Get the user that commands act as: the administrator or, before there is one, `local`, who cannot sign in."""
+    """Get the user that commands act as: the administrator or, before there is one, `local`, who cannot sign
+    in.
+    """
     users = get_user_model()
     administrator = users.objects.filter(is_superuser=True, is_active=True).order_by('pk').first()
     if administrator is not None:
@@ -144,7 +147,7 @@ def _find_model(reference: str) -> TrainedModel:
     newest = of_project.order_by('provisional', '-created_at').first()
     if newest is None:
         raise NotFoundError(
-            f'There is no model {reference!r}: neither an id, nor a published name, nor a project with a model.'
+            f'There is no model {reference!r}: it is no id, no published name and no project with a model.'
         )
     return newest
 
@@ -164,14 +167,14 @@ def _add_annotated_images(project: Project, user: AbstractBaseUser, path: Path) 
 
 def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
     with _name_file_in_errors(path):
-        (answer,) = prediction.classify(model, [path.read_bytes()])
-    return [{'label': score.label, 'score': score.score} for score in answer.scores]
+        (image,) = prediction.classify(model, [path.read_bytes()]).images
+    return [score.to_json() for score in image.scores]
 
 
 def _detect(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
     with _name_file_in_errors(path):
-        (answer,) = prediction.detect(model, [path.read_bytes()]).images
-    return [dataclasses.asdict(found) for found in answer.found]
+        (image,) = prediction.detect(model, [path.read_bytes()]).images
+    return [box.to_json() for box in image.detections]
 
 
 @contextlib.contextmanager

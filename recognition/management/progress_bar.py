@@ -49,9 +49,8 @@ class DownloadProgress:
         is_complete = 0 < total <= received
         if self.is_terminal and (now - self.drawn_at >= REDRAW_SECONDS or is_complete):
             self.drawn_at = now
-            self.stream.write(
-                f'\r\x1b[K{format_download(self.name, received, total, self._estimate_seconds_left(received, total))}'
-            )
+            seconds_left = self._estimate_seconds_left(received, total)
+            self.stream.write(f'\r\x1b[K{format_download(self.name, received, total, seconds_left)}')
             self.stream.flush()
 
     def close(self) -> None:
@@ -69,7 +68,8 @@ def format_download(name: str, received: int, total: int, seconds_left: float | 
     if not total:
         return f'{name}: {done} MiB'
     left = f', {seconds_left:.0f} s left' if seconds_left is not None else ''
-    return f'{format_bar(received / total)} {received / total:4.0%} {name}: {done} of {total / 2**20:.0f} MiB{left}'
+    fraction = received / total
+    return f'{format_bar(fraction)} {fraction:4.0%} {name}: {done} of {total / 2**20:.0f} MiB{left}'
 
 
 def format_bar(fraction: float) -> str:

@@ -106,4 +106,5 @@ def _delete_images(images: Iterable[Image]) -> None:
     for image in images:
         storage.delete(image.key)
         storage.delete(image.thumbnail_key)
-        storage.delete_cached('proposals', image.digest)  # what detectors saw on it
+        storage.delete_cached('prelabels', image.digest)
+        storage.delete_cached('proposals', image.digest)  # the name of that cache before v0.1.0

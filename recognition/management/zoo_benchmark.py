@@ -137,9 +137,9 @@ def format_table(result: BenchmarkResult) -> str:
     lines.append(f'{len(result.sources)} sources on {len(result.targets)} targets (seeds): {seeds}')
     if coverage := result.forecast:
         lines.append(
-            f'90 % intervals of the forecast accuracy, fitted without the target, cover the selected source on '
-            f'{coverage.targets_covered:.0%} of the targets and {coverage.covered:.0%} of the selections from random '
-            f'halves of the zoo; median width {coverage.width:.2f}'
+            '90 % intervals of the forecast accuracy, fitted without the target, cover the selected source on '
+            f'{coverage.targets_covered:.0%} of the targets and {coverage.covered:.0%} of the selections '
+            f'from random halves of the zoo; median width {coverage.width:.2f}'
         )
     return '\n'.join(lines)
 

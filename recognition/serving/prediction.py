@@ -1,13 +1,12 @@
-"""A trained model answers for photos: scores with class names, or boxes around what it finds."""
+"""Predict with a trained model: classify photos, or detect objects on them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from django.conf import settings
@@ -23,6 +22,15 @@ from recognition.errors import (
 )
 from recognition.models import TrainedModel
 from recognition.models.project import Task
+from recognition.serving.prediction_results import (
+    ClassificationResult,
+    ClassScore,
+    DetectedBox,
+    DetectionResult,
+    ImageClassification,
+    ImageDetections,
+    ModelVersion,
+)
 from transfer.serving.artifacts import read_meta
 from transfer.spec import errors as spec_errors
 from transfer.spec.errors import ArtifactError, UnreadableImageError
@@ -34,71 +42,32 @@ if TYPE_CHECKING:
     from transfer.serving.model_cache import Loaded, ModelCache
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    label: str
-    score: float  # calibrated probability, 0 to 1
-
-
-@dataclass(frozen=True)
-class ImageClassification:
-    """One image's answer: the best class first."""
-
-    scores: tuple[ClassScore, ...]
-
-
-@dataclass(frozen=True)
-class DetectedBox:
-    """One thing: end-exclusive pixels of the upright image."""
-
-    label: str
-    score: float  # 0 to 1
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-
-@dataclass(frozen=True)
-class ImageDetections:
-    """One image's answer: the surest thing first."""
-
-    width: int  # pixels, upright
-    height: int
-    found: tuple[DetectedBox, ...]
-
-
-@dataclass(frozen=True)
-class DetectionResult:
-    """`threshold`: the score from which on things are told; the model's own unless one was asked for."""
-
-    threshold: float
-    images: tuple[ImageDetections, ...]
-
-
 def detect(
     model: TrainedModel,
     images: Sequence[bytes],
     threshold: float | None = None,
-    told: Callable[[int], None] = lambda count: None,
+    on_image: Callable[[int], None] = lambda index: None,
 ) -> DetectionResult:
-    """What is where on each image, in their order. `told` hears how many are done; what it raises stops the rest.
+    """Detect objects on images. `on_image` gets the index of each image before it is read; an exception from
+    it stops the rest.
 
-    Errors: InvalidInputError (how many, threshold, a model of another task), InvalidImageError and TooLargeError (field `images[2]`),
-    ModelUnavailableError, ModelOverloadedError.
+    Errors: InvalidInputError (how many, threshold, a model of another task), InvalidImageError and
+    TooLargeError (field `images[2]`), ModelUnavailableError, ModelOverloadedError.
     """
     _validate(images, None, threshold or 0.0)
     detector = _load_detector(model)
     lowest = detector.threshold if threshold is None else threshold
-    answers = []
+    results = []
     for index, image in enumerate(images):
-        told(index)
-        answers.append(_detect(detector, image, lowest, index))
-    return DetectionResult(lowest, tuple(answers))
+        on_image(index)
+        results.append(_detect(detector, image, lowest, index))
+    return DetectionResult(ModelVersion.from_model(model), lowest, tuple(results))
 
 
 def validate_detection(model: TrainedModel, images: Sequence[bytes], threshold: float | None) -> None:
-    """Refuse what can be told before anything is looked at. Errors: as `detect`, but for the models that cannot be loaded."""
+    """Check a request without loading the model. Errors: as `detect`, except ModelUnavailableError and
+    ModelOverloadedError.
+    """
     _validate(images, None, threshold or 0.0)
     _check_is_detector(model)
     for index, image in enumerate(images):
@@ -107,60 +76,39 @@ def validate_detection(model: TrainedModel, images: Sequence[bytes], threshold: 
 
 
 def estimate_seconds(model: TrainedModel) -> float:
-    """What one photo takes a detector, as it was measured on a CPU when it was sealed.
+    """Estimate how long a detector takes for one photo, from the measurement on a CPU when it was sealed.
 
-    0 where that is not known, or where a GPU answers: such a request is answered at once, whatever it takes.
+    0 where that is not known, or on a GPU: such requests never become jobs.
     """
     if settings.SERVE_DEVICE != 'cpu':
         return 0.0
     try:
         return _read_seconds_per_image(model.artifact, model.digest)
     except (ArtifactError, OSError):
-        return 0.0  # loading it says what is wrong
+        return 0.0  # loading the model reports the error
 
 
 @lru_cache(maxsize=256)
 def _read_seconds_per_image(artifact: str, digest: str) -> float:
-    """`digest` tells the first model of a training from the one that took its place."""
+    """`digest` is part of the cache's key: the final model of a training replaces the instant model in the
+    same folder.
+    """
     meta = read_meta(storage.local_path(f'models/{artifact}/meta.json').parent)
     return float(meta.detection.get('serving_seconds', 0.0))
 
 
-def record(model: TrainedModel, names: Sequence[str], detected: DetectionResult) -> dict[str, Any]:
-    """An answer as plain JSON: what REST tells, and what a job keeps."""
-    return {
-        'model': str(model.pk),
-        'version': model.version,
-        'provisional': model.provisional,
-        'threshold': round(detected.threshold, 6),
-        'images': [
-            {
-                'name': name,
-                'width': answer.width,
-                'height': answer.height,
-                'detections': [_box_to_json(found) for found in answer.found],
-            }
-            for name, answer in zip(names, detected.images, strict=True)
-        ],
-    }
-
-
-def _box_to_json(found: DetectedBox) -> dict[str, Any]:
-    corners = {'x0': found.x0, 'y0': found.y0, 'x1': found.x1, 'y1': found.y1}
-    return {'label': found.label, 'score': round(found.score, 6), **corners}
-
-
 def get_threshold(model: TrainedModel) -> float:
-    """The score from which on a detector's things are told unless another is asked for. Errors: as `detect`."""
+    """The lowest score of a detection unless another is asked for. Errors: as `detect`."""
     return _load_detector(model).threshold
 
 
 def classify(
     model: TrainedModel, images: Sequence[bytes], top: int | None = None, threshold: float = 0.0
-) -> list[ImageClassification]:
-    """Each image's classes with a score of at least `threshold`, at most `top` of them, in the order of the images.
+) -> ClassificationResult:
+    """Score the classes of images: at most `top` of them, with a score of at least `threshold`.
 
-    Errors: InvalidInputError (how many, top, threshold), InvalidImageError and TooLargeError (field `images[2]`), ModelUnavailableError, ModelOverloadedError.
+    Errors: InvalidInputError (how many, top, threshold), InvalidImageError and TooLargeError (field
+    `images[2]`), ModelUnavailableError, ModelOverloadedError.
     """
     _validate(images, top, threshold)
     predictor = _load_classifier(model)
@@ -171,11 +119,12 @@ def classify(
         raise ModelOverloadedError(
             'Too many images are waiting for this model; try again in a moment.'
         ) from error
-    return [_rank(predictor.labels, row, top, threshold) for row in rows]
+    classified = tuple(_rank(predictor.labels, row, top, threshold) for row in rows)
+    return ClassificationResult(ModelVersion.from_model(model), classified)
 
 
 def load_model(model: TrainedModel) -> None:
-    """Load the model, so that the first request finds it. Error: ModelUnavailableError."""
+    """Load a model into the cache before the first request. Error: ModelUnavailableError."""
     _load_current(model)
 
 
@@ -193,7 +142,7 @@ def _validate(images: Sequence[bytes], top: int | None, threshold: float) -> Non
 
 
 def _decode(predictor: Predictor, image: bytes, field: str) -> np.ndarray:
-    """The header is checked as for an upload; the pixels come by the fast way that training took."""
+    """Check the header as for an upload, and decode the pixels with the fast decoder that training used."""
     with _name_image_in_errors(field):
         decoding.read_header(image)
         return predictor.decode(image)
@@ -203,16 +152,16 @@ def _detect(detector: DetectionPredictor, image: bytes, lowest: float, index: in
     with _name_image_in_errors(f'images[{index}]'):
         decoding.read_header(image)
         try:
-            found, photo = detector.detect(image)
+            detections, photo = detector.detect(image)
         except spec_errors.OverloadedError as error:
             raise ModelOverloadedError(
                 'Too many images are waiting for this model; try again in a moment.'
             ) from error
-    return ImageDetections(photo.width, photo.height, tuple(_to_boxes(detector.labels, found, lowest)))
+    return ImageDetections(photo.width, photo.height, tuple(_to_boxes(detector.labels, detections, lowest)))
 
 
-def _to_boxes(labels: Sequence[str], found: Detections, lowest: float) -> Iterator[DetectedBox]:
-    for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+def _to_boxes(labels: Sequence[str], detections: Detections, lowest: float) -> Iterator[DetectedBox]:
+    for box, score, label in zip(detections.boxes, detections.scores, detections.labels, strict=True):
         if score >= lowest:
             x0, y0, x1, y1 = (round(float(corner), 2) for corner in box)
             yield DetectedBox(labels[label], float(score), x0, y0, x1, y1)
@@ -220,7 +169,7 @@ def _to_boxes(labels: Sequence[str], found: Detections, lowest: float) -> Iterat
 
 @contextmanager
 def _name_image_in_errors(field: str) -> Iterator[None]:
-    """Refusals of one image name it."""
+    """Let errors about one image name it."""
     try:
         yield
     except UnreadableImageError as error:
@@ -238,15 +187,13 @@ def _rank(labels: Sequence[str], row: np.ndarray, top: int | None, threshold: fl
 
 def _load_classifier(model: TrainedModel) -> Predictor:
     if model.task == Task.DETECTION:
-        raise InvalidInputError('This model finds things in photos: ask it to detect, not to classify.')
+        raise InvalidInputError('This model is a detector: use detect instead of classify.')
     return cast('Predictor', _load_current(model))
 
 
 def _check_is_detector(model: TrainedModel) -> None:
     if model.task != Task.DETECTION:
-        raise InvalidInputError(
-            'This model tells what a whole photo shows: ask it to classify, not to detect.'
-        )
+        raise InvalidInputError('This model is a classifier: use classify instead of detect.')
 
 
 def _load_detector(model: TrainedModel) -> DetectionPredictor:
@@ -258,11 +205,12 @@ def _load_current(model: TrainedModel) -> Loaded:
     try:
         return _load(model)
     except (ArtifactError, OSError) as error:
-        seen = model.digest
+        loaded = model.digest
         model.refresh_from_db(fields=['artifact', 'digest', 'labels', 'provisional'])
-        if model.digest == seen:
+        if model.digest == loaded:
             raise ModelUnavailableError(f'The model {model} cannot be loaded: {error}') from error
-    # Its training ended between our reading of the row and of the files: the finished model took the place of the instant one.
+    # The training ended after the row was read and before the files were: the final model replaced the
+    # instant model.
     return _load(model)
 
 
@@ -276,7 +224,9 @@ _cache_lock = threading.Lock()
 
 
 def _get_cache() -> ModelCache:
-    """This process's cache, made with the first prediction: what never predicts never loads the runtime."""
+    """This process's cache, created at the first prediction: a process that never predicts never loads
+    OpenVINO.
+    """
     global _cache
     with _cache_lock:
         if _cache is None:

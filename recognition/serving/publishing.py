@@ -1,4 +1,4 @@
-"""Published names: what programs call, which model answers under it, and the way back."""
+"""Publish models under names that programs call, move a name to another model, and roll back."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ TAKEN = 'This name is taken.'
 
 
 def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publication:
-    """Let a name of the model's project answer with this model from now on; a name nobody has is made.
+    """Publish a model under a name of its project; a free name is created.
 
-    A provisional model may be published too: the finished model of its training takes its place by itself.
-    Errors: InvalidInputError (the name's letters), ConflictError (another project has it, or it moved meanwhile).
+    A provisional model may be published too: the final model of its training replaces it. Errors:
+    InvalidInputError (the characters of the name), ConflictError (another project has it, or it was moved in
+    the meantime).
     """
     name = _validate_name(name)
     with transaction.atomic():
@@ -32,12 +33,11 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
         if publication is None:
             publication = _create(model, name)
         elif publication.project.deleted_at and publication.project_id != model.project_id:
-            unpublish(publication, user)  # its project was put away, so nobody calls it
+            unpublish(publication, user)  # its project was deleted, so nobody can call it
             publication = _create(model, name)
         elif publication.project_id != model.project_id:
-            raise ConflictError(
-                TAKEN, field='name'
-            )  # not whose: that another's project exists is not ours to tell
+            # Not by whom: the user may not know that the other project exists.
+            raise ConflictError(TAKEN, field='name')
         else:
             _move(publication, model)
         _record_event(publication, model, 'publish', user)
@@ -45,24 +45,24 @@ def publish(model: TrainedModel, name: str, user: AbstractBaseUser) -> Publicati
 
 
 def rollback(publication: Publication, user: AbstractBaseUser) -> Publication:
-    """Answer with the model that was published before the present one. ConflictError when there is none."""
+    """Publish the previous model of a name again. ConflictError when there is none."""
     with transaction.atomic():
         earlier = find_previous_model(publication)
         if earlier is None:
-            raise ConflictError('There is no earlier model to go back to.')
+            raise ConflictError('There is no earlier model to roll back to.')
         _move(publication, earlier)
         _record_event(publication, earlier, 'rollback', user)
     return publication
 
 
 def unpublish(publication: Publication, user: AbstractBaseUser) -> None:
-    """The name stops answering and is free again; its history goes with it, the audit keeps a line."""
+    """Delete a published name and its history; the name is free again. The audit record keeps an entry."""
     audit.record(user, 'unpublish', f'{publication.name} of project {publication.project_id}')
     publication.delete()
 
 
 def find(name: str, user: AbstractBaseUser) -> Publication:
-    """The publication of that name, if this person may see its project; NotFoundError otherwise."""
+    """Find the publication of a name, if the user may see its project; NotFoundError otherwise."""
     rows = Publication.objects.select_related('model', 'project').filter(
         project__in=Project.objects.visible_to(user)
     )
@@ -73,14 +73,14 @@ def find(name: str, user: AbstractBaseUser) -> Publication:
 
 
 def find_previous_model(publication: Publication) -> TrainedModel | None:
-    """The model below the present one on the pile that the events built: publishing puts on top, rolling back takes off."""
-    pile: list[TrainedModel] = []
+    """Find the model to roll back to: publishing pushes a model on a stack, and rolling back pops one."""
+    stack: list[TrainedModel] = []
     for event in publication.events.select_related('model').order_by('id'):
         if event.action == 'rollback':
-            pile = pile[:-1]
-        elif not pile or pile[-1].pk != event.model_id:
-            pile.append(event.model)
-    return pile[-2] if len(pile) > 1 else None
+            stack = stack[:-1]
+        elif not stack or stack[-1].pk != event.model_id:
+            stack.append(event.model)
+    return stack[-2] if len(stack) > 1 else None
 
 
 def _validate_name(name: object) -> str:
@@ -89,17 +89,19 @@ def _validate_name(name: object) -> str:
         validate_slug(text)
     except ValidationError:
         raise InvalidInputError(
-            'A name has letters, digits, hyphens and underscores only.', field='name'
+            'A name may only contain letters, digits, hyphens and underscores.', field='name'
         ) from None
     if _is_id(text):
-        raise InvalidInputError('A name must not look like the id of a model.', field='name')
+        raise InvalidInputError('A name must not have the form of a model id.', field='name')
     if len(text) > LONGEST_NAME:
-        raise InvalidInputError(f'A name has at most {LONGEST_NAME} letters.', field='name')
+        raise InvalidInputError(f'A name has at most {LONGEST_NAME} characters.', field='name')
     return text
 
 
 def _is_id(text: str) -> bool:
-    """Addresses take a model's id or a name in the same place: an id in any way of writing it would never be looked up."""
+    """URLs accept a model id or a name in the same place, so a name in any notation of a UUID could never be
+    found.
+    """
     try:
         uuid.UUID(text)
     except ValueError:
@@ -111,15 +113,17 @@ def _create(model: TrainedModel, name: str) -> Publication:
     try:
         with transaction.atomic():
             return Publication.objects.create(project=model.project, name=name, model=model)
-    except IntegrityError:  # somebody else took it between our look and our writing
+    except IntegrityError:  # it was taken between the query and the insert
         raise ConflictError(TAKEN, field='name') from None
 
 
 def _move(publication: Publication, model: TrainedModel) -> None:
-    """Compare-and-set: of two who move a name at once, the second is told."""
+    """Compare-and-set: of two users who move a name at the same time, the second gets a ConflictError."""
     rows = Publication.objects.filter(pk=publication.pk, model_id=publication.model_id)
     if rows.update(model=model) != 1:
-        raise ConflictError('The name was moved to another model meanwhile; look again.', field='name')
+        raise ConflictError(
+            'The name was moved to another model in the meantime; reload the page.', field='name'
+        )
     publication.model = model
 
 
@@ -129,7 +133,7 @@ def _record_event(publication: Publication, model: TrainedModel, action: str, us
 
 
 def describe_publication(publication: Publication) -> dict[str, Any]:
-    """A published name, the model that answers under it, and what it pointed at before (newest first)."""
+    """The JSON of a published name: its model, the previous model, and its history, newest first."""
     earlier = find_previous_model(publication)
     return {
         'name': publication.name,
@@ -150,7 +154,9 @@ def describe_publication(publication: Publication) -> dict[str, Any]:
 
 
 def build_code_examples(base_url: str, name: str, task: str = Task.CLASSIFICATION) -> dict[str, str]:
-    """The lines that ask a published name (or a model's id) from a shell and from Python. base_url: https://host[:port]."""
+    """Example code that calls a published name (or a model id) from a shell and from Python. base_url:
+    https://host[:port].
+    """
     action, (wish, value) = (
         ('detect', ('threshold', 0.5)) if task == Task.DETECTION else ('classify', ('top', 3))
     )

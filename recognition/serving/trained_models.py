@@ -1,4 +1,4 @@
-"""Trained models: found by id or by published name, and deleted."""
+"""Find trained models by id or by published name, and delete them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from recognition.models.job import ENDED
 from recognition.serving import publishing
 from recognition.zoo import catalog
 
-# Written out because every prediction asks it: 0.1 ms of CPU, where composing the same query anew takes 0.4 ms.
+# Written out because every prediction asks it: 0.1 ms of CPU, where composing the same query anew takes 0.4
+# ms.
 COLUMNS = ('id', 'project_id', 'version', 'provisional', 'task', 'artifact', 'digest', 'labels')
 SEEN_MODELS = f"""SELECT {', '.join(f'model.{name}' for name in COLUMNS)}
     FROM {TrainedModel._meta.db_table} model
@@ -29,7 +30,7 @@ BY_NAME = f"""{SEEN_MODELS} JOIN {Publication._meta.db_table} publication ON pub
 
 
 def find_by_reference(user: AbstractBaseUser, reference: str) -> TrainedModel:
-    """The model of that id, or the one that is published under that name, if this person may see it; else NotFoundError."""
+    """Find a model by id or by published name, if the user may see it; else NotFoundError."""
     try:
         return get_visible(user, uuid.UUID(reference))
     except ValueError:
@@ -41,7 +42,7 @@ def find_by_reference(user: AbstractBaseUser, reference: str) -> TrainedModel:
 
 
 def find_for_prediction(user: AbstractBaseUser, reference: str) -> TrainedModel:
-    """As `called`, with what a prediction needs and no more: a report may have a megabyte."""
+    """As `find_by_reference`, with only the columns that a prediction needs: a report may have a megabyte."""
     try:
         wanted = uuid.UUID(reference)
     except ValueError:
@@ -55,7 +56,7 @@ def find_for_prediction(user: AbstractBaseUser, reference: str) -> TrainedModel:
 
 
 def parse_model_id(reference: str) -> uuid.UUID:
-    """The id in an address that also takes names; NotFoundError for a name."""
+    """Parse the id in a URL that also accepts names; NotFoundError for a name."""
     try:
         return uuid.UUID(reference)
     except ValueError:
@@ -71,14 +72,14 @@ def get_visible(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
 
 
 def get_editable(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
-    """NotAllowedError for viewers of its project."""
+    """As `get_visible`; NotAllowedError for viewers of its project."""
     model = get_visible(user, model_id)
     projects.get_editable(user, model.project_id)
     return model
 
 
 def get_owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
-    """NotAllowedError for members of its project who do not own it."""
+    """As `get_visible`; NotAllowedError for members of its project who are not owners."""
     model = get_visible(user, model_id)
     projects.get_owned(user, model.project_id)
     return model
@@ -88,14 +89,16 @@ def get_owned(user: AbstractBaseUser, model_id: uuid.UUID) -> TrainedModel:
 def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
     """Delete a model and its artifact. ConflictError while it is published, or while its training goes on."""
     if model.job is not None and model.job.state not in ENDED:
-        raise ConflictError('Its training is still running: cancel that first.')
+        raise ConflictError('The training of this model is still running: cancel it first.')
     try:
         model.delete()
     except ProtectedError:
         names = ', '.join(model.publications.values_list('name', flat=True))
         raise ConflictError(
-            f'It is published as {names}: publish another model there, or take the name back, first.'
+            f'The model is published as {names}: unpublish it, or publish another model there, first.'
         ) from None
     audit.record(user, 'delete model', f'{model.pk} version {model.version} of project {model.project_id}')
     transaction.on_commit(partial(storage.delete_artifact, model.artifact))
-    transaction.on_commit(catalog.delete_removed)  # it may have been the last to name one
+    transaction.on_commit(
+        catalog.delete_removed
+    )  # it may have been the last model to refer to a removed source

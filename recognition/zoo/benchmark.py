@@ -1,4 +1,6 @@
-"""Run the benchmark of source selection: finetune every source on every target, so that selection rules can be compared."""
+"""Run the benchmark of source selection: finetune every source on every target, so that selection rules can
+be compared.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ class FinishedCell:
 def run_benchmark(request: BenchmarkRequest) -> Iterator[FinishedCell]:
     """Run a benchmark cell by cell. Cells that the folder holds already are not run again.
 
-    Errors: InvalidInputError (the targets, a source, the folder of another benchmark); NotReadyError without a reference model.
+    Errors: InvalidInputError (the targets, a source, the folder of another benchmark); NotReadyError without
+    a reference model.
     """
     message = json.dumps(_build_request(request))
     with ExitStack() as stack:
@@ -99,7 +102,9 @@ def _invite_workers(request: BenchmarkRequest, message: str) -> Iterator[None]:
 
 
 def send_cell_messages(request: Path, workers: int) -> None:
-    """Ask so many workers to fill a cell of the benchmark whose request is in that file (transfer/worker/tasks.py)."""
+    """Ask so many workers to fill a cell of the benchmark whose request is in that file
+    (transfer/worker/tasks.py).
+    """
     for _ in range(workers):
         app.send_task(RUN_BENCHMARK_CELL, (str(request),), queue=settings.TRAINING_QUEUE)
 

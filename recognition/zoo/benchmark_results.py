@@ -1,6 +1,8 @@
-"""Evaluate a benchmark of source selection: compare the rules on its record, and fit the parameters that trainings use.
+"""Evaluate a benchmark of source selection: compare the rules on its record, and fit the parameters that
+trainings use.
 
-Kept as JSON in DATA_DIR/benchmark: `result.json` for the administrators' page, `selection_params.json` for every later training.
+Kept as JSON in DATA_DIR/benchmark: `result.json` for the administrators' page, `selection_params.json` for
+every later training.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ BASELINES = ('random', 'largest', 'generic', 'static')  # the names of their rul
 
 @dataclass(frozen=True)
 class FittedParams:
-    """The weights (similarity : size) before and after fitting, each with its mean regret on the recorded targets."""
+    """The weights (similarity : size) before and after fitting, each with its mean regret on the recorded
+    targets.
+    """
 
     before: tuple[float, float]
     after: tuple[float, float]
@@ -50,7 +54,8 @@ class FittedParams:
 
 
 def compare_rules(folder: Path) -> BenchmarkResult:
-    """Compare the rules on what the folder records so far; write the result there and for the administrators' page.
+    """Compare the rules on what the folder records so far; write the result there and for the administrators'
+    page.
 
     InvalidInputError when the folder holds too little to compare anything.
     """
@@ -76,10 +81,11 @@ def compare_rules(folder: Path) -> BenchmarkResult:
 
 
 def fit_selection_params(folder: Path, keep: Path | None = None) -> FittedParams:
-    """Fit weights and forecaster to a recorded benchmark, and write them for every later training (or into the file `keep`).
+    """Fit weights and forecaster to a recorded benchmark, and write them for every later training (or into
+    the file `keep`).
 
-    The weights in use stay unless the regret falls, where each target uses the weights that were fitted on the others.
-    InvalidInputError when too little is recorded.
+    The weights in use stay unless the regret falls, where each target uses the weights that were fitted on
+    the others. InvalidInputError when too little is recorded.
     """
     record = _read(folder)
     used = read_selection_params()
@@ -125,7 +131,9 @@ def _compute_gains(compared: list[metrics.BaselineResult]) -> tuple[AccuracyGain
 
 
 def _compare_with_signature(record: records.BenchmarkRecord) -> SignedComparison | None:
-    """The same comparison among the sources with a signature: only there are the divergences of all sources known."""
+    """The same comparison among the sources with a signature: only there are the divergences of all sources
+    known.
+    """
     signed = records.select_with_signature(record)
     if signed is None:
         return None
@@ -168,7 +176,9 @@ def _compare_weights(record: records.BenchmarkRecord) -> WeightsComparison:
 
 
 def _measure_coverage(record: records.BenchmarkRecord) -> ForecastCoverage | None:
-    """Coverage of the 90 % interval on targets that the forecast was not fitted to; None when there are too few targets."""
+    """Coverage of the 90 % interval on targets that the forecast was not fitted to; None when there are too
+    few targets.
+    """
     finetunings = baselines.collect_finetunings(record)
     if len(record.table.targets) <= forecast.MIN_TARGETS:
         return None

@@ -1,4 +1,6 @@
-"""The zoo: source models that a training may start from, who may see which, and how they come into use and out of it."""
+"""The zoo: which source models a training may start from, who may see them, and their approval, retirement
+and removal.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +25,24 @@ from transfer.spec.errors import UnusableSourceError
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.weights import StarterModel, file_digest, parameter_count, read_starter_models
 
-Person = AbstractBaseUser | AnonymousUser
+AnyUser = AbstractBaseUser | AnonymousUser
 
-REFERENCES = (
-    'efficientnet_lite0_imagenet',
-    'graft-generic',
-)  # where the settings name none: the first that is here
+# The reference model where the settings name none: the first that is here.
+REFERENCES = ('efficientnet_lite0_imagenet', 'graft-generic')
 SAME_SETS = {'imagenet': 'imagenet1k', 'ilsvrc2012': 'imagenet1k'}
 
 
-def list_usable(user: Person | None) -> SourceModelQuerySet:
-    """The rows in use that this person may see; without a person, those that everyone may."""
+def list_usable(user: AnyUser | None) -> SourceModelQuerySet:
+    """List the usable source models that a user may see; without a user, those that everyone may."""
     return SourceModel.objects.usable().visible_to(user)
 
 
-def list_sources(user: Person | None, project: Project | None = None) -> tuple[SourceModelSpec, ...]:
-    """The sources that this person's trainings may start from, with their signatures under the present reference.
+def list_sources(user: AnyUser | None, project: Project | None = None) -> tuple[SourceModelSpec, ...]:
+    """List the source models that a user's trainings may start from, with their signatures under the present
+    reference.
 
-    With a project: only those that all of its members may see, for they will read what was compared with what, and that have
-    learned from none of its photos, for they would be judged by what they know.
+    With a project: only those that all of its members may see, because they read its reports, and that were
+    not trained on its photos, because their accuracy would be overestimated.
     """
     digest = get_reference_digest()
     rows = (
@@ -54,13 +55,15 @@ def list_sources(user: Person | None, project: Project | None = None) -> tuple[S
     )
 
 
-def explain_unavailable(user: Person, project: Project, name: str) -> str:
-    """Why a training of this project cannot start from that source. Of one that this person may not see: that there is none."""
+def explain_unavailable(user: AnyUser, project: Project, name: str) -> str:
+    """Why a training of this project cannot start from a source. One that the user may not see is said not to
+    exist.
+    """
     row = list_usable(user).filter(name=name).first()
     if row is None or not Path(row.weights).is_file():
         return f'there is no source model {name!r}'
     if not SourceModel.objects.filter(pk=row.pk).not_trained_on(project).exists():
-        return f'{name} has learned from photos of this project: it would be judged by photos that it knows'
+        return f'{name} was trained on photos of this project, so its accuracy would be overestimated'
     return f'not every member of this project may see {name}'
 
 
@@ -77,7 +80,9 @@ def get_reference() -> SourceModelSpec:
 
 
 def get_reference_digest() -> str:
-    """Of the reference's weights: the key of the signatures that count now. '' when the zoo lacks it."""
+    """SHA-256 of the reference's weights: the key of the signatures that are used now. '' when the zoo lacks
+    it.
+    """
     row = _find_reference()
     return '' if row is None else row.digest
 
@@ -88,7 +93,7 @@ def get_reference_name() -> str:
 
 
 def _find_reference() -> SourceModel | None:
-    """The source that the settings name; where they name none, the broadest of those that come with Graft and are here."""
+    """The source that the settings name, else the first of REFERENCES whose file is here."""
     if settings.P2L_REFERENCE:
         return SourceModel.objects.filter(name=settings.P2L_REFERENCE).first()
     ours = SourceModel.objects.filter(name__in=REFERENCES, origin=Origin.STARTER, removed_at=None)
@@ -97,7 +102,7 @@ def _find_reference() -> SourceModel | None:
 
 
 def get_dataset_signatures(dataset: str) -> dict[str, list[float]]:
-    """What is known of a source that learned from this data set, because the reference learned from it too."""
+    """The signature of a source that was trained on the reference's own data set; empty for others."""
     row = _find_reference()
     if row is None or row.digest not in row.signatures or not _is_same_dataset(dataset, row.dataset):
         return {}
@@ -105,7 +110,7 @@ def get_dataset_signatures(dataset: str) -> dict[str, list[float]]:
 
 
 def copy_reference_signature() -> None:
-    """Every source of the reference's own data set looks to it as that set does."""
+    """Give every source that was trained on the reference's own data set the signature of that data set."""
     row = _find_reference()
     if row is None or row.digest not in row.signatures:
         return
@@ -117,7 +122,7 @@ def copy_reference_signature() -> None:
 
 
 def _is_same_dataset(one: str, other: str) -> bool:
-    """ImageNet goes by several names."""
+    """Compare the names of data sets; ImageNet has several."""
     plain = (re.sub(r'[\W_]', '', name.casefold()) for name in (one, other))
     first, second = (SAME_SETS.get(name, name) for name in plain)
     return first == second != ''
@@ -149,7 +154,7 @@ def find(name: str) -> SourceModel:
 
 
 def sync_starter() -> tuple[str, ...]:
-    """Register the sources that ship with the repository, or bring their rows up to date; their names.
+    """Register the sources that ship with the repository, or update their rows; return their names.
 
     InvalidInputError naming a file that cannot be used.
     """
@@ -191,7 +196,7 @@ def _register_starter(source: StarterModel) -> None:
 
 
 def approve(name: str, user: AbstractBaseUser | None = None) -> None:
-    """Trainings may start from it from now on. Errors: NotFoundError, ConflictError (it was removed)."""
+    """Let trainings start from a source. Errors: NotFoundError, ConflictError (it was removed)."""
     row = find(name)
     if row.removed_at is not None:
         raise ConflictError(f'{name} was removed: restore it first.')
@@ -201,19 +206,21 @@ def approve(name: str, user: AbstractBaseUser | None = None) -> None:
 
 
 def retire(name: str, user: AbstractBaseUser | None = None) -> None:
-    """No training may start from it any more; models made from it keep it. Errors: NotFoundError, ConflictError (the reference)."""
+    """Let no more trainings start from a source; models that are based on it keep it. Errors: NotFoundError,
+    ConflictError (the reference).
+    """
     row = find(name)
     if row.name == get_reference_name():
-        raise ConflictError(
-            f'{name} is the reference model of P2L: name another (P2L_REFERENCE) before it goes.'
-        )
+        raise ConflictError(f'{name} is the reference model of P2L: set P2L_REFERENCE to another one first.')
     in_use = SourceModel.objects.filter(pk=row.pk, retired_at=None)
     if in_use.update(retired_at=timezone.now(), retired_by_id=None if user is None else user.pk):
         audit.record(user, 'retire source', row.name)
 
 
 def restore(name: str, user: AbstractBaseUser | None = None) -> None:
-    """A retired or removed source may be used again, if it was approved. Errors: NotFoundError, ConflictError (its owner withdrew it)."""
+    """Restore a retired or removed source; it is usable again if it was approved. Errors: NotFoundError,
+    ConflictError (its owner withdrew it).
+    """
     row = find(name)
     if (
         row.project is not None
@@ -231,10 +238,10 @@ def _is_owner(user_id: int, project: Project) -> bool:
 
 
 def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
-    """Take a source out of the zoo; True when its row and files are gone already.
+    """Remove a source from the zoo; return whether its row and files were deleted at once.
 
-    They are kept (False) as long as a model's record names it or a training is under way that may choose it, and always when
-    it ships with Graft. Errors: NotFoundError, ConflictError (the reference).
+    They are kept (False) while a trained model refers to it or a training that may select it is under way,
+    and always when it ships with Graft. Errors: NotFoundError, ConflictError (the reference).
     """
     retire(name, user)
     row = find(name)
@@ -245,18 +252,18 @@ def remove(name: str, user: AbstractBaseUser | None = None) -> bool:
 
 
 def remove_unshared(project: Project) -> None:
-    """What was learned from a project's photos leaves the zoo with them, unless an owner agreed that others may use it."""
+    """Remove the sources that were trained on a project's photos, unless an owner agreed to share them."""
     for row in SourceModel.objects.filter(project=project, shared_at=None).exclude(name=get_reference_name()):
         remove(row.name)
 
 
 def count_models_from(row: SourceModel) -> int:
-    """How many models' records name it."""
+    """Count the trained models that are based on a source."""
     return TrainedModel.objects.filter(source_name=row.name).count()
 
 
 def delete_removed() -> tuple[str, ...]:
-    """Delete the removed sources that nothing names any more, with their files; their names."""
+    """Delete the removed sources that nothing refers to any more, with their files; return their names."""
     if Job.objects.unfinished().exclude(kind=JobKind.SOURCE_IMPORT).exists():
         return ()
     named = TrainedModel.objects.exclude(source_name='').values('source_name')
@@ -265,7 +272,7 @@ def delete_removed() -> tuple[str, ...]:
 
 
 def _delete_if_removed(row: SourceModel) -> bool:
-    """False when somebody restored it in the meantime."""
+    """False when it was restored in the meantime."""
     if not SourceModel.objects.filter(pk=row.pk).exclude(removed_at=None).delete()[0]:
         return False
     Path(row.weights).unlink(missing_ok=True)

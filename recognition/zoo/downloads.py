@@ -1,4 +1,5 @@
-"""Get published weights: from an installed package at the first start, from the internet when an administrator asks.
+"""Get published weights: from an installed package at the first start, from the internet when an
+administrator asks.
 
 Nothing else in Graft connects to another machine.
 """
@@ -39,10 +40,12 @@ def download(
     images: int = 0,
     on_bytes: OnBytes = lambda received, total: None,
 ) -> SourceModel:
-    """Download published weights and register them: torchvision's (`resnet50`, `resnet50:IMAGENET1K_V2`) or timm's (`timm/...`).
+    """Download published weights and register them: torchvision's (`resnet50`, `resnet50:IMAGENET1K_V2`) or
+    timm's (`timm/...`).
 
-    images: how many it was trained on, where the publisher does not say. An interrupted download is resumed by the next call.
-    Errors: InvalidInputError in one line when the weights cannot be fetched or are not what was published; ConflictError.
+    images: how many it was trained on, where the publisher does not say. An interrupted download is resumed
+    by the next call. Errors: InvalidInputError in one line when the weights cannot be fetched or are not what
+    was published; ConflictError.
     """
     is_timm = name.startswith(TIMM_PREFIX)
     home = settings.HUGGINGFACE_URL if is_timm else settings.TORCHVISION_URL
@@ -59,10 +62,11 @@ def download(
 
 
 def install_packaged() -> list[str]:
-    """Register the sources that installed packages bring, and restore a file or a signature that one of them lost.
+    """Register the sources that installed packages bring, and restore a file or a signature that one of them
+    lost.
 
-    Sources that are, or were, in the zoo are left alone. Returns a line about each that was handled. A package that is missing,
-    or a full disk, costs only that source: the line then says why.
+    Sources that are, or were, in the zoo are left alone. Returns a line about each that was handled. A
+    package that is missing, or a full disk, costs only that source: the line then says why.
     """
     rows = SourceModel.objects.in_bulk(settings.PACKAGED_SOURCES, field_name='name')
     incomplete = [
@@ -156,7 +160,7 @@ def _import_fetched(
     except GraftError as error:
         if error.field == 'images':
             raise InvalidInputError(
-                f'{path.name} was downloaded, but on how many images it was trained is not known: add --images.'
+                f'{path.name} was downloaded, but how many images it was trained on is unknown: add --images.'
             ) from error
         path.unlink(missing_ok=True)  # downloading it again would give the same file
         raise
@@ -177,9 +181,12 @@ def _open_download_folder() -> Any:
 
 
 def _check_reachable(url: str) -> None:
-    """Check that a server answers at all, before torch is loaded, which takes seconds. InvalidInputError when it does not."""
+    """Check that a server answers at all, before torch is loaded, which takes seconds. InvalidInputError when
+    it does not.
+    """
     try:
-        urllib.request.urlopen(urllib.request.Request(url, method='HEAD'), timeout=CONNECT_SECONDS).close()  # noqa: S310 a setting
+        request = urllib.request.Request(url, method='HEAD')  # noqa: S310 the URL is a setting
+        urllib.request.urlopen(request, timeout=CONNECT_SECONDS).close()  # noqa: S310
     except urllib.error.HTTPError:
         return  # it answered, even if only that it has no listing
     except (OSError, ValueError) as error:

@@ -1,6 +1,8 @@
-"""Import a source model from an uploaded file: the file is stored, a job inspects it, and it becomes a source or is refused.
+"""Import a source model from an uploaded file: the file is stored, a job inspects it, and it becomes a source
+or is refused.
 
-A refused or cancelled import keeps its file for a day, so that its form can be corrected without sending the file again.
+A refused or cancelled import keeps its file for a day, so that its form can be corrected without sending the
+file again.
 """
 
 from __future__ import annotations
@@ -72,14 +74,15 @@ FORM_FIELDS = (
 def start_import(upload: UploadedFile, metadata: SourceMetadata, user: AbstractBaseUser) -> Job:
     """Store an uploaded weights file, and let a worker inspect it.
 
-    Errors, each with the field that it is about: InvalidInputError and TooLargeError (what is known without reading the weights),
-    ConflictError (the name).
+    Errors, each with the field that it is about: InvalidInputError and TooLargeError (what is known without
+    reading the weights), ConflictError (the name).
     """
     file_name, size = naming.make_printable(upload.name or ''), upload.size or 0
     metadata = _validate(file_name, size, metadata)
     file = registration.choose_weights_path(metadata.name, Path(file_name).suffix)
     spec = ImportSpec(file.name, file_name, size, metadata)
-    # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the file is found.
+    # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the
+    # file is found.
     job = Job.objects.create(
         kind=JobKind.SOURCE_IMPORT, spec=spec.to_json(), queue=UPLOAD_QUEUE, created_by_id=user.pk
     )
@@ -111,7 +114,8 @@ def _find_cancelled(job: Job, file: Path) -> Job:
 def retry_import(job: Job, metadata: SourceMetadata, user: AbstractBaseUser) -> None:
     """Let a worker inspect the stored file again, with this metadata.
 
-    Errors: as `start_import`; InvalidInputError also when the file is gone, ConflictError also when the import is under way.
+    Errors: as `start_import`; InvalidInputError also when the file is gone, ConflictError also when the
+    import is under way.
     """
     spec = read_spec(job)
     metadata = _validate(spec.file_name, spec.size, metadata)
@@ -136,7 +140,9 @@ def replace_file(job: Job, upload: UploadedFile, metadata: SourceMetadata, user:
 
 
 def discard_import(job: Job, user: AbstractBaseUser) -> None:
-    """Delete a refused or cancelled import with its file. Errors: ConflictError (it is under way, or became a source)."""
+    """Delete a refused or cancelled import with its file. Errors: ConflictError (it is under way, or became a
+    source).
+    """
     if not _delete(job):
         raise ConflictError('This file is being checked, or is in the zoo already.')
     audit.record(user, 'discard import', job.spec['name'])
@@ -176,7 +182,9 @@ def get_weights_path(job: Job) -> Path:
 
 
 def delete_expired() -> int:
-    """Delete the unsuccessful imports that nobody came back to, and those whose file never arrived; return how many."""
+    """Delete the unsuccessful imports that nobody came back to, and those whose file never arrived; return
+    how many.
+    """
     before = timezone.now() - FILE_LIFETIME
     abandoned = Q(state=State.QUEUED, queue=UPLOAD_QUEUE, created_at__lt=before)
     expired = Q(state__in=UNSUCCESSFUL, finished_at__lt=before) | abandoned
@@ -184,7 +192,9 @@ def delete_expired() -> int:
 
 
 def _validate(file_name: str, size: int, metadata: SourceMetadata) -> SourceMetadata:
-    """As registration.validate_metadata; the name of an import under way is taken too: a form sent twice imports one source."""
+    """As registration.validate_metadata; the name of an import under way is taken too: a form sent twice
+    imports one source.
+    """
     metadata = registration.validate_metadata(file_name, size, metadata)
     same_name = Job.objects.unfinished().filter(kind=JobKind.SOURCE_IMPORT, spec__name=metadata.name)
     if same_name.exists():
@@ -193,7 +203,9 @@ def _validate(file_name: str, size: int, metadata: SourceMetadata) -> SourceMeta
 
 
 def _delete(job: Job) -> bool:
-    """Delete the file, then the row: a crash leaves a row without its file. False when it is under way or became a source."""
+    """Delete the file, then the row: a crash leaves a row without its file. False when it is under way or
+    became a source.
+    """
     with transaction.atomic():
         deletable = Q(state__in=UNSUCCESSFUL) | Q(state=State.QUEUED, queue=UPLOAD_QUEUE)
         locked = Job.objects.select_for_update().filter(deletable, pk=job.pk).first()

@@ -1,8 +1,8 @@
 """Redact reports: hide the names of source models that not every member of a project may see.
 
-Every member of a project reads its reports, also those who joined after the training. A training compares only sources that all
-members may see. A member who joins later may not see a source that was trained on another project's photos and never shared:
-from then on the project's reports do not name it.
+Every member of a project reads its reports, also those who joined after the training. A training compares
+only sources that all members may see. A member who joins later may not see a source that was trained on
+another project's photos and never shared: from then on the project's reports do not name it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def redact_source_name(model: TrainedModel) -> str:
 
 
 def redact_report(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]:
-    """The report without the names and titles of sources that not every member of the model's project may see."""
+    """The report without the names and titles of sources that not every member of the model's project may
+    see.
+    """
     hidden = list(_list_hidden_sources(model).values_list('name', 'title'))
     if not hidden:
         return report
@@ -50,7 +52,9 @@ def _list_hidden_sources(model: TrainedModel) -> SourceModelQuerySet:
 
 
 def _build_patterns(hidden: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
-    """(pattern, replacement) for each (name, title). Several sources are numbered, so that a table keeps its rows apart."""
+    """(pattern, replacement) for each (name, title). Several sources are numbered, so that a table keeps its
+    rows apart.
+    """
     patterns = []
     for number, (name, title) in enumerate(hidden, 1):
         replacement = REDACTED_NAME if len(hidden) == 1 else f'{REDACTED_NAME} ({number})'

@@ -85,8 +85,8 @@ def list_architectures() -> tuple[str, ...]:
 def import_source(path: Path, metadata: SourceMetadata, user: AbstractBaseUser | None = None) -> SourceModel:
     """Copy a weights file of this machine into the zoo, inspect and register it while the caller waits.
 
-    Errors: InvalidInputError and TooLargeError (the file, or its metadata), ConflictError (name or content known). Nothing is
-    kept then.
+    Errors: InvalidInputError and TooLargeError (the file, or its metadata), ConflictError (name or content
+    known). Nothing is kept then.
     """
     if not path.is_file():
         raise InvalidInputError(f'There is no file {path}.', field='file')
@@ -106,7 +106,8 @@ def import_source(path: Path, metadata: SourceMetadata, user: AbstractBaseUser |
 def choose_weights_path(name: str, suffix: str) -> Path:
     """Choose where a weights file lies from its first byte on.
 
-    It is never moved: the file that is inspected is the file that is used. Rows say whose it is: an import job's or a source's.
+    It is never moved: the file that is inspected is the file that is used. Rows say whose it is: an import
+    job's or a source's.
     """
     return ensure_zoo_folder() / f'{name}-{uuid.uuid4().hex[:12]}{suffix}'
 
@@ -136,10 +137,11 @@ def inspect_file(
 ) -> SourceModel:
     """Inspect a weights file and return its row, which is not saved yet.
 
-    file_name: what its owner calls the file. `on_stage` gets the stages of transfer.zoo.fetch.inspect_weights; `on_tick` is
-    called twice a second.
+    file_name: what its owner calls the file. `on_stage` gets the stages of
+    transfer.zoo.fetch.inspect_weights; `on_tick` is called twice a second.
 
-    Errors: InvalidInputError (the file is not sound, or does not agree with its metadata), ConflictError (it is in the zoo).
+    Errors: InvalidInputError (the file is not sound, or does not agree with its metadata), ConflictError (it
+    is in the zoo).
     """
     digest = file_digest(file)
     if twin := SourceModel.objects.filter(digest=digest).first():
@@ -147,7 +149,8 @@ def inspect_file(
     inspection = _run_inspection(file, file_name, metadata, on_stage, on_tick)
     if metadata.class_names and len(metadata.class_names) != inspection.classes:
         raise InvalidInputError(
-            f'{len(metadata.class_names)} class names were given, but the network has {inspection.classes} classes.',
+            f'{len(metadata.class_names)} class names were given, '
+            f'but the network has {inspection.classes} classes.',
             field='classes',
         )
     if not (metadata.images or inspection.signature_images):
@@ -183,7 +186,9 @@ def _build_row(file: Path, digest: str, metadata: SourceMetadata, inspection: In
 def _collect_signatures(
     digest: str, metadata: SourceMetadata, inspection: Inspection
 ) -> dict[str, list[float]]:
-    """Under itself, under the reference whose data set it shares, and under the one that saw its images just now."""
+    """Under itself, under the reference whose data set it shares, and under the one that saw its images just
+    now.
+    """
     known = catalog.get_dataset_signatures(metadata.dataset) | metadata.signatures
     if metadata.own_signature:
         known[digest] = list(metadata.own_signature)
@@ -228,7 +233,9 @@ def _clean_text(value: str, field: str, longest: int) -> str:
 
 
 def validate_name(wanted: str) -> str:
-    """Clean the name of a new source. Errors: InvalidInputError (its characters), ConflictError (it is taken)."""
+    """Clean the name of a new source. Errors: InvalidInputError (its characters), ConflictError (it is
+    taken).
+    """
     name = naming.clean_name(wanted, field='name')
     if not NAME.fullmatch(name):
         raise InvalidInputError(f'The name {name!r} may only contain letters, digits, - and _.', field='name')
@@ -243,7 +250,9 @@ def validate_name(wanted: str) -> str:
 
 
 def _resolve_architecture(file_name: str, architecture: str) -> str:
-    """Check the architecture, or infer it from the file's name; '': the names and shapes of its tensors decide."""
+    """Check the architecture, or infer it from the file's name; '': the names and shapes of its tensors
+    decide.
+    """
     if architecture.removesuffix(LINEAR_HEAD) in ARCHITECTURE_NAMES or architecture.startswith(TIMM_PREFIX):
         return architecture
     if architecture:
@@ -262,7 +271,9 @@ def _read_adjacent_class_names(path: Path) -> tuple[str, ...]:
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Read a list of names in output order: JSON, or one name a line. InvalidInputError naming the file, else."""
+    """Read a list of names in output order: JSON, or one name a line. InvalidInputError naming the file,
+    else.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -326,7 +337,9 @@ def _run_inspection(
 
 @contextmanager
 def _name_file_in_errors(stored_name: str, file_name: str) -> Iterator[None]:
-    """Let errors name the file as its owner does, not as it is stored; they are about the file unless they name a field."""
+    """Let errors name the file as its owner does, not as it is stored; they are about the file unless they
+    name a field.
+    """
     try:
         yield
     except InvalidInputError as error:

@@ -1,7 +1,8 @@
-"""What this installation knows about selecting source models: the newest benchmark, and the parameters that trainings use.
+"""What this installation knows about selecting source models: the newest benchmark, and the parameters that
+trainings use.
 
-`manage.py zoo benchmark` and `zoo fit` write both (recognition.zoo.benchmark_results); without them what ships with Graft counts.
-Every training and the administrators' page read them.
+`manage.py zoo benchmark` and `zoo fit` write both (recognition.zoo.benchmark_results); without them what
+ships with Graft counts. Every training and the administrators' page read them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class IntervalEstimate:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """How well one rule selects sources. The fields are those of p2l's comparison, where their definitions are."""
+    """How well one rule selects sources. The fields are those of p2l's comparison, where their definitions
+    are.
+    """
 
     name: str
     regret: IntervalEstimate  # best accuracy - accuracy of the source that the rule picks
@@ -97,7 +100,9 @@ class SignedComparison:
 
 @dataclass(frozen=True)
 class ForecastCoverage:
-    """How often the 90 % interval of a forecast covers the accuracy measured on a target that it was not fitted to."""
+    """How often the 90 % interval of a forecast covers the accuracy measured on a target that it was not
+    fitted to.
+    """
 
     covered: float  # of the picks from random halves of the zoo
     targets_covered: float  # of the picks from the whole zoo, mean over targets
@@ -113,7 +118,9 @@ class WeightsComparison:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What a benchmark of source selection found; JSON in the benchmark's folder and in the installation's own."""
+    """What a benchmark of source selection found; JSON in the benchmark's folder and in the installation's
+    own.
+    """
 
     made_at: str  # ISO 8601
     folder: str
@@ -168,7 +175,9 @@ def read_latest_result() -> BenchmarkResult | None:
 
 
 def read_selection_params() -> SelectionParams:
-    """Those fitted on this installation, else those that ship with Graft, else the weights of the P2L publication."""
+    """Those fitted on this installation, else those that ship with Graft, else the weights of the P2L
+    publication.
+    """
     own = get_benchmark_folder()
     # `learned.json`: the name before v0.1.0.
     for path in (own / PARAMS, own / 'learned.json', Path(settings.SHIPPED_SELECTION_PARAMS)):

@@ -1,6 +1,8 @@
-"""Compute signatures of source models: their images are stored, and a job computes their mean feature under the reference model.
+"""Compute signatures of source models: their images are stored, and a job computes their mean feature under
+the reference model.
 
-A signature is the mean of the reference's features over a source's training images; P2L compares sources by it.
+A signature is the mean of the reference's features over a source's training images; P2L compares sources by
+it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind
 from recognition.zoo import catalog
 
-MAX_IMAGES = 1000  # as in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise
+# As in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise.
+MAX_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def start_from_files(
 ) -> Job:
     """Store these images as the source's own, and start a job that computes its signature from them.
 
-    Errors: InvalidInputError (there is no image among them), ConflictError (a job is under way), NotReadyError (no reference).
+    Errors: InvalidInputError (there is no image among them), ConflictError (a job is under way),
+    NotReadyError (no reference).
     """
     _check_idle(row)
     catalog.get_reference()
@@ -74,7 +78,8 @@ def start_from_path(row: SourceModel, images: Path | None, user: AbstractBaseUse
 def start(row: SourceModel, user: AbstractBaseUser | None) -> Job:
     """Start a job that computes a source's signature under the present reference from its stored images.
 
-    Errors: InvalidInputError (there are none), ConflictError (a job is under way), NotReadyError (no reference model).
+    Errors: InvalidInputError (there are none), ConflictError (a job is under way), NotReadyError (no
+    reference model).
     """
     _check_idle(row)
     if not has_images(row):
@@ -93,7 +98,8 @@ def start(row: SourceModel, user: AbstractBaseUser | None) -> Job:
 
 
 def start_missing(user: AbstractBaseUser | None) -> StartedJobs:
-    """Start a job for every source without a signature under the present reference. Signatures under others stay.
+    """Start a job for every source without a signature under the present reference. Signatures under others
+    stay.
 
     Errors: NotReadyError (no reference model).
     """

@@ -1,6 +1,7 @@
 """Run a module in a subprocess, with a JSON request and a JSON answer.
 
-Files from outside are read this way: that may need torch, a lot of memory, or never end, and the web process must survive it.
+Files from outside are read this way: that may need torch, a lot of memory, or never end, and the web process
+must survive it.
 """
 
 from __future__ import annotations
@@ -38,13 +39,15 @@ def call(
     on_progress: OnProgress = lambda progress: None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Run `python -m module`, give it one JSON request and return its JSON answer: the last line that it writes.
+    """Run `python -m module`, give it one JSON request and return its JSON answer: the last line that it
+    writes.
 
-    Lines {"progress": ...} that it writes before are passed to `on_progress` as they come. `on_tick` is called twice a
-    second. An exception from either ends the child. A networked child inherits the environment, where proxies are named.
+    Lines {"progress": ...} that it writes before are passed to `on_progress` as they come. `on_tick` is
+    called twice a second. An exception from either ends the child. A networked child inherits the
+    environment, where proxies are named.
 
-    Errors: InvalidInputError with the child's own message when it answers with an error, and when it dies or takes longer
-    than `seconds`.
+    Errors: InvalidInputError with the child's own message when it answers with an error, and when it dies or
+    takes longer than `seconds`.
     """
     with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as stderr:
         child = subprocess.Popen(

@@ -1,4 +1,6 @@
-"""How source models did in the trainings of this installation: recommended, chosen, and measured beside their runners-up."""
+"""Track records: how often source models were ranked first and used in the trainings here, and how their
+probes compared.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,10 @@ T_975 = (
 
 @dataclass(frozen=True)
 class Margin:
-    """Accuracy of a source's probe less that of the best other source probed in the same training, 0 to 1."""
+    """Accuracy of a source's probe minus that of the best other source probed in the same training."""
 
-    n: int  # trainings in which it was probed beside others
-    best: int  # of those: no other probe was better
+    n: int  # trainings in which it and another source were probed
+    best: int  # of those, where no other probe was better
     mean: float
     interval: tuple[float, float] | None  # 95 %, Student's t over trainings; None for a single one
 
@@ -32,15 +34,17 @@ class Margin:
 @dataclass(frozen=True)
 class TrackRecord:
     recommended: int  # trainings in which P2L ranked it first
-    chosen: int  # models that were made from it
-    margin: Margin | None  # None: never probed beside another
+    chosen: int  # models that are based on it
+    margin: Margin | None  # None: never probed together with another source
 
 
 EMPTY_RECORD = TrackRecord(0, 0, None)
 
 
 def compute_track_records() -> dict[str, TrackRecord]:
-    """By source name, over the finished models that are still there. Of the reports only the parts needed are fetched."""
+    """Compute them by source name from the finished models that still exist. Only the needed parts of the
+    reports are read.
+    """
     recommended: defaultdict[str, int] = defaultdict(int)
     chosen: defaultdict[str, int] = defaultdict(int)
     margins: defaultdict[str, list[float]] = defaultdict(list)
@@ -58,7 +62,7 @@ def compute_track_records() -> dict[str, TrackRecord]:
 
 
 def _compute_margins(probes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Each probed source and how far it was ahead of the best other one."""
+    """Each probed source and its lead over the best other one."""
     reached = {probe['name']: float(probe['accuracy']) for probe in probes}
     if len(reached) < 2:
         return

@@ -22,7 +22,7 @@ from django.core.management import CommandError, call_command
 from safetensors.torch import save_file
 
 from recognition import storage
-from recognition.management.progress_bar import line
+from recognition.management.progress_bar import format_progress
 from recognition.models import Image, Job, Project, SourceModel, TrainedModel
 from recognition.zoo import catalog
 from tests.support.photos import draw_photo
@@ -209,7 +209,7 @@ def test_predicting_names_the_file_that_is_missing_or_damaged(project, tmp_path)
 
 
 def test_the_progress_line_says_what_is_known():
-    told = line(Progress('finetune', 0.5, epoch=3, epochs=10, accuracy=0.9, seconds_left=12.4))
+    told = format_progress(Progress('finetune', 0.5, epoch=3, epochs=10, accuracy=0.9, seconds_left=12.4))
     assert told == '[############............]  50% finetune, epoch 3 of 10, accuracy 90.0%, 12 s left'
 
 

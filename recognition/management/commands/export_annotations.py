@@ -1,4 +1,6 @@
-"""`manage.py export_annotations PROJECT FILE`: a project's boxes (and photos) as a zip that other programs read."""
+"""`manage.py export_annotations PROJECT FILE`: a project's boxes (and photos) as a zip that other programs
+read.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`manage.py import_annotations PATH`: photos and annotations (VOC, COCO, YOLO, CSV) from a folder or zip into a project."""
+"""`manage.py import_annotations PATH`: photos and annotations (VOC, COCO, YOLO, CSV) from a folder or zip
+into a project.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Command(BaseCommand):
         if imported.refused_count > MAX_LISTED:
             self.stderr.write(f'... and {imported.refused_count - MAX_LISTED} more', self.style.NOTICE)
         new = sum(result.outcome == 'created' for result in imported.verdicts)
-        counts = f'{new} new photos; {imported.boxes} boxes on {imported.images} photos, {imported.empty} of them without boxes'
+        boxes = f'{imported.boxes} boxes on {imported.images} photos, {imported.empty} of them without boxes'
+        counts = f'{new} new photos; {boxes}'
         kept = (
             f'; {imported.kept} photos kept their earlier boxes (--overwrite replaces them)'
             if imported.kept

@@ -41,7 +41,8 @@ def _format(item: dict[str, Any]) -> str:
     if 'detections' not in item:
         return f'{item["file"]}: {item["label"]} ({item["scores"][0]["score"]:.1%})'
     boxes = [
-        f'{box["label"]} ({box["score"]:.1%}) at {box["x0"]:.0f}, {box["y0"]:.0f} to {box["x1"]:.0f}, {box["y1"]:.0f}'
+        f'{box["label"]} ({box["score"]:.1%}) at {box["x0"]:.0f}, {box["y0"]:.0f} '
+        f'to {box["x1"]:.0f}, {box["y1"]:.0f}'
         for box in item['detections']
     ]
     return f'{item["file"]}: {"; ".join(boxes) or "no detections"}'

@@ -1,4 +1,6 @@
-"""`manage.py train PATH`: train a model from a folder or zip of labelled or annotated photos, in this process."""
+"""`manage.py train PATH`: train a model from a folder or zip of labelled or annotated photos, in this
+process.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from recognition.training.detectors import KINDS
 
 class Command(BaseCommand):
     help = (
-        'Train a classifier from a folder with one sub-folder for each class, or from such a zip; with --task detection a '
-        'detector, from photos with annotations (Pascal VOC, COCO or YOLO).'
+        'Train a classifier from a folder with one sub-folder for each class, or from such a zip; '
+        'with --task detection a detector, from photos with annotations (Pascal VOC, COCO or YOLO).'
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             '--no-refit',
             action='store_true',
-            help='serve the detector that was evaluated on the test photos, instead of one trained on all photos',
+            help='serve the detector that was evaluated, instead of one trained on the test photos too',
         )
         parser.add_argument(
             '--options', type=json.loads, default={}, help='JSON object of training options (docs/api.md)'
@@ -64,7 +66,8 @@ class Command(BaseCommand):
         low, high = summary['interval']
         metric = 'mAP (VOC 2007)' if task == 'detection' else 'accuracy'
         self.stdout.write(
-            f'Model {summary["model"]}: {summary["accuracy"]:.1%} {metric} ({low:.1%} to {high:.1%}), based on {summary["source"]}'
+            f'Model {summary["model"]}: {summary["accuracy"]:.1%} {metric} ({low:.1%} to {high:.1%}), '
+            f'based on {summary["source"]}'
         )
         if options['json']:
             self.stdout.write(json.dumps(summary))

@@ -1,4 +1,6 @@
-"""`manage.py zoo ACTION`: list, import, download, approve and remove source models, and benchmark how they are selected."""
+"""`manage.py zoo ACTION`: list, import, download, approve and remove source models, and benchmark how they
+are selected.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ class Command(BaseCommand):
         zoo_benchmark.add_benchmark_arguments(
             actions.add_parser(
                 'benchmark',
-                help='finetune every source model on every target data set, and compare the rules of source selection',
+                help='finetune every source model on every target data set, and compare selection rules',
             )
         )
         zoo_benchmark.add_fit_arguments(
@@ -184,7 +186,7 @@ def _add_download_arguments(parser: CommandParser) -> None:
         'name',
         nargs='?',
         default='',
-        help='resnet50, resnet50:IMAGENET1K_V2 or timm/NAME.TAG; without a name: list what torchvision publishes',
+        help='resnet50, resnet50:IMAGENET1K_V2 or timm/NAME.TAG; default: list what torchvision publishes',
     )
     parser.add_argument(
         '--images',

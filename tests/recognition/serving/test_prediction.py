@@ -43,24 +43,26 @@ def model(project, artifact):
     )
 
 
-def best(classifications):
-    return [classification.scores[0].label for classification in classifications]
+def best(result):
+    return [image.scores[0].label for image in result.images]
 
 
 def test_the_best_class_comes_first_with_its_probability(model):
     photos = [sealed_classifier.photo(label, 50) for label in ('red', 'blue', 'green')]
     found = prediction.classify(model, photos)
     assert best(found) == ['red', 'blue', 'green']
-    scores = [score.score for score in found[0].scores]
+    scores = [score.score for score in found.images[0].scores]
     assert scores == sorted(scores, reverse=True)
     assert sum(scores) == pytest.approx(1)
 
 
 def test_top_and_threshold_leave_out_the_rest(model):
     photo = sealed_classifier.photo('red', 51)
-    assert len(prediction.classify(model, [photo], top=2)[0].scores) == 2
-    assert [score.label for score in prediction.classify(model, [photo], threshold=0.5)[0].scores] == ['red']
-    assert prediction.classify(model, [photo], threshold=1.0)[0].scores == ()
+    assert len(prediction.classify(model, [photo], top=2).images[0].scores) == 2
+    assert [score.label for score in prediction.classify(model, [photo], threshold=0.5).images[0].scores] == [
+        'red'
+    ]
+    assert prediction.classify(model, [photo], threshold=1.0).images[0].scores == ()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_every_kind_of_picture_gets_an_answer(model, mode):
     )
     buffer = io.BytesIO()
     picture.save(buffer, 'JPEG' if mode == 'CMYK' else 'PNG')
-    assert len(prediction.classify(model, [buffer.getvalue()])[0].scores) == 3
+    assert len(prediction.classify(model, [buffer.getvalue()]).images[0].scores) == 3
 
 
 def test_a_photo_is_turned_upright_before_it_is_seen(model, artifact):
@@ -136,7 +138,7 @@ def test_a_photo_is_turned_upright_before_it_is_seen(model, artifact):
         sideways.getvalue()
     ).astype(int)
     assert abs(difference).mean() < 3
-    one, other = prediction.classify(model, [plain.getvalue(), sideways.getvalue()])
+    one, other = prediction.classify(model, [plain.getvalue(), sideways.getvalue()]).images
     assert one.scores[0].label == other.scores[0].label
 
 

@@ -10,7 +10,7 @@ from recognition.errors import NotFoundError, NotReadyError
 from recognition.models import Label, TrainedModel
 from recognition.models.project import Task
 from recognition.serving import prediction, prelabels
-from recognition.serving.prediction import DetectedBox
+from recognition.serving.prediction_results import DetectedBox
 from tests.support import sealed_detector
 from tests.support.detection_projects import detection_project, photo
 

@@ -304,7 +304,7 @@ class TestWhoSeesIt:
         own, copy = fill(shared_source.project), fill(projects.create_project(charlie, 'The same photos'))
         for user, project in ((alice, own), (charlie, copy)):
             assert names(user, project) == ['graft-generic']
-            with pytest.raises(InvalidInputError, match='flowers has learned from photos of this project'):
+            with pytest.raises(InvalidInputError, match='flowers was trained on photos of this project'):
                 start_training(project, user, {'source': 'flowers'})
         assert names(charlie, projects.create_project(charlie, 'Other photos')) == [
             'flowers',
