@@ -22,7 +22,7 @@ SECTIONS = {
 class GraftAdmin(AdminSite):
     site_header = 'Graft administration'
     site_title = 'Graft administration'
-    index_title = 'Administration'
+    index_title = 'Overview'
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Beside the lists: what waits for whoever looks, and recent activity, as far as they may see them."""

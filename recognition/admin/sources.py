@@ -151,7 +151,9 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
     @admin.display(description='trainings')
     def usage(self, row: SourceModel) -> SafeString:
         record = self.get_track_record(row)
-        return formatting.format_two_lines(f'used {record.chosen} ×', f'ranked first {record.recommended} ×')
+        return formatting.format_two_lines(
+            f'used in {record.chosen}', f'ranked first in {record.recommended}'
+        )
 
     @admin.display(description='compared with others')
     def comparison(self, row: SourceModel) -> SafeString:

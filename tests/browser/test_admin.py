@@ -44,7 +44,7 @@ def page(page_of, django_user_model, source):
 
 def test_a_signature_job_is_followed_to_its_end(page, source, archive):
     page.get_by_label('A zip').set_input_files(archive)
-    page.get_by_role('button', name='Send and sign').click()
+    page.get_by_role('button', name='Compute signature', exact=True).click()
     panel = page.locator('[data-follow]')
     expect(panel).to_contain_text('Queued')
     job = signature_jobs.find_latest(source)
@@ -53,15 +53,15 @@ def test_a_signature_job_is_followed_to_its_end(page, source, archive):
     expect(panel).to_contain_text('Running Looking at image 2 of 3 of mine')
     expect(page.get_by_role('progressbar')).to_have_js_property('value', 0.5)
     job.succeed(job.attempt)
-    expect(page.get_by_text('Last time: succeeded')).to_be_visible()  # the page was loaded anew
+    expect(page.get_by_text('Last computation: succeeded')).to_be_visible()  # the page was loaded anew
 
 
 def test_removing_a_source_model_asks_for_confirmation(page):
     expect(page.get_by_role('button', name='Remove mine')).to_be_hidden()
-    page.get_by_text('Remove …').click()
-    expect(page.get_by_text('its weights are deleted for good')).to_be_visible()
+    page.get_by_text('Remove…').click()
+    expect(page.get_by_text('its weights are deleted permanently')).to_be_visible()
     page.get_by_role('button', name='Remove mine').click()
-    expect(page.get_by_text('“mine” is removed')).to_be_visible()
+    expect(page.get_by_text('“mine” was removed')).to_be_visible()
     assert not SourceModel.objects.filter(name='mine').exists()
     assert not Job.objects.exists()
 
@@ -72,8 +72,8 @@ def test_an_import_is_refused_corrected_and_then_succeeds(page):
         {'name': 'lenet5.pth', 'mimeType': '', 'buffer': upload_weights().read()}
     )
     page.get_by_label('Number of images').fill('60')
-    page.get_by_label('or typed here').fill('one\ntwo')
-    page.get_by_role('button', name='Send and examine').click()
+    page.get_by_label('Class names, typed').fill('one\ntwo')
+    page.get_by_role('button', name='Upload and check').click()
     panel = page.locator('[data-follow]')
     expect(panel).to_contain_text('Queued It waits for a worker')
     job = Job.objects.get(kind=JobKind.SOURCE_IMPORT)
@@ -85,11 +85,11 @@ def test_an_import_is_refused_corrected_and_then_succeeds(page):
     expect(page.get_by_text('Refused: 2 class names were given.')).to_be_visible()  # the page was loaded anew
     expect(page.locator('.field-classes .errorlist')).to_have_text('2 class names were given.')
     expect(page.get_by_label('Number of images')).to_have_value('60')
-    page.get_by_label('or typed here').fill('one\ntwo\nthree')
-    page.get_by_role('button', name='Examine again').click()
+    page.get_by_label('Class names, typed').fill('one\ntwo\nthree')
+    page.get_by_role('button', name='Check again').click()
     expect(panel).to_contain_text('Queued')
     run_job(job)
-    expect(page.get_by_text('“lenet5” is in the zoo.')).to_be_visible()
+    expect(page.get_by_text('“lenet5” was added to the zoo.')).to_be_visible()
     assert SourceModel.objects.get(name='lenet5').class_names == ['one', 'two', 'three']
 
 
@@ -99,10 +99,10 @@ def test_an_import_is_cancelled_and_its_file_discarded(page):
         {'name': 'lenet5.pth', 'mimeType': '', 'buffer': upload_weights().read()}
     )
     page.get_by_label('Number of images').fill('60')
-    page.get_by_role('button', name='Send and examine').click()
-    page.get_by_role('button', name='Stop').click()
+    page.get_by_role('button', name='Upload and check').click()
+    page.get_by_role('button', name='Cancel').click()
     page.get_by_role('link', name='Later').click()
-    page.get_by_label('Additions').get_by_role('link', name='lenet5').click()
+    page.get_by_label('Imports').get_by_role('link', name='lenet5').click()
     page.get_by_role('button', name='Discard the file').click()
-    expect(page.get_by_text('“lenet5.pth” is discarded.')).to_be_visible()
+    expect(page.get_by_text('“lenet5.pth” was discarded.')).to_be_visible()
     assert not Job.objects.exists()
