@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 RECENT_EVENTS = 12
-# Section -> models by their object names; what is in none of them (a package's own lists) comes last, under its own name.
+# Section -> models by their object names; what is in none of them (a package's own lists) comes last, under
+# its own name.
 SECTIONS = {
     'Model zoo': ('SourceModel',),
     'Projects and models': ('Job', 'Project', 'TrainedModel', 'Publication'),
@@ -25,7 +26,8 @@ class GraftAdmin(AdminSite):
     index_title = 'Overview'
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Beside the lists: what waits for whoever looks, and recent activity, as far as they may see them."""
+        """Beside the lists: what waits for whoever looks, and recent activity, as far as they may see
+        them."""
         from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
 
         shown: dict[str, Any] = {}

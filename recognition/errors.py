@@ -1,4 +1,5 @@
-"""The errors a person or a program may meet: each has a stable code, a sentence for the user and whether to retry."""
+"""The errors a person or a program may meet: each has a stable code, a sentence for the user and whether to
+retry."""
 
 from __future__ import annotations
 

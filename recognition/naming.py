@@ -6,14 +6,15 @@ import unicodedata
 
 from recognition.errors import InvalidInputError
 
-# Control, format-breaking and unassigned characters: PostgreSQL refuses NUL, no encoder takes a lone surrogate,
-# and a bidirectional override makes a name read as another one.
+# Control, format-breaking and unassigned characters: PostgreSQL refuses NUL, no encoder takes a lone
+# surrogate, and a bidirectional override makes a name read as another one.
 HIDDEN_CATEGORIES = {'Cc', 'Cs', 'Co', 'Cn'}
 BIDIRECTIONAL_CHARACTERS = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
 
 
 def clean_name(value: object, *, field: str, longest: int = 120) -> str:
-    """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else InvalidInputError."""
+    """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else
+    InvalidInputError."""
     if not isinstance(value, str):
         raise InvalidInputError(f'{field} must be text', field=field)
     name = unicodedata.normalize('NFC', value).strip()
@@ -30,7 +31,8 @@ def clean_name(value: object, *, field: str, longest: int = 120) -> str:
 
 
 def make_printable(value: str, longest: int = 255) -> str:
-    """A file's own name, made fit to be kept and shown. Never fails, never used as a path; the end (its suffix) survives."""
+    """A file's own name, made fit to be kept and shown. Never fails, never used as a path; the end (its
+    suffix) survives."""
     text = ''.join(
         '\ufffd'
         if unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in BIDIRECTIONAL_CHARACTERS

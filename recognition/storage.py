@@ -1,7 +1,7 @@
 """Where bytes lie: the only module that knows paths and storage back ends.
 
-Photos, thumbnails and sealed models go through Django's default storage (a folder, or an S3 bucket). What needs a path on
-this machine asks for one and gets a copy from a local cache when the storage is remote.
+Photos, thumbnails and sealed models go through Django's default storage (a folder, or an S3 bucket). What
+needs a path on this machine asks for one and gets a copy from a local cache when the storage is remote.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def publish_artifact(folder: Path, name: str) -> None:
 
 
 def artifact_folder(name: str) -> Path:
-    """The folder of a published artifact on this machine. It may be missing or damaged: serving checks its digests."""
+    """The folder of a published artifact on this machine. It may be missing or damaged: serving checks its
+    digests."""
     if is_local():
         return Path(default_storage.path(f'models/{name}'))
     for key in _list_keys(f'models/{name}'):

@@ -28,8 +28,8 @@ WRITES = {
 HARMLESS_CALLS = {
     ('recognition/api/models.py', 'trained_models.delete'): 'the use case of that name',
 }
-# What tests may replace in the product, with the reason. Constants (upper case) may be replaced too: a limit is
-# lowered and a wait shortened, so that a test meets them. Everything else is used as it is.
+# What tests may replace in the product, with the reason. Constants (upper case) may be replaced too: a limit
+# is lowered and a wait shortened, so that a test meets them. Everything else is used as it is.
 REPLACED = {
     'recognition.celery.app.send_task': 'there is no broker to send to',
     'recognition.management.bootstrap.call_command': 'a first start migrates; the database of the tests is migrated',
@@ -215,7 +215,8 @@ def last_name(function: ast.expr) -> str:
 
 
 def asserts(function: ast.AST, helpers: Iterable[str] = ()) -> bool:
-    """Whether the code asserts: an assert, pytest.raises/warns/fail, expect(...), assert_...() or a helper that asserts."""
+    """Whether the code asserts: an assert, pytest.raises/warns/fail, expect(...), assert_...() or a helper
+    that asserts."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert):
             return True
@@ -259,7 +260,8 @@ def test_a_test_that_asserts_nothing_is_caught():
 
 
 def replaced_names(tree: ast.AST) -> list[str]:
-    """What a test replaces in the product's modules: `monkeypatch.setattr(module, 'name', ...)`, its string form, `patch`."""
+    """What a test replaces in the product's modules: `monkeypatch.setattr(module, 'name', ...)`, its string
+    form, `patch`."""
     own: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and re.match(r'(recognition|transfer|p2l)\b', node.module or ''):
@@ -375,7 +377,8 @@ def test_a_file_that_is_gone_is_caught():
 
 
 def find_long_lines(document: str, width: int = 120) -> list[int]:
-    """Numbers of the lines of Markdown that are too long; tables, code and lines of one word (a link) are exempt."""
+    """Numbers of the lines of Markdown that are too long; tables, code and lines of one word (a link) are
+    exempt."""
     in_code, long = False, []
     for number, line in enumerate(document.splitlines(), 1):
         in_code ^= line.lstrip().startswith('```')

@@ -1,4 +1,5 @@
-"""One word for one thing: docs/glossary.md lists the refused words, and this walk over names, schema and prose holds them."""
+"""One word for one thing: docs/glossary.md lists the refused words, and this walk over names, schema and
+prose holds them."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ VERBS_IN_ED = frozenset({'embed', 'feed', 'need', 'seed', 'speed', 'exceed', 'sh
 ADJECTIVES = re.compile(r'(QuerySet|Manager|Admin|Inline|ReadOnly\w*)$')
 
 
-# --- The list ---------------------------------------------------------------------------------------------------------
+# --- The list -----------------------------------------------------------------------------------------------
 
 
 @cache
@@ -63,7 +64,7 @@ def room_of(path: Path) -> str:
     return '/'.join(parts[:2] if len(parts) > 2 else parts[:1])
 
 
-# --- Names ------------------------------------------------------------------------------------------------------------
+# --- Names --------------------------------------------------------------------------------------------------
 
 
 def find_names(tree: ast.AST) -> Iterator[str]:
@@ -88,7 +89,8 @@ def refused_in_name(name: str, kind: str = 'identifiers') -> list[str]:
 
 
 def find_functions(tree: ast.Module) -> Iterator[str]:
-    """Names of functions and methods, but for properties, and filters and columns that Django calls by adjectives."""
+    """Names of functions and methods, but for properties, and filters and columns that Django calls by
+    adjectives."""
     for node in ast.walk(tree):
         body = getattr(node, 'body', None)
         if not isinstance(node, ast.Module | ast.ClassDef) or not isinstance(body, list):
@@ -125,7 +127,7 @@ def find_script_names(text: str) -> set[str]:
     return set(re.findall(r'[A-Za-z_$][\w$]*', text))
 
 
-# --- Prose ------------------------------------------------------------------------------------------------------------
+# --- Prose --------------------------------------------------------------------------------------------------
 
 
 def refused_in_text(text: str) -> list[str]:
@@ -166,7 +168,7 @@ def document_prose(text: str) -> str:
     return re.sub(r'^```.*?^```|`[^`\n]*`|\]\([^)]*\)', ' ', text, flags=re.S | re.M)
 
 
-# --- The tests --------------------------------------------------------------------------------------------------------
+# --- The tests ----------------------------------------------------------------------------------------------
 
 
 def report(path: Path, findings: Iterable[tuple[str, str]]) -> list[str]:

@@ -116,9 +116,8 @@ def evaluate_baseline(name: str, scores: Floats, table: AccuracyTable, seed: int
     """
     by_seed = scores[:, None] if scores.ndim == 2 else scores
     usable = np.where(table.known[:, None], by_seed, np.nan)
-    scored = np.asarray(
-        ~np.isnan(usable).all(2)
-    )  # (t, r): a seed without scores says nothing of the baseline
+    # (t, r): a seed without scores says nothing of the baseline
+    scored = np.asarray(~np.isnan(usable).all(2))
     if not scored.any(1).all():
         raise ValueError(f'{name} scores no source of one of the targets')
     picks, tops = _draw_picks(usable, seed)

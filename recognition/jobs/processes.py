@@ -11,7 +11,8 @@ PID_NAMESPACE = Path('/proc/self/ns/pid')
 
 
 def local_prefix() -> str:
-    """Identify this machine since its last boot, in this container: the scope in which process numbers are unique."""
+    """Identify this machine since its last boot, in this container: the scope in which process numbers are
+    unique."""
     if not BOOT_ID.exists():
         return f'{platform.node()[:60]}~'
     boot, namespace = BOOT_ID.read_text()[:8], str(PID_NAMESPACE.readlink()).strip('pid:[]')
@@ -24,7 +25,8 @@ def make_process_name(pid: int) -> str:
 
 
 def is_dead(name: str) -> bool:
-    """Whether the named process is dead; False for a process of another machine, about which nothing is known."""
+    """Whether the named process is dead; False for a process of another machine, about which nothing is
+    known."""
     if not name.startswith(local_prefix()):
         return False
     pid, started = name.removeprefix(local_prefix()).split('~')
@@ -32,7 +34,8 @@ def is_dead(name: str) -> bool:
 
 
 def _read_start_time(pid: int) -> str:
-    """Clock ticks from the machine's boot to the process's start; empty when there is no such process, or only its zombie."""
+    """Clock ticks from the machine's boot to the process's start; empty when there is no such process, or
+    only its zombie."""
     if not BOOT_ID.exists():  # not Linux: only the number is checked
         try:
             os.kill(pid, 0)

@@ -1,8 +1,10 @@
-"""The job queue: enqueue, claim and cancel jobs, requeue those whose worker died, and send lost messages again.
+"""The job queue: enqueue, claim and cancel jobs, requeue those whose worker died, and send lost messages
+again.
 
-No broker is trusted. A job is requeued when its process is dead on the machine where it ran (checked at once, with the next
-message, the next start and the reaper's sweep every few seconds), when it wrote no heartbeat for JOB_HEARTBEAT_TIMEOUT
-seconds (checked from any machine), and when its worker is asked to stop. Only deaths count towards JOB_MAX_ATTEMPTS.
+No broker is trusted. A job is requeued when its process is dead on the machine where it ran (checked at once,
+with the next message, the next start and the reaper's sweep every few seconds), when it wrote no heartbeat
+for JOB_HEARTBEAT_TIMEOUT seconds (checked from any machine), and when its worker is asked to stop. Only
+deaths count towards JOB_MAX_ATTEMPTS.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from recognition.models.job import WORKER_DIED, JobKind, State
 
 logger = logging.getLogger(__name__)
 
-# Two queues that no worker serves: of jobs that a command runs itself, and of jobs whose files are still being stored.
+# Two queues that no worker serves: of jobs that a command runs itself, and of jobs whose files are still
+# being stored.
 LOCAL_QUEUE = 'local'
 UPLOAD_QUEUE = 'uploading'
 WORKER_STOPPED = 'its worker was stopped'
@@ -52,7 +55,8 @@ def enqueue(job: Job) -> None:
 
 
 def send_message(job: Job) -> None:
-    """Wake a worker of the job's queue. A broker that cannot be reached loses nothing: workers poll the queue too."""
+    """Wake a worker of the job's queue. A broker that cannot be reached loses nothing: workers poll the queue
+    too."""
     try:
         app.send_task(RUN_JOB, (str(job.pk),), queue=job.queue)
     except OperationalError:
@@ -106,7 +110,8 @@ def reap() -> ReapCounts:
 
 
 def requeue_dead() -> tuple[int, int]:
-    """Requeue the jobs of this machine's dead processes. Returns how many were requeued, and how many ended."""
+    """Requeue the jobs of this machine's dead processes. Returns how many were requeued, and how many
+    ended."""
     rows = Job.objects.filter(state=State.RUNNING, worker__startswith=processes.local_prefix())
     return _requeue(job for job in rows if processes.is_dead(job.worker))
 
@@ -129,7 +134,8 @@ def release(pids: Iterable[int]) -> None:
 
 
 def is_cancelled(pid: int) -> bool:
-    """Whether this process of this machine runs a cancelled job; False when the database cannot be reached."""
+    """Whether this process of this machine runs a cancelled job; False when the database cannot be
+    reached."""
     try:
         return Job.objects.filter(
             state=State.RUNNING, worker=processes.make_process_name(pid), cancel_requested=True
@@ -140,7 +146,8 @@ def is_cancelled(pid: int) -> bool:
 
 
 def wake(queues: Iterable[str], seconds: float) -> int:
-    """Send one message to each of these queues in which jobs wait and for which none was sent for so many seconds.
+    """Send one message to each of these queues in which jobs wait and for which none was sent for so many
+    seconds.
 
     Returns how many messages were sent.
     """

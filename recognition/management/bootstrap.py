@@ -1,4 +1,5 @@
-"""What an installation needs before it serves: tables, static files, source models, and one person who may do everything."""
+"""What an installation needs before it serves: tables, static files, source models, and one person who may do
+everything."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from recognition.zoo import catalog, downloads, signature_jobs
 
 
 def prepare() -> list[str]:
-    """Bring everything up to date; the lines to tell whoever started it. Nothing that is there already is changed."""
+    """Bring everything up to date; the lines to tell whoever started it. Nothing that is there already is
+    changed."""
     call_command('migrate', interactive=False, verbosity=0)
     call_command('collectstatic', interactive=False, verbosity=0)
     names = catalog.sync_starter()
@@ -30,7 +32,8 @@ def prepare() -> list[str]:
 
 
 def compute_missing_signatures() -> list[str]:
-    """Start jobs for the sources that lack a signature under the reference model, as after a change of it; lines to print."""
+    """Start jobs for the sources that lack a signature under the reference model, as after a change of it;
+    lines to print."""
     try:
         started = signature_jobs.start_missing(None)
     except NotReadyError as error:
@@ -43,7 +46,8 @@ def compute_missing_signatures() -> list[str]:
 
 
 def migrate_local_database() -> None:
-    """For commands that need no server: on SQLite the database and the starter zoo are made at the first of them.
+    """For commands that need no server: on SQLite the database and the starter zoo are made at the first of
+    them.
 
     Error: GraftError when the database cannot be reached, or is a server that nobody has migrated yet.
     """

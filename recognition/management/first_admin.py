@@ -35,7 +35,8 @@ def ensure_administrator() -> tuple[AbstractUser, str | None]:
 
 
 def _share_local_projects(administrator: AbstractUser) -> None:
-    """What the shell made before there was an administrator is hers too, so that she finds it in the browser."""
+    """What the shell made before there was an administrator is hers too, so that she finds it in the
+    browser."""
     for membership in Membership.objects.filter(user__username=LOCAL_USER):
         Membership.objects.create(
             project_id=membership.project_id, user_id=administrator.pk, role=membership.role

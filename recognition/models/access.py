@@ -12,7 +12,8 @@ class ApiKey(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name='api_keys')
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=12)
-    # The key has 256 random bits, so a fast hash cannot be inverted by search; it is checked on every request.
+    # The key has 256 random bits, so a fast hash cannot be inverted by search; it is checked on every
+    # request.
     hash = models.CharField(max_length=64, unique=True)
     scope = models.CharField(max_length=10, choices=[('predict', 'Predict only'), ('manage', 'Everything')])
     created_at = models.DateTimeField(auto_now_add=True)

@@ -11,7 +11,8 @@ from recognition.models.project import Project
 
 
 class Label(models.Model):
-    """A class of the project. Deleting one leaves its images without a label and moves its boxes into the trash."""
+    """A class of the project. Deleting one leaves its images without a label and moves its boxes into the
+    trash."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name='labels')
     name = models.CharField(max_length=120)

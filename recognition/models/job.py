@@ -6,9 +6,10 @@
     queued --cancel--> cancelled
     failed | cancelled --resubmit--> queued   (a source import, with its metadata corrected)
 
-A worker takes the first job of its queue (`in_queue_order`), whichever job the message that woke it was sent for.
-Every change is a compare-and-set on the state (and, from a worker, on the attempt), and adds a JobEvent. So of two workers
-that received the same message one wins, and a worker that was thought dead cannot overwrite its successor's results.
+A worker takes the first job of its queue (`in_queue_order`), whichever job the message that woke it was sent
+for. Every change is a compare-and-set on the state (and, from a worker, on the attempt), and adds a JobEvent.
+So of two workers that received the same message one wins, and a worker that was thought dead cannot overwrite
+its successor's results.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class JobQuerySet(models.QuerySet['Job']):
     def in_queue_order(self, queue: str) -> JobQuerySet:
         """The queued jobs in the order in which workers will claim them.
 
-        Interrupted jobs come first. Then users take turns, the one whose last job started longest ago first, so that one
-        user's ten jobs do not delay another's single one.
+        Interrupted jobs come first. Then users take turns, the one whose last job started longest ago first,
+        so that one user's ten jobs do not delay another's single one.
         """
         same = {'created_by': OuterRef('created_by'), 'queue': OuterRef('queue')}
         started = Job.objects.filter(**same, started_at__isnull=False).order_by('-started_at')
@@ -134,7 +135,8 @@ class Job(models.Model):
     def _change_state(
         self, old: State, new: State, reason: str, *, where: dict[str, Any] | None = None, **fields: object
     ) -> bool:
-        """Compare-and-set, with its event. Returns False when the row is no longer in `old`, or does not match `where`."""
+        """Compare-and-set, with its event. Returns False when the row is no longer in `old`, or does not
+        match `where`."""
         with transaction.atomic():
             rows = Job.objects.filter(pk=self.pk, state=old, **(where or {}))
             if rows.update(state=new, **fields) != 1:
@@ -158,7 +160,8 @@ class Job(models.Model):
         )
 
     def write_heartbeat(self, attempt: int, **fields: object) -> bool:
-        """Write the heartbeat of the worker that runs this attempt. Returns False when the job was taken from it."""
+        """Write the heartbeat of the worker that runs this attempt. Returns False when the job was taken from
+        it."""
         rows = Job.objects.filter(pk=self.pk, state=State.RUNNING, attempt=attempt)
         return rows.update(heartbeat_at=timezone.now(), **fields) == 1
 
@@ -197,7 +200,8 @@ class Job(models.Model):
         )
 
     def cancel(self) -> bool:
-        """Cancel a queued job at once; ask the worker of a running one to stop. Returns False when the job has ended."""
+        """Cancel a queued job at once; ask the worker of a running one to stop. Returns False when the job
+        has ended."""
         while not self.cancel_queued():
             requested = Job.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
             self.refresh_from_db()
@@ -225,9 +229,11 @@ class Job(models.Model):
         ).count()
 
     def resubmit(self, reason: str, **fields: object) -> bool:
-        """Queue a failed or cancelled job again, ahead of new ones. Returns False when it has not failed or been cancelled.
+        """Queue a failed or cancelled job again, ahead of new ones. Returns False when it has not failed or
+        been cancelled.
 
-        The count of attempts goes on, so that a worker of an earlier attempt cannot write; worker deaths are counted anew.
+        The count of attempts goes on, so that a worker of an earlier attempt cannot write; worker deaths are
+        counted anew.
         """
         if self.state not in (State.FAILED, State.CANCELLED):
             return False

@@ -3,8 +3,8 @@
     offered --approve--> usable <--restore/retire--> retired
                             \\--remove--> removed (deleted once no model's report names it)
 
-Who may start from one that was trained on a project's images: the members of that project, and everyone else only with
-both consents, an owner's (`shared_at`) and an administrator's (`approved_at`).
+Who may start from one that was trained on a project's images: the members of that project, and everyone else
+only with both consents, an owner's (`shared_at`) and an administrator's (`approved_at`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class SourceStatus(models.TextChoices):
     REMOVED = 'removed', 'Removed'
 
 
-# Trained elsewhere, or shared by an owner. Not `project=None`: purging a project leaves its sources without one.
+# Trained elsewhere, or shared by an owner. Not `project=None`: purging a project leaves its sources without
+# one.
 OPEN_TO_ALL = ~Q(origin=Origin.PROMOTED) | Q(shared_at__isnull=False)
 
 
@@ -67,13 +68,15 @@ class SourceModelQuerySet(models.QuerySet['SourceModel']):
         return self.filter(OPEN_TO_ALL | ~Exists(outsiders))
 
     def not_trained_on(self, project: Project) -> SourceModelQuerySet:
-        """Sources that were trained on none of a project's images: on those their accuracy would be overestimated."""
+        """Sources that were trained on none of a project's images: on those their accuracy would be
+        overestimated."""
         known = Image.objects.filter(project=OuterRef('project'), digest__in=project.images.values('digest'))
         return self.filter(~Exists(known))
 
 
 class SourceModel(models.Model):
-    """Architecture, weights, the data set they were trained on, and its signature under each reference model."""
+    """Architecture, weights, the data set they were trained on, and its signature under each reference
+    model."""
 
     name = models.SlugField(max_length=120, unique=True)
     title = models.CharField(max_length=200, blank=True)

@@ -1,4 +1,5 @@
-"""The classes of a project and all images of one. Moving, deleting and restoring images go through the REST API."""
+"""The classes of a project and all images of one. Moving, deleting and restoring images go through the REST
+API."""
 
 from __future__ import annotations
 

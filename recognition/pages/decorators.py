@@ -68,7 +68,8 @@ def require_user(request: HttpRequest) -> AbstractBaseUser:
 
 
 def _to_http_error(error: GraftError) -> Exception | None:
-    """Django's exception for what is not there or not allowed; None when the error is about a field of the form."""
+    """Django's exception for what is not there or not allowed; None when the error is about a field of the
+    form."""
     if isinstance(error, NotFoundError) and not error.field:
         return Http404(error.message)
     if isinstance(error, NotAllowedError):

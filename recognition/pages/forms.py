@@ -32,7 +32,8 @@ class KeyForm(forms.Form):
 
 
 class TrainingOptionsForm(forms.Form):
-    """Options of a training that both tasks have. A plain Train button sends no field at all: then all defaults hold."""
+    """Options of a training that both tasks have. A plain Train button sends no field at all: then all
+    defaults hold."""
 
     # These take the whole width of the form on the page.
     wide_fields: ClassVar[tuple[str, ...]] = (

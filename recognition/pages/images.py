@@ -1,4 +1,5 @@
-"""One image at full size, and the page where boxes are drawn. Every change on these pages goes through the REST API."""
+"""One image at full size, and the page where boxes are drawn. Every change on these pages goes through the
+REST API."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def breakable_name(name: str) -> SafeString:
-    """Allow line breaks after underscores and hyphens by <wbr>, which is not part of the text that is copied."""
+    """Allow line breaks after underscores and hyphens by <wbr>, which is not part of the text that is
+    copied."""
     return format_html_join('', '{}<wbr>', ((part,) for part in re.split(r'(?<=[_-])', name)))
 
 
@@ -67,5 +68,6 @@ def times_hundred(share: float | None) -> float:
 def interval(
     point: float | None, low: float | None, high: float | None, quantity: str = 'accuracy', level: int = 95
 ) -> dict[str, object]:
-    """Draw a value (0 to 1) and its interval on a scale from 0 to 100 %. `level`: of the interval, in percent."""
+    """Draw a value (0 to 1) and its interval on a scale from 0 to 100 %. `level`: of the interval, in
+    percent."""
     return {'point': point, 'low': low, 'high': high, 'quantity': quantity, 'level': level}

@@ -17,6 +17,7 @@ def list_choices() -> list[tuple[str, str]]:
 
 
 def get_info(kind: str) -> DetectorInfo[Any]:
-    """Name and sentences of a kind; of a kind that this version does not know, the kind itself as its name."""
+    """Name and sentences of a kind; of a kind that this version does not know, the kind itself as its
+    name."""
     unknown = DetectorInfo(kind=kind, field='', options=dict, name=kind, summary='', why='')
     return DETECTORS.get(kind, unknown)

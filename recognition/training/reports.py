@@ -1,4 +1,5 @@
-"""What is told of jobs, models and published names: plain dictionaries with fixed keys, the same for pages and REST."""
+"""What is told of jobs, models and published names: plain dictionaries with fixed keys, the same for pages
+and REST."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from recognition.jobs.status import describe_lifecycle
 from recognition.models import Job, TrainedModel
 from recognition.zoo import redaction
 
-# What a model's report takes over from transfer.spec.report.TrainReport, and what stands there when it was not measured.
+# What a model's report takes over from transfer.spec.report.TrainReport, and what stands there when it was
+# not measured.
 REPORT_DEFAULTS: dict[str, Any] = {
     'ranking': [],
     'probes': [],
@@ -27,7 +29,8 @@ REPORT_DEFAULTS: dict[str, Any] = {
 
 
 def job_status(job: Job) -> dict[str, Any]:
-    """Where a training is. `place`: how many are taken before it; null unless it waits. `model`: what it made so far."""
+    """Where a training is. `place`: how many are taken before it; null unless it waits. `model`: what it made
+    so far."""
     model = job.models.order_by('-version').first()
     return {
         'id': str(job.pk),
@@ -46,7 +49,8 @@ def job_status(job: Job) -> dict[str, Any]:
 
 
 def model_summary(model: TrainedModel) -> dict[str, Any]:
-    """One line of a list of models. accuracy: out-of-fold, 0 to 1, with its 95 % interval; null where not measured."""
+    """One line of a list of models. accuracy: out-of-fold, 0 to 1, with its 95 % interval; null where not
+    measured."""
     return {
         'id': str(model.pk),
         'project': str(model.project_id),
@@ -65,7 +69,8 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
 
 
 def model_report(model: TrainedModel) -> dict[str, Any]:
-    """Everything that is known of a model, and may be told to all who read it. A part that was not measured is empty."""
+    """Everything that is known of a model, and may be told to all who read it. A part that was not measured
+    is empty."""
     report = redaction.redact_report(model, model.report)
     return {
         **model_summary(model),
@@ -80,7 +85,8 @@ def model_report(model: TrainedModel) -> dict[str, Any]:
 
 
 def _sort_rates(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan with its rates from the input of the network to its head. PostgreSQL's jsonb forgets the order of keys."""
+    """The plan with its rates from the input of the network to its head. PostgreSQL's jsonb forgets the order
+    of keys."""
     groups, rates = plan.get('groups', []), plan.get('rates', {})
     return (
         {**plan, 'rates': {group: rates[group] for group in sorted(rates, key=groups.index)}}

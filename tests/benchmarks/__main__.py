@@ -1,7 +1,7 @@
 """Run the benchmarks: `make bench` runs all, `make bench ARGS='serving'` those whose name contains a word.
 
-Each module of this package with a `main()` is one benchmark; it prints a table. Timings are ratios of things measured
-alternately in one run, because the speed of a shared machine drifts.
+Each module of this package with a `main()` is one benchmark; it prints a table. Timings are ratios of things
+measured alternately in one run, because the speed of a shared machine drifts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Sealed models of real size for the serving benchmarks, and photos of the size that people send from a page."""
+"""Sealed models of real size for the serving benchmarks, and photos of the size that people send from a
+page."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ LABELS = ('one', 'two', 'three', 'four', 'five')
 
 
 def photos(count: int) -> list[bytes]:
-    """JPEGs of 640 x 480 or so: real ones where they lie beside the repository, noise over a gradient otherwise."""
+    """JPEGs of 640 x 480 or so: real ones where they lie beside the repository, noise over a gradient
+    otherwise."""
     real = sorted((SHARED / 'detection' / 'blood_cells' / 'images').glob('*.jpg'))[:count]
     return [path.read_bytes() for path in real] or [_drawn(seed, (640, 480)) for seed in range(count)]
 

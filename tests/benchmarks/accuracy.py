@@ -1,12 +1,14 @@
 """Held-out accuracy of the whole method against a plain full finetune with one learning rate, set by set.
 
-    python -m tests.benchmarks.accuracy [--sets a,b] [--sources x,y] [--seeds 0,1,2] [--side N] [--out FILE] [--threads N]
+    python -m tests.benchmarks.accuracy [--sets a,b] [--sources x,y] [--seeds 0,1,2] [--side N] [--out FILE]
+    [--threads N]
 
-Each set of the development images is split 60 : 40 within its classes, by the seed. Ours is transfer.pipeline.train on the 60 %.
-The plain way is torchvision's transfer-learning tutorial with a batch for a set of this size: a new random head, random
-resized crops and flips, SGD with momentum 0.9 and one rate for all layers, divided by ten after two thirds of the epochs,
-live batch-norm statistics. Both start from the same source, are judged on the same 40 %, and see whole photos squashed.
-Every finished cell is written to FILE (JSON): run the same command again after an interruption and it goes on.
+Each set of the development images is split 60 : 40 within its classes, by the seed. Ours is
+transfer.pipeline.train on the 60 %. The plain way is torchvision's transfer-learning tutorial with a batch
+for a set of this size: a new random head, random resized crops and flips, SGD with momentum 0.9 and one rate
+for all layers, divided by ten after two thirds of the epochs, live batch-norm statistics. Both start from the
+same source, are judged on the same 40 %, and see whole photos squashed. Every finished cell is written to
+FILE (JSON): run the same command again after an interruption and it goes on.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class Silent:
 
 
 def find_source(name: str, side: int) -> SourceModelSpec:
-    """A starter source, or a network of the development weights, by name; at another side when one is given."""
+    """A starter source, or a network of the development weights, by name; at another side when one is
+    given."""
     for source in read_starter_models(STARTER):
         if source.name == name:
             digest, classes = file_digest(source.weights), len(source.class_names)
@@ -115,7 +118,8 @@ def right(model: nn.Module, source: SourceModelSpec, manifest: Manifest) -> int:
 
 
 def keep_up(model: nn.Module) -> None:
-    """Torch's default momentum for batch norms: at MobileNetV3's 0.01 they lag behind 150 steps, and it ends at chance."""
+    """Torch's default momentum for batch norms: at MobileNetV3's 0.01 they lag behind 150 steps, and it ends
+    at chance."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.1

@@ -1,10 +1,10 @@
-"""What detectors are worth: VOC 2007 mAP on the development sets, 70 % to learn from and 30 % to measure on, by the product's
-own pipeline, each training with one processor core.
+"""What detectors are worth: VOC 2007 mAP on the development sets, 70 % to learn from and 30 % to measure on,
+by the product's own pipeline, each training with one processor core.
 
-Arguments: names of sets and of detectors, all unless told (`python -m tests.benchmarks.detection raccoon fast-rcnn`).
-The split is the product's, seed 0. The sources are the ImageNet networks of the development data; which of them is taken, the
-pipeline decides by P2L and the probe, but for R-CNN, which gets the smallest: 300 regions of 200 photos through a larger one
-take half an hour of a core.
+Arguments: names of sets and of detectors, all unless told (`python -m tests.benchmarks.detection raccoon
+fast-rcnn`). The split is the product's, seed 0. The sources are the ImageNet networks of the development
+data; which of them is taken, the pipeline decides by P2L and the probe, but for R-CNN, which gets the
+smallest: 300 regions of 200 photos through a larger one take half an hour of a core.
 """
 
 from __future__ import annotations

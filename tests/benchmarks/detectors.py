@@ -1,10 +1,12 @@
-"""Fast R-CNN beside R-CNN, the same photos, boxes and body, one thread: what a photo costs, and what a training costs.
+"""Fast R-CNN beside R-CNN, the same photos, boxes and body, one thread: what a photo costs, and what a
+training costs.
 
-The network part is that of one photo and 2,000 boxes, random weights; R-CNN is timed on a part of the boxes and scaled.
-Trainings are whole ones. Both see the same photos as often, in as many steps of as many regions (two photos and 64 regions of
-each for Fast R-CNN, as published; for R-CNN 128 regions of any photos): what Fast R-CNN saves is that the regions of a photo
-share the body's work, and that R-CNN's features, SVMs and regressors are learned beside. The steps of the heads alone, which
-the product puts before, are left out: the paper has none. Proposals are left out everywhere, as in the paper's tables.
+The network part is that of one photo and 2,000 boxes, random weights; R-CNN is timed on a part of the boxes
+and scaled. Trainings are whole ones. Both see the same photos as often, in as many steps of as many regions
+(two photos and 64 regions of each for Fast R-CNN, as published; for R-CNN 128 regions of any photos): what
+Fast R-CNN saves is that the regions of a photo share the body's work, and that R-CNN's features, SVMs and
+regressors are learned beside. The steps of the heads alone, which the product puts before, are left out: the
+paper has none. Proposals are left out everywhere, as in the paper's tables.
 """
 
 from __future__ import annotations

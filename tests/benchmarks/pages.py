@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.pages [FOLDER]
 
-A real `manage.py serve` with its worker; FOLDER has one sub-folder of photos a class (default: the public trash photos).
-Every page is asked for in turn, first at rest, then until the training ends; wall milliseconds, the photos' thumbnails included.
+A real `manage.py serve` with its worker; FOLDER has one sub-folder of photos a class (default: the public
+trash photos). Every page is asked for in turn, first at rest, then until the training ends; wall
+milliseconds, the photos' thumbnails included.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Region proposals: our selective search beside OpenCV's, in time and in how many true boxes each covers.
 
-Real photos of the development sets, alternately, processor time. Arguments: none; ../shared/data/detection must be there.
+Real photos of the development sets, alternately, processor time. Arguments: none; ../shared/data/detection
+must be there.
 """
 
 from __future__ import annotations

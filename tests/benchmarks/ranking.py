@@ -1,7 +1,9 @@
-"""P2L at scale: one target against a zoo of 1,000, of 100,000 and of 1,000,000 stored signatures of 576 numbers.
+"""P2L at scale: one target against a zoo of 1,000, of 100,000 and of 1,000,000 stored signatures of 576
+numbers.
 
-Wanted on two cores: 1,000 within 2 ms, 1,000,000 within 0.5 s and 4 GiB. Stored are the logarithms of the signatures, in single
-precision; a scoring is one matrix-vector product over them, and the standard scores of likeness and size.
+Wanted on two cores: 1,000 within 2 ms, 1,000,000 within 0.5 s and 4 GiB. Stored are the logarithms of the
+signatures, in single precision; a scoring is one matrix-vector product over them, and the standard scores of
+likeness and size.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def fastest(action: Callable[[], object], times: int = 7) -> float:
 
 
 def stored_logs(sources: int, rng: np.random.Generator) -> np.ndarray:
-    """Random log-signatures, float32 (sources, WIDTH), made block by block so that nothing else grows with the zoo."""
+    """Random log-signatures, float32 (sources, WIDTH), made block by block so that nothing else grows with
+    the zoo."""
     logs = np.empty((sources, WIDTH), dtype=np.float32)
     for start in range(0, sources, BLOCK):
         part = logs[start : start + BLOCK]

@@ -1,7 +1,8 @@
-"""The sealed graph against eager torch: CPU time of one image, one thread, alternately; and how often they agree.
+"""The sealed graph against eager torch: CPU time of one image, one thread, alternately; and how often they
+agree.
 
-Eager torch is taken twice: as a plain call (`network(image)`) and at its best (`torch.inference_mode`). Agreement is counted
-on real photos of classification sets that the networks were not trained on.
+Eager torch is taken twice: as a plain call (`network(image)`) and at its best (`torch.inference_mode`).
+Agreement is counted on real photos of classification sets that the networks were not trained on.
 """
 
 from __future__ import annotations

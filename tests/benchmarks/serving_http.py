@@ -1,8 +1,8 @@
 """What a served prediction costs beside the work that no server can spare: decoding and the bare network.
 
-A real gunicorn (one process, eight threads) on 127.0.0.1, eight clients that keep their connections, photos of 640 pixels,
-API keys, the whole REST stack. CPU time, not wall time: of the server by the kernel's account, of the bare work by ours.
-Both are taken alternately, and the medians of the rounds' ratios are told.
+A real gunicorn (one process, eight threads) on 127.0.0.1, eight clients that keep their connections, photos
+of 640 pixels, API keys, the whole REST stack. CPU time, not wall time: of the server by the kernel's account,
+of the bare work by ours. Both are taken alternately, and the medians of the rounds' ratios are told.
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def load(server: Server, photos: list[bytes]) -> list[float]:
 
 
 def bare_seconds(folder: Path, photos: list[bytes]) -> float:
-    """CPU time of decoding one photo and running the network on it, in this process, one thread, one at a time."""
+    """CPU time of decoding one photo and running the network on it, in this process, one thread, one at a
+    time."""
     from transfer.data.decode import decode
     from transfer.serving.artifacts import read_meta
     from transfer.serving.openvino_engine import OpenVinoEngine

@@ -36,7 +36,8 @@ def chromium():
 
     expect.set_options(timeout=PATIENCE)
 
-    # Playwright keeps an event loop in this thread until the end; Django would refuse the thread its rows meanwhile.
+    # Playwright keeps an event loop in this thread until the end; Django would refuse the thread its rows
+    # meanwhile.
     os.environ['DJANGO_ALLOW_ASYNC_UNSAFE'] = '1'
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -47,7 +48,8 @@ def chromium():
 
 @pytest.fixture
 def page_of(chromium, live_server):
-    """Opens a window for a person who is signed in. Errors and refusals of the content policy fail the test."""
+    """Opens a window for a person who is signed in. Errors and refusals of the content policy fail the
+    test."""
     contexts, complaints = [], []
 
     def open_for(user, width: int = 1280, **options):

@@ -1,4 +1,5 @@
-"""A program: queue jobs, kill their worker -9 at random moments, wait for the end and print what became of everything.
+"""A program: queue jobs, kill their worker -9 at random moments, wait for the end and print what became of
+everything.
 
     python -m tests.flows.kill_run SEED KILLS
 

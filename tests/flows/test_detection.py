@@ -1,4 +1,5 @@
-"""Detection from a shell: boxes in files become a model that finds things; what is wrong is named and nothing is left."""
+"""Detection from a shell: boxes in files become a model that finds things; what is wrong is named and nothing
+is left."""
 
 from __future__ import annotations
 

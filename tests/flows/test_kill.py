@@ -1,4 +1,5 @@
-"""Twenty times kill -9, of the worker or of its training, at moments drawn at random: no job is lost, none runs twice at once."""
+"""Twenty times kill -9, of the worker or of its training, at moments drawn at random: no job is lost, none
+runs twice at once."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def database(tmp_path):
-    """A database of its own that other processes can reach: the file of an installation, or one on the server under test."""
+    """A database of its own that other processes can reach: the file of an installation, or one on the server
+    under test."""
     address = os.environ.get('DATABASE_URL', '')
     if not address.startswith('postgres'):
         yield f'sqlite:///{tmp_path / "data" / "db.sqlite3"}'

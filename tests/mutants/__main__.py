@@ -2,8 +2,8 @@
 
     python -m tests.mutants [--only p2l] [--jobs 2]
 
-Works in temporary copies of the repository. Ends with 1 where a mutant survives that the table does not excuse, where
-more than SURVIVAL_LIMIT of all survive, or where a text to replace is not there exactly once.
+Works in temporary copies of the repository. Ends with 1 where a mutant survives that the table does not
+excuse, where more than SURVIVAL_LIMIT of all survive, or where a text to replace is not there exactly once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The mutants: a text of a source file, what replaces it, and the tests that must fail then.
 
-A table, and not mutmut or cosmic-ray: those mutate every operator of a file, thousands of mutants for these rooms, and run
-the whole suite for each (a training takes seconds to minutes), so they were for nights; most of what they make changes a
-message or a default that no promise rests on. Here each mutant is a bug that somebody could write, and names its tests.
+A table, and not mutmut or cosmic-ray: those mutate every operator of a file, thousands of mutants for these
+rooms, and run the whole suite for each (a training takes seconds to minutes), so they were for nights; most
+of what they make changes a message or a default that no promise rests on. Here each mutant is a bug that
+somebody could write, and names its tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Photos with a red square and a blue bar, boxed, with proposals around them: for tests of single detectors."""
+"""Photos with a red square and a blue bar, boxed, with proposals around them: for tests of single
+detectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A small sealed Fast R-CNN with random weights: it finds things where there are none, but by the whole way of a real one."""
+"""A small sealed Fast R-CNN with random weights: it finds things where there are none, but by the whole way
+of a real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A set of coloured pictures and small sources with random weights, for tests that train in seconds on one core."""
+"""A set of coloured pictures and small sources with random weights, for tests that train in seconds on one
+core."""
 
 from __future__ import annotations
 

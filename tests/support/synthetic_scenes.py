@@ -1,4 +1,5 @@
-"""Photos with bright squares and dark discs on noise, boxed, and a small convolutional source: for detectors in tests."""
+"""Photos with bright squares and dark discs on noise, boxed, and a small convolutional source: for detectors
+in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Augmentation on tensors: random resized crop, flip, colour jitter and PCA lighting, for a whole batch at once.
+"""Augmentation on tensors: random resized crop, flip, colour jitter and PCA lighting, for a whole batch at
+once.
 
 All chance comes from the generator given, on the CPU, so a seed gives the same pictures on every machine.
 """
@@ -14,8 +15,8 @@ from torch import Tensor, nn
 from transfer.spec.train_spec import TrainSpec
 
 RATIO = 4 / 3  # widest change of aspect of a crop, as in torchvision's references
-# Principal components of ImageNet's RGB values and their standard deviations (Krizhevsky et al. 2012, section 4.1;
-# the figures that the Torch and TensorFlow re-implementations share, for values in 0..1).
+# Principal components of ImageNet's RGB values and their standard deviations (Krizhevsky et al. 2012, section
+# 4.1; the figures that the Torch and TensorFlow re-implementations share, for values in 0..1).
 LIGHT_DIRECTIONS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 LIGHT_SPREADS = (0.2175, 0.0188, 0.0045)
 

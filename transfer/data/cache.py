@@ -63,7 +63,8 @@ def _key(digests: tuple[str, ...], side: int, policy: str) -> str:
 def _decode_all(
     manifest: Manifest, side: int, policy: str, path: Path, on_progress: Callable[[float], None], threads: int
 ) -> None:
-    """Decode into a file beside, then rename. The decoders let go of the interpreter, so threads use every core."""
+    """Decode into a file beside, then rename. The decoders let go of the interpreter, so threads use every
+    core."""
     count = len(manifest.images)
     aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
     try:

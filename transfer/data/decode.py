@@ -1,7 +1,9 @@
-"""An encoded photo becomes the square of pixels a network sees: the one preprocessing that training and serving share.
+"""An encoded photo becomes the square of pixels a network sees: the one preprocessing that training and
+serving share.
 
-No torch here. A JPEG is decoded at the smallest of its built-in scales (n/8) that still has 1.6 times the square's side, which
-costs a sixth of a full decode on a 12-megapixel photo; the rest of the way is one antialiased bilinear resize.
+No torch here. A JPEG is decoded at the smallest of its built-in scales (n/8) that still has 1.6 times the
+square's side, which costs a sixth of a full decode on a 12-megapixel photo; the rest of the way is one
+antialiased bilinear resize.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from transfer.spec.errors import UnreadableImageError
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')
 MAX_PIXELS = 100_000_000  # of the header: a bomb is refused before it is decoded
 CENTRE = 0.875  # share of the short side that `centre` keeps: torchvision's 224 of 256
-# How much finer than the square a JPEG is decoded. A 12-megapixel photo then comes at 1/8 for 224 pixels and differs from a full
-# decode by 0.25 of 255 in the mean (at 2: by 0.14, for 28 % more time).
+# How much finer than the square a JPEG is decoded. A 12-megapixel photo then comes at 1/8 for 224 pixels and
+# differs from a full decode by 0.25 of 255 in the mean (at 2: by 0.14, for 28 % more time).
 SPARE = 1.6
 POLICIES = ('squash', 'centre')
 EXIF_ORIENTATION = 0x0112
@@ -30,8 +32,8 @@ EXIF_ORIENTATION = 0x0112
 def decode(source: bytes | str | Path, side: int, policy: str = 'squash') -> np.ndarray:
     """The photo, upright, as uint8 RGB (side, side, 3).
 
-    `squash` resizes the whole picture to the square; `centre` keeps its centred square of 0.875 of the short side.
-    Raises UnreadableImageError, naming the file where there is one.
+    `squash` resizes the whole picture to the square; `centre` keeps its centred square of 0.875 of the short
+    side. Raises UnreadableImageError, naming the file where there is one.
     """
     if policy not in POLICIES:
         raise ValueError(f'resize policy {policy!r} is not one of {POLICIES}')
@@ -54,7 +56,8 @@ class Upright:
 
 
 def decode_whole(source: bytes | str | Path, least: int = 0) -> Upright:
-    """The whole photo for a detector; a JPEG may come reduced, with neither side under `least` pixels (0: never reduced).
+    """The whole photo for a detector; a JPEG may come reduced, with neither side under `least` pixels (0:
+    never reduced).
 
     Raises UnreadableImageError, naming the file where there is one.
     """

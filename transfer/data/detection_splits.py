@@ -14,10 +14,11 @@ LEAST = 4  # images with boxes: three to learn from and one to be measured on
 
 
 def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str, ...]]:
-    """The manifest without classes that cannot be both learned and measured, and a sentence for each one left out.
+    """The manifest without classes that cannot be both learned and measured, and a sentence for each one left
+    out.
 
-    A class needs boxes, not all of them difficult, on two different images. TrainingError when there is none, or when fewer
-    than four images have a box.
+    A class needs boxes, not all of them difficult, on two different images. TrainingError when there is none,
+    or when fewer than four images have a box.
     """
     seen = [
         {image.digest for image in manifest.images if _shows(image, label)}
@@ -47,7 +48,8 @@ def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str
 def split(
     manifest: DetectionManifest, held_out: float, seed: int
 ) -> tuple[DetectionManifest, DetectionManifest]:
-    """(to learn from, to be measured on). Copies of an image (one digest) stay together; each class is on both sides.
+    """(to learn from, to be measured on). Copies of an image (one digest) stay together; each class is on
+    both sides.
 
     The same images, share and seed give the same split, in whatever order the images come.
     """
@@ -66,7 +68,8 @@ def split(
 
 
 def _settle(held: set[str], showing: Sequence[str]) -> None:
-    """Of the images that show a class, one must be on each side; where one side has none, it gets the first of the other."""
+    """Of the images that show a class, one must be on each side; where one side has none, it gets the first
+    of the other."""
     if all(digest in held for digest in showing):
         held.discard(showing[0])
     elif not any(digest in held for digest in showing):

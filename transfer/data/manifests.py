@@ -48,7 +48,8 @@ class LabelledBox:
 
 @dataclass(frozen=True)
 class BoxedImage:
-    """One upright RGB image on disk with everything that is on it; no boxes: a person said that there is nothing."""
+    """One upright RGB image on disk with everything that is on it; no boxes: a person said that there is
+    nothing."""
 
     path: str
     width: int

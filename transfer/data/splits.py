@@ -15,8 +15,9 @@ def assign_folds(
 ) -> np.ndarray:
     """The fold of every image, int (n,), 0 .. k - 1.
 
-    Images of one group (copies share a digest) share a fold; each class is dealt out evenly, so a class of two groups
-    is still learned from in every fold. k is `folds`, or the number of groups where that is smaller or not above `tiny`.
+    Images of one group (copies share a digest) share a fold; each class is dealt out evenly, so a class of
+    two groups is still learned from in every fold. k is `folds`, or the number of groups where that is
+    smaller or not above `tiny`.
     """
     first = {group: index for index, group in reversed(list(enumerate(groups)))}
     members = sorted(first, key=lambda group: (labels[first[group]], group))
@@ -30,7 +31,8 @@ def assign_folds(
 
 
 def trainable(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
-    """The manifest without classes that cannot be both learned and checked, and a sentence for each one left out.
+    """The manifest without classes that cannot be both learned and checked, and a sentence for each one left
+    out.
 
     A class needs two different images. Raises TrainingError when fewer than two classes are left.
     """

@@ -29,7 +29,8 @@ def cut_crops(
 ) -> Manifest:
     """Up to 60 boxes of each class and as many regions without any, as images in `folder`, labelled.
 
-    Background is a class of its own, so that a set of one class still says which source tells it from the rest.
+    Background is a class of its own, so that a set of one class still says which source tells it from the
+    rest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)

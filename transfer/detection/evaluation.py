@@ -1,8 +1,10 @@
-"""What a detector is worth: Pascal VOC's average precision, COCO's, and what kinds of mistakes it makes. No torch.
+"""What a detector is worth: Pascal VOC's average precision, COCO's, and what kinds of mistakes it makes. No
+torch.
 
-VOC's rule: the detections of a class, best first over all images, are each compared with the true box of that class on their
-image that they overlap most. From IoU 0.5 on it is found, once; a second detection of it is false; over a difficult object
-a detection counts for nothing. So a perfect detector has 1, and a class without any true box has no figure at all.
+VOC's rule: the detections of a class, best first over all images, are each compared with the true box of that
+class on their image that they overlap most. From IoU 0.5 on it is found, once; a second detection of it is
+false; over a difficult object a detection counts for nothing. So a perfect detector has 1, and a class
+without any true box has no figure at all.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The n best detections of each class, n being its number of objects (Hoiem et al. 2012), by what they are."""
+    """The n best detections of each class, n being its number of objects (Hoiem et al. 2012), by what they
+    are."""
 
     right: int
     localisation: int  # the right class, but IoU 0.1 to 0.5, or found already

@@ -1,7 +1,8 @@
-"""A trained detector becomes weights and graphs that a CPU serves without torch, and is compared with torch on photos.
+"""A trained detector becomes weights and graphs that a CPU serves without torch, and is compared with torch
+on photos.
 
-R-CNN is one graph, from warped regions to margins and shifts. Fast R-CNN is two, from a photo to its feature map and from
-pooled regions to probabilities and shifts; what lies around them is each kind's infer.py.
+R-CNN is one graph, from warped regions to margins and shifts. Fast R-CNN is two, from a photo to its feature
+map and from pooled regions to probabilities and shifts; what lies around them is each kind's infer.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The kinds of detectors by name. No torch until a detector is asked for: a server of sealed graphs runs without.
+"""The kinds of detectors by name. No torch until a detector is asked for: a server of sealed graphs runs
+without.
 
-Each kind has a package in transfer.detection, named in its row of transfer.spec.detectors, with these modules:
+Each kind has a package in transfer.detection, named in its row of transfer.spec.detectors, with these
+modules:
 
     detector.py   DETECTOR, a transfer.detection.detector.Detector; imports torch
     infer.py      load_graphs(folder, meta): inference by sealed graphs; imports no torch

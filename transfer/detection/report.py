@@ -23,9 +23,9 @@ def figures(
 ) -> dict[str, Any]:
     """TrainReport.detection, all plain JSON.
 
-    ap11: VOC 2007; ap: all points (VOC 2010 on); both at IoU 0.5. coco: ap over IoU 0.5 to 0.95, ap50, ap75. Intervals: 95 %,
-    images drawn again with replacement. `mistakes` is about the n best detections of a class of n objects (Hoiem et al. 2012).
-    `worst` shows detections of at least `score_threshold`.
+    ap11: VOC 2007; ap: all points (VOC 2010 on); both at IoU 0.5. coco: ap over IoU 0.5 to 0.95, ap50, ap75.
+    Intervals: 95 %, images drawn again with replacement. `mistakes` is about the n best detections of a class
+    of n objects (Hoiem et al. 2012). `worst` shows detections of at least `score_threshold`.
     """
     truths, classes = [truth_of(image) for image in measured.images], len(measured.labels)
     kinds = evaluation.curves(truths, found, classes)
@@ -47,7 +47,8 @@ def figures(
 
 
 def best_score(measured: DetectionManifest, found: Sequence[Detections]) -> float:
-    """The score from which on detections are shown: where precision and recall of all classes together are best (F1)."""
+    """The score from which on detections are shown: where precision and recall of all classes together are
+    best (F1)."""
     truths = [truth_of(image) for image in measured.images]
     kinds = evaluation.curves(truths, found, len(measured.labels))
     scores = np.concatenate([np.zeros(0), *(kind.scores for kind in kinds)])
@@ -72,8 +73,8 @@ def truth_of(image: BoxedImage) -> GroundTruth:
 
 
 def interval_of(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.Curve]) -> list[float]:
-    """95 % of the VOC 2007 mean AP. Where no drawing of the images errs (or none is right) they cannot tell how far off the
-    figure may be: then it is that of so many objects, all found or none (Wilson)."""
+    """95 % of the VOC 2007 mean AP. Where no drawing of the images errs (or none is right) they cannot tell
+    how far off the figure may be: then it is that of so many objects, all found or none (Wilson)."""
     low, high = evaluation.interval(truths, kinds)
     if low < high:
         return [low, high]
@@ -94,7 +95,8 @@ def _class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> 
 
 
 def _curve(kind: evaluation.Curve) -> list[list[float]]:
-    """[recall, precision, score] where something was found, at no more than 60 places, and at the end of the curve."""
+    """[recall, precision, score] where something was found, at no more than 60 places, and at the end of the
+    curve."""
     if not len(kind.scores):
         return []
     found = np.flatnonzero(kind.right)

@@ -1,4 +1,5 @@
-"""The training loop that all detectors share: SGD with momentum, warm-up, one drop of the learning rate, and checkpoints."""
+"""The training loop that all detectors share: SGD with momentum, warm-up, one drop of the learning rate, and
+checkpoints."""
 
 from __future__ import annotations
 
@@ -79,8 +80,8 @@ class Schedule:
     def rate_factor(self, step: int, spec: SgdSpec) -> float:
         """What the learning rates of a step are multiplied by.
 
-        They rise over `warm_up` steps when the heads begin and again when the backbone joins them, and fall to a tenth
-        after the share `step_at` of the steps of the whole network.
+        They rise over `warm_up` steps when the heads begin and again when the backbone joins them, and fall
+        to a tenth after the share `step_at` of the steps of the whole network.
         """
         joined = step - self.head_steps
         since = joined if joined >= 0 else step
@@ -104,9 +105,9 @@ def run_sgd(
 ) -> None:
     """Train `model` in place, from its checkpoint if there is one.
 
-    `compute_gradients(step, generator)` does the forward and backward pass of one step and returns the loss. All randomness
-    comes from (seed, step), so that an interrupted training ends bit for bit like an uninterrupted one.
-    `fraction(steps)`: share of the detector's training that is done after so many steps.
+    `compute_gradients(step, generator)` does the forward and backward pass of one step and returns the loss.
+    All randomness comes from (seed, step), so that an interrupted training ends bit for bit like an
+    uninterrupted one. `fraction(steps)`: share of the detector's training that is done after so many steps.
     TrainingError when the loss is NaN or infinite; Cancelled from the report.
     """
     optimizer = SGD(parameter_groups(model, new_parameters, spec), momentum=spec.momentum)
@@ -146,7 +147,8 @@ def run_sgd(
 def parameter_groups(
     model: nn.Module, new_parameters: Set[nn.Parameter], spec: SgdSpec
 ) -> list[dict[str, object]]:
-    """Groups for SGD: the source's layers at `rate`, new ones faster, biases (and norms) faster too and without weight decay."""
+    """Groups for SGD: the source's layers at `rate`, new ones faster, biases (and norms) faster too and
+    without weight decay."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -167,7 +169,8 @@ def epochs_for(images: int, spec: EpochSpec, least: int) -> int:
 
 
 def images_of_step(step: int, images: int, spec: EpochSpec, seed: int) -> list[int]:
-    """Indices of the images that a step learns from: epochs over all of them, each in a random order of its own."""
+    """Indices of the images that a step learns from: epochs over all of them, each in a random order of its
+    own."""
     batch = spec.images_per_batch
     return [
         int(np.random.default_rng((seed, 1, place // images)).permutation(images)[place % images])

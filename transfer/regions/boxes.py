@@ -1,15 +1,17 @@
 """Boxes: the one convention, and the arithmetic on it.
 
-A box is four floats x0, y0, x1, y1 in pixels of the upright image, end-exclusive: its width is x1 - x0, the whole image is
-(0, 0, width, height). Arrays of boxes are (n, 4). Conventions of files and other services (VOC counts from one and includes the
-last pixel, COCO stores sizes, YOLO shares) exist only where such files are read and written. No torch: serving needs this.
+A box is four floats x0, y0, x1, y1 in pixels of the upright image, end-exclusive: its width is x1 - x0, the
+whole image is (0, 0, width, height). Arrays of boxes are (n, 4). Conventions of files and other services (VOC
+counts from one and includes the last pixel, COCO stores sizes, YOLO shares) exist only where such files are
+read and written. No torch: serving needs this.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# A predicted size change is bounded to the image scale's extremes: exp of an untrained output must not overflow.
+# A predicted size change is bounded to the image scale's extremes: exp of an untrained output must not
+# overflow.
 LARGEST_LOG_SCALE = float(np.log(1000 / 16))
 
 
@@ -36,9 +38,11 @@ def intersections(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def encode(boxes: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(n, 4) shifts that turn `boxes` into `targets`: centre moves in box sizes, then the logarithms of the size ratios.
+    """(n, 4) shifts that turn `boxes` into `targets`: centre moves in box sizes, then the logarithms of the
+    size ratios.
 
-    R-CNN, appendix C: tx = (Gx - Px) / Pw, ty, tw = log(Gw / Pw), th. Boxes need an area; ValueError otherwise.
+    R-CNN, appendix C: tx = (Gx - Px) / Pw, ty, tw = log(Gw / Pw), th. Boxes need an area; ValueError
+    otherwise.
     """
     if not (areas(boxes) > 0).all() or not (areas(targets) > 0).all():
         raise ValueError('a box without area has no shift')
@@ -75,7 +79,8 @@ def mirror(boxes: np.ndarray, width: float) -> np.ndarray:
 
 
 def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices of the boxes that stay, best first: greedily, a box goes when it overlaps a better one by more than `threshold`.
+    """Indices of the boxes that stay, best first: greedily, a box goes when it overlaps a better one by more
+    than `threshold`.
 
     Equal scores keep their order in the input.
     """

@@ -64,7 +64,8 @@ def margins_to_scores(detections: Detections) -> Detections:
 def postprocess_predictions(
     boxes: np.ndarray, rows: np.ndarray, classes: int, width: float, height: float, spec: PostprocessSpec
 ) -> Detections:
-    """Boxes (n, 4) and what a network predicts of them, rows (n, 5 * classes) of scores and then shifts, become detections."""
+    """Boxes (n, 4) and what a network predicts of them, rows (n, 5 * classes) of scores and then shifts,
+    become detections."""
     scores, shifts = rows[:, :classes].astype(float), rows[:, classes:].reshape(-1, 4).astype(float)
     moved = decode(np.repeat(boxes, classes, 0), shifts).reshape(len(boxes), classes, 4)
     return postprocess_detections(
@@ -88,8 +89,8 @@ def postprocess_detections(
     per_class: int,
     nms_iou: float,
 ) -> Detections:
-    """Class-specific boxes (n, classes, 4) with scores (n, classes) become detections: clipped to the image, thresholded, the
-    best `per_class` of each class, suppressed within each class."""
+    """Class-specific boxes (n, classes, 4) with scores (n, classes) become detections: clipped to the image,
+    thresholded, the best `per_class` of each class, suppressed within each class."""
     parts: list[tuple[np.ndarray, np.ndarray, int]] = []
     for label in range(scores.shape[1]):
         chosen = np.flatnonzero(scores[:, label] >= min_score)

@@ -1,4 +1,5 @@
-"""Region proposals: where on an image something may be, whatever it is. One name for each way; cached by the image's digest."""
+"""Region proposals: where on an image something may be, whatever it is. One name for each way; cached by the
+image's digest."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ class Recall:
 
 
 def propose(pixels: np.ndarray, method: str = 'selective-search', limit: int = LIMIT) -> np.ndarray:
-    """(n, 4) float32 boxes in pixels of `pixels` (h, w, 3) uint8 RGB, most promising first, at most `limit` (0: all)."""
+    """(n, 4) float32 boxes in pixels of `pixels` (h, w, 3) uint8 RGB, most promising first, at most `limit`
+    (0: all)."""
     boxes = METHODS[method](pixels)
     return boxes[:limit] if limit else boxes
 
@@ -53,7 +55,8 @@ def propose(pixels: np.ndarray, method: str = 'selective-search', limit: int = L
 def propose_for_photo(
     data: bytes | str | Path, method: str = 'selective-search', limit: int = LIMIT
 ) -> np.ndarray:
-    """The same from an encoded photo; boxes in pixels of the photo itself, though a big one is decoded reduced."""
+    """The same from an encoded photo; boxes in pixels of the photo itself, though a big one is decoded
+    reduced."""
     photo = decode_whole(data, LEAST)
     height, width, _ = photo.pixels.shape
     back = np.array([photo.width / width, photo.height / height] * 2, np.float32)
@@ -70,8 +73,8 @@ def propose_all(
 ) -> list[np.ndarray]:
     """Proposals of every image, in order. Each is computed once and kept under its digest in `cache`.
 
-    Searching leaves Python's lock alone, so threads share the cores (0: as many as there are). `done` hears how many are
-    ready; what it raises (JobCancelledError) stops the rest.
+    Searching leaves Python's lock alone, so threads share the cores (0: as many as there are). `done` hears
+    how many are ready; what it raises (JobCancelledError) stops the rest.
     """
     folder = cache / 'proposals' / _key(method, limit)
     folder.mkdir(parents=True, exist_ok=True)

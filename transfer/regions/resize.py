@@ -10,7 +10,8 @@ from transfer.spec.fast_rcnn import FastRcnnSpec
 
 
 def resize_photo(photo: Upright, spec: FastRcnnSpec) -> tuple[np.ndarray, tuple[float, float]]:
-    """Resize to `resized_size`: uint8 (h, w, 3), and the factors from the photo's own pixels, x and y, to those."""
+    """Resize to `resized_size`: uint8 (h, w, 3), and the factors from the photo's own pixels, x and y, to
+    those."""
     width, height = resized_size(photo.width, photo.height, spec)
     shrinks = width < photo.pixels.shape[1]
     pixels = cv2.resize(

@@ -1,4 +1,5 @@
-"""Region pooling without torch, as torchvision.ops computes it: a detector that is served needs nothing else of torch's."""
+"""Region pooling without torch, as torchvision.ops computes it: a detector that is served needs nothing else
+of torch's."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ from transfer.regions.selective_search.compiling import compiled
 def pool_regions(
     features: np.ndarray, regions: np.ndarray, side: int, scale: float, *, align: bool = False
 ) -> np.ndarray:
-    """(n, channels, side, side) float32 from a map (channels, h, w) and regions (n, 4) in pixels of the network's input.
+    """(n, channels, side, side) float32 from a map (channels, h, w) and regions (n, 4) in pixels of the
+    network's input.
 
-    `scale`: cells a pixel. RoI max pooling (Girshick 2015, section 2.1), or RoIAlign (He et al. 2017) where `align`.
+    `scale`: cells a pixel. RoI max pooling (Girshick 2015, section 2.1), or RoIAlign (He et al. 2017) where
+    `align`.
     """
     last = np.ascontiguousarray(
         features.transpose(1, 2, 0), np.float32

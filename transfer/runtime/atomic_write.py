@@ -1,7 +1,8 @@
-"""Replace files and folders as a whole: a reader, or whoever comes after a kill, finds the old one or the new one.
+"""Replace files and folders as a whole: a reader, or whoever comes after a kill, finds the old one or the new
+one.
 
-Everything is written beside its destination, on the same file system, and renamed (POSIX rename is atomic). Standard library
-only, so that every room may import it.
+Everything is written beside its destination, on the same file system, and renamed (POSIX rename is atomic).
+Standard library only, so that every room may import it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any
 
 @contextmanager
 def replace_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; rename it to `path` at the end, or delete it if an exception is raised.
+    """Yield a path beside `path` to write to; rename it to `path` at the end, or delete it if an exception is
+    raised.
 
-    Missing parent folders are made. `sync`: flush the file to the disk first, for what must survive a power failure.
+    Missing parent folders are made. `sync`: flush the file to the disk first, for what must survive a power
+    failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = _path_beside(path)
@@ -36,9 +39,11 @@ def replace_file(path: Path, *, sync: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder` to fill; rename it to `folder` at the end, or delete it on an exception.
+    """Yield an empty folder beside `folder` to fill; rename it to `folder` at the end, or delete it on an
+    exception.
 
-    A folder cannot be renamed over one that is not empty: an earlier one is moved out of the way first, then deleted.
+    A folder cannot be renamed over one that is not empty: an earlier one is moved out of the way first, then
+    deleted.
     """
     aside = _path_beside(folder)
     aside.mkdir(parents=True)
@@ -65,10 +70,12 @@ def write_text(path: Path, text: str, *, sync: bool = False) -> None:
 
 
 def write_json(path: Path, values: Any, *, indent: int | None = None) -> None:
-    """Write a value as a JSON file atomically; with `indent`, one that people read and that ends in a newline."""
+    """Write a value as a JSON file atomically; with `indent`, one that people read and that ends in a
+    newline."""
     write_text(path, json.dumps(values, indent=indent) + ('' if indent is None else '\n'))
 
 
 def _path_beside(path: Path) -> Path:
-    """A name that nobody else uses; it begins with a dot and ends in `.part`, so that no search for files takes it for one."""
+    """A name that nobody else uses; it begins with a dot and ends in `.part`, so that no search for files
+    takes it for one."""
     return path.with_name(f'.{path.name}.{uuid.uuid4().hex}.part')

@@ -1,4 +1,5 @@
-"""A cache bounded by bytes: the least recently used values leave first. Not locked: one thread, or the caller's lock."""
+"""A cache bounded by bytes: the least recently used values leave first. Not locked: one thread, or the
+caller's lock."""
 
 from __future__ import annotations
 

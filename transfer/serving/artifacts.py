@@ -1,13 +1,15 @@
-"""A sealed model: one folder that carries its weights, its graph, its labels, its own preprocessing and what is known of it.
+"""A sealed model: one folder that carries its weights, its graph, its labels, its own preprocessing and what
+is known of it.
 
-    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and why, training
+    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and
+    why, training
                          spec, data digest, seed, library versions, engine, report
-    weights.safetensors  the network's state, as the registry's architecture of that name takes it
-    graph.xml graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
+    weights.safetensors  the network's state, as the registry's architecture of that name takes it graph.xml
+    graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
     model.onnx           the same graph for other programs (absent for a provisional model)
 
-Of a detector the graphs are others (see transfer.detection.export), and `source.safetensors` holds what it would be as a source
-model (transfer.detection.backbone_export).
+Of a detector the graphs are others (see transfer.detection.export), and `source.safetensors` holds what it
+would be as a source model (transfer.detection.backbone_export).
 
 Nothing here imports torch but `seal`, so that a serving process can read an artifact without it.
 """
@@ -58,7 +60,8 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Meta:
-    """meta.json. `digest` is the SHA-256 of its bytes; as it names every file's digest, it stands for the whole folder."""
+    """meta.json. `digest` is the SHA-256 of its bytes; as it names every file's digest, it stands for the
+    whole folder."""
 
     labels: tuple[str, ...]
     architecture: str
@@ -82,7 +85,8 @@ class Meta:
 
 @contextlib.contextmanager
 def written_aside(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder`, renamed there when the body has filled it, and gone when the body fails."""
+    """An empty folder beside `folder`, renamed there when the body has filled it, and gone when the body
+    fails."""
     aside = folder.with_name(f'.{folder.name}.{uuid.uuid4().hex}')
     aside.mkdir(parents=True)
     try:
@@ -103,7 +107,8 @@ def write_meta(folder: Path, meta: Meta) -> str:
 
 
 def read_meta(folder: Path) -> Meta:
-    """What the artifact says of itself. CorruptArtifactError: missing or damaged. IncompatibleArtifactError: of another format."""
+    """What the artifact says of itself. CorruptArtifactError: missing or damaged. IncompatibleArtifactError:
+    of another format."""
     try:
         data = (folder / META).read_bytes()
     except OSError as error:
@@ -167,7 +172,8 @@ def _put_in_place(aside: Path, folder: Path) -> None:
 
 
 def slim_spec(spec: TrainSpec) -> dict[str, Any]:
-    """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be most of the file."""
+    """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be
+    most of the file."""
     values = spec.to_json()
     values['sources'] = [without_signature(source) for source in spec.sources]
     values['reference'] = without_signature(spec.reference) if spec.reference else None

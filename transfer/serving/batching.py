@@ -25,9 +25,9 @@ class _Ticket:
 class GreedyBatches:
     """Calls of `submit` from many threads, answered by as few calls of `compute` as they allow.
 
-    The caller that finds a free lane computes at once, in its own thread. Those who come meanwhile wait; who ends its batch
-    hands the lane to the first of them, which takes all that wait (up to `largest` images) as its own batch. So there is no
-    timer, no thread to keep alive, and a caller alone pays nothing but a lock.
+    The caller that finds a free lane computes at once, in its own thread. Those who come meanwhile wait; who
+    ends its batch hands the lane to the first of them, which takes all that wait (up to `largest` images) as
+    its own batch. So there is no timer, no thread to keep alive, and a caller alone pays nothing but a lock.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class GreedyBatches:
         self._lock = threading.Lock()
 
     def submit(self, images: np.ndarray) -> np.ndarray:
-        """Images (n, ...) -> compute's rows for them (n, ...). Raises OverloadedError, or what `compute` raised for the batch."""
+        """Images (n, ...) -> compute's rows for them (n, ...). Raises OverloadedError, or what `compute`
+        raised for the batch."""
         ticket = _Ticket(images)
         with self._lock:
             if self._free:

@@ -25,7 +25,8 @@ OVERHEAD, PACKED = 96 * 2**20, 3.0
 
 
 class DetectionPredictor:
-    """One detector, loaded. Safe to call from many threads: `lanes` photos are processed side by side, the rest wait."""
+    """One detector, loaded. Safe to call from many threads: `lanes` photos are processed side by side, the
+    rest wait."""
 
     def __init__(self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int = 1) -> None:
         """Check every file, then load. `digest`: the artifact's, if known.
@@ -55,7 +56,8 @@ class DetectionPredictor:
         return float(self.meta.detection['score_threshold'])
 
     def detect(self, image: bytes) -> tuple[Detections, Upright]:
-        """What is on a photo, best first, in its own upright pixels. UnreadableImageError, OverloadedError."""
+        """What is on a photo, best first, in its own upright pixels. UnreadableImageError,
+        OverloadedError."""
         if not self._places.acquire(blocking=False):
             raise OverloadedError(f'{WAITING} images are waiting')
         try:
@@ -66,7 +68,8 @@ class DetectionPredictor:
             self._places.release()
 
     def _warm_up(self) -> None:
-        """One empty photo: what is compiled on its first use (20 s once on a machine, a second in a process) is ready."""
+        """One empty photo: what is compiled on its first use (20 s once on a machine, a second in a process)
+        is ready."""
         blank = np.zeros((48, 64, 3), np.uint8)
         proposals = propose_regions(blank, self.meta.detection, self._device)
         whole = np.array([[0, 0, 64, 48]], np.float32)
@@ -76,8 +79,8 @@ class DetectionPredictor:
 def propose_regions(photo: bytes | np.ndarray, known: Mapping[str, Any], device: str) -> np.ndarray:
     """(n, 4) proposals of an encoded photo or of pixels, for the detector of which Meta.detection is `known`.
 
-    None for a kind that proposes its own. One to which every region costs a pass of the network gets fewer on a CPU, so that
-    it answers within seconds there, though a GPU trained it.
+    None for a kind that proposes its own. One to which every region costs a pass of the network gets fewer on
+    a CPU, so that it answers within seconds there, though a GPU trained it.
     """
     info, limit, method = DETECTORS[known['kind']], known['limit'], known['proposals']
     if info.proposes_regions:
@@ -92,7 +95,8 @@ def propose_regions(photo: bytes | np.ndarray, known: Mapping[str, Any], device:
 def measure_seconds(infer: Inference, photos: Sequence[bytes], known: Mapping[str, Any]) -> float:
     """Seconds that a photo costs in service on this CPU, from its bytes to its boxes: the median of some.
 
-    The lesser of a clock's seconds, which a busy machine stretches, and the processor's, of which two cores spend twice as many.
+    The lesser of a clock's seconds, which a busy machine stretches, and the processor's, of which two cores
+    spend twice as many.
     """
     seconds = []
     for photo in photos:

@@ -16,7 +16,8 @@ Loaded = Union[Predictor, 'DetectionPredictor']
 
 
 def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
-    """What the artifact holds: a classifier or a detector. Errors: CorruptArtifactError, IncompatibleArtifactError."""
+    """What the artifact holds: a classifier or a detector. Errors: CorruptArtifactError,
+    IncompatibleArtifactError."""
     if not read_meta(folder).detection:
         return Predictor(folder, digest=digest, device=device)
     # Only here: compiled proposals take a second to load.

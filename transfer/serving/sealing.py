@@ -38,11 +38,12 @@ def seal(
 ) -> SealedModel:
     """Write a whole artifact beside `folder`, then rename it there, replacing what an earlier attempt left.
 
-    `model` is `architecture(source.architecture).build(...)` after `replace_head(..., len(labels))`, whichever head won: it takes
-    normalised float (n, 3, side, side) and gives logits (n, classes); normalisation is added here, inside the graph.
-    `sample` is uint8 (n, side, side, 3): real images (about 32) on which the graph is checked against torch.
-    `provisional` marks the instant model; its folder goes without the ONNX file, which nobody will download.
-    The returned report is the given one with `engine` filled in. A conversion that fails is recorded there, never raised.
+    `model` is `architecture(source.architecture).build(...)` after `replace_head(..., len(labels))`,
+    whichever head won: it takes normalised float (n, 3, side, side) and gives logits (n, classes);
+    normalisation is added here, inside the graph. `sample` is uint8 (n, side, side, 3): real images (about
+    32) on which the graph is checked against torch. `provisional` marks the instant model; its folder goes
+    without the ONNX file, which nobody will download. The returned report is the given one with `engine`
+    filled in. A conversion that fails is recorded there, never raised.
     """
     with written_aside(folder) as aside:
         engine = export.export(model, preprocessing, temperature, sample, aside, keep_onnx=not provisional)

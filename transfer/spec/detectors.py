@@ -1,7 +1,8 @@
-"""The kinds of detectors: their names, their options and what sets them apart. No torch: the web side reads this.
+"""The kinds of detectors: their names, their options and what sets them apart. No torch: the web side reads
+this.
 
-A further kind takes one row here, a field of TrainSpec for its options and a folder in transfer/detection (see
-transfer.detection.registry).
+A further kind takes one row here, a field of TrainSpec for its options and a folder in transfer/detection
+(see transfer.detection.registry).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Errors of trainings and of sealed models. Each has a stable code, a sentence for the user and whether to retry."""
+"""Errors of trainings and of sealed models. Each has a stable code, a sentence for the user and whether to
+retry."""
 
 from __future__ import annotations
 
@@ -56,4 +57,5 @@ class OverloadedError(TrainingError):
 
 
 class JobCancelledError(Exception):
-    """Raised by `report` when the job was cancelled or taken from this worker; nobody catches it but the doorway."""
+    """Raised by `report` when the job was cancelled or taken from this worker; nobody catches it but the
+    doorway."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FastRcnnSpec:
-    """Sources: [config] lib/fast_rcnn/config.py of the published code, [proto] models/*/train.prototxt and solver.prototxt,
-    [paper] the paper, [ours] a departure, with its reason."""
+    """Sources: [config] lib/fast_rcnn/config.py of the published code, [proto] models/*/train.prototxt and
+    solver.prototxt, [paper] the paper, [ours] a departure, with its reason."""
 
     short_side: int = 600  # pixels the image's shorter side is brought to [config TRAIN.SCALES]
-    cpu_short_side: int = 400  # instead, where there is no GPU: half of the time [ours: photos of small sets are often no larger]
+    # instead, where there is no GPU: half of the time [ours: photos of small sets are often no larger]
+    cpu_short_side: int = 400
     long_side: int = 1000  # pixels the longer side may not pass [config TRAIN.MAX_SIZE]
     proposals: int = 2000  # the best of an image [paper 3.2: about 2,000]
     images_per_batch: int = 2  # [config TRAIN.IMS_PER_BATCH]
@@ -19,7 +20,8 @@ class FastRcnnSpec:
         128  # [ours; 64 in config TRAIN.BATCH_SIZE: behind a 1x1 reduction the heads cost next to nothing]
     )
     foreground_share: float = 0.25  # [config TRAIN.FG_FRACTION]
-    balance: bool = True  # draw foreground by class, not by region [ours: platelets, a sixteenth of the cells, had AP 0.01]
+    # draw foreground by class, not by region [ours: platelets, a sixteenth of the cells, had AP 0.01]
+    balance: bool = True
     foreground_iou: float = 0.5  # [config TRAIN.FG_THRESH]
     background_low: float = 0.1  # [config TRAIN.BG_THRESH_LO]
     background_high: float = 0.5  # [config TRAIN.BG_THRESH_HI]
@@ -30,7 +32,9 @@ class FastRcnnSpec:
     align: bool = (
         False  # RoIAlign instead of RoI max pooling [ours, a named departure: no rounding of the corners]
     )
-    reduce: int = 64  # channels a 1x1 convolution leaves ahead of pooling; 0 none [ours: the head over 2,000 regions is the cost]
+    # channels a 1x1 convolution leaves ahead of pooling; 0 none [ours: the head over 2,000 regions is the
+    # cost]
+    reduce: int = 64
     hidden: tuple[int, ...] = (256,)  # widths of new dense layers where the source has none of its own [ours]
     rate: float = 0.001  # of the source's layers [proto base_lr]
     new_rate: float = 10.0  # times that for new layers [ours, as R-CNN's fc8: fewer steps must suffice]
@@ -52,7 +56,8 @@ class FastRcnnSpec:
         int, ...
     ] = ()  # singular values kept of each dense layer, e.g. 1024, 256 [paper 4.4]; empty: layers as they are
     min_score: float = 0.05  # probability under which nothing is told [config of the later releases]
-    # [ours: fast_rcnn/test.py lets 100 in; on a photo of 14 cells with 15 regions each most cells were then missed]
+    # [ours: fast_rcnn/test.py lets 100 in; on a photo of 14 cells with 15 regions each most cells were then
+    # missed]
     per_class: int = 1000  # boxes of a class and image that enter suppression
     nms_iou: float = (
         0.4  # [ours; 0.3 in config TEST.NMS: of 101 boxed bananas 26 overlap another by more than that]

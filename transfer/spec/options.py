@@ -1,4 +1,5 @@
-"""A typed option with its limits, and the reading of frozen dataclasses of options from JSON. Standard library only."""
+"""A typed option with its limits, and the reading of frozen dataclasses of options from JSON. Standard
+library only."""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def _kind_of(hint: Any, choices: tuple[str, ...]) -> Kind:
 def read_spec(spec: type[Any], values: object, where: str = 'spec') -> Any:
     """Build a frozen dataclass from JSON.
 
-    InvalidSpecError, naming the field, for an unknown key, a wrong type, or a value outside its option's limits or choices.
+    InvalidSpecError, naming the field, for an unknown key, a wrong type, or a value outside its option's
+    limits or choices.
     """
     if not isinstance(values, dict):
         raise InvalidSpecError(f'{where} must be an object')
@@ -94,7 +96,8 @@ def read_spec(spec: type[Any], values: object, where: str = 'spec') -> Any:
 
 
 def check_option(allowed: Option, value: Any, where: str) -> None:
-    """InvalidSpecError when the value, or a number in it, lies outside the limits or is none of the choices."""
+    """InvalidSpecError when the value, or a number in it, lies outside the limits or is none of the
+    choices."""
     field = where.removeprefix('spec.')
     if allowed.choices and value not in allowed.choices:
         raise InvalidSpecError(f'{field} must be one of {", ".join(allowed.choices)}', field)

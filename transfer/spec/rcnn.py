@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RcnnSpec:
-    """Sources: [paper] the technical report v5, [code] rbgirshick/rcnn, [proto] its solver and network files, [ours] a departure,
-    with its reason."""
+    """Sources: [paper] the technical report v5, [code] rbgirshick/rcnn, [proto] its solver and network files,
+    [ours] a departure, with its reason."""
 
     proposals: int = 2000  # the best of an image [paper 2.2]
-    # [ours: each costs a pass of the network, 3 ms of a core for MobileNet v3 small: 2,000 would be hours for 200 photos]
+    # [ours: each costs a pass of the network, 3 ms of a core for MobileNet v3 small: 2,000 would be hours for
+    # 200 photos]
     cpu_proposals: int = 300  # instead, on a machine without a GPU
     context: int = (
         16  # pixels of surroundings around the warped box, at the network's input [paper, appendix A]
     )
     # Finetuning of the source network on warped regions.
     batch: int = 128  # regions a step [proto window_data_param]
-    part: int = 32  # of them through the network at once [ours: 1.7 GB resident instead of 3.2 for MobileNetV3-Small, and no slower]
+    # of them through the network at once [ours: 1.7 GB resident instead of 3.2 for MobileNetV3-Small, and no
+    # slower]
+    part: int = 32
     foreground_share: float = 0.25  # [proto fg_fraction]
     foreground_iou: float = 0.5  # and more is an object, anything less is background [paper 2.3]
     flip: bool = True  # [proto mirror]
@@ -29,14 +32,16 @@ class RcnnSpec:
     decay: float = 0.0005  # [proto]
     step_at: float = 0.75  # share of the steps after which the rate falls to a tenth [proto: every 20k]
     warm_up: int = 20  # steps from a tenth of the rate to all of it [ours: the new layer begins at random]
-    clip: float = 10.0  # largest norm of a step's gradient [ours, as Fast R-CNN: MobileNetV3 went astray on real photos without]
+    # largest norm of a step's gradient [ours, as Fast R-CNN: MobileNetV3 went astray on real photos without]
+    clip: float = 10.0
     steps: int = 200  # [ours: 70k was for 5,000 photos of 20 classes from another domain]
     # One linear SVM a class.
     svm_c: float = 0.001  # [code rcnn_train.m]
     svm_bias: float = 10.0  # value of the constant feature [code bias_mult]
     svm_positive_weight: float = 2.0  # [code pos_loss_weight]
     feature_norm: float = 20.0  # mean length that features are scaled to [code rcnn_scale_features.m]
-    negative_iou: float = 0.3  # and less with every object of the class is a negative; true boxes alone are positive [paper 2.3]
+    # and less with every object of the class is a negative; true boxes alone are positive [paper 2.3]
+    negative_iou: float = 0.3
     hard_margin: float = -1.0001  # negatives that score more are taken in [code hard_thresh]
     easy_margin: float = -1.2  # negatives that score less are let go [code evict_thresh]
     retrain_after: int = 2000  # new negatives [code retrain_limit]
@@ -50,7 +55,8 @@ class RcnnSpec:
     min_score: float = (
         -1.0
     )  # margin under which nothing is told [ours: figures are kept, time and lists are not wasted]
-    per_class: int = 1000  # boxes of a class and image that enter suppression [ours: rcnn_test.m keeps 100; see Fast R-CNN]
+    # boxes of a class and image that enter suppression [ours: rcnn_test.m keeps 100; see Fast R-CNN]
+    per_class: int = 1000
     nms_iou: float = 0.3  # [code rcnn_test.m]
     embed_batch: int = 64  # crops through the network at once [ours]
     seed: int = 0

@@ -1,4 +1,5 @@
-"""The options of a training: the one table of their types, limits, choices and descriptions. No torch: any room may read it.
+"""The options of a training: the one table of their types, limits, choices and descriptions. No torch: any
+room may read it.
 
 `OPTIONS` is that table; forms, serializers and OpenAPI derive from it, and the training checks nothing again.
 """
@@ -27,9 +28,9 @@ PROPOSAL_METHODS = (
     'opencv-quality',
 )  # as in transfer.regions.proposals.METHODS
 
-# Reasons of the limits. Seed: what an integer column of PostgreSQL holds. Shortlist: each probe is one more network, run on all
-# images. Batch: 1,024 is more than most sets hold. Learning rates: AdamW moves a weight by about the rate at each step, so above
-# 1 finetuning diverges whatever the network.
+# Reasons of the limits. Seed: what an integer column of PostgreSQL holds. Shortlist: each probe is one more
+# network, run on all images. Batch: 1,024 is more than most sets hold. Learning rates: AdamW moves a weight
+# by about the rate at each step, so above 1 finetuning diverges whatever the network.
 SEEDS = (0, 2**31 - 1)
 LEARNING_RATES = (0.0, 1.0)
 
@@ -55,7 +56,8 @@ class SourceModelSpec:
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """Every choice of a training, frozen when it is started. Fields without a description are set by Graft, not by a user."""
+    """Every choice of a training, frozen when it is started. Fields without a description are set by Graft,
+    not by a user."""
 
     sources: tuple[SourceModelSpec, ...] = ()  # the candidates that this user may see
     reference: SourceModelSpec | None = None  # the network whose features P2L compares

@@ -1,9 +1,11 @@
-"""The program of a worker's child processes: load torch, wait for the name of a queue, and run that queue's next job.
+"""The program of a worker's child processes: load torch, wait for the name of a queue, and run that queue's
+next job.
 
     python -m transfer.worker.child_process < queue name
 
-Each job gets its own process: its memory returns to the machine when it ends, whatever kills it does not kill the worker, and
-the worker knows of a kill at once and for certain. Standard input stays open for as long as the worker lives.
+Each job gets its own process: its memory returns to the machine when it ends, whatever kills it does not kill
+the worker, and the worker knows of a kill at once and for certain. Standard input stays open for as long as
+the worker lives.
 """
 
 from __future__ import annotations

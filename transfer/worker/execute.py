@@ -55,8 +55,9 @@ def run_attempt(
 ) -> None:
     """Run the attempt that this process has claimed; the job's row holds how it ended.
 
-    `on_progress` is called with every progress; `on_hang` when a job has reported none for HANG_TIMEOUT seconds and its
-    heartbeat stops. Errors that no handler expects fail the job and are raised again, for the log.
+    `on_progress` is called with every progress; `on_hang` when a job has reported none for HANG_TIMEOUT
+    seconds and its heartbeat stops. Errors that no handler expects fail the job and are raised again, for the
+    log.
     """
     number, report = job.attempt, heartbeat.JobReport(job, on_progress)
     try:
@@ -98,10 +99,11 @@ def _find_handler(kind: str, handlers: Mapping[JobKind, Handler]) -> Handler:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path, report: heartbeat.JobReport) -> Iterator[Path]:
-    """Lock the job's folder, so that a worker that was suspended and given up never writes beside its successor.
+    """Lock the job's folder, so that a worker that was suspended and given up never writes beside its
+    successor.
 
-    The operating system releases the lock when its holder dies, and only then. Errors: FolderLockedError after
-    PREDECESSOR_TIMEOUT; JobCancelledError when the job is lost meanwhile.
+    The operating system releases the lock when its holder dies, and only then. Errors: FolderLockedError
+    after PREDECESSOR_TIMEOUT; JobCancelledError when the job is lost meanwhile.
     """
     with (folder / 'lock').open('w') as file:
         until = time.monotonic() + PREDECESSOR_TIMEOUT

@@ -28,7 +28,8 @@ HANG_TIMEOUT = 900.0  # seconds without a report after which a job counts as hun
 
 
 class JobReport:
-    """The transfer.spec.report.Report of one attempt at a job. `on_progress` also gets every progress (a terminal's bar)."""
+    """The transfer.spec.report.Report of one attempt at a job. `on_progress` also gets every progress (a
+    terminal's bar)."""
 
     def __init__(self, job: Job, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.job = job
@@ -56,8 +57,8 @@ class JobReport:
         results.save_instant_model(self.job, self.attempt, model)
 
     def write_heartbeat(self, **fields: object) -> None:
-        """Write the fields, and notice that the job was cancelled or taken away (`lost`). A database that cannot be reached for a
-        moment stops no training."""
+        """Write the fields, and notice that the job was cancelled or taken away (`lost`). A database that
+        cannot be reached for a moment stops no training."""
         try:
             held = self.job.write_heartbeat(self.attempt, **fields)
             unwanted = Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists()
@@ -68,10 +69,11 @@ class JobReport:
         self.lost = self.lost or unwanted or not held
 
     def _extend_curve(self, progress: Progress) -> bool:
-        """Add an epoch to the curve; one that is reported again, after a resume, replaces itself and those behind it.
+        """Add an epoch to the curve; one that is reported again, after a resume, replaces itself and those
+        behind it.
 
-        Returns whether it must be written now: a detector's epochs, known by their loss alone, may follow each other fast,
-        and wait for the next write.
+        Returns whether it must be written now: a detector's epochs, known by their loss alone, may follow
+        each other fast, and wait for the next write.
         """
         measured = progress.accuracy is not None
         if not progress.epoch or not (measured or self.job.kind == Task.DETECTION):
@@ -85,7 +87,8 @@ class JobReport:
 
 @contextlib.contextmanager
 def keep_heartbeat(report: JobReport, on_hang: Callable[[], None]) -> Iterator[None]:
-    """Write heartbeats from a thread while the body runs, as long as its job reports progress now and then."""
+    """Write heartbeats from a thread while the body runs, as long as its job reports progress now and
+    then."""
     stop = threading.Event()
     thread = threading.Thread(
         target=_run_heartbeat, args=(report, stop, on_hang), name=f'heartbeat {report.job.pk}', daemon=True

@@ -1,4 +1,5 @@
-"""A boot step of every worker: sweep over the jobs at its start and every few seconds, and requeue its own when it stops."""
+"""A boot step of every worker: sweep over the jobs at its start and every few seconds, and requeue its own
+when it stops."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class ReaperStep(bootsteps.StartStopStep):
         runner.preload()
 
     def sweep(self, worker: WorkController) -> None:
-        """Requeue, wake and clean up. It runs in the worker's own process, which is free while a child runs the job."""
+        """Requeue, wake and clean up. It runs in the worker's own process, which is free while a child runs
+        the job."""
         queues = worker.app.amqp.queues.consume_from
         try:
             queue.requeue_dead()
@@ -59,7 +61,8 @@ class ReaperStep(bootsteps.StartStopStep):
             connection.close()
 
     def close(self, worker: WorkController) -> None:
-        """Requeue the running job, as the first step when a worker stops; another worker or the next start resumes it."""
+        """Requeue the running job, as the first step when a worker stops; another worker or the next start
+        resumes it."""
         if self.timer_entry is not None:
             self.timer_entry.cancel()
         try:

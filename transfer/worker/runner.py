@@ -30,7 +30,8 @@ class Runner:
     def preload(self) -> None:
         with self._lock:
             if not self._closed and (self._spare is None or self._spare.poll() is not None):
-                # In a session of its own: what a training has forked is found by its group and killed with it.
+                # In a session of its own: what a training has forked is found by its group and killed with
+                # it.
                 self._spare = subprocess.Popen(
                     CHILD_COMMAND, stdin=subprocess.PIPE, text=True, start_new_session=True
                 )
@@ -38,8 +39,8 @@ class Runner:
     def run(self, queue: str, is_cancelled: Callable[[int], bool]) -> int:
         """Run the queue's next job in a process. Returns its exit status, negative for a signal.
 
-        A process whose job `is_cancelled` (called with its number) exits at its next progress report; one that is in a long
-        native call is killed after STOP_TIMEOUT.
+        A process whose job `is_cancelled` (called with its number) exits at its next progress report; one
+        that is in a long native call is killed after STOP_TIMEOUT.
         """
         process = self._start(queue)
         if process is None:
@@ -94,7 +95,8 @@ class Runner:
 
 
 def _kill_group(pid: int) -> None:
-    """Kill what is left of a process's session. The system does not reuse its number while anything is left."""
+    """Kill what is left of a process's session. The system does not reuse its number while anything is
+    left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 

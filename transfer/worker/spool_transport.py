@@ -1,10 +1,11 @@
-"""A broker that needs no server: a folder with one file a message (`spool://`, a kombu transport for one machine).
+"""A broker that needs no server: a folder with one file a message (`spool://`, a kombu transport for one
+machine).
 
-A message is written to a temporary file, flushed and renamed, so a reader never sees half of one; the name begins with the
-time, so the oldest comes first. The reader that unlinks the file has the message: of two readers one succeeds, and nothing
-is left to clean up when either dies. So a message is delivered at most once. That is enough because a message only wakes a
-worker: the job's row is the truth, and the message of a worker that died is sent again within seconds
-(recognition/jobs/queue.py).
+A message is written to a temporary file, flushed and renamed, so a reader never sees half of one; the name
+begins with the time, so the oldest comes first. The reader that unlinks the file has the message: of two
+readers one succeeds, and nothing is left to clean up when either dies. So a message is delivered at most
+once. That is enough because a message only wakes a worker: the job's row is the truth, and the message of a
+worker that died is sent again within seconds (recognition/jobs/queue.py).
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ class Transport(virtual.Transport):
     polling_interval = (
         0.2  # seconds; listing an empty folder so often costs well below one per cent of a core
     )
-    # No fan-out: Celery then leaves out its remote control, which nothing here uses (cancelling goes through the row).
+    # No fan-out: Celery then leaves out its remote control, which nothing here uses (cancelling goes through
+    # the row).
     implements = base.Transport.implements.extend(exchange_type=frozenset(['direct']))
 
     @property

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 @app.task(name=RUN_JOB)
 def run_job(job_id: str) -> None:
-    """Run the next job of the queue of `job_id`, which need not be that job: a message only wakes a worker."""
+    """Run the next job of the queue of `job_id`, which need not be that job: a message only wakes a
+    worker."""
     sent_for = Job.objects.filter(pk=job_id).first()
     if sent_for is None:
         return
@@ -32,10 +33,12 @@ def run_job(job_id: str) -> None:
 
 @app.task(name=RUN_BENCHMARK_CELL)
 def run_benchmark_cell(request: str) -> None:
-    """Fill one cell of a benchmark's matrix, then send a message for the next; nothing when the benchmark has ended.
+    """Fill one cell of a benchmark's matrix, then send a message for the next; nothing when the benchmark has
+    ended.
 
-    One cell at a time, so that trainings get their turn in between. `request`: the path of a file in the benchmark's
-    folder, which all workers must reach; the command that started the benchmark deletes it at the end.
+    One cell at a time, so that trainings get their turn in between. `request`: the path of a file in the
+    benchmark's folder, which all workers must reach; the command that started the benchmark deletes it at the
+    end.
     """
     path = Path(request)
     if not path.is_file():

@@ -31,7 +31,8 @@ OLD_DENSENET = re.compile(r'(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)')
 def load(source: SourceModelSpec) -> nn.Module:
     """The network of a source model with its weights, in single precision and eval mode, on the CPU.
 
-    UnusableSourceError, with the reason, when the file is missing, changed, damaged or not of that architecture.
+    UnusableSourceError, with the reason, when the file is missing, changed, damaged or not of that
+    architecture.
     """
     path = Path(source.weights)
     if not path.is_file():
@@ -60,7 +61,8 @@ def fill(network: Architecture, state: State) -> nn.Module:
 
 
 def read_state(path: Path) -> State:
-    """Names and tensors of a .safetensors file or a plain state_dict. UnusableSourceError for anything else."""
+    """Names and tensors of a .safetensors file or a plain state_dict. UnusableSourceError for anything
+    else."""
     values = _read_safetensors(path) if path.suffix == '.safetensors' else _read_state_dict(path)
     state = {_modern(name): value for name, value in values.items() if not name.startswith(AUXILIARY)}
     for name, value in state.items():
@@ -107,7 +109,8 @@ def _modern(name: str) -> str:
 
 
 def class_count(state: State, network: Architecture) -> int:
-    """How many classes the last layer of these weights has. UnusableSourceError when that layer is not there."""
+    """How many classes the last layer of these weights has. UnusableSourceError when that layer is not
+    there."""
     key = f'{network.outline.head_path}.weight'
     if key not in state or not state[key].dim():
         raise UnusableSourceError(f'these weights are not of {network.name}: there is no {key}')
@@ -117,7 +120,8 @@ def class_count(state: State, network: Architecture) -> int:
 def misfit(network: Architecture, state: State) -> str:
     """Why a state does not fit an architecture, in a few words; '' when it does."""
     wanted = network.outline.shapes_for(class_count(state, network))
-    # Files older than PyTorch 0.4.1 do not count batches; the counter does not matter outside training from scratch.
+    # Files older than PyTorch 0.4.1 do not count batches; the counter does not matter outside training from
+    # scratch.
     missing = [name for name in wanted if name not in state and not name.endswith('num_batches_tracked')]
     unknown = [name for name in state if name not in wanted]
     reshaped = [name for name in wanted if name in state and tuple(state[name].shape) != wanted[name]]

@@ -1,4 +1,5 @@
-"""`manage.py reapjobs`: what every worker does by itself, for an installation whose workers are all stopped."""
+"""`manage.py reapjobs`: what every worker does by itself, for an installation whose workers are all
+stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A detector's report: precision-recall curves, kinds of errors and the hardest photos as shapes for SVG templates."""
+"""A detector's report: precision-recall curves, kinds of errors and the hardest photos as shapes for SVG
+templates."""
 
 from __future__ import annotations
 

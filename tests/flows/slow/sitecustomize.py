@@ -1,8 +1,8 @@
-"""A learning side that is slow, quick to load and written down step by step; Python imports it first of all when this folder
-lies on its path.
+"""A learning side that is slow, quick to load and written down step by step; Python imports it first of all
+when this folder lies on its path.
 
-Torch takes seconds to load in each new process; here twenty of them are killed. Everything from the claim to the stored model
-is the product's: only the module `transfer.pipeline` is another.
+Torch takes seconds to load in each new process; here twenty of them are killed. Everything from the claim to
+the stored model is the product's: only the module `transfer.pipeline` is another.
 """
 
 from __future__ import annotations

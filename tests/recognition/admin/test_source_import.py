@@ -1,4 +1,5 @@
-"""The pages of an import in the admin: followed to the source, corrected where it was refused, cancelled and discarded."""
+"""The pages of an import in the admin: followed to the source, corrected where it was refused, cancelled and
+discarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Boxes on an image: kept exactly, cut to it, refused when they are none; two people do not overwrite each other."""
+"""Boxes on an image: kept exactly, cut to it, refused when they are none; two people do not overwrite each
+other."""
 
 from __future__ import annotations
 

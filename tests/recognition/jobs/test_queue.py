@@ -118,7 +118,7 @@ def run(job, pipeline):
     return job
 
 
-# --- The line ---------------------------------------------------------------------------------------------------------
+# --- The line -----------------------------------------------------------------------------------------------
 
 
 def test_of_two_workers_with_the_same_job_one_gets_it(queue):
@@ -156,7 +156,7 @@ def test_jobs_of_a_deleted_project_wait_for_nobody(queue, labelled):
     assert job_queue.claim_next('cpu') is None
 
 
-# --- The doorway ------------------------------------------------------------------------------------------------------
+# --- The doorway --------------------------------------------------------------------------------------------
 
 
 def test_a_training_leaves_one_model_and_no_folder(queue):
@@ -285,7 +285,8 @@ def test_a_request_to_cancel_stops_the_training_at_its_next_word(queue):
 
 
 def test_a_worker_that_lost_its_job_leaves_without_touching_it(queue):
-    """It was taken for dead, and a successor has claimed the job: what the old one still seals goes nowhere."""
+    """It was taken for dead, and a successor has claimed the job: what the old one still seals goes
+    nowhere."""
 
     def pipeline(manifest, spec, workdir, report, cache):
         successor = Job.objects.get()
@@ -312,7 +313,8 @@ def test_a_job_whose_project_is_deleted_under_it_ends_quietly(queue, labelled):
 
 
 def test_two_processes_never_train_one_job_at_once(queue, tmp_path, monkeypatch):
-    """A worker that was stopped for minutes and given up still holds the folder: its successor waits, then steps back."""
+    """A worker that was stopped for minutes and given up still holds the folder: its successor waits, then
+    steps back."""
     job = queue()
     folder = storage.training_folder(job.pk)
     code = 'import fcntl, sys; file = open(sys.argv[1], "w"); fcntl.lockf(file, fcntl.LOCK_EX); print("held", flush=True); input()'
@@ -325,7 +327,7 @@ def test_two_processes_never_train_one_job_at_once(queue, tmp_path, monkeypatch)
     assert run(job, quick).state == State.SUCCEEDED
 
 
-# --- Recovery ---------------------------------------------------------------------------------------------------------
+# --- Recovery -----------------------------------------------------------------------------------------------
 
 
 def test_the_job_of_a_dead_process_of_this_machine_is_taken_back_at_once(

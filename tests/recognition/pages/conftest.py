@@ -1,4 +1,5 @@
-"""Browsers of alice, bob and charlie; a labelled project with a training and a model that has a whole report."""
+"""Browsers of alice, bob and charlie; a labelled project with a training and a model that has a whole
+report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A detector on the pages: its report with curves and marked photos, what is tried, and what may be chosen for its training."""
+"""A detector on the pages: its report with curves and marked photos, what is tried, and what may be chosen
+for its training."""
 
 from __future__ import annotations
 

@@ -363,8 +363,8 @@ INSECTS = {
         'Monarch', 'Admiral', 'Buckeye', 'Swallowtail', 'Fritillary', 'Checkerspot', 'Purple', 'Viceroy', 'Lady', 'Moth',
     ),
 }  # fmt: skip
-# Share of photos with a right name among the best five: measured 0.97, 1.0, 0.87, 0.89; the iNaturalist pictures are
-# 128 pixels wide, a half of what those networks want.
+# Share of photos with a right name among the best five: measured 0.97, 1.0, 0.87, 0.89; the iNaturalist
+# pictures are 128 pixels wide, a half of what those networks want.
 LEAST = {
     'mobilenet_v2_imagenet': (IMAGENET, 0.9),
     'mobilenet_v3_small_imagenet': (IMAGENET, 0.9),

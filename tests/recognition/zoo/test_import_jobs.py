@@ -1,4 +1,5 @@
-"""Adding a source by a job: the file is kept, examined apart by a worker, and becomes a source or is refused with the reason."""
+"""Adding a source by a job: the file is kept, examined apart by a worker, and becomes a source or is refused
+with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Signing a source by a job: its images are kept, looked at by a worker, and turned into numbers on its row."""
+"""Signing a source by a job: its images are kept, looked at by a worker, and turned into numbers on its
+row."""
 
 from __future__ import annotations
 

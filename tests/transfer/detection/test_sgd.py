@@ -1,4 +1,5 @@
-"""The training loop of all detectors: resumed bit for bit, its schedule, its parameter groups, and its end when it diverges."""
+"""The training loop of all detectors: resumed bit for bit, its schedule, its parameter groups, and its end
+when it diverges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Selective search: its parts against slow twins, the whole on drawn scenes and on real photos with known boxes."""
+"""Selective search: its parts against slow twins, the whole on drawn scenes and on real photos with known
+boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every source finetuned on every target: the cells, going on where a run was broken off, and what is refused."""
+"""Every source finetuned on every target: the cells, going on where a run was broken off, and what is
+refused."""
 
 from __future__ import annotations
 

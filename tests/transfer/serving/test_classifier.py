@@ -90,7 +90,8 @@ def test_serving_does_not_import_torch(folder, tmp_path):
 
 
 def test_eight_threads_may_make_a_process_first_predictions(folder, tmp_path):
-    """Where the first inference is made by two threads at once, the runtime's binding stops the process for good."""
+    """Where the first inference is made by two threads at once, the runtime's binding stops the process for
+    good."""
     (tmp_path / 'red.jpg').write_bytes(sealed_classifier.photo('red', 1))
     code = (
         'import sys, threading; from concurrent.futures import ThreadPoolExecutor; from pathlib import Path;'
@@ -104,7 +105,8 @@ def test_eight_threads_may_make_a_process_first_predictions(folder, tmp_path):
 
 
 def test_models_may_come_and_go_in_any_thread(folder):
-    """A model's end once left streams behind in the threads that had asked it; the next model of that thread crashed."""
+    """A model's end once left streams behind in the threads that had asked it; the next model of that thread
+    crashed."""
 
     def life(turn: int) -> str:
         return sealed_classifier.LABELS[

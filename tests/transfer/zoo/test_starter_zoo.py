@@ -20,7 +20,8 @@ from transfer.zoo.weights import STARTER, read_starter_models
 
 REFERENCE = 'graft-generic'
 STARTERS = {starter.name: starter for starter in read_starter_models()}
-# The starter zoo is trained by transfer.zoo.build.train_starter; a checkout may stand before its first training.
+# The starter zoo is trained by transfer.zoo.build.train_starter; a checkout may stand before its first
+# training.
 pytestmark = pytest.mark.skipif(REFERENCE not in STARTERS, reason='the starter zoo has not been trained yet')
 
 
@@ -54,7 +55,8 @@ def test_every_network_loads_and_is_signed_under_the_reference(name, reference):
 @pytest.mark.parametrize('name', [name for name, starter in STARTERS.items() if '+' not in starter.dataset])
 def test_images_of_a_specialists_own_set_rank_it_first(name, reference, shared):
     network, model = architecture(reference.architecture), load(reference)
-    # Others than those of the signature's own row where the set is larger; likeness alone, for all sizes are about equal.
+    # Others than those of the signature's own row where the set is larger; likeness alone, for all sizes are
+    # about equal.
     paths = sample_evenly(find_image_files(shared / 'sources' / STARTERS[name].dataset), 40)
     pixels = (
         torch.from_numpy(np.stack([decode(path, reference.side) for path in paths])).permute(0, 3, 1, 2) / 255
@@ -98,7 +100,8 @@ def test_a_network_is_right_about_images_of_its_own_set(shared):
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (starter.mean, starter.std))
         with torch.inference_mode():
             right += (model((pixels - mean) / std).argmax(1) == label).tolist()
-    # Most of these were trained on: this asks whether weights, classes and preprocessing belong together, no more.
+    # Most of these were trained on: this asks whether weights, classes and preprocessing belong together, no
+    # more.
     assert np.mean(right) > 0.7
 
 

@@ -97,7 +97,8 @@ def export(model: FastRcnn, preprocessing: Preprocessing, folder: Path) -> str:
 
 
 def source_network(source: SourceModelSpec, model: FastRcnn) -> nn.Module:
-    """The source's network with what was trained: its stages, and its dense layers (VGG, AlexNet) unless SVD cut them."""
+    """The source's network with what was trained: its stages, and its dense layers (VGG, AlexNet) unless SVD
+    cut them."""
     is_own = not model.dense_is_new and not any(isinstance(layer, nn.Sequential) for layer in model.dense)
 
     def find_dense(network: Architecture, source: nn.Module, channels: int) -> nn.Module | None:

@@ -1,4 +1,5 @@
-"""Fast R-CNN's inference around its network (published test.py): the same for torch and for the sealed graphs. No torch."""
+"""Fast R-CNN's inference around its network (published test.py): the same for torch and for the sealed
+graphs. No torch."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ HEADS_GRAPH = 'heads.xml'
 
 
 class FastRcnnInference:
-    """A photo and its proposals become detections: one pass of the backbone, one pass of the heads over all pooled regions."""
+    """A photo and its proposals become detections: one pass of the backbone, one pass of the heads over all
+    pooled regions."""
 
     def __init__(
         self,
@@ -32,7 +34,8 @@ class FastRcnnInference:
     ) -> None:
         """`extract_features`: uint8 RGB (1, h, w, 3) -> (1, channels, h / stride, w / stride).
 
-        `predict`: pooled regions (n, channels, pool, pool) -> (n, 5 * classes), probabilities and then shifts.
+        `predict`: pooled regions (n, channels, pool, pool) -> (n, 5 * classes), probabilities and then
+        shifts.
         """
         self._extract_features, self._predict = extract_features, predict
         self._classes, self._stride, self._spec = classes, stride, spec
@@ -53,7 +56,8 @@ class FastRcnnInference:
 
 
 def distinct_regions(regions: np.ndarray, stride: int, *, align: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Regions that max pooling rounds to the same cells are pooled once; RoIAlign rounds nothing, so there all are distinct.
+    """Regions that max pooling rounds to the same cells are pooled once; RoIAlign rounds nothing, so there
+    all are distinct.
 
     Returns the indices of the first of each, and for every region its place among those.
     """

@@ -1,4 +1,5 @@
-"""Fast R-CNN: one pass of the body over the image, each region pooled from its map to a small square, two sibling outputs."""
+"""Fast R-CNN: one pass of the body over the image, each region pooled from its map to a small square, two
+sibling outputs."""
 
 from __future__ import annotations
 
@@ -20,9 +21,11 @@ from transfer.zoo.networks.backbone import convolutional_body
 
 
 class FastRcnn(nn.Module):
-    """Normalised images (n, 3, h, w) and regions [(k, 4)] in their pixels -> scores (K, classes + 1), shifts (K, classes + 1, 4).
+    """Normalised images (n, 3, h, w) and regions [(k, 4)] in their pixels -> scores (K, classes + 1), shifts
+    (K, classes + 1, 4).
 
-    Class 0 is background. `mean` and `std` undo the normalisation of the shifts; they travel with the weights.
+    Class 0 is background. `mean` and `std` undo the normalisation of the shifts; they travel with the
+    weights.
     """
 
     mean: Tensor
@@ -35,7 +38,8 @@ class FastRcnn(nn.Module):
         self.body = nn.ModuleDict(dict(body.stages))
         self.stride, self.pool, self.align = body.stride, spec.pool, spec.align
         channels = body.channels if dense or not spec.reduce else spec.reduce
-        # Sources differ a hundredfold in how large their features are; normalised, one learning rate fits them all.
+        # Sources differ a hundredfold in how large their features are; normalised, one learning rate fits
+        # them all.
         narrow = nn.Sequential(
             nn.Conv2d(body.channels, channels, 1), nn.GroupNorm(math.gcd(8, channels), channels), nn.ReLU()
         )
@@ -65,7 +69,8 @@ class FastRcnn(nn.Module):
         return images
 
     def roi_pool(self, features: Tensor, regions: list[Tensor]) -> Tensor:
-        """(K, channels, pool, pool) of the regions [(k, 4)] of each image, in pixels of the network's input."""
+        """(K, channels, pool, pool) of the regions [(k, 4)] of each image, in pixels of the network's
+        input."""
         pooling = roi_align if self.align else roi_pool
         pooled: Tensor = pooling(features, regions, (self.pool, self.pool), 1 / self.stride)
         return pooled
@@ -84,7 +89,8 @@ class FastRcnn(nn.Module):
 
 
 class FeatureExtractor(nn.Module):
-    """uint8 RGB (1, h, w, 3) -> the feature map (1, channels, h / stride, w / stride) that regions are pooled from."""
+    """uint8 RGB (1, h, w, 3) -> the feature map (1, channels, h / stride, w / stride) that regions are pooled
+    from."""
 
     def __init__(self, model: FastRcnn, preprocessing: Preprocessing) -> None:
         super().__init__()
@@ -96,7 +102,8 @@ class FeatureExtractor(nn.Module):
 
 
 class RegionPredictor(nn.Module):
-    """Pooled regions (n, channels, pool, pool) -> (n, 5 * classes): probabilities, then shifts as they are applied."""
+    """Pooled regions (n, channels, pool, pool) -> (n, 5 * classes): probabilities, then shifts as they are
+    applied."""
 
     def __init__(self, model: FastRcnn) -> None:
         super().__init__()
@@ -111,7 +118,8 @@ class RegionPredictor(nn.Module):
 
 
 def torch_inference(model: FastRcnn, preprocessing: Preprocessing, spec: FastRcnnSpec) -> FastRcnnInference:
-    """Inference by torch on the model's device, through the modules that the sealed graphs are exported from."""
+    """Inference by torch on the model's device, through the modules that the sealed graphs are exported
+    from."""
     extractor, predictor = FeatureExtractor(model, preprocessing), RegionPredictor(model)
     extractor.to(model.device).eval()
     predictor.to(model.device).eval()
@@ -128,7 +136,8 @@ def torch_inference(model: FastRcnn, preprocessing: Preprocessing, spec: FastRcn
 
 
 def own_dense(network: Architecture, source: nn.Module, channels: int, pool: int) -> nn.Sequential | None:
-    """The source's own hidden dense layers where they fit behind the pooling (VGG at 7, AlexNet at 6), as published."""
+    """The source's own hidden dense layers where they fit behind the pooling (VGG at 7, AlexNet at 6), as
+    published."""
     layers = [stage for name, stage in network.stages(source) if name.startswith('dense')]
     flat = [module for stage in layers for module in stage.modules() if not isinstance(module, nn.Sequential)]
     first = next((module for module in flat if isinstance(module, nn.Linear)), None)

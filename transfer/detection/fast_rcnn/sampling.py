@@ -11,7 +11,8 @@ from transfer.detection.matching import MatchedRegions
 from transfer.regions.boxes import encode, mirror
 from transfer.spec.fast_rcnn import FastRcnnSpec
 
-# Where a class has too few regions for its own statistics: those of the later releases (config BBOX_NORMALIZE_STDS).
+# Where a class has too few regions for its own statistics: those of the later releases (config
+# BBOX_NORMALIZE_STDS).
 USUAL_STD = (0.1, 0.1, 0.2, 0.2)
 ENOUGH = 20  # regions
 

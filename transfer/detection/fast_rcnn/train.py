@@ -51,9 +51,9 @@ def train(
 ) -> FastRcnn:
     """Train a detector for the manifest's classes from the source's weights; it is returned in eval mode.
 
-    `proposals`: of each image, in the manifest's order, (n, 4) pixels of the upright image. On one machine the same arguments
-    give the same detector, also when an interrupted training goes on from its `checkpoint`.
-    TrainingError when no image has a box, or the loss diverges.
+    `proposals`: of each image, in the manifest's order, (n, 4) pixels of the upright image. On one machine
+    the same arguments give the same detector, also when an interrupted training goes on from its
+    `checkpoint`. TrainingError when no image has a box, or the loss diverges.
     """
     regions = [
         match_regions(image, boxes, spec.proposals).without_duplicates()
@@ -107,7 +107,8 @@ def new_parameters(model: FastRcnn) -> set[nn.Parameter]:
 
 
 def share_done(done: int, schedule: Schedule) -> float:
-    """Share of the work after `done` steps: a step of the heads alone costs a tenth of one of the whole network."""
+    """Share of the work after `done` steps: a step of the heads alone costs a tenth of one of the whole
+    network."""
     heads, whole = min(done, schedule.head_steps), max(0, done - schedule.head_steps)
     return (heads / HEAD_COST + whole) / (
         schedule.head_steps / HEAD_COST + schedule.steps - schedule.head_steps
@@ -115,9 +116,11 @@ def share_done(done: int, schedule: Schedule) -> float:
 
 
 class FeatureMaps:
-    """The backbone's feature maps of photos and of their mirror images, the most recently used within a bound of bytes.
+    """The backbone's feature maps of photos and of their mirror images, the most recently used within a bound
+    of bytes.
 
-    In half precision, whether a map was held or computed anew: a training must not depend on what fitted into memory.
+    In half precision, whether a map was held or computed anew: a training must not depend on what fitted into
+    memory.
     """
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
@@ -139,7 +142,8 @@ class DrawnSample:
 
 @dataclass(frozen=True)
 class FastRcnnSteps:
-    """The forward and backward pass of each step. Photos go through the backbone one by one, so nothing is padded."""
+    """The forward and backward pass of each step. Photos go through the backbone one by one, so nothing is
+    padded."""
 
     model: FastRcnn
     regions: Sequence[MatchedRegions]  # of every image

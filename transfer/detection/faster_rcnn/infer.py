@@ -1,4 +1,5 @@
-"""Faster R-CNN's inference around its network, which does all but bring boxes back to the photo's own pixels. No torch."""
+"""Faster R-CNN's inference around its network, which does all but bring boxes back to the photo's own pixels.
+No torch."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def train(
 ) -> FasterRCNN:
     """Train a detector for the manifest's classes from the source's weights; it is returned in eval mode.
 
-    On one machine the same arguments give the same detector, also when an interrupted training goes on from its `checkpoint`.
-    TrainingError when no image has a box, or the loss diverges.
+    On one machine the same arguments give the same detector, also when an interrupted training goes on from
+    its `checkpoint`. TrainingError when no image has a box, or the loss diverges.
     """
     if not any(not box.difficult for image in manifest.images for box in image.boxes):
         raise TrainingError('No image has a box to learn from.')
@@ -98,7 +98,8 @@ class FasterRcnnSteps:
     def _load_photo(
         self, image: BoxedImage, generator: np.random.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """A photo, mirrored half of the times, and its boxes in the pixels it was decoded to, without difficult objects."""
+        """A photo, mirrored half of the times, and its boxes in the pixels it was decoded to, without
+        difficult objects."""
         photo = decode_whole(image.path, self.spec.short_side)
         height, width, _ = photo.pixels.shape
         easy = [box for box in image.boxes if not box.difficult]

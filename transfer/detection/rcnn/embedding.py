@@ -47,7 +47,8 @@ def normalise_crops(crops: np.ndarray, source: SourceModelSpec) -> Tensor:
 
 
 class FeatureStore:
-    """Features of every image's regions on disk (float16: 2,000 x 576 are 2 MB an image), read again for each class."""
+    """Features of every image's regions on disk (float16: 2,000 x 576 are 2 MB an image), read again for each
+    class."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +66,8 @@ class FeatureStore:
 
 
 class PhotoCache:
-    """Decoded photos, the most recently used within a bound of bytes: a training reads them again and again."""
+    """Decoded photos, the most recently used within a bound of bytes: a training reads them again and
+    again."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._photos: LruCache[str, Upright] = LruCache(limit, lambda photo: photo.pixels.nbytes)

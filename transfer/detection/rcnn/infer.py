@@ -54,7 +54,8 @@ class RcnnInference:
 def crop_batches(
     photo: Upright, boxes: np.ndarray, side: int, mean: tuple[float, ...], spec: RcnnSpec
 ) -> Iterator[np.ndarray]:
-    """The regions `boxes` (n, 4), in the photo's own pixels, warped: uint8 (k, side, side, 3), at most `embed_batch` at once."""
+    """The regions `boxes` (n, 4), in the photo's own pixels, warped: uint8 (k, side, side, 3), at most
+    `embed_batch` at once."""
     decoded = boxes_as_decoded(photo, boxes)
     for start in range(0, len(decoded), spec.embed_batch):
         part = decoded[start : start + spec.embed_batch]

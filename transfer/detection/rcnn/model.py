@@ -33,7 +33,8 @@ class Rcnn:
 
 
 def margins_network(detector: Rcnn) -> nn.Module:
-    """The network with SVMs and box regressors as its last layer, as both are linear on its features; float32, on the CPU.
+    """The network with SVMs and box regressors as its last layer, as both are linear on its features;
+    float32, on the CPU.
 
     Normalised crops (n, 3, side, side) -> (n, 5 * classes): margins, then shifts.
     """
@@ -52,7 +53,8 @@ def margins_network(detector: Rcnn) -> nn.Module:
 def torch_inference(
     network: nn.Module, preprocessing: Preprocessing, spec: RcnnSpec, classes: int, device: str
 ) -> RcnnInference:
-    """Inference by torch, through the module that the sealed graph is exported from; `network` as `margins_network` gives it."""
+    """Inference by torch, through the module that the sealed graph is exported from; `network` as
+    `margins_network` gives it."""
     served = Served(network, preprocessing).eval().to(device)
 
     @torch.inference_mode()

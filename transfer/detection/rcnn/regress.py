@@ -1,4 +1,5 @@
-"""Class-specific box regression: from a region's feature to the box that fits (R-CNN, appendix C). No torch."""
+"""Class-specific box regression: from a region's feature to the box that fits (R-CNN, appendix C). No
+torch."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def train_class(
     scale: float,
     spec: RcnnSpec,
 ) -> Regressor:
-    """Ridge regression on the regions that overlap their nearest object, of this class, by more than `regress_iou`.
+    """Ridge regression on the regions that overlap their nearest object, of this class, by more than
+    `regress_iou`.
 
     `label`: counted from 0. `features(number)`: of an image's regions, (n, d), unscaled.
     """

@@ -1,4 +1,5 @@
-"""One linear SVM a class, with one pass of hard-negative mining (R-CNN, section 2.3 and rcnn_train.m). No torch."""
+"""One linear SVM a class, with one pass of hard-negative mining (R-CNN, section 2.3 and rcnn_train.m). No
+torch."""
 
 from __future__ import annotations
 
@@ -46,12 +47,12 @@ def train_class(
     scale: float,
     spec: RcnnSpec,
 ) -> Svm:
-    """Train the SVM of a class: ground truth boxes alone are positives, regions of IoU under `negative_iou` negatives, and
-    what lies between is left out.
+    """Train the SVM of a class: ground truth boxes alone are positives, regions of IoU under `negative_iou`
+    negatives, and what lies between is left out.
 
-    `label`: counted from 0. `features(number)`: of an image's regions, (n, d), unscaled. Images are visited once: of each,
-    negatives that the current SVM does not put behind the margin are added; whenever enough have been, the SVM is fitted
-    again and easy negatives are dropped.
+    `label`: counted from 0. `features(number)`: of an image's regions, (n, d), unscaled. Images are visited
+    once: of each, negatives that the current SVM does not put behind the margin are added; whenever enough
+    have been, the SVM is fitted again and easy negatives are dropped.
     """
     positives = []
     for number, entry in enumerate(regions):

@@ -1,4 +1,5 @@
-"""Training R-CNN, stage by stage: finetune on warped regions, extract features once, an SVM and a box regressor a class."""
+"""Training R-CNN, stage by stage: finetune on warped regions, extract features once, an SVM and a box
+regressor a class."""
 
 from __future__ import annotations
 
@@ -36,8 +37,9 @@ def train(
 ) -> Rcnn:
     """Train a detector for the manifest's classes from the source's weights.
 
-    `proposals`: of each image, in the manifest's order, (n, 4) pixels of the upright image. Checkpoints and features lie in
-    `workdir`. `spec.steps` 0 leaves the network as it is. TrainingError when no image has a box, or the loss diverges.
+    `proposals`: of each image, in the manifest's order, (n, 4) pixels of the upright image. Checkpoints and
+    features lie in `workdir`. `spec.steps` 0 leaves the network as it is. TrainingError when no image has a
+    box, or the loss diverges.
     """
     classes = len(manifest.labels)
     regions = [

@@ -1,4 +1,5 @@
-"""Selective search as OpenCV computes it: its own presets, and Girshick's setting built from its parts to compare ours with."""
+"""Selective search as OpenCV computes it: its own presets, and Girshick's setting built from its parts to
+compare ours with."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from transfer.regions.selective_search.setting import COLOUR, FAST, FILL, SIZE, 
 
 
 def opencv_fast(image: np.ndarray) -> np.ndarray:
-    """OpenCV's preset: HSV and Lab, k = 150, 300, 450, two strategies; thin boxes stay. Boxes of `image` (h, w, 3) uint8 RGB."""
+    """OpenCV's preset: HSV and Lab, k = 150, 300, 450, two strategies; thin boxes stay. Boxes of `image` (h,
+    w, 3) uint8 RGB."""
     searcher = _searcher(image)
     searcher.switchToSelectiveSearchFast()
     return _boxes(searcher)

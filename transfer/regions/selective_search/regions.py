@@ -1,4 +1,5 @@
-"""What is known of each region of a segmentation: size, box, colour and texture histograms, neighbours. Compiled."""
+"""What is known of each region of a segmentation: size, box, colour and texture histograms, neighbours.
+Compiled."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def colour_bins(image: np.ndarray) -> np.ndarray:
 def texture_bins(image: np.ndarray) -> np.ndarray:
     """(h, w, 3, 4) int8: the bin of the Gaussian derivative along 0, 45, 90 and 135 degrees of each channel.
 
-    Its sign tells the orientation from its opposite; 0 is the lowest bin of both. Bins are shares of the largest response.
+    Its sign tells the orientation from its opposite; 0 is the lowest bin of both. Bins are shares of the
+    largest response.
     """
     soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), TEXTURE_SIGMA)
     across, down = cv2.Scharr(soft, cv2.CV_32F, 1, 0), cv2.Scharr(soft, cv2.CV_32F, 0, 1)
@@ -93,7 +95,8 @@ def colour_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -
 
 @compiled
 def texture_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(n, channels * 8 * 10) float32, each row summing to 1. The lowest bin is what the others leave of the region."""
+    """(n, channels * 8 * 10) float32, each row summing to 1. The lowest bin is what the others leave of the
+    region."""
     height, width, channels, axes = bins.shape
     counts = np.zeros((sizes.size, channels * ORIENTATIONS * TEXTURE_BINS), np.int32)
     for y in range(height):
@@ -124,7 +127,8 @@ def shares(counts: np.ndarray, sizes: np.ndarray, histograms: int) -> np.ndarray
 
 @compiled
 def neighbours(labels: np.ndarray) -> np.ndarray:
-    """(m, 2) int32 pairs of regions that touch along a side or a corner, the smaller label first, sorted, each once."""
+    """(m, 2) int32 pairs of regions that touch along a side or a corner, the smaller label first, sorted,
+    each once."""
     height, width = labels.shape
     count = labels.max() + 1
     touching = set()

@@ -1,9 +1,11 @@
-"""Finetune every source on every target: `python -m transfer.selection.benchmark.matrix` reads a JSON request, writes a JSON line a cell.
+"""Finetune every source on every target: `python -m transfer.selection.benchmark.matrix` reads a JSON
+request, writes a JSON line a cell.
 
-Request: targets (a folder), out (a folder), cache (a folder), sources (of SourceModelSpec), reference (one or null), setup
-(per_class, seeds, first_seed, side, plan, scale, device, epochs); most (cells to make) and threads may be left out. Each finished
-cell is a file of OUT/cells, written aside and renamed: a run that was broken off goes on where it was, and several runs on one
-folder share the work (a cell is locked while somebody is at it). The last line holds `finished`, or `refused`: the reason.
+Request: targets (a folder), out (a folder), cache (a folder), sources (of SourceModelSpec), reference (one or
+null), setup (per_class, seeds, first_seed, side, plan, scale, device, epochs); most (cells to make) and
+threads may be left out. Each finished cell is a file of OUT/cells, written aside and renamed: a run that was
+broken off goes on where it was, and several runs on one folder share the work (a cell is locked while
+somebody is at it). The last line holds `finished`, or `refused`: the reason.
 """
 
 from __future__ import annotations
@@ -68,8 +70,8 @@ class BenchmarkContext:
 def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Fill the cells that the folder lacks, at most `most` of them (0: all); tells of each one.
 
-    What another process is at is left to it, and looked after at the end, in case it died. TrainingError: a target or a source
-    cannot be used.
+    What another process is at is left to it, and looked after at the end, in case it died. TrainingError: a
+    target or a source cannot be used.
     """
     setup, out = BenchmarkSetup(**request['setup']), Path(request['out'])
     targets = read_targets(Path(request['targets']))
@@ -137,7 +139,8 @@ def _record_setup(
     reference: SourceModelSpec | None,
     setup: BenchmarkSetup,
 ) -> None:
-    """Write down what is compared, or check that the folder was begun with the same: cells of two setups are not comparable."""
+    """Write down what is compared, or check that the folder was begun with the same: cells of two setups are
+    not comparable."""
     wanted = {
         'setup': dataclasses.asdict(setup) | {'seeds': 0, 'first_seed': 0},  # other seeds may be added later
         'reference': reference.digest if reference else '',
@@ -199,7 +202,8 @@ def _record_target_means(
     machine: Machine,
     out: Path,
 ) -> None:
-    """The target's mean feature under the reference, whole and by class: what every divergence is computed from."""
+    """The target's mean feature under the reference, whole and by class: what every divergence is computed
+    from."""
     path = out / 'looks' / f'{target.name}--{seed}.json'
     if path.exists():
         return
@@ -227,7 +231,8 @@ def _record_target_means(
 
 @contextmanager
 def _claim_cell(path: Path, wait: bool) -> Iterator[bool]:
-    """Whether this process is the one that fills the cell. The system releases the lock at its holder's death."""
+    """Whether this process is the one that fills the cell. The system releases the lock at its holder's
+    death."""
     folder = path.parent / 'locks'
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / hashlib.sha256(path.name.encode()).hexdigest()[:16]).open('w') as file:

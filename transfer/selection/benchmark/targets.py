@@ -1,4 +1,5 @@
-"""The targets of an evaluation: class folders of photos, split into what is learned from and what is held out."""
+"""The targets of an evaluation: class folders of photos, split into what is learned from and what is held
+out."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class HeldOutSplit:
 
 
 def read_targets(folder: Path) -> tuple[BenchmarkTarget, ...]:
-    """Every folder of class folders in `folder`, by name. TrainingError naming the folder that is no target."""
+    """Every folder of class folders in `folder`, by name. TrainingError naming the folder that is no
+    target."""
     found = (
         sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
         if folder.is_dir()
@@ -46,7 +48,8 @@ def read_targets(folder: Path) -> tuple[BenchmarkTarget, ...]:
 
 
 def _read_target(folder: Path) -> Manifest:
-    """Copies of an image are left out, and an image that stands in two classes altogether: neither could be judged."""
+    """Copies of an image are left out, and an image that stands in two classes altogether: neither could be
+    judged."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
     if len(classes) < 2:
         raise TrainingError(
@@ -68,7 +71,8 @@ def _read_target(folder: Path) -> Manifest:
 
 
 def split_target(manifest: Manifest, per_class: int, seed: int) -> HeldOutSplit:
-    """So many images of each class to learn from (at most LEARNED_SHARE of it), drawn by the seed; all others are held out."""
+    """So many images of each class to learn from (at most LEARNED_SHARE of it), drawn by the seed; all others
+    are held out."""
     chance = np.random.default_rng(seed)
     labels = np.array([image.label for image in manifest.images])
     learned: list[int] = []

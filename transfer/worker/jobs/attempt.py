@@ -18,6 +18,6 @@ class Attempt:
     folder: Path  # for checkpoints; kept until the job ends
 
 
-# Ends the job, or raises: JobCancelledError (also when the job is no longer this attempt's), TrainingError or GraftError
-# (the job fails with its sentence).
+# Ends the job, or raises: JobCancelledError (also when the job is no longer this attempt's), TrainingError or
+# GraftError (the job fails with its sentence).
 Handler = Callable[[Attempt], None]

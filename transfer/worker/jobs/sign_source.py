@@ -20,7 +20,8 @@ from transfer.worker.jobs.attempt import Attempt
 
 
 def sign_source(attempt: Attempt) -> None:
-    """End the job and store the signature, both or neither. `attempt.folder` holds the state from which it resumes.
+    """End the job and store the signature, both or neither. `attempt.folder` holds the state from which it
+    resumes.
 
     Errors: UnusableSourceError (the source or its images are missing); JobCancelledError.
     """
@@ -57,7 +58,8 @@ def _read_reference(values: dict[str, Any]) -> SourceModelSpec:
 
 
 def _find_images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
-    """The archive that was uploaded for it, or its project's images; of a detection project, crops of its boxes."""
+    """The archive that was uploaded for it, or its project's images; of a detection project, crops of its
+    boxes."""
     if row.image_archive:
         return _unpack(storage.local_path(row.image_archive), folder / 'images')
     if row.project is not None and row.project.deleted_at is None:
@@ -68,7 +70,8 @@ def _find_images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
 
 
 def _cut_crops(project: Project, folder: Path, report: Report) -> list[Path]:
-    """Crops as a detector's training makes them, background included: other images would give another signature."""
+    """Crops as a detector's training makes them, background included: other images would give another
+    signature."""
     from transfer.detection.crops import cut_crops
     from transfer.regions.proposals import propose_all  # numba
 

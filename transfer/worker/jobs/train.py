@@ -1,4 +1,5 @@
-"""Train a classifier or a detector: rows become a manifest, the learning side makes a sealed model, and that becomes a row."""
+"""Train a classifier or a detector: rows become a manifest, the learning side makes a sealed model, and that
+becomes a row."""
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@
     python -m transfer.zoo.build.train_starter SOURCES OUT [--only NAME ...] [--threads N]
 
 SOURCES holds one folder per set, each with one sub-folder per class. For every recipe below this writes
-OUT/NAME.safetensors (half precision) and OUT/NAME.json (its description: seed, data digest, accuracy, origin, licence).
-Training is checkpointed after every epoch: run the same command again after an interruption and it goes on.
+OUT/NAME.safetensors (half precision) and OUT/NAME.json (its description: seed, data digest, accuracy, origin,
+licence). Training is checkpointed after every epoch: run the same command again after an interruption and it
+goes on.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ EVERYTHING = ('apple_leaf', 'blood_cell', 'garment', 'grocery', 'object')
 
 
 def specialist(name: str, title: str, data_set: str) -> Recipe:
-    """A small network of one domain. It starts from our own graft-small: two thousand images alone make poor features."""
+    """A small network of one domain. It starts from our own graft-small: two thousand images alone make poor
+    features."""
     return Recipe(
         name,
         title,
@@ -139,7 +141,8 @@ class LabelledArrays:
 
 
 def read_sets(root: Path, names: tuple[str, ...]) -> LabelledArrays:
-    """Every image of the named sets, squared and cached; a class is called set/class where there are several sets."""
+    """Every image of the named sets, squared and cached; a class is called set/class where there are several
+    sets."""
     images: list[np.ndarray] = []
     labels: list[int] = []
     classes: list[str] = []
@@ -159,7 +162,8 @@ def read_sets(root: Path, names: tuple[str, ...]) -> LabelledArrays:
 
 
 def augment(batch: Tensor, side: int) -> Tensor:
-    """A random resized crop (area 0.3 to 1), a flip and colour jitter for each uint8 image; float, normalised."""
+    """A random resized crop (area 0.3 to 1), a flip and colour jitter for each uint8 image; float,
+    normalised."""
     count = len(batch)
     scale = torch.empty(count).uniform_(0.3, 1.0).sqrt()
     ratio = torch.empty(count).uniform_(math.log(0.8), math.log(1.25)).mul(0.5).exp()

@@ -1,7 +1,9 @@
-"""What the rest of the house asks of any network: its stages, its layer groups, its feature, a new head, a place to cut.
+"""What the rest of the house asks of any network: its stages, its layer groups, its feature, a new head, a
+place to cut.
 
-A network is described once, by its family (families.py), as a row of stages from input to output whose last one, `head`,
-gives the class scores. Everything else is derived from that row, so that no two answers can disagree.
+A network is described once, by its family (families.py), as a row of stages from input to output whose last
+one, `head`, gives the class scores. Everything else is derived from that row, so that no two answers can
+disagree.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ Layout = Callable[[Any], tuple[list[list[nn.Module]], list[nn.Module]]]
 class Architecture:
     """One network of the registry.
 
-    Two features, not to be confused:
-    `embed` is what the head sees (pooled, possibly negative): fit linear heads on it, for then their weights ARE a head.
-    `features` is its positive part: what P2L compares. For most networks the two are equal (they end in a ReLU); for those
-    with `signed` (ViT, Swin, ConvNeXt, MaxViT; hardly so EfficientNet and MobileNet v3, whose activations reach down to
-    -0.38 only) the negative part is cut off, because a signature is normalised to sum one.
+    Two features, not to be confused: `embed` is what the head sees (pooled, possibly negative): fit linear
+    heads on it, for then their weights ARE a head. `features` is its positive part: what P2L compares. For
+    most networks the two are equal (they end in a ReLU); for those with `signed` (ViT, Swin, ConvNeXt,
+    MaxViT; hardly so EfficientNet and MobileNet v3, whose activations reach down to -0.38 only) the negative
+    part is cut off, because a signature is normalised to sum one.
     """
 
     name: str
@@ -69,7 +71,8 @@ class Architecture:
         return [(name, list(stage.parameters())) for name, stage in self.stages(model)]
 
     def split(self, model: nn.Module, group: str) -> tuple[nn.Sequential, nn.Sequential]:
-        """(prefix, suffix): suffix begins with `group` and ends in class scores; suffix(prefix(x)) is model(x).
+        """(prefix, suffix): suffix begins with `group` and ends in class scores; suffix(prefix(x)) is
+        model(x).
 
         Both hold the model's own modules. A frozen prefix must be in eval() when its activations are cached.
         KeyError for a group that the network does not have.
@@ -89,14 +92,16 @@ class Architecture:
         return pooled(self.split(model, 'head')[0](images))
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Images (n, 3, side, side), normalised, to the non-negative penultimate feature (n, feature_size)."""
+        """Images (n, 3, side, side), normalised, to the non-negative penultimate feature (n,
+        feature_size)."""
         return self.embed(model, images).clamp(min=0)
 
     def replace_head(self, model: nn.Module, classes: int) -> nn.Linear:
-        """Put a fresh linear layer over the embedding in place of the last one; returns it (weights 0.01 x normal, bias 0).
+        """Put a fresh linear layer over the embedding in place of the last one; returns it (weights 0.01 x
+        normal, bias 0).
 
-        SqueezeNet's own head is a convolution with a ReLU before the pooling, which can give no score below zero;
-        its new head is linear on the pooled map like everyone's.
+        SqueezeNet's own head is a convolution with a ReLU before the pooling, which can give no score below
+        zero; its new head is linear on the pooled map like everyone's.
         """
         old = self.head(model)
         head = nn.Linear(old.weight.shape[1], classes, device=old.weight.device, dtype=old.weight.dtype)
@@ -166,8 +171,8 @@ class Outline:
 
 
 class _WithoutMemory(TorchFunctionMode):
-    """What parameters are made of goes to the meta device. Unlike torch.device('meta') it leaves arange alone: RegNet computes
-    its widths with real numbers while it is built."""
+    """What parameters are made of goes to the meta device. Unlike torch.device('meta') it leaves arange
+    alone: RegNet computes its widths with real numbers while it is built."""
 
     MAKERS = (torch.empty, torch.zeros, torch.ones)
 
@@ -203,7 +208,8 @@ def _merge_without_parameters(groups: list[list[nn.Module]]) -> list[list[nn.Mod
 def _cut_dense(tail: list[nn.Module], before: list[nn.Module]) -> list[list[nn.Module]]:
     """A stage for each dense layer of the tail; dropout goes with the dense layer it feeds.
 
-    What comes ahead of the first one (pooling, flattening, a norm) joins the last stage of the body, `before`.
+    What comes ahead of the first one (pooling, flattening, a norm) joins the last stage of the body,
+    `before`.
     """
     groups = [before]
     waiting: list[nn.Module] = []

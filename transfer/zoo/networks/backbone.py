@@ -1,4 +1,5 @@
-"""The convolutional body of a network: images in, a map of features out; what Fast R-CNN pools its regions from."""
+"""The convolutional body of a network: images in, a map of features out; what Fast R-CNN pools its regions
+from."""
 
 from __future__ import annotations
 
@@ -28,12 +29,14 @@ class Body:
 
 
 def convolutional_body(network: Architecture, model: nn.Module, stride: int = STRIDE) -> Body:
-    """Everything ahead of the pooling, with cells of `stride` pixels, or of what the network has if that is finer.
+    """Everything ahead of the pooling, with cells of `stride` pixels, or of what the network has if that is
+    finer.
 
-    A stage that would halve the map once more keeps it instead: a pooling at its end is left out (as the published networks
-    leave out the last), and strided convolutions step by one pixel, those behind them reaching twice as far ("a trous"). The
-    learned weights stay in use. A stage that halves in another way ends the body. UnusableSourceError for a network whose
-    features are no map: transformers, and those that want one size of input.
+    A stage that would halve the map once more keeps it instead: a pooling at its end is left out (as the
+    published networks leave out the last), and strided convolutions step by one pixel, those behind them
+    reaching twice as far ("a trous"). The learned weights stay in use. A stage that halves in another way
+    ends the body. UnusableSourceError for a network whose features are no map: transformers, and those that
+    want one size of input.
     """
     groups, _ = network.layout(model)
     if network.fixed_side:
@@ -81,10 +84,11 @@ def _without_last_pooling(modules: list[nn.Module]) -> list[nn.Module]:
 
 
 def _dilate(modules: list[nn.Module], spread: int) -> int:
-    """Take the strides of a stage out of its convolutions, in place; those behind reach `spread` times as far, and twice that
-    once a former stride lies ahead of them. Returns the spread behind the stage.
+    """Take the strides of a stage out of its convolutions, in place; those behind reach `spread` times as
+    far, and twice that once a former stride lies ahead of them. Returns the spread behind the stage.
 
-    Parallel branches are strided side by side (the shortcut of a residual block too): the spread grows once a stage.
+    Parallel branches are strided side by side (the shortcut of a residual block too): the spread grows once a
+    stage.
     """
     before = spread
     for layer in (layer for module in modules for layer in module.modules() if isinstance(layer, nn.Conv2d)):

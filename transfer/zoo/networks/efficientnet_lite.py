@@ -1,9 +1,11 @@
-"""EfficientNet-Lite0 (Google 2020, after Tan and Le, ICML 2019): EfficientNet-B0 without squeeze-and-excitation, with ReLU6.
+"""EfficientNet-Lite0 (Google 2020, after Tan and Le, ICML 2019): EfficientNet-B0 without
+squeeze-and-excitation, with ReLU6.
 
-TensorFlow pads a strided convolution at the right and bottom only, so its windows sit one pixel further than torch's. A kernel
-two wider, whose first rows and columns start at zero, is the same convolution with symmetric padding: the published weights give
-the published numbers, and everything that knows torch's convolutions (dilation, export) knows these. It is exact where every
-strided convolution has an even input, as with a side that 32 divides; elsewhere some windows sit one pixel off.
+TensorFlow pads a strided convolution at the right and bottom only, so its windows sit one pixel further than
+torch's. A kernel two wider, whose first rows and columns start at zero, is the same convolution with
+symmetric padding: the published weights give the published numbers, and everything that knows torch's
+convolutions (dilation, export) knows these. It is exact where every strided convolution has an even input, as
+with a side that 32 divides; elsewhere some windows sit one pixel off.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ class EfficientNetLite0(nn.Module):
 
 
 def widened(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published state under this network's names. Its tensors come in the order of the forward pass, as ours do.
+    """The published state under this network's names. Its tensors come in the order of the forward pass, as
+    ours do.
 
     ValueError for a state that is not of this network.
     """

@@ -10,8 +10,8 @@ SIDE = 32  # pixels: the original's input; the first dense layer is as large as 
 class LeNet5(nn.Module):
     """The original layout (C1 S2 C3 S4 C5 F6 output) with three departures, all usual today.
 
-    Three input channels instead of one grey; ReLU and max pooling instead of scaled tanh and trainable subsampling;
-    C3 sees every map of S2. Input (n, 3, 32, 32), output (n, classes).
+    Three input channels instead of one grey; ReLU and max pooling instead of scaled tanh and trainable
+    subsampling; C3 sees every map of S2. Input (n, 3, 32, 32), output (n, classes).
     """
 
     def __init__(self, classes: int) -> None:

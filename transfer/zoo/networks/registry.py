@@ -1,4 +1,5 @@
-"""Every network that Graft can build: torchvision's classification networks, EfficientNet-Lite0 and LeNet-5."""
+"""Every network that Graft can build: torchvision's classification networks, EfficientNet-Lite0 and
+LeNet-5."""
 
 from __future__ import annotations
 
@@ -18,14 +19,15 @@ from transfer.zoo.weights import LINEAR_HEAD, TIMM_PREFIX
 
 ARCHITECTURES: dict[str, Architecture] = {}
 
-# Name prefix -> how the family is laid out, and what departs from Architecture's defaults. The longest prefix counts.
+# Name prefix -> how the family is laid out, and what departs from Architecture's defaults. The longest prefix
+# counts.
 FAMILIES: dict[str, tuple[Layout, dict[str, Any]]] = {
     'alexnet': (torchvision_families.plain, {'min_side': 63}),
     'convnext': (torchvision_families.convnext, {'signed': True}),
     'densenet': (torchvision_families.densenet, {}),
     'efficientnet': (torchvision_families.inverted_residuals, {'signed': True}),
-    # The published weights of these two rescale their input to mean 0.5, std 0.5 inside the network; ours leave that
-    # to the source model's mean and std, as for every other network.
+    # The published weights of these two rescale their input to mean 0.5, std 0.5 inside the network; ours
+    # leave that to the source model's mean and std, as for every other network.
     'googlenet': (torchvision_families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3}),
     'inception': (torchvision_families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3, 'min_side': 75}),
     'maxvit': (torchvision_families.maxvit, {'signed': True, 'fixed_side': True, 'min_side': 224}),
@@ -43,7 +45,8 @@ FAMILIES: dict[str, tuple[Layout, dict[str, Any]]] = {
     'wide_resnet': (torchvision_families.resnet, {}),
 }
 
-# The auxiliary heads only served to train from scratch; init_weights=False spares minutes of truncated normals.
+# The auxiliary heads only served to train from scratch; init_weights=False spares minutes of truncated
+# normals.
 BUILD_OPTIONS: dict[str, dict[str, Any]] = {
     'googlenet': {'aux_logits': False, 'init_weights': False},
     'inception': {'aux_logits': False, 'init_weights': False},
@@ -73,7 +76,8 @@ def architecture(name: str) -> Architecture:
 
 @cache
 def _with_linear_head(name: str) -> Architecture:
-    """A network as replace_head leaves it, where that is not the form of its family (SqueezeNet): our own models as sources."""
+    """A network as replace_head leaves it, where that is not the form of its family (SqueezeNet): our own
+    models as sources."""
     base = architecture(name.removesuffix(LINEAR_HEAD))
 
     def build(classes: int) -> nn.Module:
@@ -97,7 +101,8 @@ def _build(name: str, options: dict[str, Any], classes: int) -> nn.Module:
 
 
 def _published_side(name: str) -> int:
-    """The input side of the weights that torchvision first published; 224 for ViT-H, whose only ones are of other sides."""
+    """The input side of the weights that torchvision first published; 224 for ViT-H, whose only ones are of
+    other sides."""
     weights = get_model_weights(name)
     return (
         int(weights['IMAGENET1K_V1'].transforms.keywords['crop_size'])

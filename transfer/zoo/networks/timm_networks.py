@@ -1,8 +1,9 @@
 """Networks of the timm package, an extra that is installed on purpose (requirements-timm.txt).
 
-timm has hundreds of networks and no common description of their parts. What Graft derives is generic: a network whose parts,
-taken in the order in which it names them, are its forward pass (ResNets, RegNets, EfficientNets, MobileNets, DenseNets,
-ConvNeXts, VGGs ...). Others (those with a class token or shortcuts between their parts) are refused with a sentence.
+timm has hundreds of networks and no common description of their parts. What Graft derives is generic: a
+network whose parts, taken in the order in which it names them, are its forward pass (ResNets, RegNets,
+EfficientNets, MobileNets, DenseNets, ConvNeXts, VGGs ...). Others (those with a class token or shortcuts
+between their parts) are refused with a sentence.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ CLOSE = 1e-4  # largest difference of two ways through a network with random wei
 
 @cache
 def architecture(name: str) -> Architecture:
-    """The network that timm calls by the rest of `timm/NAME`. UnusableSourceError when it is not there, or cannot be derived."""
+    """The network that timm calls by the rest of `timm/NAME`. UnusableSourceError when it is not there, or
+    cannot be derived."""
     timm, wanted = package(), name.removeprefix(TIMM_PREFIX)
     if wanted not in timm.list_models():
         raise UnusableSourceError(f'timm has no network {wanted!r}')
@@ -62,7 +64,8 @@ def _builder(timm: Any, name: str) -> Callable[[int], nn.Module]:
 
 
 def _layout(name: str, model: Any) -> torchvision_families.Parts:
-    """The body in stages that end where the map is halved, and what follows: from the pooling to the class scores."""
+    """The body in stages that end where the map is halved, and what follows: from the pooling to the class
+    scores."""
     rows = list(_opened(model))
     place = next((index for index, (part, _) in enumerate(rows) if part.endswith('global_pool')), None)
     if place is None:

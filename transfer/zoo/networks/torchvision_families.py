@@ -1,8 +1,8 @@
 """The families of torchvision's networks: where each one's stages begin.
 
-Each function takes a network and gives (stages of its body, modules behind the body). Run in a row they are the network's
-forward pass in eval mode; a test holds every registered network to that. A network's parts are known by their names only,
-hence the type Any.
+Each function takes a network and gives (stages of its body, modules behind the body). Run in a row they are
+the network's forward pass in eval mode; a test holds every registered network to that. A network's parts are
+known by their names only, hence the type Any.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def mnasnet(model: Any) -> Parts:
 
 
 def inverted_residuals(model: Any) -> Parts:
-    """MobileNet v2 and v3, EfficientNet v1 and v2: the widening convolution at the end is a stage of its own."""
+    """MobileNet v2 and v3, EfficientNet v1 and v2: the widening convolution at the end is a stage of its
+    own."""
     features = list(model.features)
     body = [*at_halvings(features[:-1]), features[-1:]]
     return body, [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *model.classifier]
@@ -118,7 +119,8 @@ class ClassToken(nn.Module):
 
 
 def at_halvings(modules: Iterable[nn.Module]) -> list[list[nn.Module]]:
-    """A row of modules cut ahead of every strided one and behind every max pooling, where what is cached is smallest."""
+    """A row of modules cut ahead of every strided one and behind every max pooling, where what is cached is
+    smallest."""
     groups: list[list[nn.Module]] = [[]]
     for module in modules:
         if _halves(module):
