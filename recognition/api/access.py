@@ -1,4 +1,5 @@
-"""Who calls the API: authentication by API key, what a key's scope allows, and how many requests a user may make."""
+"""Who calls the API: authentication by API key, what a key's scope allows, and how many requests a user
+may make."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """A key of scope `predict` may use the methods in the view's `predict_methods`; users and other keys all."""
+    """A key of scope `predict` may use the methods in the view's `predict_methods`; users and other keys
+    all."""
 
     message = 'An API key with the scope “predict” does not allow this.'
 

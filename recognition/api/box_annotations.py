@@ -63,7 +63,10 @@ class BoxesView(Endpoint):
 class PrelabelsView(Endpoint):
     @extend_schema(operation_id='prelabel_image', responses={200: PrelabelsOut, **NO_DETECTOR})
     def get(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        """Boxes that the newest detector of the project finds. They are not saved. The first request takes about a second."""
+        """Boxes that the newest detector of the project finds.
+
+        They are not saved. The first request takes about a second.
+        """
         project = projects.get_visible(self.user, project_id)
         labels.get_image(project, image_id)
         self.parse_query()
@@ -73,7 +76,10 @@ class PrelabelsView(Endpoint):
 class AnnotationExportView(Endpoint):
     @extend_schema(operation_id='export_annotations', parameters=[ExportOptions], responses=ZIP)
     def get(self, request: Request, project_id: uuid.UUID) -> StreamingHttpResponse:
-        """A zip archive of the annotations, by default with the images. Its manifest.json counts images and boxes."""
+        """A zip archive of the annotations, by default with the images.
+
+        Its manifest.json counts images and boxes.
+        """
         project = projects.get_visible(self.user, project_id)
         options = self.parse_query(ExportOptions)
         pieces = annotation_export.stream_zip(project, options['format'], photos=options['images'])

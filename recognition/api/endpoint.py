@@ -57,7 +57,10 @@ class Endpoint(APIView):
         return validate(schema, self.request.data)
 
     def parse_query(self, schema: type[Serializer[Any]] | None = None) -> dict[str, Any]:
-        """The validated query parameters. Unknown ones are refused (400), so that a typo is not taken for a filter."""
+        """The validated query parameters.
+
+        Unknown ones are refused (400), so that a typo is not taken for a filter.
+        """
         query = self.request.query_params
         given = {name: value for name, value in query.items() if name not in PAGE_PARAMETERS}
         if schema is None:
@@ -83,7 +86,10 @@ class UnknownUrl(Endpoint):
 
 
 class Pages(CursorPagination):
-    """Keyset pagination: a page costs the same however far it is from the first. `limit`: 1 to 200, default 50."""
+    """Keyset pagination: a page costs the same however far it is from the first.
+
+    `limit`: 1 to 200, default 50.
+    """
 
     page_size = 50
     max_page_size = 200

@@ -155,7 +155,10 @@ def _respond_to_upload(results: list[UploadResult]) -> Response:
 
 
 def _respond_with_bytes(key: str) -> HttpResponse:
-    """Bytes that Graft wrote itself, with a fixed type and name. A browser that opens them runs no script in them."""
+    """Bytes that Graft wrote itself, with a fixed type and name.
+
+    A browser that opens them runs no script in them.
+    """
     suffix = key.rpartition('.')[2]
     response = HttpResponse(storage.read(key), content_type='image/png' if suffix == 'png' else 'image/jpeg')
     response['Content-Disposition'] = f'inline; filename="image.{suffix}"'

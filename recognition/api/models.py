@@ -51,7 +51,10 @@ class ModelView(Endpoint):
 
     @extend_schema(operation_id='delete_model', responses={204: None})
     def delete(self, request: Request, reference: str) -> Response:
-        """Delete a model. 409 while it is published. By id only: a published name may have moved to another model."""
+        """Delete a model.
+
+        409 while it is published. By id only: a published name may have moved to another model.
+        """
         model = trained_models.get_editable(self.user, trained_models.parse_model_id(reference))
         trained_models.delete(model, self.user)
         return Response(status=204)
@@ -60,7 +63,10 @@ class ModelView(Endpoint):
 class PublishView(Endpoint):
     @extend_schema(operation_id='publish_model', request=PublishIn, responses=PublicationOut)
     def post(self, request: Request, reference: str) -> Response:
-        """Publish the model under a name. A name of the same project is moved to this model, a new one is created."""
+        """Publish the model under a name.
+
+        A name of the same project is moved to this model, a new one is created.
+        """
         model = trained_models.get_editable(self.user, trained_models.parse_model_id(reference))
         publication = publishing.publish(model, self.parse_body(PublishIn)['name'], self.user)
         return Response(PublicationOut(publication).data)

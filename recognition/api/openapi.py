@@ -1,4 +1,5 @@
-"""What the OpenAPI schema needs beyond the serializers: pages of lists, authentication, and the errors of every operation."""
+"""What the OpenAPI schema needs beyond the serializers: pages of lists, authentication, and the errors of
+every operation."""
 
 from __future__ import annotations
 

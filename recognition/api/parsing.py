@@ -20,7 +20,10 @@ UPLOAD_OVERHEAD = 64 * 2**20
 
 
 class BoundedJsonParser(JSONParser):
-    """JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes. Too deep nesting is a client's error (400), not ours (500)."""
+    """JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes.
+
+    Too deep nesting is a client's error (400), not ours (500).
+    """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -55,7 +58,8 @@ def _check_parser_length(parser_context: Mapping[str, Any] | None, limit: int) -
 
 
 def check_length(request: Request, limit: int) -> None:
-    """TooLargeError when the body is longer than `limit` bytes by its header; the server reads no further than that."""
+    """TooLargeError when the body is longer than `limit` bytes by its header; the server reads no further
+    than that."""
     try:
         length = int(request.META.get('CONTENT_LENGTH') or 0)
     except ValueError:

@@ -77,7 +77,8 @@ DETECT_SCHEMA: dict[str, Any] = {
 class ImagesEndpoint(Endpoint):
     """An endpoint that takes images as files, as raw bytes, or as base64 in JSON.
 
-    `options_schema`: what may be chosen besides the images, in the query or the body; `json_schema`: that and images.
+    `options_schema`: what may be chosen besides the images, in the query or the body.
+    `json_schema`: these options and the images.
     """
 
     predict_methods: ClassVar[tuple[str, ...]] = ('POST',)
@@ -182,9 +183,9 @@ class DetectView(ImagesEndpoint):
     def post(self, request: Request, reference: str) -> Response:
         """Detect objects in 1 to 20 images. `reference`: the id of a detector or a published name.
 
-        Boxes are pixels of the upright image, with exclusive right and lower edges, highest score first. If the
-        result is expected to take longer than MAX_DETECTION_SECONDS (default: 2), the response is 202 with a job, whose
-        URL is in the header `Location`.
+        Boxes are pixels of the upright image, with exclusive right and lower edges, highest score first.
+        If the result is expected to take longer than MAX_DETECTION_SECONDS (default: 2), the response is 202
+        with a job, whose URL is in the header `Location`.
         """
         return self._detect(trained_models.find_for_prediction(self.user, reference))
 
@@ -222,6 +223,9 @@ class DetectionJobCancelView(Endpoint):
 
     @extend_schema(operation_id='cancel_detection_job', request=None, responses={202: DetectionJobOut})
     def post(self, request: Request, detection_job_id: uuid.UUID) -> Response:
-        """Cancel a detection job: a queued one ends immediately, a running one within seconds. 409 if it has ended."""
+        """Cancel a detection job: a queued one ends immediately, a running one within seconds.
+
+        409 if it has ended.
+        """
         job = detection_jobs.cancel(self.user, detection_job_id)
         return Response(DetectionJobOut(job).data, status=202)

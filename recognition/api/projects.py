@@ -52,7 +52,10 @@ class ProjectView(Endpoint):
 
     @extend_schema(operation_id='delete_project', responses={204: None})
     def delete(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Move the project to the trash. Its published names answer 404. It can be restored until the trash is purged."""
+        """Move the project to the trash.
+
+        Its published names answer 404. It can be restored until the trash is purged.
+        """
         projects.delete_project(projects.get_owned(self.user, project_id), self.user)
         return Response(status=204)
 
@@ -67,7 +70,8 @@ class ProjectRestoreView(Endpoint):
 class ProjectHealthView(Endpoint):
     @extend_schema(operation_id='get_project_health', responses=HealthOut)
     def get(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Count images and boxes per label, check whether a training can start, and list problems of the data."""
+        """Count images and boxes per label, check whether a training can start, and list problems of the
+        data."""
         project = projects.get_visible(self.user, project_id)
         health, readiness = dataset_health.check_health(project), check_readiness(project)
         record = {

@@ -28,7 +28,10 @@ class TrainingListView(Endpoint):
 
     @extend_schema(operation_id='start_training', request=TrainingIn, responses={202: TrainingOut})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Queue a training. 409: the project is not ready (`message` says why). 429: too many of yours are waiting."""
+        """Queue a training.
+
+        409: the project is not ready (`message` says why). 429: too many of yours are waiting.
+        """
         project = projects.get_editable(self.user, project_id)
         job = start_training(project, self.user, self.parse_body(TrainingIn))
         return Response(TrainingOut(job).data, status=202)
@@ -43,6 +46,9 @@ class TrainingView(Endpoint):
 class TrainingCancelView(Endpoint):
     @extend_schema(operation_id='cancel_training', request=None, responses={202: TrainingOut})
     def post(self, request: Request, job_id: uuid.UUID) -> Response:
-        """Cancel a training: a queued one ends immediately, a running one within seconds. 409 if it has ended."""
+        """Cancel a training: a queued one ends immediately, a running one within seconds.
+
+        409 if it has ended.
+        """
         job = queue.cancel(status.get_editable_training(self.user, job_id), self.user)
         return Response(TrainingOut(job).data, status=202)

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 
-from recognition.models import Project
-from recognition.models.project import Role, Task
+from recognition.models.project import Role
 from recognition.training.detectors import list_choices
+from recognition.training.start import TrainingOption, list_training_options
 
-PLANS = [
-    ('auto', 'Automatic, from the number of photos and their similarity'),
-    ('linear', 'Only a new linear head'),
-    ('last', 'The last layer'),
-    ('several', 'The last groups of layers'),
-    ('all', 'The whole network'),
-]
+# What an option of a training is called on the page, in the order of the form; options that are not here
+# are for the API only.
+LABELS = {
+    'source': 'Base model',
+    'plan': 'Layers to finetune',
+    'detector': 'Detector',
+    'epochs': 'Epochs',
+    'held_out': 'Held-out photos',
+    'seed': 'Random seed',
+    'crop': 'Random crop',
+    'jitter': 'Colour jitter',
+    'lighting': 'PCA lighting',
+    'flip': 'Mirror photos left to right at random',
+    'instant_only': 'Stop after the instant model (no finetuning)',
+    'rates': 'Learning rates',
+    'refit': 'After testing, train again on all photos',
+}
+HELP_TEXTS = {
+    'epochs': '0: chosen from the number of photos',
+    'held_out': 'share of the photos used for testing',
+    'crop': 'smallest share of the area; 1: no crops',
+    'jitter': '0: none',
+    'lighting': '0: none',
+    'rates': 'One layer group per line. 0 freezes a group; groups that you leave out get the automatic rate.',
+}
+PLAN_LABELS = {
+    'auto': 'Automatic, from the number of photos and their similarity',
+    'linear': 'Only a new linear head',
+    'last': 'The last layer',
+    'several': 'The last groups of layers',
+    'all': 'The whole network',
+}
 
 
 class MemberForm(forms.Form):
@@ -31,32 +56,37 @@ class KeyForm(forms.Form):
     )
 
 
-class TrainingOptionsForm(forms.Form):
-    """Options of a training that both tasks have. A plain Train button sends no field at all: then all
-    defaults hold."""
+class TrainingForm(forms.Form):
+    """Options of a training, with the limits, choices and defaults of the table of options.
+
+    A plain Train button sends no field at all: then all defaults hold.
+    """
 
     # These take the whole width of the form on the page.
-    wide_fields: ClassVar[tuple[str, ...]] = (
-        'source',
-        'plan',
-        'detector',
-        'flip',
-        'instant_only',
-        'rates',
-        'refit',
-    )
-    field_order = ['source', 'plan', 'detector', 'epochs', 'held_out', 'seed']
+    wide_fields = ('source', 'plan', 'detector', 'flip', 'instant_only', 'rates', 'refit')
 
-    source = forms.ChoiceField(label='Base model', initial='auto')
-    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, label='Random seed')
-
-    def __init__(self, data: Any = None, *, sources: list[tuple[str, str]]) -> None:
+    def __init__(self, data: Any = None, *, task: str, sources: list[tuple[str, str]]) -> None:
         super().__init__(data)
-        for field in self.fields.values():
-            field.required = False
-        field = self.fields['source']
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [('auto', 'Automatic (highest P2L score)'), *sources]
+        options = {option.name: option for option in list_training_options(task)}
+        for name in LABELS:
+            if name in options:
+                self.fields[name] = make_form_field(options[name], sources)
+
+    def clean(self) -> dict[str, Any]:
+        """Read the learning rates line by line.
+
+        Their limits are checked with the other options when the training starts.
+        """
+        cleaned = self.cleaned_data
+        rates: dict[str, float] = {}
+        for line in filter(None, map(str.strip, cleaned.get('rates', '').splitlines())):
+            group, _, value = line.partition(':')
+            try:
+                rates[group.strip()] = float(value)
+            except ValueError:
+                self.add_error('rates', f'“{line}” does not have the form “group: learning rate”.')
+                return cleaned
+        return {**cleaned, 'rates': rates} if 'rates' in cleaned else cleaned
 
     def get_options(self) -> dict[str, Any]:
         """The options that differ from the defaults, as start_training takes them.
@@ -78,58 +108,32 @@ class TrainingOptionsForm(forms.Form):
         return f'{label or field.capitalize()}: {errors[0]}'
 
 
-class ClassifierTrainingForm(TrainingOptionsForm):
-    plan = forms.ChoiceField(label='Layers to finetune', choices=PLANS, initial='auto')
-    epochs = forms.IntegerField(
-        min_value=0, max_value=1000, initial=0, help_text='0: chosen from the number of photos'
-    )
-    crop = forms.FloatField(
-        min_value=0.05,
-        max_value=1,
-        initial=0.6,
-        label='Random crop',
-        help_text='smallest share of the area; 1: no crops',
-    )
-    jitter = forms.FloatField(
-        min_value=0, max_value=1, initial=0.2, label='Colour jitter', help_text='0: none'
-    )
-    lighting = forms.FloatField(
-        min_value=0, max_value=1, initial=0, label='PCA lighting', help_text='0: none'
-    )
-    flip = forms.BooleanField(initial=True, label='Mirror photos left to right at random')
-    instant_only = forms.BooleanField(initial=False, label='Stop after the instant model (no finetuning)')
-    rates = forms.CharField(
-        max_length=2_000,
-        label='Learning rates',
-        widget=forms.Textarea(attrs={'rows': 2, 'placeholder': 'head: 0.01', 'spellcheck': 'false'}),
-        help_text='One layer group per line. 0 freezes a group; groups that you leave out get the automatic rate.',
-    )
+def make_form_field(option: TrainingOption, sources: list[tuple[str, str]]) -> forms.Field:
+    """The form field of one option.
 
-    def clean_rates(self) -> dict[str, float]:
-        rates: dict[str, float] = {}
-        for line in self.cleaned_data['rates'].splitlines():
-            if line.strip():
-                group, _, value = line.partition(':')
-                try:
-                    rates[group.strip()] = float(value)
-                except ValueError:
-                    raise forms.ValidationError(
-                        f'“{line.strip()}” does not have the form “group: learning rate”.'
-                    ) from None
-        return rates
-
-
-class DetectorTrainingForm(TrainingOptionsForm):
-    detector = forms.ChoiceField(label='Detector', choices=list_choices(), initial='auto')
-    held_out = forms.FloatField(
-        min_value=0.1,
-        max_value=0.9,
-        initial=0.3,
-        label='Held-out photos',
-        help_text='share of the photos used for testing',
-    )
-    refit = forms.BooleanField(initial=True, label='After testing, train again on all photos')
-
-
-def choose_training_form(project: Project) -> type[TrainingOptionsForm]:
-    return DetectorTrainingForm if project.task == Task.DETECTION else ClassifierTrainingForm
+    `sources`: names of the source models that the user may choose, and their titles.
+    """
+    common: dict[str, Any] = {
+        'required': False,
+        'label': LABELS[option.name],
+        'help_text': HELP_TEXTS.get(option.name, ''),
+        'initial': option.default,
+    }
+    if option.name == 'source':
+        return forms.ChoiceField(choices=[('auto', 'Automatic (highest P2L score)'), *sources], **common)
+    if option.name == 'detector':
+        return forms.ChoiceField(choices=list_choices(), **common)
+    if option.name == 'rates':
+        placeholder = {'rows': 2, 'placeholder': 'head: 0.01', 'spellcheck': 'false'}
+        common['initial'] = ''
+        return forms.CharField(max_length=2_000, widget=forms.Textarea(attrs=placeholder), **common)
+    if option.choices:
+        labels = PLAN_LABELS if option.name == 'plan' else {}
+        choices = [(choice, labels.get(choice, choice)) for choice in option.choices]
+        return forms.ChoiceField(choices=choices, **common)
+    if option.kind == 'boolean':
+        return forms.BooleanField(**common)
+    if option.kind == 'integer':
+        low, high = (None if limit is None else int(limit) for limit in (option.low, option.high))
+        return forms.IntegerField(min_value=low, max_value=high, **common)
+    return forms.FloatField(min_value=option.low, max_value=option.high, **common)

@@ -30,7 +30,10 @@ class ProjectSummary:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class (or, with label None, the unlabelled images) with its newest images. `count`: images or boxes."""
+    """One class (or, with label None, the unlabelled images) with its newest images.
+
+    `count`: images or boxes.
+    """
 
     label: Label | None
     count: int

@@ -15,7 +15,7 @@ from recognition.models import Job, Project, TrainedModel
 from recognition.models.project import Role, Task
 from recognition.pages import listings
 from recognition.pages.decorators import action, page, require_user
-from recognition.pages.forms import MemberForm, choose_training_form
+from recognition.pages.forms import MemberForm, TrainingForm
 from recognition.pages.report import detector_charts
 from recognition.serving import publishing
 from recognition.training import reports
@@ -57,7 +57,7 @@ def show_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         'rows': listings.list_class_rows(project),
         'deleted_classes': deleted_labels.list_deleted_labels(project),
         'health': health.check_health(project),
-        'training_form': choose_training_form(project)(sources=sources),
+        'training_form': TrainingForm(task=project.task, sources=sources),
         **_training_context(project),
         **_model_context(request, project),
     }

@@ -14,7 +14,7 @@ from recognition.jobs import queue, status
 from recognition.models.project import Role
 from recognition.pages import listings
 from recognition.pages.decorators import action, page, require_user
-from recognition.pages.forms import choose_training_form
+from recognition.pages.forms import TrainingForm
 from recognition.training import reports
 from recognition.training.start import start_training
 from recognition.zoo import catalog
@@ -25,7 +25,7 @@ def create_training(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse
     project = projects.get_editable(request.user, project_id)
     sources = catalog.list_sources(require_user(request), project)
     choices = [(source.name, source.name) for source in sources]
-    form = choose_training_form(project)(request.POST, sources=choices)
+    form = TrainingForm(request.POST, task=project.task, sources=choices)
     if not form.is_valid():
         raise InvalidInputError(form.get_first_error())
     start_training(project, require_user(request), form.get_options())

@@ -35,7 +35,7 @@ class BoxSetOut(Schema):
     version = serializers.IntegerField(help_text='Incremented with each change; send it when you save.')
     state = serializers.ChoiceField(
         choices=get_args(State),
-        help_text='unlabelled: not annotated yet; boxes: has boxes; empty: annotated as containing no object.',
+        help_text='unlabelled: not annotated yet; boxes: has boxes; empty: contains no object.',
     )
     boxes = BoxSchema(many=True)
 

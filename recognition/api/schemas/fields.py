@@ -11,7 +11,10 @@ Schema = serializers.Serializer[Any]
 
 
 class FiniteField(serializers.FloatField):
-    """A float that is neither NaN nor infinite. Python reads the text `nan`, and NaN passes every comparison with a limit."""
+    """A float that is neither NaN nor infinite.
+
+    Python reads the text `nan`, and NaN passes every comparison with a limit.
+    """
 
     def to_internal_value(self, data: Any) -> float:
         number = super().to_internal_value(data)

@@ -62,7 +62,7 @@ class ImageLabelling(ImageIds):
 class PreviousLabels(Schema):
     previous_labels = serializers.DictField(
         child=serializers.CharField(allow_null=True),
-        help_text='Image id -> label before the change (null: none). Send it to images/restore-labels to undo.',
+        help_text='Image id -> previous label (null: none). Send it to images/restore-labels to undo.',
     )
 
 

@@ -35,7 +35,10 @@ class MatrixRow:
 def lay_out_confusion_matrix(
     labels: Sequence[str], confusion: Sequence[Sequence[int]]
 ) -> tuple[MatrixRow, ...]:
-    """Rows are the ground truth. A cell's heat is its share of the row, so that a small class shows its errors too."""
+    """Rows are the ground truth.
+
+    A cell's heat is its share of the row, so that a small class shows its errors too.
+    """
     rows = []
     for i, (label, counts) in enumerate(zip(labels, confusion, strict=False)):
         total = sum(counts) or 1
@@ -75,7 +78,8 @@ class ForecastChart:
 
 
 def lay_out_forecast(forecast: Mapping[str, Any]) -> ForecastChart | None:
-    """The part `forecast` of a model's report as shapes; None when there are fewer than two points to draw."""
+    """The part `forecast` of a model's report as shapes; None when there are fewer than two points to
+    draw."""
     points, gain = forecast.get('points', []), forecast.get('gain')
     if len(points) < 2:
         return None

@@ -9,7 +9,7 @@ from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.models import Image, TrainedModel
 from recognition.models.project import Task
-from recognition.pages.forms import choose_training_form
+from recognition.pages.forms import TrainingForm
 from recognition.pages.report import detector_charts
 from tests.support.photos import draw_photo
 
@@ -123,7 +123,7 @@ def test_a_detectors_training_takes_its_own_options_and_no_others(browser_of, al
 
 
 def options_of(detector, sent):
-    form = choose_training_form(detector.project)(sent, sources=[])
+    form = TrainingForm(sent, task='detection', sources=[])
     assert form.is_valid()
     return form.get_options()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recognition.models import Job
-from recognition.pages.forms import ClassifierTrainingForm
+from recognition.pages.forms import TrainingForm
 from tests.support.page_text import visible_text
 
 ADVANCED = {
@@ -22,14 +22,14 @@ ADVANCED = {
 
 
 def options(**changed: str) -> dict:
-    form = ClassifierTrainingForm({**ADVANCED, **changed}, sources=[('graft-leaf', 'Leaves')])
+    form = TrainingForm({**ADVANCED, **changed}, task='classification', sources=[('graft-leaf', 'Leaves')])
     assert form.is_valid(), form.errors
     return form.get_options()
 
 
 def test_options_left_as_they_are_say_nothing():
     assert options() == {}
-    form = ClassifierTrainingForm({}, sources=[])
+    form = TrainingForm({}, task='classification', sources=[])
     assert form.is_valid()
     assert form.get_options() == {}
 
@@ -39,8 +39,8 @@ def test_only_what_was_changed_is_said():
 
 
 def test_a_box_that_was_unticked_is_a_choice():
-    form = ClassifierTrainingForm(
-        {name: value for name, value in ADVANCED.items() if name != 'flip'}, sources=[]
+    form = TrainingForm(
+        {name: value for name, value in ADVANCED.items() if name != 'flip'}, task='classification', sources=[]
     )
     assert form.is_valid()
     assert form.get_options() == {'flip': False}
@@ -52,7 +52,7 @@ def test_rates_are_read_line_by_line():
 
 @pytest.mark.parametrize('rates', ['head', 'head: fast', ': '])
 def test_a_rate_that_is_no_number_is_refused(rates):
-    form = ClassifierTrainingForm({**ADVANCED, 'rates': rates}, sources=[])
+    form = TrainingForm({**ADVANCED, 'rates': rates}, task='classification', sources=[])
     assert not form.is_valid()
     assert 'does not have the form “group: learning rate”' in str(form.errors['rates'])
 
