@@ -31,5 +31,5 @@ export function installBrowser({ stored = {} } = {}) {
 
 /** Let everything run that waits for no timer. */
 export async function settle() {
-  for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

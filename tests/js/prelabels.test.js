@@ -5,7 +5,7 @@ import { PrelabelLoader } from '../../static/js/annotate/prelabels.js';
 import { installBrowser, settle } from './browser.js';
 
 let browser;
-const answer = (mistakes) => ({ status: 200, body: { boxes: [], mistakes } });
+const answer = (mistakes) => ({ status: 200, body: { boxes: [], expected_corrections: mistakes } });
 
 beforeEach(() => {
   mock.timers.reset();
