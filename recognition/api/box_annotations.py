@@ -46,7 +46,9 @@ class BoxesView(Endpoint):
 
     @extend_schema(operation_id='set_boxes', request=BoxSetIn, responses=BoxSetOut)
     def put(self, request: Request, project_id: uuid.UUID, image_id: uuid.UUID) -> Response:
-        """Replace all boxes of an image. 409 if `version` is not the current one; sending the same request twice is no error.
+        """Replace all boxes of an image.
+
+        409 if `version` is not the current one; sending the same request twice is no error.
 
         To undo a change, save the previous boxes again.
         """
@@ -97,7 +99,9 @@ class AnnotationImportView(Endpoint):
         responses={200: ImportOut, 201: ImportOut},
     )
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Import images with annotations, or annotations of images that are in the project. What cannot be used is listed.
+        """Import images with annotations, or annotations of images that are in the project.
+
+        What cannot be used is listed in the response.
 
         201: at least one image was added. 200: none was. 422: nothing could be used.
         """
