@@ -26,7 +26,6 @@ SHORT_MODULE = 30  # lines
 STILL_SHARED_NAMES = {
     'DetectedBox',
     'Progress',
-    'Upright',
     'Trained',
     'Task',
     'Learned',

@@ -216,7 +216,9 @@ def _load_current(model: TrainedModel) -> Loaded:
 
 def _load(model: TrainedModel) -> Loaded:
     models = _get_cache()
-    return models.get(model.digest) or models.predictor(storage.artifact_folder(model.artifact), model.digest)
+    return models.get(model.digest) or models.get_or_load(
+        storage.artifact_folder(model.artifact), model.digest
+    )
 
 
 _cache: ModelCache | None = None

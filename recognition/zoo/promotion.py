@@ -22,7 +22,7 @@ from recognition.models.source_model import Origin
 from recognition.zoo import catalog, registration
 from transfer.data.manifests import BACKGROUND
 from transfer.serving import artifacts
-from transfer.serving.artifacts import Meta
+from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.errors import ArtifactError
 from transfer.zoo.weights import LINEAR_HEAD
 
@@ -121,7 +121,7 @@ def count_train_images(model: TrainedModel) -> int:
     return int(model.report['detection']['final_train_images']) if _is_detector(model) else model.images
 
 
-def _resolve_architecture(meta: Meta) -> str:
+def _resolve_architecture(meta: ArtifactMeta) -> str:
     """Architecture.replace_head gives SqueezeNet a layer where its family has a convolution; the others keep
     their form.
     """
@@ -129,7 +129,7 @@ def _resolve_architecture(meta: Meta) -> str:
     return meta.architecture + LINEAR_HEAD if changed else meta.architecture
 
 
-def _read_artifact_meta(model: TrainedModel) -> Meta:
+def _read_artifact_meta(model: TrainedModel) -> ArtifactMeta:
     folder = storage.artifact_folder(model.artifact)
     try:
         meta = artifacts.read_meta(folder)
@@ -139,7 +139,7 @@ def _read_artifact_meta(model: TrainedModel) -> Meta:
     return meta
 
 
-def _build_metadata(model: TrainedModel, meta: Meta, terms: Offer) -> registration.SourceMetadata:
+def _build_metadata(model: TrainedModel, meta: ArtifactMeta, terms: Offer) -> registration.SourceMetadata:
     known = model.report.get('signature') or {}
     return registration.SourceMetadata(
         name=terms.name or _choose_name(model),

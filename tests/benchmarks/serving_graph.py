@@ -79,8 +79,8 @@ def measure(subject: Subject, folder: Path) -> str:
     )
     if engine['name'] != 'openvino':
         return f'| {subject.title} | {engine["why_not"]} | | | | | |'
-    graph = OpenVinoEngine(folder / 'graph.xml', engine['precision'], lanes=1)
-    eager = export.Served(subject.network, subject.preprocessing).eval()
+    graph = OpenVinoEngine(folder / 'graph.xml', engine['precision'], streams=1)
+    eager = export.ServedNetwork(subject.network, subject.preprocessing).eval()
     one = torch.from_numpy(pixels[:1])
 
     @torch.inference_mode()

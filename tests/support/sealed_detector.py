@@ -9,7 +9,8 @@ from pathlib import Path
 from recognition import storage
 from recognition.models import Project, TrainedModel
 from recognition.models.project import Task
-from transfer.serving.artifacts import Meta, Preprocessing, write_meta, written_aside
+from transfer.runtime.atomic_write import replace_folder
+from transfer.serving.artifacts import ArtifactMeta, Preprocessing, write_meta
 from transfer.spec.train_spec import SourceModelSpec
 
 LABELS = ('bolt', 'nut')
@@ -43,9 +44,9 @@ def seal(folder: Path, score_threshold: float = 0.05) -> str:
         'score_threshold': score_threshold,
         'serving_seconds': 0.5,
     }
-    with written_aside(folder) as aside:
+    with replace_folder(folder) as aside:
         assert export(model, given, aside) == ''
-        meta = Meta(
+        meta = ArtifactMeta(
             LABELS,
             SOURCE.architecture,
             given,

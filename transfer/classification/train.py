@@ -10,7 +10,7 @@ from torch import nn
 
 from transfer.classification.report import ReportInputs, write_report
 from transfer.data.manifests import Manifest
-from transfer.data.splits import trainable
+from transfer.data.splits import keep_trainable_labels
 from transfer.features.metrics import accuracy
 from transfer.features.network import count_multiply_adds
 from transfer.finetune.cross_validation import (
@@ -45,7 +45,7 @@ def train_classifier(
     manifest: Manifest, spec: TrainSpec, workdir: Path, report: Report, cache: Path
 ) -> SealedModel:
     """See transfer.pipeline.train."""
-    manifest, notes = trainable(manifest)
+    manifest, notes = keep_trainable_labels(manifest)
     tracker = ProgressTracker(report)
     context = TrainingContext(manifest, spec, choose_device(spec.device), cache, tracker, list(notes))
     ranked = rank_sources(context)

@@ -1,7 +1,8 @@
 """Augmentation on tensors: random resized crop, flip, colour jitter and PCA lighting, for a whole batch at
 once.
 
-All chance comes from the generator given, on the CPU, so a seed gives the same pictures on every machine.
+All random numbers come from the given generator, on the CPU, so a seed gives the same images on every
+machine.
 """
 
 from __future__ import annotations
@@ -35,38 +36,38 @@ class Augmentation:
         return Augmentation(spec.flip, spec.crop, spec.jitter, spec.lighting)
 
 
-def augment(images: Tensor, how: Augmentation, chance: torch.Generator) -> Tensor:
+def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     """float (n, 3, h, w) in 0..1 to the same shape and range, each image changed by itself."""
     if how.flip or how.crop < 1:
-        images = _crop_and_flip(images, how, chance)
+        images = _crop_and_flip(images, how, generator)
     if how.jitter > 0:
-        images = _jitter(images, how.jitter, chance)
+        images = _jitter(images, how.jitter, generator)
     if how.lighting > 0:
-        images = _light(images, how.lighting, chance)
+        images = _light(images, how.lighting, generator)
     return images.clamp(0, 1)
 
 
-def _uniform(count: int, low: float, high: float, chance: torch.Generator, like: Tensor) -> Tensor:
-    return (torch.rand(count, generator=chance) * (high - low) + low).to(like.device)
+def _uniform(count: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    return (torch.rand(count, generator=generator) * (high - low) + low).to(like.device)
 
 
-def _crop_and_flip(images: Tensor, how: Augmentation, chance: torch.Generator) -> Tensor:
+def _crop_and_flip(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     """One bilinear resampling does both; a crop stays inside the picture."""
     count = len(images)
-    area = _uniform(count, how.crop, 1.0, chance, images).sqrt()
+    area = _uniform(count, how.crop, 1.0, generator, images).sqrt()
     bend = (
-        _uniform(count, -math.log(RATIO) / 2, math.log(RATIO) / 2, chance, images).exp()
+        _uniform(count, -math.log(RATIO) / 2, math.log(RATIO) / 2, generator, images).exp()
         if how.crop < 1
         else torch.ones_like(area)
     )
     width, height = (area * bend).clamp(max=1.0), (area / bend).clamp(max=1.0)
     mirror = (
-        torch.where(_uniform(count, 0, 1, chance, images) < 0.5, -1.0, 1.0)
+        torch.where(_uniform(count, 0, 1, generator, images) < 0.5, -1.0, 1.0)
         if how.flip
         else torch.ones_like(area)
     )
-    left = _uniform(count, -1, 1, chance, images) * (1 - width)
-    top = _uniform(count, -1, 1, chance, images) * (1 - height)
+    left = _uniform(count, -1, 1, generator, images) * (1 - width)
+    top = _uniform(count, -1, 1, generator, images) * (1 - height)
     rows, columns = images.shape[2:]
     grid = images.new_empty(count, rows, columns, 2)  # as affine_grid gives it, at a quarter of its cost
     grid[..., 0] = (_centres(columns, images) * (width * mirror)[:, None] + left[:, None])[:, None, :]
@@ -79,19 +80,19 @@ def _centres(count: int, like: Tensor) -> Tensor:
     return (torch.arange(count, device=like.device) * 2 + 1) / count - 1
 
 
-def _jitter(images: Tensor, strength: float, chance: torch.Generator) -> Tensor:
+def _jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     count = len(images)
-    brightness = _uniform(count, 1 - strength, 1 + strength, chance, images).view(-1, 1, 1, 1)
-    contrast = _uniform(count, 1 - strength, 1 + strength, chance, images).view(-1, 1, 1, 1)
-    balance = _uniform(count * 3, 1 - strength / 2, 1 + strength / 2, chance, images).view(-1, 3, 1, 1)
+    brightness = _uniform(count, 1 - strength, 1 + strength, generator, images).view(-1, 1, 1, 1)
+    contrast = _uniform(count, 1 - strength, 1 + strength, generator, images).view(-1, 1, 1, 1)
+    balance = _uniform(count * 3, 1 - strength / 2, 1 + strength / 2, generator, images).view(-1, 3, 1, 1)
     middle = images.mean((1, 2, 3), keepdim=True)
     gain = brightness * balance  # ((images - middle) * contrast + middle) * gain, in one pass over the pixels
     return torch.addcmul(middle * (1 - contrast) * gain, images, contrast * gain)
 
 
-def _light(images: Tensor, deviation: float, chance: torch.Generator) -> Tensor:
+def _light(images: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
     amount = (
-        torch.randn(len(images), 3, generator=chance).to(images.device)
+        torch.randn(len(images), 3, generator=generator).to(images.device)
         * deviation
         * images.new_tensor(LIGHT_SPREADS)
     )

@@ -1,4 +1,5 @@
-"""Photos decoded once: one contiguous uint8 array on disk, mapped into memory by whoever trains on them."""
+"""The pixel cache: images decoded once into one contiguous uint8 array on disk, mapped into memory by a
+training."""
 
 from __future__ import annotations
 
@@ -63,8 +64,7 @@ def _key(digests: tuple[str, ...], side: int, policy: str) -> str:
 def _decode_all(
     manifest: Manifest, side: int, policy: str, path: Path, on_progress: Callable[[float], None], threads: int
 ) -> None:
-    """Decode into a file beside, then rename. The decoders let go of the interpreter, so threads use every
-    core."""
+    """Decode into a file beside, then rename. The decoders release the GIL, so threads use every core."""
     count = len(manifest.images)
     aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
     try:

@@ -1,5 +1,5 @@
-"""An encoded photo becomes the square of pixels a network sees: the one preprocessing that training and
-serving share.
+"""Decode an encoded image to the square of pixels that a network sees: the one preprocessing of training and
+serving.
 
 No torch here. A JPEG is decoded at the smallest of its built-in scales (n/8) that still has 1.6 times the
 square's side, which costs a sixth of a full decode on a 12-megapixel photo; the rest of the way is one
@@ -30,7 +30,7 @@ EXIF_ORIENTATION = 0x0112
 
 
 def decode(source: bytes | str | Path, side: int, policy: str = 'squash') -> np.ndarray:
-    """The photo, upright, as uint8 RGB (side, side, 3).
+    """Decode the image, upright, to uint8 RGB (side, side, 3).
 
     `squash` resizes the whole picture to the square; `centre` keeps its centred square of 0.875 of the short
     side. Raises UnreadableImageError, naming the file where there is one.
@@ -47,17 +47,17 @@ def decode(source: bytes | str | Path, side: int, policy: str = 'squash') -> np.
 
 
 @dataclass(frozen=True)
-class Upright:
-    """A whole photo, turned upright."""
+class DecodedImage:
+    """A whole image, turned upright."""
 
     pixels: np.ndarray  # (h, w, 3) uint8 RGB, perhaps at a reduced scale
-    width: int  # of the photo itself, in whose pixels boxes are told
+    width: int  # of the image itself, in whose pixels boxes are given
     height: int
 
 
-def decode_whole(source: bytes | str | Path, least: int = 0) -> Upright:
-    """The whole photo for a detector; a JPEG may come reduced, with neither side under `least` pixels (0:
-    never reduced).
+def decode_image(source: bytes | str | Path, least: int = 0) -> DecodedImage:
+    """Decode the whole image for a detector; a JPEG may come reduced, with neither side under `least` pixels
+    (0: never reduced).
 
     Raises UnreadableImageError, naming the file where there is one.
     """
@@ -69,7 +69,7 @@ def decode_whole(source: bytes | str | Path, least: int = 0) -> Upright:
         if header.getexif().get(EXIF_ORIENTATION, 1) in range(5, 9):  # turned by a quarter
             width, height = height, width
         image = _open(data, math.ceil(least / SPARE) if least else MAX_PIXELS, 'squash')
-        return Upright(np.array(image), width, height)
+        return DecodedImage(np.array(image), width, height)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f'{name} cannot be read as an image: {error}') from error
 

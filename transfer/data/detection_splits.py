@@ -1,4 +1,4 @@
-"""Which boxed images a detector learns from, and which it is measured on. Numpy only."""
+"""Split boxed images into those that a detector is trained on and those that it is tested on. Numpy only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.spec.errors import TrainingError
 
-LEAST = 4  # images with boxes: three to learn from and one to be measured on
+MIN_IMAGES = 4  # with boxes: three to train on and one to test on
 
 
-def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str, ...]]:
-    """The manifest without classes that cannot be both learned and measured, and a sentence for each one left
-    out.
+def keep_trainable_box_labels(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str, ...]]:
+    """Drop the labels that cannot be both trained on and tested; also return a sentence for each one dropped.
 
     A class needs boxes, not all of them difficult, on two different images. TrainingError when there is none,
     or when fewer than four images have a box.
@@ -25,10 +24,11 @@ def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str
         for label in range(len(manifest.labels))
     ]
     kept = [label for label, images in enumerate(seen) if len(images) >= 2]
-    if not kept or len(set().union(*(seen[label] for label in kept))) < LEAST:
-        raise TrainingError(f'A detector needs boxes of one class on at least {LEAST} different images.')
+    if not kept or len(set().union(*(seen[label] for label in kept))) < MIN_IMAGES:
+        raise TrainingError(f'A detector needs boxes of one class on at least {MIN_IMAGES} different images.')
     notes = tuple(
-        f'Class "{manifest.labels[label]}" was left out: it has boxes on {len(seen[label])} of the two images it needs.'
+        f'Class "{manifest.labels[label]}" was left out: '
+        f'it has boxes on {len(seen[label])} of the two images it needs.'
         for label in range(len(manifest.labels))
         if label not in kept
     )
@@ -45,11 +45,11 @@ def trainable(manifest: DetectionManifest) -> tuple[DetectionManifest, tuple[str
     return DetectionManifest(tuple(manifest.labels[label] for label in kept), images), notes
 
 
-def split(
+def split_manifest(
     manifest: DetectionManifest, held_out: float, seed: int
 ) -> tuple[DetectionManifest, DetectionManifest]:
-    """(to learn from, to be measured on). Copies of an image (one digest) stay together; each class is on
-    both sides.
+    """Split into (training images, test images). Copies of an image (one digest) stay together; each class is
+    on both sides.
 
     The same images, share and seed give the same split, in whatever order the images come.
     """
@@ -58,16 +58,16 @@ def split(
     wanted = min(max(1, round(held_out * len(groups))), len(groups) - 1)
     held = set(order[:wanted])
     for label in range(len(manifest.labels)):
-        _settle(held, [digest for digest in order if _has(manifest.images, digest, label)])
+        _ensure_both_sides(held, [digest for digest in order if _has(manifest.images, digest, label)])
     parts = (
         tuple(image for image in manifest.images if image.digest not in held),
         tuple(image for image in manifest.images if image.digest in held),
     )
-    learned, measured = (DetectionManifest(manifest.labels, part) for part in parts)
-    return learned, measured
+    train, test = (DetectionManifest(manifest.labels, part) for part in parts)
+    return train, test
 
 
-def _settle(held: set[str], showing: Sequence[str]) -> None:
+def _ensure_both_sides(held: set[str], showing: Sequence[str]) -> None:
     """Of the images that show a class, one must be on each side; where one side has none, it gets the first
     of the other."""
     if all(digest in held for digest in showing):

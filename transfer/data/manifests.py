@@ -1,4 +1,4 @@
-"""What a training is told about its images: plain frozen records, no torch, no Django."""
+"""The images of a training: plain frozen records, no torch, no Django."""
 
 from __future__ import annotations
 

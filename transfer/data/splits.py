@@ -1,4 +1,4 @@
-"""Who is held out when: stratified folds that keep copies of an image together."""
+"""Assign images to folds: stratified, with copies of an image in one fold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TINY = 24  # images: below, leave-one-out costs little and every training keeps 
 def assign_folds(
     labels: np.ndarray, groups: list[str], folds: int, seed: int, tiny: int = TINY
 ) -> np.ndarray:
-    """The fold of every image, int (n,), 0 .. k - 1.
+    """Assign every image to a fold: int (n,), 0 .. k - 1.
 
     Images of one group (copies share a digest) share a fold; each class is dealt out evenly, so a class of
     two groups is still learned from in every fold. k is `folds`, or the number of groups where that is
@@ -30,9 +30,9 @@ def assign_folds(
     return np.array([fold_of[group] for group in groups])
 
 
-def trainable(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
-    """The manifest without classes that cannot be both learned and checked, and a sentence for each one left
-    out.
+def keep_trainable_labels(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
+    """Drop the labels that cannot be both trained on and validated; also return a sentence for each one
+    dropped.
 
     A class needs two different images. Raises TrainingError when fewer than two classes are left.
     """
@@ -44,7 +44,8 @@ def trainable(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
     if len(kept) < 2:
         raise TrainingError('A training needs at least two classes with two different images each.')
     notes = tuple(
-        f'Class "{manifest.labels[label]}" was left out: it has {distinct[label]} of the two different images it needs.'
+        f'Class "{manifest.labels[label]}" was left out: '
+        f'it has {distinct[label]} of the two different images it needs.'
         for label in range(len(manifest.labels))
         if label not in kept
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import BACKGROUND, BoxedImage, DetectionManifest, LabelledImage, Manifest
 from transfer.regions.boxes import iou
 
@@ -76,7 +76,7 @@ def _nothing(
 def _cut(image: BoxedImage, box: np.ndarray, label: int, folder: Path) -> LabelledImage:
     name = hashlib.sha256(repr((image.digest, box.tolist(), CONTEXT)).encode()).hexdigest()
     path = folder / f'{name[:40]}.png'
-    photo = decode_whole(image.path, LEAST_SIDE)
+    photo = decode_image(image.path, LEAST_SIDE)
     height, width, _ = photo.pixels.shape
     sides = np.maximum(box[2:] - box[:2], FEWEST_SIDE)
     middle, half = (box[:2] + box[2:]) / 2, sides * (0.5 + CONTEXT)

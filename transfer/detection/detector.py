@@ -13,7 +13,7 @@ from torch import nn
 
 from transfer.data.manifests import DetectionManifest
 from transfer.regions.postprocess import Inference
-from transfer.serving.artifacts import Meta
+from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.detectors import DetectorInfo
 from transfer.spec.report import EpochMetrics, Report
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
@@ -62,5 +62,5 @@ class Detector(Protocol):
     def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
         """TrainingError when no image has a box, or the loss diverges; Cancelled from the report."""
 
-    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+    def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
         """Inference by torch from an artifact's weights. CorruptArtifactError, IncompatibleArtifactError."""

@@ -7,14 +7,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.detection import export
 from transfer.detection.backbone_export import write_source
 from transfer.detection.context import DetectionContext, Evaluation
 from transfer.detection.detector import TrainedDetector
 from transfer.runtime.atomic_write import replace_folder
 from transfer.selection.choose import SourceChoice
-from transfer.serving.artifacts import Meta, Preprocessing, slim_spec, without_signature, write_meta
+from transfer.serving.artifacts import (
+    ArtifactMeta,
+    Preprocessing,
+    omit_signature,
+    omit_signatures,
+    write_meta,
+)
 from transfer.serving.detector import load_inference, measure_seconds
 from transfer.serving.export import versions
 from transfer.spec.report import SealedModel, TrainReport
@@ -48,16 +54,16 @@ def seal(
         replace_folder(folder) as aside,
     ):
         why_not = trained.export(aside)
-        meta = Meta(
+        meta = ArtifactMeta(
             labels=context.manifest.labels,
             architecture=chosen.source.architecture,
             preprocessing=Preprocessing.of(chosen.source),
             temperature=1.0,
             engine=_engine(why_not),
-            source=without_signature(chosen.source),
+            source=omit_signature(chosen.source),
             why=chosen.why,
             provisional=provisional,
-            spec=slim_spec(context.options),
+            spec=omit_signatures(context.options),
             data_digest=context.manifest.digest,
             seed=context.spec.seed,
             versions=versions(),
@@ -89,14 +95,14 @@ def _engine(why_not: str) -> dict[str, Any]:
 
 
 def _check_graphs(
-    folder: Path, meta: Meta, trained: TrainedDetector, evaluation: Evaluation
+    folder: Path, meta: ArtifactMeta, trained: TrainedDetector, evaluation: Evaluation
 ) -> dict[str, Any]:
     """The engine, with how near the graphs are to torch on a few photos; torch itself where they are not near."""
     if meta.engine['name'] == 'torch':
         return meta.engine
     infer = load_inference(folder, meta, 'cpu')
     pairs = [
-        (decode_whole(image.path, trained.metadata['least_side']), regions)
+        (decode_image(image.path, trained.metadata['least_side']), regions)
         for image, regions in zip(evaluation.manifest.images[:CHECKED], evaluation.proposals, strict=False)
     ]
     by_torch = [trained.infer(photo, regions) for photo, regions in pairs]
@@ -111,7 +117,7 @@ def _check_graphs(
     return meta.engine | dataclasses.asdict(check) | {'milliseconds': round(1000 * seconds)}
 
 
-def _measure_seconds(folder: Path, meta: Meta, evaluation: Evaluation) -> float:
+def _measure_seconds(folder: Path, meta: ArtifactMeta, evaluation: Evaluation) -> float:
     """What serving will take for a photo: a request for many is answered by a job because of it."""
     photos = [Path(image.path).read_bytes() for image in evaluation.manifest.images[:CHECKED]]
     return round(measure_seconds(load_inference(folder, meta, 'cpu'), photos, meta.detection), 3)

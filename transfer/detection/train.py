@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import decode_whole
-from transfer.data.detection_splits import split, trainable
+from transfer.data.decode import decode_image
+from transfer.data.detection_splits import keep_trainable_box_labels, split_manifest
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.context import DetectionContext, Evaluation, PhaseReport
 from transfer.detection.detector import DetectorTrainingData, TrainedDetector
@@ -52,12 +52,12 @@ def train(
     It is trained on some of the images and evaluated on the others (`held_out`); then, with `refit`, another is trained on all
     of them, and until it is there the evaluated one is served. Resuming, `cache` and errors: as transfer.pipeline.train.
     """
-    manifest, notes = trainable(manifest)
+    manifest, notes = keep_trainable_box_labels(manifest)
     tracker = ProgressTracker(report, phase_shares(spec))
     context = DetectionContext(
         manifest, spec, choose_device(spec.device), workdir, cache, tracker, list(notes)
     )
-    training, held_out = split(manifest, spec.held_out, spec.seed)
+    training, held_out = split_manifest(manifest, spec.held_out, spec.seed)
     proposals = _propose(context, training, held_out)
     chosen = choose_detector_source(context, training, proposals[: len(training.images)])
     trained = _train_detector(context, chosen, training, proposals[: len(training.images)])
@@ -145,7 +145,7 @@ def _evaluate(
     seconds = 0.0
     with context.tracker.phase('evaluate', f'Evaluating on {len(held_out.images)} held-out photos'):
         for image, regions in zip(held_out.images, proposals, strict=True):
-            photo = decode_whole(image.path, trained.metadata['least_side'])
+            photo = decode_image(image.path, trained.metadata['least_side'])
             started = time.process_time()
             detections.append(trained.infer(photo, regions))
             seconds += time.process_time() - started

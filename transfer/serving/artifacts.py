@@ -1,37 +1,30 @@
-"""A sealed model: one folder that carries its weights, its graph, its labels, its own preprocessing and what
-is known of it.
+"""Read an artifact: one folder with the weights, the graph, the labels, the preprocessing and the report of a
+trained model.
 
-    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and
-    why, training
+    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and why, training
                          spec, data digest, seed, library versions, engine, report
-    weights.safetensors  the network's state, as the registry's architecture of that name takes it graph.xml
-    graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
+    weights.safetensors  the network's state, as the registry's architecture of that name takes it
+    graph.xml graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
     model.onnx           the same graph for other programs (absent for a provisional model)
 
 Of a detector the graphs are others (see transfer.detection.export), and `source.safetensors` holds what it
 would be as a source model (transfer.detection.backbone_export).
 
-Nothing here imports torch but `seal`, so that a serving process can read an artifact without it.
+Nothing here imports torch, so that a serving process can read an artifact without it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
-
-if TYPE_CHECKING:
-    pass
 
 FORMAT = 1
 META = 'meta.json'
@@ -59,7 +52,7 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
-class Meta:
+class ArtifactMeta:
     """meta.json. `digest` is the SHA-256 of its bytes; as it names every file's digest, it stands for the
     whole folder."""
 
@@ -83,20 +76,7 @@ class Meta:
     digest: str = ''
 
 
-@contextlib.contextmanager
-def written_aside(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder`, renamed there when the body has filled it, and gone when the body
-    fails."""
-    aside = folder.with_name(f'.{folder.name}.{uuid.uuid4().hex}')
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        _put_in_place(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def write_meta(folder: Path, meta: Meta) -> str:
+def write_meta(folder: Path, meta: ArtifactMeta) -> str:
     """Write meta.json over the files that lie in the folder; returns the artifact's digest."""
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != META}
     values = {'format': FORMAT, **dataclasses.asdict(dataclasses.replace(meta, files=files))}
@@ -106,9 +86,9 @@ def write_meta(folder: Path, meta: Meta) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_meta(folder: Path) -> Meta:
-    """What the artifact says of itself. CorruptArtifactError: missing or damaged. IncompatibleArtifactError:
-    of another format."""
+def read_meta(folder: Path) -> ArtifactMeta:
+    """Read meta.json. CorruptArtifactError: missing or damaged. IncompatibleArtifactError: of another
+    format."""
     try:
         data = (folder / META).read_bytes()
     except OSError as error:
@@ -126,7 +106,7 @@ def read_meta(folder: Path) -> Meta:
     return _meta(values, hashlib.sha256(data).hexdigest(), folder)
 
 
-def verify(folder: Path, meta: Meta) -> None:
+def verify(folder: Path, meta: ArtifactMeta) -> None:
     """Compare every file with the digest in meta.json; CorruptArtifactError names the first that differs."""
     for name, expected in meta.files.items():
         path = folder / name
@@ -141,14 +121,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def _meta(values: Mapping[str, Any], digest: str, folder: Path) -> Meta:
+def _meta(values: Mapping[str, Any], digest: str, folder: Path) -> ArtifactMeta:
     try:
         detection = {OLD_KEYS.get(name, name): value for name, value in values.get('detection', {}).items()}
         values = {**values, 'detection': detection}
         preprocessing = Preprocessing(
             **{**values['preprocessing'], **_tuples(values['preprocessing'], 'mean', 'std')}
         )
-        meta = Meta(
+        meta = ArtifactMeta(
             **{**values, 'preprocessing': preprocessing, 'labels': tuple(values['labels']), 'digest': digest}
         )
     except (KeyError, TypeError) as error:
@@ -162,23 +142,14 @@ def _tuples(values: Mapping[str, Any], *names: str) -> dict[str, tuple[float, ..
     return {name: tuple(values[name]) for name in names}
 
 
-def _put_in_place(aside: Path, folder: Path) -> None:
-    """A folder cannot be renamed over a full one: an earlier attempt's is moved out of the way first."""
-    old = folder.with_name(f'{aside.name}.old')
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def slim_spec(spec: TrainSpec) -> dict[str, Any]:
+def omit_signatures(spec: TrainSpec) -> dict[str, Any]:
     """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be
     most of the file."""
     values = spec.to_json()
-    values['sources'] = [without_signature(source) for source in spec.sources]
-    values['reference'] = without_signature(spec.reference) if spec.reference else None
+    values['sources'] = [omit_signature(source) for source in spec.sources]
+    values['reference'] = omit_signature(spec.reference) if spec.reference else None
     return values
 
 
-def without_signature(source: SourceModelSpec) -> dict[str, Any]:
+def omit_signature(source: SourceModelSpec) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(source).items() if name != 'signature'}

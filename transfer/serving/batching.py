@@ -1,4 +1,5 @@
-"""Requests that wait together are computed together; none ever waits for company. No torch here."""
+"""Dynamic batching: requests that wait are computed together, but none waits for a batch to fill. No torch
+here."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from transfer.spec.errors import OverloadedError
 
 
 class _Ticket:
-    """One caller's images, and later its answer, or the batch that it shall compute for itself and others."""
+    """The images of one call; later its result, or the batch that its thread computes for itself and
+    others."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.images = images
@@ -25,18 +27,25 @@ class _Ticket:
 class GreedyBatches:
     """Calls of `submit` from many threads, answered by as few calls of `compute` as they allow.
 
-    The caller that finds a free lane computes at once, in its own thread. Those who come meanwhile wait; who
-    ends its batch hands the lane to the first of them, which takes all that wait (up to `largest` images) as
-    its own batch. So there is no timer, no thread to keep alive, and a caller alone pays nothing but a lock.
+    At most `concurrency` batches are computed at a time, each in the thread of one caller. A call that finds
+    a free slot computes at once. Calls that arrive meanwhile are queued; when a batch ends, the first of the
+    queue computes all that are queued, up to `largest` images, as the next one. So there is no timer, no
+    thread to keep alive, and a single caller pays for nothing but a lock. With more than `max_queued` images
+    in the queue a call is refused.
     """
 
     def __init__(
-        self, compute: Callable[[np.ndarray], np.ndarray], *, lanes: int, largest: int = 4, waiting: int = 256
+        self,
+        compute: Callable[[np.ndarray], np.ndarray],
+        *,
+        concurrency: int,
+        largest: int = 4,
+        max_queued: int = 256,
     ) -> None:
         self._compute = compute
-        self._free = lanes
+        self._free = concurrency
         self._largest = largest
-        self._most = waiting
+        self._max_queued = max_queued
         self._queue: deque[_Ticket] = deque()
         self._queued = 0  # images in the queue
         self._lock = threading.Lock()
@@ -49,7 +58,7 @@ class GreedyBatches:
             if self._free:
                 self._free -= 1
                 ticket.batch = [ticket]
-            elif self._queued + len(images) > self._most:
+            elif self._queued + len(images) > self._max_queued:
                 raise OverloadedError(f'{self._queued} images are waiting')
             else:
                 self._queue.append(ticket)
@@ -57,13 +66,13 @@ class GreedyBatches:
         if not ticket.batch:
             ticket.woken.wait()
         if ticket.batch:
-            self._lead(ticket.batch)
+            self._compute_batch(ticket.batch)
         if ticket.error is not None:
             raise ticket.error
         assert ticket.answer is not None
         return ticket.answer
 
-    def _lead(self, batch: list[_Ticket]) -> None:
+    def _compute_batch(self, batch: list[_Ticket]) -> None:
         try:
             rows = self._compute(
                 batch[0].images if len(batch) == 1 else np.concatenate([ticket.images for ticket in batch])
@@ -75,20 +84,20 @@ class GreedyBatches:
         except BaseException as error:
             for ticket in batch:
                 ticket.error = error
-        self._hand_on()
+        self._start_next()
         for ticket in batch[1:]:
             ticket.woken.set()
 
-    def _hand_on(self) -> None:
+    def _start_next(self) -> None:
         with self._lock:
             if not self._queue:
                 self._free += 1
                 return
             leader = self._queue[0]
-            leader.batch = self._take()
+            leader.batch = self._dequeue_batch()
         leader.woken.set()
 
-    def _take(self) -> list[_Ticket]:
+    def _dequeue_batch(self) -> list[_Ticket]:
         """The first ticket, however large, and those behind it that still fit."""
         batch = [self._queue.popleft()]
         size = len(batch[0].images)

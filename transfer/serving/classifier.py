@@ -1,34 +1,33 @@
-"""A sealed model answers: bytes of photos in, calibrated probabilities out. On a CPU without torch."""
+"""Serve a sealed classifier: encoded photos in, calibrated probabilities out. On a CPU without torch."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from transfer.data.decode import decode
 from transfer.runtime.softmax import softmax
-from transfer.serving.artifacts import GRAPH, WEIGHTS, Meta, read_meta, verify
+from transfer.serving.artifacts import GRAPH, WEIGHTS, ArtifactMeta, read_meta, verify
 from transfer.serving.batching import GreedyBatches
 from transfer.serving.openvino_engine import OpenVinoEngine
 from transfer.spec.errors import CorruptArtifactError
 
-if TYPE_CHECKING:
-    pass
-
-LANES = min(2, os.cpu_count() or 1)  # batches of one model computed side by side, each on one thread
-# A network that takes less than this many milliseconds an image gets one lane: what surrounds it is the narrow place then,
-# and a second lane cost a tenth of CPU time a request (MobileNet v3 small) and memory for nothing.
-QUICK = 5.0
-# What a loaded model holds beside its weights, in multiples of them and in bytes (measured: docs/performance.md).
+STREAMS = min(2, os.cpu_count() or 1)  # batches of one model computed at a time, each on one thread
+# A network that takes less than this many milliseconds an image gets one stream: what surrounds it is the
+# bottleneck then, and a second stream cost a tenth more CPU time a request (MobileNet v3 small) and memory
+# without a gain.
+FAST_MILLISECONDS = 5.0
+# What a loaded model holds beside its weights, in multiples of them and in bytes (measured:
+# docs/performance.md).
 PACKED, OVERHEAD = 2.0, 48 * 2**20
 
 
-class Engine(Protocol):
-    lanes: int
+class ClassifierEngine(Protocol):
+    streams: int
     largest: int  # images worth computing together
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -37,47 +36,50 @@ class Engine(Protocol):
 
 
 class Predictor:
-    """One model, loaded. Safe to call from many threads: what waits is computed in one batch."""
+    """One model, loaded. Safe to call from many threads: calls that wait are computed in one batch."""
 
     def __init__(
-        self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int | None = None
+        self, folder: Path, *, digest: str = '', device: str = 'cpu', streams: int | None = None
     ) -> None:
-        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifactError, IncompatibleArtifactError."""
-        self.meta: Meta = read_meta(folder)
+        """Check every file, then load. `digest`: the artifact's, if known. Errors: CorruptArtifactError,
+        IncompatibleArtifactError."""
+        self.meta: ArtifactMeta = read_meta(folder)
         if digest and self.meta.digest != digest:
             raise CorruptArtifactError(f'the model in {folder.name} is not the one that was trained')
         verify(folder, self.meta)
         self.labels = self.meta.labels
         self.size = int(OVERHEAD + PACKED * (folder / WEIGHTS).stat().st_size)  # bytes of memory, about
-        engine = _engine(folder, self.meta, device, lanes or _lanes(self.meta))
-        self._batches = GreedyBatches(engine.logits, lanes=engine.lanes, largest=engine.largest)
+        engine = _load_engine(folder, self.meta, device, streams or _choose_streams(self.meta))
+        self._batches = GreedyBatches(engine.logits, concurrency=engine.streams, largest=engine.largest)
 
     def decode(self, image: bytes) -> np.ndarray:
         """The square that this model sees: uint8 (side, side, 3). UnreadableImageError."""
         return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
 
     def classify(self, images: Sequence[bytes]) -> np.ndarray:
-        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors: UnreadableImageError, OverloadedError."""
+        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors:
+        UnreadableImageError, OverloadedError."""
         return self.classify_pixels(np.stack([self.decode(image) for image in images]))
 
     def classify_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error: OverloadedError."""
+        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error:
+        OverloadedError."""
         return softmax(self._batches.submit(pixels).astype(np.float64), self.meta.temperature)
 
 
-def _lanes(meta: Meta) -> int:
+def _choose_streams(meta: ArtifactMeta) -> int:
     milliseconds = [
         check['milliseconds']
         for check in meta.engine.get('checks', [])
         if check['precision'] == meta.engine.get('precision')
     ]
-    return 1 if milliseconds and milliseconds[0] < QUICK else LANES
+    return 1 if milliseconds and milliseconds[0] < FAST_MILLISECONDS else STREAMS
 
 
-def _engine(folder: Path, meta: Meta, device: str, lanes: int) -> Engine:
+def _load_engine(folder: Path, meta: ArtifactMeta, device: str, streams: int) -> ClassifierEngine:
     if device == 'cpu' and meta.engine.get('name') == 'openvino':
         try:
-            return OpenVinoEngine(folder / GRAPH, meta.engine['precision'], lanes)
+            return OpenVinoEngine(folder / GRAPH, meta.engine['precision'], streams)
         except (
             RuntimeError
         ) as error:  # the files are those that were sealed, yet this runtime cannot read them

@@ -1,9 +1,10 @@
-"""A trained network becomes a graph that a CPU serves without torch, and is compared with torch on real images.
+"""A trained network becomes a graph that a CPU serves without torch, and is compared with torch on real
+images.
 
-The way is torch -> ONNX -> OpenVINO IR, by torch's tracing ONNX exporter. Measured for MobileNet v3 small with its checks:
-0.7 s of CPU time, against 6.3 s by torch.export and OpenVINO's torch front end; and one pass gives both files. The newer
-exporter is the second try, for networks that tracing cannot follow. Reading ONNX through OpenVINO's core also keeps its
-converter out, which reports its use to the vendor over the network.
+The way is torch -> ONNX -> OpenVINO IR, by torch's tracing ONNX exporter. Measured for MobileNet v3 small
+with its checks: 0.7 s of CPU time, against 6.3 s by torch.export and OpenVINO's torch front end; and one pass
+gives both files. The newer exporter is the second try, for networks that tracing cannot follow. Reading ONNX
+through OpenVINO's core also keeps its converter out, which reports its use to the vendor over the network.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Check:
+class PrecisionCheck:
     """One precision of the graph against torch on the sample."""
 
     precision: str
@@ -50,8 +51,9 @@ class Check:
     milliseconds: float  # CPU time of one image alone, one thread
 
 
-class Served(nn.Module):
-    """uint8 RGB (n, side, side, 3) -> logits (n, classes): what the graph computes, normalisation included."""
+class ServedNetwork(nn.Module):
+    """uint8 RGB (n, side, side, 3) -> logits (n, classes): what the graph computes, normalisation
+    included."""
 
     scale: Tensor
     shift: Tensor
@@ -77,15 +79,17 @@ def export(
     *,
     keep_onnx: bool,
 ) -> dict[str, Any]:
-    """Write weights.safetensors, graph.xml/.bin and model.onnx into `folder`; returns which engine serves it and why.
+    """Write weights.safetensors, graph.xml/.bin and model.onnx into `folder`; returns which engine serves it
+    and why.
 
-    `sample`: uint8 (n, side, side, 3). A conversion that fails leaves the weights, and the reason under `why_not`.
+    `sample`: uint8 (n, side, side, 3). A conversion that fails leaves the weights, and the reason under
+    `why_not`.
     """
     network = copy.deepcopy(network).to('cpu', torch.float32).eval()
     save_file(
         {name: value.contiguous().clone() for name, value in network.state_dict().items()}, folder / WEIGHTS
     )
-    served = Served(network, preprocessing).eval()
+    served = ServedNetwork(network, preprocessing).eval()
     try:
         _write_graph(served, sample, folder)
         logits = np.concatenate([_torch_logits(served, part) for part in _batches(sample)])
@@ -128,9 +132,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def _write_graph(served: Served, sample: np.ndarray, folder: Path) -> None:
-    """ONNX first, then IR. Its weights stay float32 where the graph computes so: as float16 they would move real networks'
-    probabilities by up to 0.04 (MobileNet v2 on 128 photos; 0.00002 as they are)."""
+def _write_graph(served: ServedNetwork, sample: np.ndarray, folder: Path) -> None:
+    """ONNX first, then IR. Its weights stay float32 where the graph computes so: as float16 they would move
+    real networks' probabilities by up to 0.04 (MobileNet v2 on 128 photos; 0.00002 as they are)."""
     onnx = folder / ONNX
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -144,7 +148,7 @@ def _write_graph(served: Served, sample: np.ndarray, folder: Path) -> None:
     openvino.save_model(openvino.Core().read_model(onnx), folder / GRAPH, compress_to_fp16=False)
 
 
-def _export_onnx(served: Served, sample: np.ndarray, path: Path, *, dynamo: bool) -> None:
+def _export_onnx(served: ServedNetwork, sample: np.ndarray, path: Path, *, dynamo: bool) -> None:
     example = torch.from_numpy(
         np.concatenate([sample[:1], sample[-1:]])
     )  # two: a batch of one would be fixed as such
@@ -157,17 +161,17 @@ def _export_onnx(served: Served, sample: np.ndarray, path: Path, *, dynamo: bool
         torch.onnx.export(served, (example,), path, **names)
 
 
-def _compare(graph: Path, temperature: float, sample: np.ndarray, truth: np.ndarray) -> list[Check]:
+def _compare(graph: Path, temperature: float, sample: np.ndarray, truth: np.ndarray) -> list[PrecisionCheck]:
     precisions = ['float32', 'bfloat16'] if offers_bfloat16() else ['float32']
     return [_check(graph, precision, temperature, sample, truth) for precision in precisions]
 
 
 def _halve_weights(
-    folder: Path, chosen: Check, temperature: float, sample: np.ndarray, truth: np.ndarray
-) -> Check:
-    """A graph that rounds its weights to bfloat16 needs none in float32: float16 has more digits than that and half the bytes,
-    which are memory of every web process (23 MB with ResNet-18). Not kept if it
-    agrees with torch less than it must."""
+    folder: Path, chosen: PrecisionCheck, temperature: float, sample: np.ndarray, truth: np.ndarray
+) -> PrecisionCheck:
+    """A graph that rounds its weights to bfloat16 needs none in float32: float16 has more digits than that
+    and half the bytes, which are memory of every web process (23 MB with ResNet-18). Not kept if it agrees
+    with torch less than it must."""
     aside = folder / 'half.xml'
     openvino.save_model(openvino.Core().read_model(folder / GRAPH), aside, compress_to_fp16=True)
     found = _check(aside, chosen.precision, temperature, sample, truth)
@@ -180,13 +184,16 @@ def _halve_weights(
     return found
 
 
-def _check(graph: Path, precision: str, temperature: float, sample: np.ndarray, truth: np.ndarray) -> Check:
-    """One image alone and the rest in batches: a graph whose batch was fixed by tracing fails here, not in service."""
-    engine = OpenVinoEngine(graph, precision, lanes=1)
+def _check(
+    graph: Path, precision: str, temperature: float, sample: np.ndarray, truth: np.ndarray
+) -> PrecisionCheck:
+    """One image alone and the rest in batches: a graph whose batch was fixed by tracing fails here, not in
+    service."""
+    engine = OpenVinoEngine(graph, precision, streams=1)
     parts = [sample[:1], *_batches(sample[1:])]
     logits = np.concatenate([engine.logits(part) for part in parts if len(part)])
     found = softmax(logits.astype(np.float64), temperature)
-    return Check(
+    return PrecisionCheck(
         precision,
         float(np.abs(found - truth).max()),
         float((found.argmax(1) == truth.argmax(1)).mean()),
@@ -194,7 +201,7 @@ def _check(graph: Path, precision: str, temperature: float, sample: np.ndarray, 
     )
 
 
-def _choose(checks: list[Check]) -> Check | None:
+def _choose(checks: list[PrecisionCheck]) -> PrecisionCheck | None:
     """float32, or what agrees and is clearly faster; None when not even float32 computes the same."""
     exact, *others = checks
     if not exact.largest_difference <= CLOSE:  # so that NaN fails too
@@ -207,7 +214,7 @@ def _choose(checks: list[Check]) -> Check | None:
     return min([exact, *worth], key=lambda check: check.milliseconds)
 
 
-def _served_by_torch(folder: Path, why: str, checks: list[Check]) -> dict[str, Any]:
+def _served_by_torch(folder: Path, why: str, checks: list[PrecisionCheck]) -> dict[str, Any]:
     for path in folder.iterdir():
         if path.name != WEIGHTS:
             path.unlink()
@@ -220,7 +227,7 @@ def _served_by_torch(folder: Path, why: str, checks: list[Check]) -> dict[str, A
 
 
 @torch.inference_mode()
-def _torch_logits(served: Served, images: np.ndarray) -> np.ndarray:
+def _torch_logits(served: ServedNetwork, images: np.ndarray) -> np.ndarray:
     return served(torch.from_numpy(np.ascontiguousarray(images))).numpy()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
+from transfer.runtime.lru import LruCache
 from transfer.serving.artifacts import read_meta
 from transfer.serving.classifier import Predictor
 
@@ -16,7 +16,7 @@ Loaded = Union[Predictor, 'DetectionPredictor']
 
 
 def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
-    """What the artifact holds: a classifier or a detector. Errors: CorruptArtifactError,
+    """Load the classifier or the detector of an artifact. Errors: CorruptArtifactError,
     IncompatibleArtifactError."""
     if not read_meta(folder).detection:
         return Predictor(folder, digest=digest, device=device)
@@ -27,48 +27,47 @@ def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded
 
 
 class ModelCache:
-    """Loaded models by digest, the least recently used leaving first when their sizes pass the limit."""
+    """Loaded models by digest, bounded by bytes: the least recently used leave first. Safe to call from many
+    threads."""
 
     def __init__(self, limit: int, load: Callable[[Path, str], Loaded] | None = None) -> None:
         """`limit`: bytes. A model larger than the limit is held alone."""
-        self._limit = limit
         self._load = load or (lambda folder, digest: load_model(folder, digest=digest))
-        self._models: OrderedDict[str, Loaded] = OrderedDict()
+        self._models: LruCache[str, Loaded] = LruCache(limit, lambda model: model.size)
         self._loading: dict[str, Future[Loaded]] = {}
         self._lock = threading.Lock()
 
     def get(self, digest: str) -> Loaded | None:
-        """The model of that digest if it is loaded, without a look at where its files lie."""
+        """The model of that digest if it is loaded; its folder is not needed."""
+        with self._lock:
+            return self._models.get(digest)
+
+    def get_or_load(self, folder: Path, digest: str) -> Loaded:
+        """The model of that digest, loaded once however many threads ask for it at the same time.
+
+        An exception of the loader is raised in all of them and not remembered: the next call tries again.
+        """
         with self._lock:
             model = self._models.get(digest)
             if model is not None:
-                self._models.move_to_end(digest)
-            return model
-
-    def predictor(self, folder: Path, digest: str) -> Loaded:
-        """The model of that digest, loaded once however many ask for it at the same time."""
-        with self._lock:
-            if digest in self._models:
-                self._models.move_to_end(digest)
-                return self._models[digest]
+                return model
             future = self._loading.get(digest)
-            mine = future is None
+            is_loader = future is None
             if future is None:
                 future = self._loading[digest] = Future()
-        if mine:
-            self._fill(future, folder, digest)
+        if is_loader:
+            self._load_into(future, folder, digest)
         return future.result()
 
     @property
-    def held(self) -> int:
+    def size(self) -> int:
         """Bytes of the models held."""
-        return sum(model.size for model in self._models.values())
+        return self._models.size
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._models
 
-    def _fill(self, future: Future[Loaded], folder: Path, digest: str) -> None:
-        """A failure is told to all who wait, and forgotten: the next request tries again."""
+    def _load_into(self, future: Future[Loaded], folder: Path, digest: str) -> None:
         try:
             model = self._load(folder, digest)
         except BaseException as error:
@@ -77,10 +76,8 @@ class ModelCache:
             future.set_exception(error)
             return
         with self._lock:
-            self._models[digest] = model
+            self._models.put(digest, model)
             del self._loading[digest]
-            while self.held > self._limit and len(self._models) > 1:
-                self._models.popitem(last=False)
         future.set_result(model)
 
 

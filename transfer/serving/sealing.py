@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from transfer.runtime.atomic_write import replace_folder
 from transfer.serving import export
 from transfer.serving.artifacts import (
-    Meta,
+    ArtifactMeta,
     Preprocessing,
-    slim_spec,
-    without_signature,
+    omit_signature,
+    omit_signatures,
     write_meta,
-    written_aside,
 )
 from transfer.spec.report import SealedModel, TrainReport
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
@@ -45,19 +45,19 @@ def seal(
     without the ONNX file, which nobody will download. The returned report is the given one with `engine`
     filled in. A conversion that fails is recorded there, never raised.
     """
-    with written_aside(folder) as aside:
+    with replace_folder(folder) as aside:
         engine = export.export(model, preprocessing, temperature, sample, aside, keep_onnx=not provisional)
         report = dataclasses.replace(report, engine=engine)
-        meta = Meta(
+        meta = ArtifactMeta(
             labels=tuple(labels),
             architecture=source.architecture,
             preprocessing=preprocessing,
             temperature=float(temperature),
             engine=engine,
-            source=without_signature(source),
+            source=omit_signature(source),
             why=why,
             provisional=provisional,
-            spec=slim_spec(spec),
+            spec=omit_signatures(spec),
             data_digest=report.data_digest,
             seed=spec.seed,
             versions=export.versions(),

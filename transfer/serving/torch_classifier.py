@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from transfer.serving.artifacts import WEIGHTS, Meta
-from transfer.serving.export import Served
+from transfer.serving.artifacts import WEIGHTS, ArtifactMeta
+from transfer.serving.export import ServedNetwork
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnusableSourceError
 from transfer.zoo.networks.registry import architecture
 
@@ -18,10 +18,10 @@ from transfer.zoo.networks.registry import architecture
 class TorchEngine:
     """The network rebuilt from the registry with the artifact's weights, one batch at a time."""
 
-    lanes = 1
+    streams = 1
     largest = 32  # a GPU takes many images in the time of one
 
-    def __init__(self, folder: Path, meta: Meta, device: str) -> None:
+    def __init__(self, folder: Path, meta: ArtifactMeta, device: str) -> None:
         try:
             known = architecture(meta.architecture)
         except UnusableSourceError as error:
@@ -39,7 +39,7 @@ class TorchEngine:
         self._device = torch.device(device)
         # Half the memory traffic on a GPU, and tensor cores; a CPU computes as the check at sealing did.
         self._type = torch.float16 if self._device.type == 'cuda' else torch.float32
-        network = Served(network, meta.preprocessing).eval().to(self._device)
+        network = ServedNetwork(network, meta.preprocessing).eval().to(self._device)
         self._network = network.to(memory_format=torch.channels_last)
         self._lock = threading.Lock()
 

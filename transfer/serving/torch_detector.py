@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import Upright
+from transfer.data.decode import DecodedImage
 from transfer.detection.registry import get_detector
 from transfer.regions.postprocess import Detections, Inference
-from transfer.serving.artifacts import Meta
+from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.errors import IncompatibleArtifactError, InvalidSpecError, UnusableSourceError
 
 
-def load_torch(folder: Path, meta: Meta, device: str) -> Inference:
+def load_torch(folder: Path, meta: ArtifactMeta, device: str) -> Inference:
     """The detector rebuilt from its architecture with the artifact's weights, for one photo at a time."""
     try:
         infer = get_detector(meta.detection['kind']).load(folder, meta, device)
@@ -26,7 +26,7 @@ def load_torch(folder: Path, meta: Meta, device: str) -> Inference:
         ) from error
     lock = threading.Lock()
 
-    def infer_alone(photo: Upright, proposals: np.ndarray) -> Detections:
+    def infer_alone(photo: DecodedImage, proposals: np.ndarray) -> Detections:
         with lock:
             return infer(photo, proposals)
 

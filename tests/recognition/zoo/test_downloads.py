@@ -84,7 +84,9 @@ def test_it_knows_torchvisions_files():
         torchvision_weights.find_published('vit_h_14')
     with pytest.raises(UnusableSourceError, match='no weights of vgg16:IMAGENET1K_FEATURES'):
         torchvision_weights.find_published('vgg16:IMAGENET1K_FEATURES')
-    asked = [line[0] for line in torchvision_weights.fetch_torchvision({'name': '', 'url': 'https://x'})['listed']]
+    asked = [
+        line[0] for line in torchvision_weights.fetch_torchvision({'name': '', 'url': 'https://x'})['listed']
+    ]
     assert len(asked) > 90 and {
         'resnet50',
         'resnet50:IMAGENET1K_V2',

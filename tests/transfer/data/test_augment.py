@@ -15,18 +15,18 @@ def pictures(n: int = 16, side: int = 24) -> torch.Tensor:
     return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(3)) * 0.6 + 0.2
 
 
-def chance(seed: int = 0) -> torch.Generator:
+def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def test_no_augmentation_changes_nothing():
     images = pictures()
-    assert torch.equal(augment(images, NOTHING, chance()), images)
+    assert torch.equal(augment(images, NOTHING, generator()), images)
 
 
 def test_a_flip_mirrors_some_and_leaves_the_others():
     images = pictures(64)
-    out = augment(images, Augmentation(flip=True, crop=1.0, jitter=0.0), chance())
+    out = augment(images, Augmentation(flip=True, crop=1.0, jitter=0.0), generator())
     same = torch.isclose(out, images, atol=1e-4).flatten(1).all(1)
     mirrored = torch.isclose(out, images.flip(3), atol=1e-4).flatten(1).all(1)
     assert (same ^ mirrored).all()
@@ -35,7 +35,7 @@ def test_a_flip_mirrors_some_and_leaves_the_others():
 
 def test_a_crop_shows_a_part_of_the_picture():
     ramp = torch.linspace(0, 1, 32).expand(32, 3, 32, 32)
-    out = augment(ramp, Augmentation(flip=False, crop=0.5, jitter=0.0), chance())
+    out = augment(ramp, Augmentation(flip=False, crop=0.5, jitter=0.0), generator())
     width = out[:, 0, 0, -1] - out[:, 0, 0, 0]
     assert (width <= 1 + 1e-5).all()
     assert (width > 0.5).all()  # half of the area at an aspect of at most 4:3 is at least 0.61 wide
@@ -47,7 +47,7 @@ def test_a_crop_shows_a_part_of_the_picture():
 )
 def test_values_stay_in_range_and_the_seed_decides(how):
     images = pictures()
-    once, again, other = (augment(images, how, chance(seed)) for seed in (1, 1, 2))
+    once, again, other = (augment(images, how, generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
     assert once.shape == images.shape
@@ -57,7 +57,9 @@ def test_values_stay_in_range_and_the_seed_decides(how):
 
 def test_lighting_moves_every_pixel_of_a_picture_alike():
     images = pictures()
-    moved = augment(images, Augmentation(flip=False, crop=1.0, jitter=0.0, lighting=0.1), chance()) - images
+    moved = (
+        augment(images, Augmentation(flip=False, crop=1.0, jitter=0.0, lighting=0.1), generator()) - images
+    )
     assert torch.allclose(moved, moved[:, :, :1, :1].expand_as(moved), atol=1e-6)
     assert moved.abs().max() > 0.005
 

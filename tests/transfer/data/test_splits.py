@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from transfer.data.manifests import LabelledImage, Manifest
-from transfer.data.splits import TINY, assign_folds, trainable
+from transfer.data.splits import TINY, assign_folds, keep_trainable_labels
 from transfer.spec.errors import TrainingError
 
 
@@ -59,7 +59,7 @@ def test_the_seed_decides_and_the_order_of_rows_does_not():
 
 
 def test_a_class_without_two_different_images_is_left_out_and_named():
-    kept, notes = trainable(manifest('abc', 'dd', 'ef'))
+    kept, notes = keep_trainable_labels(manifest('abc', 'dd', 'ef'))
     assert kept.labels == ('class 0', 'class 2')
     assert sorted({image.label for image in kept.images}) == [0, 1]
     assert len(kept.images) == 5
@@ -69,10 +69,10 @@ def test_a_class_without_two_different_images_is_left_out_and_named():
 
 def test_a_whole_manifest_passes_unchanged():
     whole = manifest('abc', 'def')
-    assert trainable(whole) == (whole, ())
+    assert keep_trainable_labels(whole) == (whole, ())
 
 
 @pytest.mark.parametrize('words', [('abc',), ('abc', 'd'), (), ('a', 'b', 'c')])
 def test_fewer_than_two_classes_cannot_be_trained(words):
     with pytest.raises(TrainingError, match='two classes'):
-        trainable(manifest(*words))
+        keep_trainable_labels(manifest(*words))

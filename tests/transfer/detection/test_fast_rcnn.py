@@ -15,7 +15,7 @@ from torchvision.ops import roi_pool
 
 from tests.support.drawn_objects import LABELS, TWO_OBJECTS, draw_objects, propose_around, scatter_boxes
 from tests.support.small_training import RecordingReport
-from transfer.data.decode import Upright, decode_whole
+from transfer.data.decode import DecodedImage, decode_image
 from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.detection.fast_rcnn.infer import distinct_regions
 from transfer.detection.fast_rcnn.loss import detection_loss
@@ -236,10 +236,10 @@ def test_every_learning_parameter_has_one_rate_and_frozen_ones_none():
 
 def test_a_photo_is_brought_to_its_short_side_unless_the_long_one_would_pass_the_limit():
     spec = FastRcnnSpec()
-    wide, _ = resize_photo(Upright(np.zeros((200, 300, 3), np.uint8), 300, 200), spec)
+    wide, _ = resize_photo(DecodedImage(np.zeros((200, 300, 3), np.uint8), 300, 200), spec)
     assert wide.shape == (600, 900, 3)
     # Decoded at half its size.
-    long, scale = resize_photo(Upright(np.full((100, 400, 3), 255, np.uint8), 800, 200), spec)
+    long, scale = resize_photo(DecodedImage(np.full((100, 400, 3), 255, np.uint8), 800, 200), spec)
     assert long.shape == (250, 1000, 3)
     assert scale == (1000 / 800, 250 / 200)
     assert (long == 255).all()
@@ -269,7 +269,7 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world):
     assert report.heard[-1].loss < report.heard[0].loss
     infer, right = torch_inference(model, Preprocessing.of(source), spec), 0
     for number, image in enumerate(held_out):
-        found = infer(decode_whole(image.path), propose_around(image, 100 + number))
+        found = infer(decode_image(image.path), propose_around(image, 100 + number))
         for truth in image.boxes:
             mine = found.labels == truth.label
             if mine.any():
@@ -346,4 +346,4 @@ def test_no_proposals_give_no_detections(world):
     network = architecture(source.architecture)
     model = FastRcnn(network, network.build(4), 2, SPEC).eval()
     infer = torch_inference(model, Preprocessing.of(source), SPEC)
-    assert len(infer(decode_whole(held_out[0].path), np.zeros((0, 4)))) == 0
+    assert len(infer(decode_image(held_out[0].path), np.zeros((0, 4)))) == 0

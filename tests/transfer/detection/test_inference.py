@@ -13,12 +13,12 @@ torch = pytest.importorskip('torch')
 from tests.support.drawn_objects import LABELS, draw_objects, propose_around
 from tests.support.small_training import RecordingReport
 from tests.support.synthetic_scenes import source as write_source
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.detector import DetectorTrainingData, TrainedDetector
 from transfer.detection.fast_rcnn import infer
 from transfer.detection.registry import get_detector, load_graphs
-from transfer.serving.artifacts import Meta, Preprocessing
+from transfer.serving.artifacts import ArtifactMeta, Preprocessing
 from transfer.spec.detectors import DETECTORS
 from transfer.spec.errors import IncompatibleArtifactError, InvalidSpecError
 from transfer.spec.fast_rcnn import FastRcnnSpec
@@ -64,10 +64,12 @@ def train(world, kind: str, spec: TrainSpec, folder: Path) -> TrainedDetector:
     return get_detector(kind).train(data, spec, RecordingReport())
 
 
-def export(trained: TrainedDetector, kind: str, source, folder: Path) -> tuple[Meta, str]:
+def export(trained: TrainedDetector, kind: str, source, folder: Path) -> tuple[ArtifactMeta, str]:
     folder.mkdir()
     why_not = trained.export(folder)
-    meta = Meta(LABELS, source.architecture, Preprocessing.of(source), 1.0, {}, detection=trained.metadata)
+    meta = ArtifactMeta(
+        LABELS, source.architecture, Preprocessing.of(source), 1.0, {}, detection=trained.metadata
+    )
     return dataclasses.replace(meta, detection=meta.detection | {'kind': kind}), why_not
 
 
@@ -84,7 +86,7 @@ def test_fast_rcnn_answers_alike_by_torch_and_by_its_graphs(align, world, tmp_pa
     meta, why_not = export(trained, 'fast-rcnn', world[3], tmp_path / 'sealed')
     assert why_not == ''
     image = world[2]
-    photo, proposals = decode_whole(image.path), crowd(image)
+    photo, proposals = decode_image(image.path), crowd(image)
     measured = trained.infer(photo, proposals)
     served = load_graphs(tmp_path / 'sealed', meta)(photo, proposals)
     reloaded = get_detector('fast-rcnn').load(tmp_path / 'sealed', meta, 'cpu')(photo, proposals)
@@ -121,7 +123,7 @@ def test_regions_are_merged_only_where_pooling_rounds_them(align, merges, world,
     monkeypatch.setattr(infer, 'pool_regions', count)
     monkeypatch.setattr(infer, 'postprocess_predictions', record)
     image, preprocessing = world[2], Preprocessing.of(world[3])
-    photo, proposals = decode_whole(image.path), crowd(image)
+    photo, proposals = decode_image(image.path), crowd(image)
     proposals = infer.usable_proposals(proposals, 2000)
     torch_inference(model, preprocessing, spec)(photo, proposals)
     assert (pooled[0] < len(proposals)) == merges
@@ -139,7 +141,7 @@ def test_rcnn_answers_alike_by_torch_and_by_its_graph(world, tmp_path):
     trained = train(world, 'rcnn', SPEC, tmp_path)
     meta, why_not = export(trained, 'rcnn', world[3], tmp_path / 'sealed')
     assert why_not == ''
-    photo, proposals = decode_whole(world[2].path), propose_around(world[2], 5)
+    photo, proposals = decode_image(world[2].path), propose_around(world[2], 5)
     measured = trained.infer(photo, proposals)
     assert len(measured) > 0
     for served in (
@@ -155,7 +157,7 @@ def test_faster_rcnn_is_reloaded_as_it_was_and_has_no_graph(world, tmp_path):
     trained = train(world, 'faster-rcnn', SPEC, tmp_path)
     meta, why_not = export(trained, 'faster-rcnn', world[3], tmp_path / 'sealed')
     assert 'torch serves it' in why_not
-    photo, none = decode_whole(world[2].path), np.zeros((0, 4))
+    photo, none = decode_image(world[2].path), np.zeros((0, 4))
     measured = trained.infer(photo, none)
     found = get_detector('faster-rcnn').load(tmp_path / 'sealed', meta, 'cpu')(photo, none)
     np.testing.assert_allclose(found.scores, measured.scores, atol=1e-5)
@@ -178,6 +180,6 @@ def test_an_unknown_kind_is_refused(tmp_path):
     assert get_detector('auto').info.kind == 'fast-rcnn'
     with pytest.raises(InvalidSpecError, match='detector must be one of'):
         get_detector('yolo')
-    meta = Meta(LABELS, 'squeezenet1_1', Preprocessing(64, (0.5,) * 3, (0.5,) * 3), 1.0, {})
+    meta = ArtifactMeta(LABELS, 'squeezenet1_1', Preprocessing(64, (0.5,) * 3, (0.5,) * 3), 1.0, {})
     with pytest.raises(IncompatibleArtifactError, match='yolo'):
         load_graphs(tmp_path, dataclasses.replace(meta, detection={'kind': 'yolo'}))

@@ -18,7 +18,7 @@ from tests.support.small_training import RecordingReport
 torch = pytest.importorskip('torch')
 
 from transfer.data.decode import decode
-from transfer.data.detection_splits import split, trainable
+from transfer.data.detection_splits import keep_trainable_box_labels, split_manifest
 from transfer.data.manifests import DetectionManifest, LabelledBox
 from transfer.detection.crops import cut_crops
 from transfer.detection.fast_rcnn import svd
@@ -134,7 +134,7 @@ def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
 
 
 def test_the_report_says_for_each_class_how_many_there_were(fast, room):
-    measured = split(room[1], 0.3, 0)[1]
+    measured = split_manifest(room[1], 0.3, 0)[1]
     counts = [sum(box.label == label for image in measured.images for box in image.boxes) for label in (0, 1)]
     assert [(row['label'], row['n']) for row in fast.report.detection['classes']] == list(
         zip(synthetic_scenes.LABELS, counts, strict=True)
@@ -144,7 +144,7 @@ def test_the_report_says_for_each_class_how_many_there_were(fast, room):
 
 
 def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, fast, rcnn):
-    image = next(image for image in split(room[1], 0.3, 0)[1].images if image.boxes)
+    image = next(image for image in split_manifest(room[1], 0.3, 0)[1].images if image.boxes)
     code = (
         'import json, sys; from pathlib import Path; from transfer.serving.detector import DetectionPredictor;'
         'photo = Path(sys.argv[1]).read_bytes();'
@@ -323,31 +323,31 @@ def test_a_split_has_each_class_on_both_sides_and_does_not_hang_on_the_order():
         ),
     )
     for seed in range(5):
-        learned, measured = split(manifest, 0.3, seed)
+        learned, measured = split_manifest(manifest, 0.3, seed)
         assert len(learned.images) + len(measured.images) == 20
         for part in (learned, measured):
             assert {found.label for image in part.images for found in image.boxes} == {0, 1}
         turned = DetectionManifest(manifest.labels, manifest.images[::-1])
-        assert {image.digest for image in split(turned, 0.3, seed)[1].images} == {
+        assert {image.digest for image in split_manifest(turned, 0.3, seed)[1].images} == {
             image.digest for image in measured.images
         }
 
 
 def test_copies_of_a_photo_stay_on_one_side():
     images = tuple(dataclasses.replace(EMPTY, digest=f'{n % 6}', boxes=(box(0),)) for n in range(12))
-    learned, measured = split(DetectionManifest(('thing',), images), 0.3, 1)
+    learned, measured = split_manifest(DetectionManifest(('thing',), images), 0.3, 1)
     assert not {image.digest for image in learned.images} & {image.digest for image in measured.images}
 
 
 def test_a_class_on_one_photo_is_left_out_and_too_few_photos_are_refused():
     images = [dataclasses.replace(EMPTY, digest=f'{n}', boxes=(box(1),)) for n in range(5)]
     images[0] = dataclasses.replace(images[0], boxes=(box(0), box(1)))
-    kept, notes = trainable(DetectionManifest(('once', 'often'), tuple(images)))
+    kept, notes = keep_trainable_box_labels(DetectionManifest(('once', 'often'), tuple(images)))
     assert kept.labels == ('often',)
     assert [found.label for image in kept.images for found in image.boxes] == [0] * 5
     assert 'once' in notes[0]
     with pytest.raises(TrainingError, match='at least 4'):
-        trainable(DetectionManifest(('often',), (images[1], images[2])))
+        keep_trainable_box_labels(DetectionManifest(('often',), (images[1], images[2])))
 
 
 EMPTY = synthetic_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')

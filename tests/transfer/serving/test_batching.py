@@ -51,14 +51,14 @@ def threads():
 
 def test_one_alone_is_computed_in_its_own_thread():
     seen = []
-    batches = GreedyBatches(lambda images: seen.append(threading.get_ident()) or images, lanes=1)
+    batches = GreedyBatches(lambda images: seen.append(threading.get_ident()) or images, concurrency=1)
     np.testing.assert_array_equal(batches.submit(row(3)), row(3))
     assert seen == [threading.get_ident()]
 
 
 def test_what_waits_is_computed_at_once_and_everyone_gets_their_own_rows(threads):
     network = SlowNetwork()
-    batches = GreedyBatches(network, lanes=1, largest=8)
+    batches = GreedyBatches(network, concurrency=1, largest=8)
     first = threads.submit(batches.submit, row(0))
     assert network.started.acquire(timeout=PATIENCE)
     others = [threads.submit(batches.submit, row(value, count)) for value, count in ((1, 1), (2, 3), (3, 2))]
@@ -72,12 +72,12 @@ def test_what_waits_is_computed_at_once_and_everyone_gets_their_own_rows(threads
 
 def test_a_batch_is_never_larger_than_allowed_unless_one_request_is(threads):
     network = SlowNetwork()
-    batches = GreedyBatches(network, lanes=1, largest=4)
+    batches = GreedyBatches(network, concurrency=1, largest=4)
     futures = [threads.submit(batches.submit, row(0))]
     assert network.started.acquire(timeout=PATIENCE)
-    for waiting, count in ((3, 3), (5, 2), (11, 6)):
+    for max_queued, count in ((3, 3), (5, 2), (11, 6)):
         futures.append(threads.submit(batches.submit, row(1, count)))
-        wait_for_queue(batches, waiting)
+        wait_for_queue(batches, max_queued)
     network.go.release(4)
     for future in futures:
         future.result(PATIENCE)
@@ -86,7 +86,7 @@ def test_a_batch_is_never_larger_than_allowed_unless_one_request_is(threads):
 
 def test_two_lanes_compute_side_by_side(threads):
     network = SlowNetwork()
-    batches = GreedyBatches(network, lanes=2)
+    batches = GreedyBatches(network, concurrency=2)
     futures = [threads.submit(batches.submit, row(value)) for value in range(2)]
     assert network.started.acquire(timeout=PATIENCE)
     assert network.started.acquire(timeout=PATIENCE)
@@ -96,7 +96,7 @@ def test_two_lanes_compute_side_by_side(threads):
 
 def test_too_many_waiting_are_refused_and_the_others_are_served(threads):
     network = SlowNetwork()
-    batches = GreedyBatches(network, lanes=1, waiting=2)
+    batches = GreedyBatches(network, concurrency=1, max_queued=2)
     first = threads.submit(batches.submit, row(1))
     assert network.started.acquire(timeout=PATIENCE)
     second = threads.submit(batches.submit, row(2, 2))
@@ -118,7 +118,7 @@ def test_a_failing_batch_fails_for_all_in_it_and_the_next_is_computed(threads):
             raise MemoryError('thirteen')
         return images
 
-    batches = GreedyBatches(compute, lanes=1, largest=2)
+    batches = GreedyBatches(compute, concurrency=1, largest=2)
     good = threads.submit(batches.submit, row(1))
     assert started.wait(PATIENCE)
     bad = []
@@ -136,7 +136,7 @@ def test_a_failing_batch_fails_for_all_in_it_and_the_next_is_computed(threads):
 
 
 def test_many_threads_get_their_own_answers(threads):
-    batches = GreedyBatches(lambda images: images * 2, lanes=2)
+    batches = GreedyBatches(lambda images: images * 2, concurrency=2)
 
     def ask(value: int) -> bool:
         return all(

@@ -110,7 +110,7 @@ def test_models_may_come_and_go_in_any_thread(folder):
 
     def life(turn: int) -> str:
         return sealed_classifier.LABELS[
-            Predictor(folder, lanes=1 + turn % 2)
+            Predictor(folder, streams=1 + turn % 2)
             .classify([sealed_classifier.photo('green', 500 + turn)])[0]
             .argmax()
         ]
@@ -177,20 +177,20 @@ class Loaded:
 
 def test_the_least_recently_used_model_leaves_when_the_limit_is_passed():
     cache = ModelCache(25, lambda folder, digest: Loaded(10))
-    cache.predictor(Path('a'), 'a')
-    cache.predictor(Path('b'), 'b')
-    cache.predictor(Path('a'), 'a')
-    cache.predictor(Path('c'), 'c')
+    cache.get_or_load(Path('a'), 'a')
+    cache.get_or_load(Path('b'), 'b')
+    cache.get_or_load(Path('a'), 'a')
+    cache.get_or_load(Path('c'), 'c')
     assert ('a' in cache, 'b' in cache, 'c' in cache) == (True, False, True)
-    assert cache.held == 20
+    assert cache.size == 20
 
 
 def test_a_model_larger_than_the_limit_is_held_alone():
     cache = ModelCache(25, lambda folder, digest: Loaded(100 if digest == 'huge' else 10))
-    cache.predictor(Path('a'), 'a')
-    cache.predictor(Path('huge'), 'huge')
+    cache.get_or_load(Path('a'), 'a')
+    cache.get_or_load(Path('huge'), 'huge')
     assert ('a' in cache, 'huge' in cache) == (False, True)
-    cache.predictor(Path('a'), 'a')
+    cache.get_or_load(Path('a'), 'a')
     assert ('a' in cache, 'huge' in cache) == (True, False)
 
 
@@ -223,7 +223,7 @@ def test_another_model_can_be_had_while_one_is_loading():
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(cache.predictor, Path('slow'), 'slow')
         assert started.wait(20)
-        assert cache.predictor(Path('quick'), 'quick').size == 1
+        assert cache.get_or_load(Path('quick'), 'quick').size == 1
         gate.set()
         assert slow.result().size == 1
 
@@ -239,8 +239,8 @@ def test_a_failed_load_is_told_and_tried_again():
 
     cache = ModelCache(100, load)
     with pytest.raises(CorruptArtifactError):
-        cache.predictor(Path('a'), 'a')
-    assert cache.predictor(Path('a'), 'a').size == 1
+        cache.get_or_load(Path('a'), 'a')
+    assert cache.get_or_load(Path('a'), 'a').size == 1
 
 
 def change_meta(folder: Path, **values) -> None:

@@ -35,13 +35,13 @@ def truth(images: np.ndarray) -> np.ndarray:
 
 
 def test_the_graph_takes_bytes_and_normalises_by_itself(folder):
-    found = OpenVinoEngine(folder / 'graph.xml', 'float32', lanes=1).logits(sealed_classifier.sample())
+    found = OpenVinoEngine(folder / 'graph.xml', 'float32', streams=1).logits(sealed_classifier.sample())
     np.testing.assert_allclose(found, truth(sealed_classifier.sample()), atol=0.02)
 
 
 @pytest.mark.parametrize('count', [1, 2, 7])
 def test_the_graph_takes_any_number_of_images(folder, count):
-    engine = OpenVinoEngine(folder / 'graph.xml', 'float32', lanes=1)
+    engine = OpenVinoEngine(folder / 'graph.xml', 'float32', streams=1)
     np.testing.assert_allclose(
         engine.logits(sealed_classifier.sample()[:count]),
         truth(sealed_classifier.sample()[:count]),
@@ -83,7 +83,7 @@ def test_every_precision_was_compared_and_the_chosen_one_agrees(folder):
     ids=['faster and agreeing', 'agreeing but hardly faster', 'disagreeing', 'a wrong graph', 'not a number'],
 )
 def test_precision_is_chosen_by_agreement_and_time(checks, chosen):
-    found = export._choose([export.Check(*check) for check in checks])
+    found = export._choose([export.PrecisionCheck(*check) for check in checks])
     assert (found.precision if found else None) == chosen
 
 
@@ -148,14 +148,14 @@ def test_an_unknown_architecture_is_named():
     ('bar', 'share'), [(export.AGREEMENT, 0.6), (1.1, 1.0)], ids=['agreeing', 'disagreeing']
 )
 def test_a_graph_in_bfloat16_keeps_half_the_bytes_where_it_still_agrees(bar, share, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, '_choose', lambda checks: export.Check('bfloat16', 0.0, 1.1, 1.0))
+    monkeypatch.setattr(export, '_choose', lambda checks: export.PrecisionCheck('bfloat16', 0.0, 1.1, 1.0))
     monkeypatch.setattr(export, 'AGREEMENT', bar)
     sealed_classifier.seal(tmp_path / 'model')
     graph, weights = (tmp_path / 'model' / name for name in ('graph.bin', 'weights.safetensors'))
     assert graph.stat().st_size < 1.05 * share * weights.stat().st_size
     assert graph.stat().st_size > 0.9 * share * weights.stat().st_size or share < 1
     assert not list((tmp_path / 'model').glob('half*'))
-    found = OpenVinoEngine(tmp_path / 'model' / 'graph.xml', 'bfloat16', lanes=1).logits(
+    found = OpenVinoEngine(tmp_path / 'model' / 'graph.xml', 'bfloat16', streams=1).logits(
         sealed_classifier.sample()
     )
     assert (found.argmax(1) == truth(sealed_classifier.sample()).argmax(1)).mean() >= 0.99

@@ -15,7 +15,7 @@ from transfer.detection.faster_rcnn.model import build, torch_inference
 from transfer.detection.sgd import epochs_for
 from transfer.regions.postprocess import Inference
 from transfer.regions.proposals import LIMIT
-from transfer.serving.artifacts import Meta
+from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.detectors import FASTER_RCNN
 from transfer.spec.report import Report
 from transfer.spec.train_spec import TrainSpec
@@ -59,7 +59,7 @@ class FasterRcnnDetector:
             build_source_network=lambda: build_source_network(source, model.backbone.body),
         )
 
-    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+    def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
         network, given = architecture(meta.architecture), meta.preprocessing
         options = FASTER_RCNN.read_options(meta.detection['spec'])
         model = build(network, network.build(2), len(meta.labels), options, given.mean, given.std)

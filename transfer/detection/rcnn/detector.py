@@ -15,8 +15,8 @@ from transfer.detection.rcnn import train as training
 from transfer.detection.rcnn.embedding import LEAST_SIDE
 from transfer.detection.rcnn.model import margins_network, torch_inference
 from transfer.regions.postprocess import Inference
-from transfer.serving.artifacts import GRAPH, Meta, Preprocessing
-from transfer.serving.export import Served
+from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
+from transfer.serving.export import ServedNetwork
 from transfer.spec.detectors import RCNN
 from transfer.spec.report import Report
 from transfer.spec.train_spec import TrainSpec
@@ -49,7 +49,7 @@ class RcnnDetector:
 
         def export(folder: Path) -> str:
             write_weights(network, folder)
-            served = Served(copy.deepcopy(network).cpu(), preprocessing)
+            served = ServedNetwork(copy.deepcopy(network).cpu(), preprocessing)
             crops = torch.zeros(2, preprocessing.side, preprocessing.side, 3, dtype=torch.uint8)
             return try_export(lambda: write_graph(served, crops, {0: 'n'}, folder / GRAPH), folder)
 
@@ -62,7 +62,7 @@ class RcnnDetector:
             build_source_network=lambda: copy_stages(source, trained.model),
         )
 
-    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+    def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
         network, classes = architecture(meta.architecture), len(meta.labels)
         model = network.build(2)
         network.replace_head(model, 5 * classes)
