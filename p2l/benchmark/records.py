@@ -105,7 +105,7 @@ class _Cells:
         """ValueError where there is no such target, or only one source."""
         sources = tuple(sorted({cell['source'] for cell in cells}))
         counts = Counter((cell['target'], cell['seed']) for cell in cells)
-        # A target that a running benchmark has only begun cannot be compared yet.
+        # A target that a running benchmark has only started cannot be compared yet.
         targets = tuple(sorted({name for (name, _), count in counts.items() if count == len(sources)}))
         if not targets or len(sources) < 2:
             raise ValueError('No target has been tried with every source yet, of at least two.')

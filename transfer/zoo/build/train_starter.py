@@ -223,9 +223,9 @@ def build(recipe: Recipe, classes: int, out: Path) -> nn.Module:
     model = get_model(recipe.architecture, weights=None, num_classes=classes)
     if recipe.start:
         fresh = model.state_dict()
-        begun = load_file(out / f'{recipe.start}.safetensors')
+        start_weights = load_file(out / f'{recipe.start}.safetensors')
         model.load_state_dict(
-            {key: begun[key] if begun[key].shape == value.shape else value for key, value in fresh.items()}
+            {key: start_weights[key] if start_weights[key].shape == value.shape else value for key, value in fresh.items()}
         )
     return model.to(memory_format=torch.channels_last)
 

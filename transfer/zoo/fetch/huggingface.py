@@ -88,7 +88,7 @@ def _digest(listing: Any, name: str) -> str:
 
 
 def _dataset(name: str) -> tuple[str, int]:
-    """What it was last trained on, as far as its tag tells; 0 images: whoever fetches it has to say."""
+    """What it was last trained on, as far as its tag tells; 0 images: the person who fetches it must say."""
     tag = name.partition('.')[2]
     found = [(tag.rfind(key), *known) for key, known in SETS.items() if key in tag]
     _, dataset, images = max(found, default=(0, '', 0))
