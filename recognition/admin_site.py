@@ -26,8 +26,7 @@ class GraftAdmin(AdminSite):
     index_title = 'Overview'
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Beside the lists: what waits for whoever looks, and recent activity, as far as they may see
-        them."""
+        """Add to the lists the source models that wait for approval, and recent activity, as far as the user may see them."""
         from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
 
         shown: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The record of who did what."""
+"""The audit log."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from recognition.models import AuditEvent
 
 
 def record(user: AbstractBaseUser | None, action: str, subject: str) -> None:
-    """Leave a line; `subject` names the thing (its kind, id and name), never its content."""
+    """Add an entry. `subject` identifies the object (its kind, id and name), never its content."""
     AuditEvent.objects.create(user_id=None if user is None else user.pk, action=action, subject=subject[:200])

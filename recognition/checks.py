@@ -1,4 +1,4 @@
-"""System checks: a misconfiguration is told at start, with an id."""
+"""System checks: a misconfiguration is reported at the start, with an id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strict reading of the environment: a value that makes no sense stops the start with its name."""
+"""Read environment variables strictly: an invalid value stops the start, with the variable's name."""
 
 from __future__ import annotations
 
@@ -67,8 +67,7 @@ def rate(name: str, default: str) -> str:
 
 
 def secret(name: str, kept_in: Path, *, required: bool) -> str:
-    """NAME, or the content of the file that NAME_FILE names, or (unless required) a random one kept in a
-    file."""
+    """NAME, or the content of the file that NAME_FILE names, or (unless required) a random secret that is stored in a file."""
     if value := os.environ.get(name):
         return value
     if named := os.environ.get(f'{name}_FILE'):

@@ -1,4 +1,4 @@
-"""Names that people give: tidy text that every database and every page can hold."""
+"""Validate names that users enter: text that every database can store and every page can show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ BIDIRECTIONAL_CHARACTERS = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 
 
 def clean_name(value: object, *, field: str, longest: int = 120) -> str:
-    """A person's name for a thing: NFC, without control characters, 1 to `longest` characters; else
-    InvalidInputError."""
+    """Normalize and check a name: NFC, without control characters, 1 to `longest` characters. Error: InvalidInputError."""
     if not isinstance(value, str):
         raise InvalidInputError(f'{field} must be text', field=field)
     name = unicodedata.normalize('NFC', value).strip()
@@ -31,8 +30,7 @@ def clean_name(value: object, *, field: str, longest: int = 120) -> str:
 
 
 def make_printable(value: str, longest: int = 255) -> str:
-    """A file's own name, made fit to be kept and shown. Never fails, never used as a path; the end (its
-    suffix) survives."""
+    """Make a file's name safe to store and show, with its suffix. Never fails; the result is never used as a path."""
     text = ''.join(
         '\ufffd'
         if unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in BIDIRECTIONAL_CHARACTERS

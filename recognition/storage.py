@@ -1,4 +1,4 @@
-"""Where bytes lie: the only module that knows paths and storage back ends.
+"""Store and read bytes: the only module that knows paths and storage back ends.
 
 Photos, thumbnails and sealed models go through Django's default storage (a folder, or an S3 bucket). What
 needs a path on this machine asks for one and gets a copy from a local cache when the storage is remote.
@@ -20,12 +20,12 @@ from transfer.runtime.atomic_write import replace_file
 
 
 def save(key: str, data: bytes) -> str:
-    """Store bytes under a key of our own making (never a user's file name); returns the key."""
+    """Store bytes under a generated key (never a user's file name); returns the key."""
     return default_storage.save(key, ContentFile(data))
 
 
 def save_file(key: str, path: Path) -> str:
-    """Store a file of this machine under a key of our own making; returns the key."""
+    """Store a file of this machine under a generated key; returns the key."""
     with path.open('rb') as file:
         return default_storage.save(key, File(file))
 
@@ -40,7 +40,7 @@ def delete(key: str) -> None:
 
 
 def local_path(key: str) -> Path:
-    """A path on this machine that holds the stored bytes; a remote object is fetched once."""
+    """A path on this machine with the stored bytes; a remote object is fetched once."""
     if is_local():
         return Path(default_storage.path(key))
     copy = settings.LOCAL_CACHE / 'objects' / key
@@ -55,7 +55,7 @@ def is_local() -> bool:
 
 
 def publish_artifact(folder: Path, name: str) -> None:
-    """Copy a sealed folder into storage under models/NAME; meta.json goes last, so what has one is whole."""
+    """Copy an artifact into storage under models/NAME; meta.json comes last, so a folder that has one is complete."""
     files = sorted(
         (path for path in folder.rglob('*') if path.is_file()), key=lambda path: path.name == 'meta.json'
     )
@@ -99,7 +99,7 @@ def _list_keys(prefix: str) -> Iterator[str]:
 
 
 def training_folder(job_id: uuid.UUID) -> Path:
-    """Checkpoints and the unsealed artifact of one job; kept until the job ends, so that it can resume."""
+    """The folder of a job's checkpoints and unfinished artifact; kept until the job ends, so that it can resume."""
     folder = Path(settings.DATA_DIR) / 'trainings' / str(job_id)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -110,7 +110,7 @@ def delete_training_folder(job_id: uuid.UUID) -> None:
 
 
 def save_detection_images(job_id: uuid.UUID, photos: Iterable[bytes]) -> None:
-    """What a job is to look at, where its worker finds it; it is deleted when the job ends."""
+    """Store the images of a detection job for its worker; they are deleted when the job ends."""
     for number, data in enumerate(photos):
         default_storage.save(f'detection-jobs/{job_id}/{number}', ContentFile(data))
 
@@ -134,7 +134,7 @@ def cache_folder(name: str) -> Path:
 
 
 def delete_cached(name: str, key: str) -> None:
-    """Delete what the local cache of that name holds under a key of its own."""
+    """Delete one entry of the local cache of that name."""
     shutil.rmtree(Path(settings.LOCAL_CACHE) / name / key, ignore_errors=True)
 
 

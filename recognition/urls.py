@@ -1,4 +1,4 @@
-"""Three doors: pages for people, REST for programs, the admin for whoever keeps the zoo."""
+"""URLs: pages for people, REST for programs, and the admin site."""
 
 from __future__ import annotations
 

@@ -120,15 +120,15 @@ class AnnotationImportView(Endpoint):
 
 
 def _respond_to_import(result: AnnotationImport) -> Response:
-    counts = Counter(file.outcome for file in result.verdicts)
+    counts = Counter(file.outcome for file in result.results)
     record = ImportOut(
-        {**{name: counts[name] for name in OUTCOMES}, 'files': result.verdicts, 'annotations': result}
+        {**{name: counts[name] for name in OUTCOMES}, 'files': result.results, 'annotations': result}
     ).data
     if counts['created'] or counts['restored']:
         return Response(record, status=201)
     rejections = [
-        *((file.name, file.reason) for file in result.verdicts if file.outcome == 'rejected'),
-        *((rejection.where, rejection.reason) for rejection in result.refused),
+        *((file.name, file.reason) for file in result.results if file.outcome == 'rejected'),
+        *((rejection.where, rejection.reason) for rejection in result.rejected),
     ]
     if counts['duplicate'] or result.images or result.kept or not rejections:
         return Response(record)

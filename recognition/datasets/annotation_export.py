@@ -1,4 +1,4 @@
-"""A project's boxes as a zip in a format that other programs read, with the photos or without."""
+"""Export a project's boxes as a zip in a format that other programs read, with the images or without."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRITERS: dict[str, Callable[[Annotations], Iterator[tuple[str, bytes]]]] = {
     'yolo': yolo.write,
     'csv': csv_table.write,
 }
-# Where each format looks for them
+# Where each format expects the images.
 IMAGE_FOLDERS = {
     'voc': 'JPEGImages',
     'coco': 'images',
@@ -40,21 +40,21 @@ MANIFEST = 'manifest.json'
 
 @dataclass(frozen=True)
 class ExportManifest:
-    """What a zip holds; it lies in it as manifest.json."""
+    """The contents of a zip; it contains them as manifest.json."""
 
     format: str
     labels: tuple[str, ...]
     images: int  # with annotations
-    empty: int  # of them: looked at, and nothing is there
+    empty: int  # of them: marked as having no object
     boxes: int
     boxes_per_label: dict[str, int]
     difficult: int  # of the boxes
-    difficult_kept: bool  # YOLO has no mark for them
-    photos: int  # files of photos, those without annotations included
+    difficult_kept: bool  # YOLO cannot mark them
+    photos: int  # image files, those without annotations included
 
 
 def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> ExportManifest:
-    """Write all annotations of what is not in the trash, and the photos (also those that nobody has looked at yet).
+    """Write the annotations of all images that are not in the trash, and the images (also those without annotations).
 
     Errors: InvalidInputError (an unknown format).
     """
@@ -71,31 +71,31 @@ def write_zip_file(project: Project, format: str, path: Path, *, photos: bool = 
 
 
 def stream_zip(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
-    """The same zip piece by piece, so that a set of any size begins to arrive at once and fills no disk.
+    """Yield the same zip piece by piece, so that a set of any size starts to arrive at once and fills no disk.
 
     Errors, before the first piece: InvalidInputError.
     """
-    sink = _Buffer()
+    buffer = _Buffer()
     prepared = _prepare(project, format, photos)
-    return (sink.taken() for _ in _write_steps(prepared, cast(IO[bytes], sink)))
+    return (buffer.take() for _ in _write_steps(prepared, cast(IO[bytes], buffer)))
 
 
 class _Buffer:
-    """A file that keeps what is written until it is taken."""
+    """A file that holds what is written until it is taken."""
 
     def __init__(self) -> None:
-        self._held: list[bytes] = []
+        self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> int:
-        self._held.append(bytes(data))
+        self._parts.append(bytes(data))
         return len(data)
 
     def flush(self) -> None:
         pass
 
-    def taken(self) -> bytes:
-        held, self._held = self._held, []
-        return b''.join(held)
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b''.join(parts)
 
 
 @dataclass(frozen=True)
@@ -120,23 +120,23 @@ def _prepare(project: Project, format: str, photos: bool) -> _PreparedExport:
 
 
 def _write_steps(prepared: _PreparedExport, target: IO[bytes]) -> Iterator[None]:
-    """Writes an entry a step."""
+    """Write one entry a step."""
     with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, json.dumps(vars(prepared.written), ensure_ascii=False, indent=1))
         for name, data in WRITERS[prepared.written.format](prepared.annotations):
             archive.writestr(name, data)
             yield
         for name, key in prepared.photos.items():
-            # Compressed already: packing them again takes long and gains nothing.
+            # Images are compressed already: compressing them again is slow and gains nothing.
             archive.writestr(name, storage.read(key), zipfile.ZIP_STORED)
             yield
     yield  # the directory at the end
 
 
 def assign_file_names(project: Project) -> dict[uuid.UUID, str]:
-    """A name of its own for each image that is present: that of its file, where no other has it and it is safe to unpack.
+    """Assign each present image a unique name: that of its file, where no other has it and it is safe to unpack.
 
-    Folders that hold all of them are left out, and those called images or labels: other programs take the last of these in
+    Folders that contain all of them are removed, and those named images or labels: other programs take the last of these in
     a path for their own.
     """
     rows = list(Image.objects.present().filter(project=project).values_list('id', 'name', 'digest', 'key'))
@@ -186,7 +186,7 @@ def _read_annotations(project: Project, names: dict[uuid.UUID, str]) -> Annotati
 
 def _iterate_annotated_images(rows: Iterable[Image], names: dict[uuid.UUID, str]) -> Iterator[AnnotatedImage]:
     for row in rows:
-        if name := names.get(row.pk):  # none: it came in after the names were read
+        if name := names.get(row.pk):  # none: it was uploaded after the names were read
             yield AnnotatedImage(
                 name,
                 ImageSize(row.width, row.height),

@@ -1,4 +1,4 @@
-"""Photos and annotations of other programs become rows: a zip with both, or annotations for photos that are there already."""
+"""Import images and annotations of other programs: a zip with both, or annotations for images of the project."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ Documents = Sequence[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class AnnotationImport:
-    """What became of one import. `refused` lists what was not taken; `refused_count` may be more than are listed."""
+    """The result of one import. `rejected` lists what was not imported; `rejected_count` may be more than are listed."""
 
-    verdicts: tuple[UploadResult, ...] = ()  # of the photos
+    results: tuple[UploadResult, ...] = ()  # of the photos
     format: str = ''  # '': there were no annotations
-    images: int = 0  # whose boxes are now as the files say
+    images: int = 0  # whose boxes are now those of the files
     boxes: int = 0  # on them
-    empty: int = 0  # of these images: nothing is on them
-    unchanged: int = 0  # of these images: were so before
-    kept: int = 0  # had other boxes, which stayed
+    empty: int = 0  # of these images: without objects
+    unchanged: int = 0  # of these images: had the same boxes before
+    kept: int = 0  # images with other boxes, which were not overwritten
     labels: tuple[str, ...] = ()
-    refused: tuple[Rejection, ...] = ()
-    refused_count: int = 0
+    rejected: tuple[Rejection, ...] = ()
+    rejected_count: int = 0
 
 
 def import_files(
@@ -61,20 +61,20 @@ def import_files(
     format: str = '',
     overwrite: bool = False,
 ) -> AnnotationImport:
-    """Take in photos, annotation files, and zips of either or both. `paths`: where each file lay in a dropped folder.
+    """Import images, annotation files, and zips of either or both. `paths`: of each file in a dropped folder.
 
-    format: one of box_export.FORMATS; '' finds it. overwrite: also on images whose boxes somebody saved before.
-    Names of images in annotations are looked for among the photos of this upload, or, when it has none, of the project.
-    Errors: ConflictError (a project of another task), InvalidInputError, TooLargeError; with photos in the upload, what is wrong with the
-    annotation files is listed instead, and the photos are in.
+    format: one of annotation_export.FORMATS; '' detects it. overwrite: also images whose boxes a user saved before.
+    Names of images in annotations are matched with the images of this upload, or, when it has none, of the project.
+    Errors: ConflictError (a project of another task), InvalidInputError, TooLargeError. When the upload has images, those are
+    stored, and what is wrong with the annotation files is listed in the result instead.
     """
     if paths and len(paths) != len(files):
         raise InvalidInputError(
             f'There are {len(files)} files but {len(paths)} paths.', field='relative_paths'
         )
     named = [(path, file) for path, (_, file) in zip(paths, files, strict=True)] if paths else list(files)
-    pictures = [(name, file) for name, file in named if not archives.is_document(name)]
-    photos = archives.read_files(pictures, paths=[name for name, _ in pictures] if paths else (), wrapper='')
+    images = [(name, file) for name, file in named if not archives.is_document(name)]
+    photos = archives.read_files(images, paths=[name for name, _ in images] if paths else (), wrapper='')
     return import_annotations(
         project, user, photos, archives.read_documents(named), format=format, overwrite=overwrite
     )
@@ -88,7 +88,7 @@ def import_folder(
     format: str = '',
     overwrite: bool = False,
 ) -> AnnotationImport:
-    """The photos and annotations below a folder of this machine; else as import_files."""
+    """Import the images and annotations below a folder of this machine; else as import_files."""
     photos, documents = archives.read_folder(folder), archives.read_folder_documents(folder)
     return import_annotations(project, user, photos, documents, format=format, overwrite=overwrite)
 
@@ -103,22 +103,22 @@ def import_annotations(
     overwrite: bool = False,
 ) -> AnnotationImport:
     if project.task != Task.DETECTION:
-        raise ConflictError('Boxes belong to a project that finds things in photos.')
+        raise ConflictError('Boxes can be imported into a detection project only.')
     if format and format not in annotation_export.FORMATS:
         raise InvalidInputError(
             f'format must be one of {", ".join(annotation_export.FORMATS)}', field='format'
         )
-    verdicts = tuple(
+    results = tuple(
         uploads.add_images(project, user, (item for item in photos if not _is_skipped_document(item)))
     )
-    present = {verdict.name: verdict.image_id for verdict in verdicts if verdict.image_id}
+    present = {result.name: result.image_id for result in results if result.image_id}
     try:
         read = _parse_documents(format, _read_bounded(documents), project, present)
     except GraftError as error:
         if not present:
             raise
         read = _ParsedFiles('', Annotations((), (), (Rejection('annotations', error.message),), 1), {})
-    return _save_annotations(project, user, read, overwrite, verdicts)
+    return _save_annotations(project, user, read, overwrite, results)
 
 
 def _is_skipped_document(item: IncomingFile | UploadResult) -> bool:
@@ -126,7 +126,7 @@ def _is_skipped_document(item: IncomingFile | UploadResult) -> bool:
 
 
 def _read_bounded(documents: Iterable[tuple[str, bytes]]) -> Documents:
-    held, size = [], 0
+    documents_read, size = [], 0
     for name, data in documents:
         size += len(data)
         if size > MAX_DOCUMENTS_BYTES:
@@ -134,8 +134,8 @@ def _read_bounded(documents: Iterable[tuple[str, bytes]]) -> Documents:
                 f'The annotation files have more than {MAX_DOCUMENTS_BYTES // 2**20} MB together.',
                 field='files',
             )
-        held.append((name, data))
-    return held
+        documents_read.append((name, data))
+    return documents_read
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _parse_documents(
     if not kind:
         if documents and not present:
             raise InvalidInputError(
-                'These files are no annotations: VOC XML, COCO JSON, YOLO text with class names, or CSV.',
+                'These files are not annotations: VOC XML, COCO JSON, YOLO text with class names, or CSV.',
                 field='files',
             )
         return _ParsedFiles('', Annotations((), ()), {})
@@ -167,22 +167,22 @@ def _find_image_sizes(project: Project, ids: Mapping[str, str]) -> dict[str, Ima
 
 
 def _detect_format(documents: Documents) -> str:
-    """The format that a set of files speaks. InvalidInputError when it speaks two."""
+    """Detect the format of a set of files. InvalidInputError when there are several."""
     suffixes = Counter(PurePosixPath(name).suffix.lower() for name, _ in documents)
     names = {PurePosixPath(name).name.lower() for name, _ in documents}
     kinds = [
         kind
-        for kind, found in (
+        for kind, is_present in (
             ('voc', suffixes['.xml']),
             ('coco', any(_is_coco(name, data) for name, data in documents)),
             ('yolo', names & {*yolo.CLASS_FILES, *yolo.DATA_FILES}),
             ('csv', suffixes['.csv']),
         )
-        if found
+        if is_present
     ]
     if len(kinds) > 1:
         raise InvalidInputError(
-            f'These files hold annotations of several kinds ({", ".join(kinds)}); say which with format.',
+            f'These files hold annotations of several kinds ({", ".join(kinds)}); name one with format.',
             field='format',
         )
     return kinds[0] if kinds else ''
@@ -210,17 +210,19 @@ def _parse_format(kind: str, documents: Documents, sizes: Mapping[str, ImageSize
 
 
 def _merge_annotations(parts: Sequence[Annotations]) -> Annotations:
-    """Several files of a set (for training, for testing) as one."""
-    whole = AnnotationCollector({})
+    """Merge several files of a set (for training, for testing) into one."""
+    merged = AnnotationCollector({})
     for part in parts:
-        whole.labels |= dict.fromkeys(part.labels)
-        whole.refusals += part.refused
-        whole.refused_count += part.refused_count
+        merged.labels |= dict.fromkeys(part.labels)
+        merged.rejections += part.rejected
+        merged.rejected_count += part.rejected_count
     boxes: dict[str, AnnotatedImage] = {}
     for image in (image for part in parts for image in part.images):
         before = boxes.get(image.name)
         boxes[image.name] = replace(image, boxes=before.boxes + image.boxes) if before else image
-    return Annotations(tuple(whole.labels), tuple(boxes.values()), tuple(whole.refusals), whole.refused_count)
+    return Annotations(
+        tuple(merged.labels), tuple(boxes.values()), tuple(merged.rejections), merged.rejected_count
+    )
 
 
 def _save_annotations(
@@ -228,7 +230,7 @@ def _save_annotations(
     user: AbstractBaseUser | None,
     read: _ParsedFiles,
     overwrite: bool,
-    verdicts: tuple[UploadResult, ...],
+    results: tuple[UploadResult, ...],
 ) -> AnnotationImport:
     annotations, twice = read.annotations, []
     wanted: dict[uuid.UUID, AnnotatedImage] = {}
@@ -237,7 +239,7 @@ def _save_annotations(
             twice.append(
                 Rejection(
                     image.name,
-                    'the same photo lies in the upload twice; the annotations of the first are taken',
+                    'the upload has this photo twice; the annotations of the first are imported',
                 )
             )
     with transaction.atomic():
@@ -251,11 +253,11 @@ def _save_annotations(
     if counts['images'] > counts['unchanged']:
         audit.record(user, 'import boxes', f'{counts["images"]} photos of project {project.pk}')
     return AnnotationImport(
-        verdicts=verdicts,
+        results=results,
         format=read.format,
         labels=annotations.labels,
-        refused=(*annotations.refused, *twice)[:MAX_LISTED_REJECTIONS],
-        refused_count=annotations.refused_count + len(twice),
+        rejected=(*annotations.rejected, *twice)[:MAX_LISTED_REJECTIONS],
+        rejected_count=annotations.rejected_count + len(twice),
         **{name: counts[name] for name in ('images', 'boxes', 'empty', 'unchanged', 'kept')},
     )
 
@@ -267,7 +269,7 @@ def _write_boxes(
     labels: Mapping[str, Label],
     overwrite: bool,
 ) -> Counter[str]:
-    """Boxes of a chunk of images, in one transaction; the counts of Imported."""
+    """Write the boxes of a chunk of images in one transaction. Returns the counts of AnnotationImport."""
     rows = list(Image.objects.select_for_update().present().filter(pk__in=wanted))
     present = _read_boxes(rows)
     counts: Counter[str] = Counter()
@@ -294,7 +296,7 @@ def _write_boxes(
 
 
 def _read_boxes(rows: Sequence[Image]) -> dict[uuid.UUID, list[Box]]:
-    found: dict[uuid.UUID, list[Box]] = {row.pk: [] for row in rows}
+    boxes: dict[uuid.UUID, list[Box]] = {row.pk: [] for row in rows}
     for box in Annotation.objects.filter(image__in=rows).select_related('label'):
-        found[box.image_id].append(box_annotations.make_box(box))
-    return found
+        boxes[box.image_id].append(box_annotations.make_box(box))
+    return boxes

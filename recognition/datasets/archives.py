@@ -1,7 +1,7 @@
-"""Zips and folders as a stream of images. No entry is ever written under its own path: names are for showing and labelling.
+"""Read zips and folders as a stream of images. No entry is ever written under its own path: names are shown and give labels.
 
-The rule of labels, the same for zips, folders, and files that a browser sends with their paths: folders that hold
-everything are unwrapped; the first folder below them names the class; a file that lies in none is unlabelled.
+The rule of labels is the same for zips, folders, and files that a browser sends with their paths: folders that contain
+everything are removed; the next folder names the class; a file without one has no label.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, InvalidImageError, InvalidInputError, TooLargeError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
-# Pictures of kinds that are not taken are named as such; any other suffix is no picture and skipped.
+# Images of unsupported formats are rejected with that reason; files with any other suffix are skipped as not images.
 UNSUPPORTED_IMAGES = (
     '.tif',
     '.tiff',
@@ -37,7 +37,7 @@ UNSUPPORTED_IMAGES = (
     '.nef',
     '.dng',
 )
-# Annotations, and what names their classes
+# Annotations, and files of class names.
 DOCUMENT_SUFFIXES = (
     '.xml',
     '.json',
@@ -48,7 +48,7 @@ DOCUMENT_SUFFIXES = (
     '.names',
 )
 BOX_SUFFIXES = ('.xml', '.json', '.txt')  # Pascal VOC, COCO, YOLO
-# What such a text is called that holds no boxes
+# Names of text files that hold no boxes.
 TEXTS_WITHOUT_BOXES = (
     'readme',
     'license',
@@ -58,7 +58,7 @@ TEXTS_WITHOUT_BOXES = (
 )
 ARCHIVE_SUFFIXES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar')
 SYSTEM_FILES = {'thumbs.db', 'desktop.ini', 'ehthumbs.db', 'icon\r'}
-# The others decompress without a bound on what they put out
+# The others cannot be decompressed with a bound on the output.
 COMPRESSION_METHODS = (
     zipfile.ZIP_STORED,
     zipfile.ZIP_DEFLATED,
@@ -73,7 +73,7 @@ MAX_DEPTH = 30  # folders in a path
 
 
 def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
-    """An image file gives itself, a zip its entries. Errors, at once: TooLargeError for an archive beyond the limits."""
+    """Yield an image file itself, or the entries of a zip. Errors, at once: TooLargeError for an archive beyond the limits."""
     file.seek(0)
     packed = file.read(4) in (b'PK\x03\x04', b'PK\x05\x06')
     suffix = PurePosixPath(name).suffix.lower()
@@ -81,9 +81,7 @@ def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadRes
         return _read_zip(name, file)
     if suffix in ARCHIVE_SUFFIXES:
         reason = (
-            'is not a zip archive'
-            if suffix == '.zip'
-            else 'is an archive of a kind that is not taken: send a zip'
+            'is not a zip archive' if suffix == '.zip' else 'is an archive of an unsupported kind: send a zip'
         )
         return iter([UploadResult(naming.make_printable(name), 'rejected', reason)])
     return iter([IncomingFile(name, lambda: _read_image_bytes(file), _measure_size(file), None)])
@@ -96,10 +94,10 @@ def read_files(
     wrapper: str | None = None,
     label: str | None = None,
 ) -> Iterator[IncomingFile | UploadResult]:
-    """The files of one request: images, zips, or the files of a dropped folder with their `paths` in it.
+    """Read the files of one request: images, zips, or the files of a dropped folder with their `paths` in it.
 
-    wrapper: the folder of `paths` that holds everything; a browser that sends a drop in parts knows it (find_common_folder of the
-    whole drop), else it is found from these paths. label: what files get whose folder names none.
+    wrapper: the folder of `paths` that contains everything; a browser that sends a dropped folder in parts knows it
+    (find_common_folder of all paths), else it is found from these paths. label: of files whose folder names none.
     Errors, before any file is read: InvalidInputError, TooLargeError.
     """
     if paths and len(paths) != len(files):
@@ -115,14 +113,14 @@ def read_files(
 
 def read_folder(folder: Path) -> Iterator[IncomingFile | UploadResult]:
     """The images below a folder of this machine, sorted; links are not followed."""
-    found = sorted(path for path in folder.rglob('*') if path.is_symlink() or not path.is_dir())
-    names = [path.relative_to(folder).as_posix() for path in found]
+    files = sorted(path for path in folder.rglob('*') if path.is_symlink() or not path.is_dir())
+    names = [path.relative_to(folder).as_posix() for path in files]
     around = find_common_folder(names)
-    for name, path in zip(names, found, strict=True):
+    for name, path in zip(names, files, strict=True):
         if path.is_symlink() or not path.is_file():
             yield UploadResult(naming.make_printable(name), 'rejected', 'is a link or a device, not a file')
-        elif verdict := _reject_path(name):
-            yield verdict
+        elif result := _reject_path(name):
+            yield result
         else:
             yield IncomingFile(name, path.read_bytes, path.stat().st_size, label_from_path(name, around))
 
@@ -162,8 +160,8 @@ def label_from_path(path: str, wrapper: str = '') -> str | None:
 
 
 def _read_with_path(path: str, around: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
-    if verdict := _reject_path(path):
-        return iter([verdict])
+    if result := _reject_path(path):
+        return iter([result])
     return iter(
         [
             IncomingFile(
@@ -183,22 +181,22 @@ def _apply_default_label(
 
 
 def _reject_path(path: str) -> UploadResult | None:
-    """Why a path inside an archive or a folder is not taken; None when it may be an image."""
-    if verdict := _reject_unsafe_path(path):
-        return verdict
+    """The result for a path of an archive or folder that is not an image; None when it may be one."""
+    if result := _reject_unsafe_path(path):
+        return result
     suffix = PurePosixPath(path).suffix.lower()
     if suffix and suffix not in IMAGE_SUFFIXES + UNSUPPORTED_IMAGES:
-        hint = '; if it holds boxes, a project that finds things takes it' if may_hold_boxes(path) else ''
+        hint = '; if it holds boxes, import it into a detection project' if may_hold_boxes(path) else ''
         return UploadResult(
             naming.make_printable(path),
             'skipped',
-            f'is not a picture ({naming.make_printable(suffix, 20)}){hint}',
+            f'is not an image ({naming.make_printable(suffix, 20)}){hint}',
         )
     return None
 
 
 def _reject_unsafe_path(path: str) -> UploadResult | None:
-    """Why nothing of that name is taken, be it a picture or not."""
+    """The result for a path that is rejected or skipped whatever it is; None for any other."""
     shown = naming.make_printable(path)
     parts = PurePosixPath(path).parts
     if (
@@ -211,7 +209,7 @@ def _reject_unsafe_path(path: str) -> UploadResult | None:
     ):
         return UploadResult(shown, 'rejected', 'has an unsafe path')
     if len(parts) > MAX_DEPTH:
-        return UploadResult(shown, 'rejected', 'lies too deep')
+        return UploadResult(shown, 'rejected', 'is in too many folders')
     if (
         '__MACOSX' in parts
         or any(part.startswith('.') for part in parts)
@@ -235,12 +233,12 @@ def may_hold_boxes(path: str) -> bool:
 
 
 def may_hold_image(path: str) -> bool:
-    """Whether an archive's entry of that name would be looked at as an image."""
+    """Whether an archive's entry of that name would be read as an image."""
     return _reject_path(path) is None and PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
-    """The annotation files among the files of a request, and in its zips. Errors: TooLargeError, InvalidInputError (a damaged entry)."""
+    """Read the annotation files of a request and of its zips. Errors: TooLargeError, InvalidInputError (a damaged entry)."""
     for name, file in files:
         if is_document(name):
             file.seek(0)
@@ -252,7 +250,7 @@ def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str
 def _read_zipped_documents(name: str, file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     archive = _open_zip(name, file)
     if isinstance(archive, UploadResult):
-        return  # whoever reads the photos tells of it
+        return  # reported where the images are read
     for entry in archive.infolist():
         inner = _decode_name(entry)
         if is_document(inner) and not (
@@ -276,7 +274,7 @@ def _measure_size(file: IO[bytes]) -> int:
 
 
 class _BoundedReads:
-    """A seekable file that refuses to read much at once: a zip's directory is read whole, whatever size it claims."""
+    """A seekable file that limits one read: zipfile reads a zip's directory at once, whatever size it claims."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self._file, self._most = file, most
@@ -304,7 +302,7 @@ def _open_zip(name: str, file: IO[bytes]) -> zipfile.ZipFile | UploadResult:
         archive = zipfile.ZipFile(bounded)
     except GraftError:
         raise
-    except Exception as error:  # the reader meets hostile directories with errors of every class
+    except Exception as error:  # on hostile directories the reader raises errors of every class
         return UploadResult(
             naming.make_printable(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})'
         )
@@ -330,8 +328,8 @@ def _iterate_entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | Upload
     names = [_decode_name(entry) for entry in entries]
     around = find_common_folder(names)
     for name, entry in zip(names, entries, strict=True):
-        if verdict := _reject_link(entry) or _reject_path(name) or _reject_unreadable_entry(entry):
-            yield verdict
+        if result := _reject_link(entry) or _reject_path(name) or _reject_unreadable_entry(entry):
+            yield result
         else:
             yield IncomingFile(
                 name,
@@ -342,7 +340,7 @@ def _iterate_entries(archive: zipfile.ZipFile) -> Iterator[IncomingFile | Upload
 
 
 def _decode_name(entry: zipfile.ZipInfo) -> str:
-    """The entry's whole name. Archives made on a Mac often hold UTF-8 without saying so."""
+    """The entry's whole name. Archives made on a Mac often hold UTF-8 without the flag for it."""
     if entry.flag_bits & 0x800:
         return entry.orig_filename
     try:
@@ -364,12 +362,12 @@ def _reject_unreadable_entry(entry: zipfile.ZipInfo) -> UploadResult | None:
     if entry.flag_bits & 0x1:
         return UploadResult(shown, 'rejected', 'is encrypted')
     if entry.compress_type not in COMPRESSION_METHODS:
-        return UploadResult(shown, 'rejected', 'is compressed by a method that is not taken')
+        return UploadResult(shown, 'rejected', 'is compressed by an unsupported method')
     return None
 
 
 class _EntryReader:
-    """Reads one entry, never more than it may have (and a piece, so that one too large is known), whatever the archive says."""
+    """Read one entry, up to the limit and one more chunk (so that too large an entry is noticed), whatever size it claims."""
 
     def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> None:
         self.archive, self.entry, self.most = archive, entry, most
@@ -377,7 +375,7 @@ class _EntryReader:
     def __call__(self) -> bytes:
         try:
             with self.archive.open(self.entry) as stream:
-                # In pieces: one read would ask the file for as many packed bytes at once.
+                # In chunks: a single read would ask the file for as many compressed bytes at once.
                 pieces = iter(lambda: stream.read(CHUNK_BYTES), b'')
                 return b''.join(itertools.islice(pieces, self.most // CHUNK_BYTES + 1))
         except Exception as error:  # a damaged entry: BadZipFile, zlib.error, EOFError, struct.error ...

@@ -1,7 +1,7 @@
-"""Boxes on images: what is on one, what a person says is on it, and how far the labelling of a project is.
+"""Boxes on images: read them, replace them, and count how far the labelling of a project is.
 
-An image of a detection project is in one of three states: nobody has looked at it (`boxed_at` is empty), it has boxes, or a
-person said that there is nothing on it, which trains a detector as well: it shows what is not to be found.
+An image of a detection project is in one of three states: unlabelled (`boxed_at` is empty), with boxes, or marked as empty.
+An empty image trains a detector too: everything on it is background.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from recognition.errors import ConflictError, InvalidInputError
 from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
 
-DECIMALS = 3  # kept of a pixel: nobody draws finer, and what formats lose in their sums is rounded away again
+DECIMALS = 3  # of a pixel: finer than anyone draws, and it removes the rounding errors of file formats
 
 State = Literal['unlabelled', 'boxes', 'empty']
 
 
 @dataclass(frozen=True)
 class BoxSet:
-    """All that is known to be on one image. `version` grows with each change."""
+    """All boxes of one image. `version` is incremented with each change."""
 
     image: Image
     version: int
@@ -41,7 +41,7 @@ class BoxSet:
 
 @dataclass(frozen=True)
 class LabellingProgress:
-    """How many of a project's images were looked at, and how many boxes they hold."""
+    """How many of a project's images are labelled or marked as empty, and how many boxes they have."""
 
     images: int
     labelled: int
@@ -67,12 +67,12 @@ def set_boxes(
     empty: bool = False,
     user: AbstractBaseUser | None = None,
 ) -> BoxSet:
-    """Replace the boxes of an image that is still at `version`; labels are made when they are new.
+    """Replace the boxes of an image that is still at `version`; new labels are created.
 
-    No boxes and `empty`: a person says that there is nothing. No boxes without it: nobody has said anything yet.
-    Boxes are cut to the image and kept to a thousandth of a pixel. The same request sent twice (its first answer was lost)
-    is no conflict.
-    Errors: NotFoundError, InvalidInputError naming the image and the box, ConflictError when somebody else changed the boxes meanwhile.
+    No boxes and `empty`: the image is marked as empty. No boxes without it: the image is unlabelled again.
+    Boxes are clipped to the image and rounded to a thousandth of a pixel. The same request sent twice (its first answer was
+    lost) is no conflict.
+    Errors: NotFoundError, InvalidInputError (with the image and the box), ConflictError (another user changed the boxes).
     """
     image = dataset_labels.get_image(project, image_id)
     _require_detection_project(project)
@@ -87,10 +87,10 @@ def set_boxes(
 
 
 def check_boxes(image: Image, boxes: Sequence[Box]) -> list[Box]:
-    """The boxes cut to their image. InvalidInputError names the image and the box that is none."""
+    """Clip the boxes to their image. Error: InvalidInputError, with the image and the invalid box."""
     if len(boxes) > MAX_BOXES_PER_IMAGE:
         raise InvalidInputError(
-            f'“{image.name}” has {len(boxes):,} boxes; at most {MAX_BOXES_PER_IMAGE:,} are kept.',
+            f'“{image.name}” has {len(boxes):,} boxes; at most {MAX_BOXES_PER_IMAGE:,} are allowed.',
             field='boxes',
         )
     return [_clip_box(image, box, f'boxes[{index}]') for index, box in enumerate(boxes)]
@@ -103,8 +103,8 @@ def _clip_box(image: Image, box: Box, field: str) -> Box:
     x0, x1 = (round(min(max(corner, 0.0), float(image.width)), DECIMALS) for corner in corners[::2])
     y0, y1 = (round(min(max(corner, 0.0), float(image.height)), DECIMALS) for corner in corners[1::2])
     if x1 - x0 < MIN_BOX_SIDE or y1 - y0 < MIN_BOX_SIDE:
-        said = ', '.join(f'{corner:g}' for corner in corners)
-        raise InvalidInputError(f'“{image.name}”: the box {said} covers no pixel of the image.', field=field)
+        text = ', '.join(f'{corner:g}' for corner in corners)
+        raise InvalidInputError(f'“{image.name}”: the box {text} covers no pixel of the image.', field=field)
     return Box(naming.clean_name(box.label, field=f'{field}.label'), x0, y0, x1, y1, box.difficult)
 
 
@@ -134,19 +134,19 @@ def _accept_repeated_request(
 
 
 def get_or_create_labels(project: Project, names: Iterable[str]) -> dict[str, Label]:
-    """Call it inside a transaction."""
+    """Labels of these names, locked; new ones are created. Call it inside a transaction."""
     return {name: dataset_labels.get_or_create_label(project, name) for name in sorted(names)}
 
 
 def _replace_boxes(
     image: Image, wanted: Sequence[Box], labels: Mapping[str, Label], user: AbstractBaseUser | None
 ) -> None:
-    """Boxes that stay keep their row: who drew them, and when."""
+    """Boxes that do not change keep their row: its user and time."""
     missing = Counter(wanted)
     for row in Annotation.objects.filter(image=image).select_related('label'):
-        drawn = make_box(row)
-        if missing[drawn] > 0:
-            missing[drawn] -= 1
+        box = make_box(row)
+        if missing[box] > 0:
+            missing[box] -= 1
         else:
             row.delete()
     Annotation.objects.bulk_create(make_annotation(image, box, labels, user) for box in missing.elements())
@@ -155,7 +155,7 @@ def _replace_boxes(
 def make_annotation(
     image: Image, box: Box, labels: Mapping[str, Label], user: AbstractBaseUser | None
 ) -> Annotation:
-    """A row that is not saved yet."""
+    """Make a row, not saved yet."""
     corners = {'x0': box.x0, 'y0': box.y0, 'x1': box.x1, 'y1': box.y1}
     who = None if user is None else user.pk
     return Annotation(
@@ -194,7 +194,7 @@ def list_states(project: Project) -> list[tuple[uuid.UUID, State]]:
 
 
 def count_trainable_boxes(project: Project) -> dict[str, tuple[int, int]]:
-    """Label -> boxes to learn from, and photos that have them; difficult ones are none."""
+    """Count, by label, the boxes to train on (not the difficult ones) and the images that have them."""
     there = models.Q(boxes__image__deleted_at=None, boxes__difficult=False)
     rows = Label.objects.filter(project=project).annotate(
         drawn=models.Count('boxes', filter=there),
@@ -204,7 +204,7 @@ def count_trainable_boxes(project: Project) -> dict[str, tuple[int, int]]:
 
 
 def count_boxes_per_label(project: Project) -> dict[str, int]:
-    """Label -> how many boxes it has on images that are not in the trash; labels without any included."""
+    """Count, by label, the boxes on images that are not in the trash; labels without any included."""
     present = models.Count('boxes', filter=models.Q(boxes__image__deleted_at=None))
     rows = Label.objects.filter(project=project).annotate(present=present).order_by('name')
     return dict(rows.values_list('name', 'present'))
@@ -215,8 +215,8 @@ def _make_box_set(image: Image) -> BoxSet:
     return BoxSet(image, image.boxes_version, _get_state(image.boxed_at is not None, bool(boxes)), boxes)
 
 
-def _get_state(looked_at: bool, has_boxes: bool) -> State:
-    if not looked_at:
+def _get_state(is_boxed: bool, has_boxes: bool) -> State:
+    if not is_boxed:
         return 'unlabelled'
     return 'boxes' if has_boxes else 'empty'
 
@@ -228,5 +228,5 @@ def make_box(row: Annotation) -> Box:
 def _require_detection_project(project: Project) -> None:
     if project.task != Task.DETECTION:
         raise ConflictError(
-            'This project tells what a whole photo shows; boxes belong to a project that finds things in photos.'
+            'This is a classification project, whose photos have one class each; only a detection project has boxes.'
         )

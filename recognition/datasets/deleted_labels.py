@@ -1,4 +1,4 @@
-"""Deleted classes: what it takes to bring one back with its photos and boxes is kept until the trash is emptied."""
+"""Delete and restore classes. A deleted one stays in the trash, with its images and boxes, until the trash is purged."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from recognition.models import Annotation, DeletedLabel, Image, Label, Project
 
 @transaction.atomic
 def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser | None = None) -> DeletedLabel:
-    """Put a class into the trash; its images stay, unlabelled, and its boxes go with it.
+    """Move a class into the trash with its boxes; its images stay, without a label.
 
-    An image that had no other boxes counts as not looked at, not as showing nothing. Error: NotFoundError.
+    An image that had no other boxes becomes unlabelled, not empty. Error: NotFoundError.
     """
     label = labels.get_locked_label(project, label_id)
     alone = Image.objects.filter(boxes__label=label).exclude(
         pk__in=Annotation.objects.exclude(label=label).values('image')
     )
-    kept = DeletedLabel.objects.create(
+    deleted = DeletedLabel.objects.create(
         project=project,
         name=label.name,
         images=[str(key) for key in Image.objects.filter(label=label).values_list('id', flat=True)],
@@ -37,16 +37,16 @@ def delete_label(project: Project, label_id: int | str, user: AbstractBaseUser |
     Image.objects.filter(pk__in=alone.values('pk')).update(boxed_at=None, boxed_by=None)
     labels.increment_box_versions(label)
     label.delete()
-    return kept
+    return deleted
 
 
 def list_deleted_labels(project: Project) -> models.QuerySet[DeletedLabel]:
-    """The classes in the trash, the last one first, without what makes them large."""
+    """The classes in the trash, the last one first, without their large columns."""
     return project.deleted_labels.defer('images', 'boxes', 'boxed_images')
 
 
 def get_labels_before_deletion(deleted: DeletedLabel) -> dict[str, str | None]:
-    """What labels.restore_labels needs: of the images that are not in the trash."""
+    """The labels before the deletion, for labels.restore_labels: of the images that are not in the trash."""
     return {
         str(image.pk): deleted.name
         for chunk in labels.split_into_chunks(deleted.images)
@@ -56,10 +56,10 @@ def get_labels_before_deletion(deleted: DeletedLabel) -> dict[str, str | None]:
 
 @transaction.atomic
 def restore_label(project: Project, deleted_id: int) -> Label:
-    """Bring a class back, with its name, on the images that got no other label meanwhile, and with its boxes.
+    """Restore a class, with its boxes, on the images that got no other label meanwhile.
 
-    Where there is a class of its name again, that one takes them in. Images that left for good are passed over, and boxes that
-    were drawn again are not doubled. Error: NotFoundError.
+    When there is a class of its name again, that one gets them. Images that were purged are skipped, and boxes that were
+    drawn again are not duplicated. Error: NotFoundError.
     """
     deleted = DeletedLabel.objects.select_for_update().filter(project=project, pk=deleted_id).first()
     if deleted is None:
@@ -91,7 +91,7 @@ def _restore_boxes(deleted: DeletedLabel, label: Label) -> None:
 
 
 def _restore_boxed_at(deleted: DeletedLabel) -> None:
-    """Who looked at an image since keeps the look."""
+    """Restore boxed_at and boxed_by of images that are unlabelled; a user may have boxed one since."""
     people = _existing_user_ids({who for _, who in deleted.boxed_images.values()})
     for chunk in labels.split_into_chunks(list(deleted.boxed_images)):
         images = list(_find_images(deleted, chunk).filter(boxed_at=None))
@@ -103,7 +103,7 @@ def _restore_boxed_at(deleted: DeletedLabel) -> None:
 
 
 def _existing_user_ids(ids: set[int | None]) -> set[int]:
-    """Those of them whose account is still there."""
+    """Those of the ids whose users still exist."""
     return set(
         get_user_model()
         .objects.filter(pk__in=[key for key in ids if key is not None])

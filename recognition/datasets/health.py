@@ -1,4 +1,4 @@
-"""The health of a project's image set: how many of what, and what would spoil a training, in words."""
+"""Dataset health: counts, and problems that would harm a training, as sentences."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from recognition.models import Annotation, Image, Label, Project
 from recognition.models.project import Task
 
 MIN_CLASSES = 2
-MIN_IMAGES_PER_CLASS = 4  # of each of those: with fewer no fold of a cross-validation says anything
-MIN_BOXES = 5  # of one class, and as many images with boxes: with fewer no split leaves any to test with
+MIN_IMAGES_PER_CLASS = 4  # of each class: with fewer, folds of a cross-validation mean nothing
+MIN_BOXES = 5  # of one class, and as many images with boxes: with fewer, no split leaves any for the test
 # Below ten images a class, one wrong photo moves its accuracy by ten points and more; hosted services ask for 10 to 15.
 FEW_IMAGES = 10
-IMBALANCE = 10.0  # largest class : smallest, beyond which the small one is mostly overlooked
-FEW_BOXES = 15  # what hosted services ask for of each class before they train a detector
-# Of the image's side: 8 pixels where a detector works at 320, which leaves nothing on its feature map
+IMBALANCE = 10.0  # largest class : smallest, beyond which the small one is mostly missed
+FEW_BOXES = 15  # of each class, as hosted services require before they train a detector
+# Of the image's side: 8 pixels where a detector works at 320, less than one cell of its feature map.
 SMALL_BOX = 1 / 40
 TINY_SIDE = 64  # pixels of the short side: less than the smallest input of the zoo's networks
 
@@ -26,18 +26,18 @@ TINY_SIDE = 64  # pixels of the short side: less than the smallest input of the 
 @dataclass(frozen=True)
 class LabelHealth:
     label: str
-    images: int  # in a project that finds things: images with a box of it
+    images: int  # in a detection project: images with a box of it
     boxes: int = 0
 
 
 @dataclass(frozen=True)
 class DatasetProblem:
-    """Something to mend."""
+    """A data problem."""
 
     code: str  # small_boxes, no_boxes, few, empty, imbalance, unlabelled, alike, tiny, one_class, no_images
     message: str
     label: str = ''
-    severe: bool = False  # no model, or a useless one, comes of it
+    severe: bool = False  # prevents a training, or makes its model useless
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class DatasetHealth:
     """`classes` by name, empty ones included; `images` and `unlabelled` count what is not in the trash."""
 
     images: int
-    unlabelled: int  # in a project that finds things: not looked at yet
+    unlabelled: int  # in a detection project: without boxes and not marked as empty
     classes: tuple[LabelHealth, ...]
-    warnings: tuple[DatasetProblem, ...]  # the severe ones first
+    warnings: tuple[DatasetProblem, ...]  # severe ones first
 
     @property
     def labelled(self) -> int:
@@ -66,26 +66,26 @@ def _check_boxes(project: Project) -> DatasetHealth:
         with_it=Count('boxes__image', filter=there, distinct=True), drawn=Count('boxes', filter=there)
     )
     classes = tuple(LabelHealth(row.name, row.with_it, row.drawn) for row in rows.order_by('name'))
-    findings = [
+    problems = [
         *_find_box_set_problems(progress, classes),
-        *(finding for found in classes for finding in _find_problems_of_boxed_label(found)),
+        *(problem for label in classes for problem in _find_problems_of_boxed_label(label)),
         *_find_small_boxes(project),
         *_find_similar_names(classes),
     ]
-    findings.sort(key=lambda finding: not finding.severe)
-    return DatasetHealth(progress.images, progress.left, classes, tuple(findings))
+    problems.sort(key=lambda problem: not problem.severe)
+    return DatasetHealth(progress.images, progress.left, classes, tuple(problems))
 
 
 def _find_box_set_problems(
     progress: box_annotations.LabellingProgress, classes: tuple[LabelHealth, ...]
 ) -> Iterator[DatasetProblem]:
-    filled = [found for found in classes if found.boxes]
+    filled = [label for label in classes if label.boxes]
     if not progress.images:
         yield DatasetProblem('no_images', 'There are no images yet.', severe=True)
     elif not filled:
         yield DatasetProblem(
             'no_boxes',
-            'No box is drawn yet: a detector learns from boxes around what it is to find.',
+            'No box is drawn yet: a detector is trained on boxes around the objects to detect.',
             severe=True,
         )
     elif progress.left:
@@ -98,24 +98,24 @@ def _find_box_set_problems(
             yield DatasetProblem(
                 'imbalance',
                 f'“{largest.label}” has {largest.boxes} boxes and “{smallest.label}” has {smallest.boxes}: '
-                'the small class will often be overlooked.',
+                'the small class will often be missed.',
                 smallest.label,
             )
 
 
-def _find_problems_of_boxed_label(found: LabelHealth) -> Iterator[DatasetProblem]:
-    if not found.boxes:
-        yield DatasetProblem('empty', f'“{found.label}” has no boxes: training leaves it out.', found.label)
-    elif found.boxes < MIN_BOXES:
-        boxes = '1 box' if found.boxes == 1 else f'{found.boxes} boxes'
+def _find_problems_of_boxed_label(health: LabelHealth) -> Iterator[DatasetProblem]:
+    if not health.boxes:
+        yield DatasetProblem('empty', f'“{health.label}” has no boxes: training leaves it out.', health.label)
+    elif health.boxes < MIN_BOXES:
+        boxes = '1 box' if health.boxes == 1 else f'{health.boxes} boxes'
         yield DatasetProblem(
             'few',
-            f'“{found.label}” has only {boxes}: too few to learn it from; draw {FEW_BOXES}.',
-            found.label,
+            f'“{health.label}” has only {boxes}: too few to train on; draw {FEW_BOXES}.',
+            health.label,
         )
-    elif found.boxes < FEW_BOXES:
-        message = f'“{found.label}” has {found.boxes} boxes: take at least {FEW_BOXES}, 50 are better.'
-        yield DatasetProblem('few', message, found.label)
+    elif health.boxes < FEW_BOXES:
+        message = f'“{health.label}” has {health.boxes} boxes: draw at least {FEW_BOXES}, 50 are better.'
+        yield DatasetProblem('few', message, health.label)
 
 
 def _find_small_boxes(project: Project) -> Iterator[DatasetProblem]:
@@ -124,9 +124,10 @@ def _find_small_boxes(project: Project) -> Iterator[DatasetProblem]:
         Q(x1__lt=F('x0') + SMALL_BOX * F('image__width')) | Q(y1__lt=F('y0') + SMALL_BOX * F('image__height'))
     ).count()
     if small:
-        said = '1 box is' if small == 1 else f'{small} boxes are'
+        boxes_are = '1 box is' if small == 1 else f'{small} boxes are'
         yield DatasetProblem(
-            'small_boxes', f'{said} narrower than a fortieth of the photo: things so small are seldom found.'
+            'small_boxes',
+            f'{boxes_are} narrower than a fortieth of the photo: objects so small are seldom detected.',
         )
 
 
@@ -141,19 +142,19 @@ def _check_images(project: Project) -> DatasetHealth:
         present=Count('images', filter=Q(images__deleted_at=None))
     )
     classes = tuple(LabelHealth(label.name, label.present) for label in labels.order_by('name'))
-    findings = [
+    problems = [
         *_find_image_set_problems(counts, classes),
-        *(finding for found in classes for finding in _find_problems_of_label(found)),
+        *(problem for label in classes for problem in _find_problems_of_label(label)),
         *_find_similar_names(classes),
     ]
-    findings.sort(key=lambda finding: not finding.severe)
-    return DatasetHealth(counts['images'], counts['unlabelled'], classes, tuple(findings))
+    problems.sort(key=lambda problem: not problem.severe)
+    return DatasetHealth(counts['images'], counts['unlabelled'], classes, tuple(problems))
 
 
 def _find_image_set_problems(
     counts: dict[str, int], classes: tuple[LabelHealth, ...]
 ) -> Iterator[DatasetProblem]:
-    filled = [found for found in classes if found.images]
+    filled = [label for label in classes if label.images]
     if not counts['images']:
         yield DatasetProblem('no_images', 'There are no images yet.', severe=True)
     elif len(filled) < MIN_CLASSES:
@@ -166,7 +167,7 @@ def _find_image_set_problems(
             yield DatasetProblem(
                 'imbalance',
                 f'“{largest.label}” has {largest.images} images and “{smallest.label}” has {smallest.images}: '
-                'the small class will often be overlooked.',
+                'the small class will often be missed.',
                 smallest.label,
             )
     if counts['unlabelled']:
@@ -176,41 +177,46 @@ def _find_image_set_problems(
     if counts['tiny']:
         yield DatasetProblem(
             'tiny',
-            f'{_format_count(counts["tiny"])} with a side below {TINY_SIDE} pixels: there is little to see in them.',
+            f'{_format_count(counts["tiny"])} with a side below {TINY_SIDE} pixels: they show little detail.',
         )
 
 
-def _find_problems_of_label(found: LabelHealth) -> Iterator[DatasetProblem]:
-    if not found.images:
-        yield DatasetProblem('empty', f'“{found.label}” has no images: training leaves it out.', found.label)
-    elif found.images < MIN_IMAGES_PER_CLASS:
-        message = f'“{found.label}” has {_format_count(found.images)}: a training needs at least {MIN_IMAGES_PER_CLASS} of each class.'
-        yield DatasetProblem('few', message, found.label, severe=True)
-    elif found.images < FEW_IMAGES:
-        message = f'“{found.label}” has only {found.images} images: its accuracy cannot be told; take at least {FEW_IMAGES}.'
-        yield DatasetProblem('few', message, found.label)
+def _find_problems_of_label(health: LabelHealth) -> Iterator[DatasetProblem]:
+    if not health.images:
+        yield DatasetProblem(
+            'empty', f'“{health.label}” has no images: training leaves it out.', health.label
+        )
+    elif health.images < MIN_IMAGES_PER_CLASS:
+        count = _format_count(health.images)
+        message = (
+            f'“{health.label}” has {count}: a training needs at least {MIN_IMAGES_PER_CLASS} of each class.'
+        )
+        yield DatasetProblem('few', message, health.label, severe=True)
+    elif health.images < FEW_IMAGES:
+        message = f'“{health.label}” has only {health.images} images: its accuracy cannot be measured; add at least {FEW_IMAGES}.'
+        yield DatasetProblem('few', message, health.label)
 
 
 def _find_similar_names(classes: tuple[LabelHealth, ...]) -> Iterator[DatasetProblem]:
     """Names that differ by case, spaces or punctuation alone are most often one class written in two ways."""
     seen: dict[str, str] = {}
-    for found in classes:
-        key = ''.join(letter for letter in found.label.casefold() if letter.isalnum())
+    for health in classes:
+        key = ''.join(letter for letter in health.label.casefold() if letter.isalnum())
         if key and key in seen:
             yield DatasetProblem(
                 'alike',
-                f'Are “{seen[key]}” and “{found.label}” the same class? Renaming one merges them.',
-                found.label,
+                f'Are “{seen[key]}” and “{health.label}” the same class? Renaming one merges them.',
+                health.label,
             )
-        seen.setdefault(key, found.label)
+        seen.setdefault(key, health.label)
 
 
-def _images(found: LabelHealth) -> int:
-    return found.images
+def _images(health: LabelHealth) -> int:
+    return health.images
 
 
-def _boxes(found: LabelHealth) -> int:
-    return found.boxes
+def _boxes(health: LabelHealth) -> int:
+    return health.boxes
 
 
 def _format_count(count: int) -> str:

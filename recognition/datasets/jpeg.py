@@ -1,4 +1,4 @@
-"""Lossless work on JPEG files: what is not needed to show the picture is left out, no pixel changes."""
+"""Remove metadata from JPEG files without decoding them: no pixel changes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
 class MalformedJpegError(ValueError):
-    """The segments do not follow each other as in a JPEG file; the picture may still be decodable."""
+    """The segments are not those of a JPEG file; the image may still be decodable."""
 
 
 def strip_metadata(data: bytes) -> bytes:
-    """The first picture of a JPEG file without EXIF (GPS), XMP, comments, previews and whatever follows its end.
+    """Return the first image of a JPEG file without EXIF (GPS), XMP, comments, previews and what follows its end.
 
-    JFIF, Adobe's colour transform and a colour profile of reasonable size stay, for they change how it looks.
+    JFIF, Adobe's colour transform and a colour profile of reasonable size are kept: they change the colours.
     Errors: MalformedJpegError.
     """
     parts = [b'\xff\xd8']
@@ -40,7 +40,7 @@ def strip_metadata(data: bytes) -> bytes:
 
 
 def _iterate_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each segment with its marker; a scan comes with its compressed pixels. Ends at the end of the first picture."""
+    """Each segment with its marker; a scan comes with its compressed pixels. Ends at the end of the first image."""
     if data[:2] != b'\xff\xd8':
         raise MalformedJpegError('no start of image')
     at = 2

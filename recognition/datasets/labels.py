@@ -1,4 +1,4 @@
-"""Labels and the trash. Every id is looked for inside the project: another project's id does not exist here."""
+"""Labels, and images in the trash. Ids are looked up inside the project: another project's id is not found."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ImageIds = Iterable[uuid.UUID | str]
 
 @transaction.atomic
 def label_images(project: Project, image_ids: ImageIds, label_name: str | None) -> dict[str, str | None]:
-    """Move images to a label (made when it is new), or take their label away.
+    """Set the label of images (a new one is created), or remove it with None.
 
-    Returns image id -> the name of the label it had before; `restore_labels` undoes the move with it.
+    Returns image id -> the name of the label it had before; restore_labels undoes the change with it.
     """
     if project.task == Task.DETECTION and label_name is not None:
-        raise ConflictError('In a project that finds things, boxes have classes, not whole photos.')
+        raise ConflictError('In a detection project boxes have classes, not whole photos.')
     keys = _parse_ids(image_ids)
     before = _read_labels(project, keys)
     label = None if label_name is None else get_or_create_label(project, label_name)
@@ -49,7 +49,7 @@ def restore_labels(project: Project, before: Mapping[str, str | None]) -> None:
 
 
 def get_or_create_label(project: Project, name: str) -> Label:
-    """The label of that name, made when it is new, locked until the transaction ends (call it inside one)."""
+    """The label of that name, created when it is new, locked until the transaction ends (call it inside one)."""
     label, _ = Label.objects.select_for_update().get_or_create(
         project=project, name=naming.clean_name(name, field='label')
     )
@@ -65,7 +65,7 @@ def create_label(project: Project, name: str) -> Label:
 
 @transaction.atomic
 def rename_label(project: Project, label_id: int | str, name: str) -> Label:
-    """Rename a label. Taking the name of another one merges the two: that one is returned and holds all images and boxes."""
+    """Rename a label. With the name of another label the two are merged: that one is returned, with all images and boxes."""
     label = get_locked_label(project, label_id)
     new = naming.clean_name(name, field='name')
     other = Label.objects.select_for_update().filter(project=project, name=new).exclude(pk=label.pk).first()
@@ -81,13 +81,13 @@ def rename_label(project: Project, label_id: int | str, name: str) -> Label:
 
 
 def increment_box_versions(label: Label) -> None:
-    """Whoever has the boxes of these images on her screen must load them again."""
+    """Increment the version of the boxes of these images, so that clients that show them must load them again."""
     Image.objects.filter(boxes__label=label).update(boxes_version=models.F('boxes_version') + 1)
 
 
 @transaction.atomic
 def delete_images(project: Project, image_ids: ImageIds) -> int:
-    """Put images into the trash; restore_images brings them back with their labels. Returns how many."""
+    """Move images into the trash; restore_images restores them with their labels. Returns how many."""
     keys = _parse_ids(image_ids)
     _read_labels(project, keys)
     now = timezone.now()
@@ -99,7 +99,7 @@ def delete_images(project: Project, image_ids: ImageIds) -> int:
 
 @transaction.atomic
 def restore_images(project: Project, image_ids: ImageIds) -> int:
-    """Take images out of the trash. Images that are not in it stay as they are. Returns how many came back."""
+    """Restore images from the trash; others do not change. Returns how many were restored."""
     keys = _parse_ids(image_ids)
     rows = Image.objects.filter(project=project)
     if sum(rows.filter(id__in=chunk).count() for chunk in split_into_chunks(keys)) != len(keys):
@@ -148,7 +148,7 @@ def filter_images(
 ) -> ImageQuerySet:
     """The images of a project: of one label, with or without any label, or those in the trash.
 
-    In a project that finds things: with a box of the label; looked at, or not yet.
+    In a detection project: with a box of the label; labelled or marked as empty, or not yet.
     """
     boxed = project.task == Task.DETECTION
     rows = Image.objects.filter(project=project, deleted_at__isnull=not deleted).select_related('label')
@@ -184,15 +184,15 @@ def _parse_ids(image_ids: ImageIds) -> list[uuid.UUID]:
 
 
 def _read_labels(project: Project, keys: list[uuid.UUID]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
+    names: dict[str, str | None] = {}
     for chunk in split_into_chunks(keys):
         rows = Image.objects.present().filter(project=project, id__in=chunk)
-        found.update({str(key): name for key, name in rows.values_list('id', 'label__name')})
-    if len(found) != len(keys):
+        names.update({str(key): name for key, name in rows.values_list('id', 'label__name')})
+    if len(names) != len(keys):
         raise NotFoundError('Some of these images do not exist.', field='ids')
-    return found
+    return names
 
 
 def split_into_chunks(items: list[Item]) -> Iterable[list[Item]]:
-    """So many at a time as one statement takes."""
+    """Split a list into parts that fit one SQL statement."""
     return (items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE))

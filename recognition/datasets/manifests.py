@@ -1,4 +1,4 @@
-"""Rows become what a training is told: a frozen manifest of labelled or boxed images on this machine."""
+"""Build the manifest of a training from rows: its labelled or boxed images, as files of this machine."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def _iterate_images(project: Project, places: dict[int, int]) -> Iterator[Labell
 
 
 def build_detection_manifest(project: Project) -> DetectionManifest:
-    """The images that a person has looked at and that are not in the trash, oldest first; classes with a box, by name.
+    """The labelled or empty images that are not in the trash, oldest first; classes with a box, by name.
 
-    An image without boxes shows nothing that is to be found. Remote images are fetched to the local cache.
+    An image without boxes is background only. Remote images are fetched to the local cache.
     """
     labels = tuple(name for name, count in box_annotations.count_boxes_per_label(project).items() if count)
     places = {name: place for place, name in enumerate(labels)}

@@ -1,4 +1,4 @@
-"""Projects: made, found, renamed, shared and put away."""
+"""Create, find, rename, share, delete and restore projects."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ AnyUser = AbstractBaseUser | AnonymousUser
 
 
 def get_visible(user: AnyUser, project_id: uuid.UUID | str) -> Project:
-    """A project that this person may look at; for everyone else it does not exist (NotFoundError)."""
+    """A project that this user may see; for everyone else it is not found (NotFoundError)."""
     return _get_one(Project.objects.visible_to(user), project_id)
 
 
 def get_editable(user: AnyUser, project_id: uuid.UUID | str) -> Project:
-    """A project that this person may change; NotAllowedError for its viewers, NotFoundError for strangers."""
+    """A project that this user may change; NotAllowedError for its viewers, NotFoundError for users who are not members."""
     return _get_permitted(
         user,
         project_id,
@@ -35,14 +35,14 @@ def get_editable(user: AnyUser, project_id: uuid.UUID | str) -> Project:
 
 
 def get_owned(user: AnyUser, project_id: uuid.UUID | str) -> Project:
-    """A project that this person owns; NotAllowedError for its other members, NotFoundError for strangers."""
+    """A project that this user owns; NotAllowedError for its other members, NotFoundError for users who are not members."""
     return _get_permitted(
         user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.'
     )
 
 
 def get_present(project_id: uuid.UUID | str) -> Project:
-    """Any project, for whoever has a shell on this machine. Error: NotFoundError."""
+    """Any project, for commands in a shell of this machine. Error: NotFoundError."""
     return _get_one(Project.objects.filter(deleted_at=None), project_id)
 
 
@@ -87,7 +87,7 @@ def change_project(project: Project, *, name: str | None = None, task: str | Non
 
 @transaction.atomic
 def change_task(project: Project, task: str) -> Project:
-    """Let a project learn something else, as long as nothing depends on what it learns now. Errors: InvalidInputError, ConflictError."""
+    """Change the task of a project without labels and trainings. Errors: InvalidInputError, ConflictError."""
     wanted = _parse_task(task)
     row = Project.objects.select_for_update().get(pk=project.pk)
     if row.task == wanted:
@@ -112,18 +112,18 @@ def _parse_task(task: str) -> Task:
 
 
 def delete_project(project: Project, user: AbstractBaseUser | None = None) -> None:
-    """Put the project away: nobody sees it any more, and its published names stop answering. `restore_project` undoes it."""
+    """Move a project into the trash: it is hidden, and its published names stop working. restore_project undoes it."""
     if Project.objects.filter(pk=project.pk, deleted_at=None).update(deleted_at=timezone.now()):
         audit.record(user, 'delete project', f'{project.id} {project.name}')
 
 
 def list_deleted(user: AnyUser) -> ProjectQuerySet:
-    """The projects that this person may still take back, the last deleted first."""
+    """The deleted projects that this user may restore, the last deleted first."""
     return Project.objects.deleted_by_owner(user).order_by('-deleted_at')
 
 
 def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Project:
-    """Take back a deleted project with everything in it; names that another project took meanwhile stay there. NotFoundError."""
+    """Restore a deleted project with everything in it; a published name that another project took stays there. NotFoundError."""
     project = _get_one(list_deleted(user), project_id)
     if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
         audit.record(user, 'restore project', f'{project.id} {project.name}')
@@ -131,7 +131,7 @@ def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Proj
 
 
 def add_member(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
-    """Let a person in, or change what she may do. Errors: InvalidInputError, NotFoundError, ConflictError (the last owner)."""
+    """Add a member, or change a member's role. Errors: InvalidInputError, NotFoundError, ConflictError (the last owner)."""
     if role not in Role.values:
         raise InvalidInputError(f'role must be one of {", ".join(Role.values)}', field='role')
     person = _get_user(username)
@@ -148,7 +148,7 @@ def add_member(project: Project, username: str, role: str = Role.EDITOR) -> Memb
 
 @transaction.atomic
 def remove_member(project: Project, username: str) -> None:
-    """Take a person out of the project. Errors: NotFoundError, ConflictError (the last owner)."""
+    """Remove a member from the project. Errors: NotFoundError, ConflictError (the last owner)."""
     membership = Membership.objects.filter(
         project=project, user__username=naming.clean_name(username, field='username')
     ).first()
@@ -162,7 +162,7 @@ def _get_user(username: str) -> User:
     name = naming.clean_name(username, field='username', longest=150)
     person = get_user_model().objects.filter(username=name, is_active=True).first()
     if person is None:
-        raise NotFoundError('There is no person of that name.', field='username')
+        raise NotFoundError('There is no user of that name.', field='username')
     return person
 
 

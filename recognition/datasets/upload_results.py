@@ -11,15 +11,15 @@ Outcome = Literal['created', 'duplicate', 'restored', 'rejected', 'skipped']
 
 @dataclass(frozen=True)
 class IncomingFile:
-    name: str  # as the user's file is called, with its folders; shown, never used as a path
-    read: Callable[[], bytes]  # may raise a GraftError: the file is rejected with its message
+    name: str  # of the user's file, with its folders; shown, never used as a path
+    read: Callable[[], bytes]  # may raise a GraftError: then the file is rejected with its message
     size: int  # bytes
     label: str | None  # the class that its folder names
 
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What became of one file."""
+    """The result of one file."""
 
     name: str
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Adding images to a project: verify, digest, find copies, turn upright, strip, store, and only then write the rows."""
+"""Adding images to a project: verify, digest, find copies, turn image, strip, store, and only then write the rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.db import transaction
 from recognition import naming, storage
 from recognition.datasets import jpeg
 from recognition.datasets import labels as dataset_labels
-from recognition.datasets.decoding import DecodedImage, ImageHeader, decode_upright, read_header
+from recognition.datasets.decoding import DecodedImage, ImageHeader, decode_image, read_header
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, TooLargeError
 from recognition.models import Image, Label, Project
@@ -25,10 +25,10 @@ from recognition.models.project import Task
 
 THUMBNAIL_SIDE = 256  # pixels
 BATCH_FILES = 64  # of one transaction
-BATCH_BYTES = 64 * 2**20  # held in memory at once
+BATCH_BYTES = 64 * 2**20  # in memory at once
 LOSSLESS = ('PNG', 'GIF', 'BMP')
 LOSSLESS_PIXELS = 1_000_000  # up to here they stay lossless (PNG); a larger one becomes a JPEG
-DECODE_THREADS = min(4, os.cpu_count() or 1)  # decoders let go of the interpreter's lock
+DECODE_THREADS = min(4, os.cpu_count() or 1)  # decoders release the interpreter's lock
 
 
 @dataclass(frozen=True)
@@ -56,33 +56,33 @@ class _StoredImage:
 def add_images(
     project: Project, user: AbstractBaseUser | None, files: Iterable[IncomingFile | UploadResult]
 ) -> list[UploadResult]:
-    """Take every file in, or say why not; one bad file never loses the others.
+    """Add every file, or report why not; one bad file never affects the others.
 
-    Upload results among `files` (entries that an archive already refused) pass through. The answer keeps the order of `files`.
+    Upload results among `files` (entries that an archive rejected) pass through. Results are in the order of `files`.
     Bytes are stored before rows are written, and the rows of a batch in one transaction: an error leaves neither.
-    In a project that finds things, folders name no classes.
+    In a detection project folders name no classes.
     """
-    verdicts: list[UploadResult] = []
+    results: list[UploadResult] = []
     if project.task == Task.DETECTION:
         files = (replace(file, label=None) if isinstance(file, IncomingFile) else file for file in files)
     with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix='decode') as threads:
         for batch in _iterate_batches(files):
-            verdicts += _add_batch(project, user, batch, threads)
-    return verdicts
+            results += _add_batch(project, user, batch, threads)
+    return results
 
 
 def _iterate_batches(
     files: Iterable[IncomingFile | UploadResult],
 ) -> Iterator[list[_FileContent | UploadResult]]:
     batch: list[_FileContent | UploadResult] = []
-    held = 0
+    size = 0
     for file in files:
         item = file if isinstance(file, UploadResult) else _read_file(file)
-        held += len(item.data) if isinstance(item, _FileContent) else 0
+        size += len(item.data) if isinstance(item, _FileContent) else 0
         batch.append(item)
-        if len(batch) >= BATCH_FILES or held >= BATCH_BYTES:
+        if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
             yield batch
-            batch, held = [], 0
+            batch, size = [], 0
     if batch:
         yield batch
 
@@ -121,8 +121,8 @@ def _add_batch(
             for digest, key in fresh.items()
         }
         wait(tasks.values())
-        taken = {digest: task.result() for digest, task in tasks.items()}
-        stored = {digest: result for digest, result in taken.items() if isinstance(result, _StoredImage)}
+        outcomes = {digest: task.result() for digest, task in tasks.items()}
+        stored = {digest: result for digest, result in outcomes.items() if isinstance(result, _StoredImage)}
         rows = _write_rows(project, user, first, stored) if first else {}
     except BaseException:
         _delete_stored(project, fresh.values())
@@ -130,49 +130,49 @@ def _add_batch(
     _delete_stored(
         project, (item.id for digest, item in stored.items() if rows[digest].image_id != str(item.id))
     )
-    reasons = {digest: result for digest, result in taken.items() if isinstance(result, str)}
+    reasons = {digest: result for digest, result in outcomes.items() if isinstance(result, str)}
     return [
-        item if isinstance(item, UploadResult) else _verdict(item, first, rows, reasons) for item in batch
+        item if isinstance(item, UploadResult) else _make_result(item, first, rows, reasons) for item in batch
     ]
 
 
 def _store_image(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _StoredImage | str:
-    """Verify and store one image (in a thread, so no database here); a string is the reason why not."""
+    """Check and store one image (in a thread, so without the database); a string is the reason of a rejection."""
     try:
-        facts, kept, suffix, thumbnail = _transcode(data)
+        header, stored, suffix, thumbnail = _transcode(data)
     except GraftError as error:
         return error.message
     key, thumbnail_key = f'images/{project_id}/{image_id}.{suffix}', f'thumbnails/{project_id}/{image_id}.jpg'
-    storage.save(key, kept)
+    storage.save(key, stored)
     storage.save(thumbnail_key, thumbnail)
-    return _StoredImage(image_id, key, thumbnail_key, facts.width, facts.height, len(kept))
+    return _StoredImage(image_id, key, thumbnail_key, header.width, header.height, len(stored))
 
 
 def _transcode(data: bytes) -> tuple[ImageHeader, bytes, str, bytes]:
-    """Facts, the bytes to keep, their suffix, and a thumbnail. A JPEG that is upright keeps its pixels as they are."""
-    facts = read_header(data)
-    if facts.format == 'JPEG' and facts.orientation == 1 and facts.mode in ('RGB', 'L'):
-        upright = decode_upright(data, THUMBNAIL_SIDE)
+    """Header, the bytes to store, their suffix, and a thumbnail. A JPEG that is upright is not compressed again."""
+    header = read_header(data)
+    if header.format == 'JPEG' and header.orientation == 1 and header.mode in ('RGB', 'L'):
+        decoded = decode_image(data, THUMBNAIL_SIDE)
         try:
-            return facts, jpeg.strip_metadata(data), 'jpg', _make_thumbnail(upright)
+            return header, jpeg.strip_metadata(data), 'jpg', _make_thumbnail(decoded)
         except jpeg.MalformedJpegError:
-            pass  # it can be decoded all the same: write it anew below
-    upright = decode_upright(data)
-    if facts.format in LOSSLESS and facts.width * facts.height <= LOSSLESS_PIXELS:
-        return facts, _encode(upright, 'PNG', compress_level=4), 'png', _make_thumbnail(upright)
-    return facts, _encode(upright, 'JPEG', quality=95), 'jpg', _make_thumbnail(upright)
+            pass  # it can still be decoded: encode it again below
+    decoded = decode_image(data)
+    if header.format in LOSSLESS and header.width * header.height <= LOSSLESS_PIXELS:
+        return header, _encode(decoded, 'PNG', compress_level=4), 'png', _make_thumbnail(decoded)
+    return header, _encode(decoded, 'JPEG', quality=95), 'jpg', _make_thumbnail(decoded)
 
 
-def _encode(upright: DecodedImage, format: str, **options: int) -> bytes:
+def _encode(decoded: DecodedImage, format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
-    upright.picture.save(buffer, format, icc_profile=upright.profile, **options)
+    decoded.rgb.save(buffer, format, icc_profile=decoded.profile, **options)
     return buffer.getvalue()
 
 
-def _make_thumbnail(upright: DecodedImage) -> bytes:
-    small = upright.picture.copy()
+def _make_thumbnail(decoded: DecodedImage) -> bytes:
+    small = decoded.rgb.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
-    return _encode(replace(upright, picture=small), 'JPEG', quality=80)
+    return _encode(replace(decoded, rgb=small), 'JPEG', quality=80)
 
 
 @transaction.atomic
@@ -182,7 +182,7 @@ def _write_rows(
     first: dict[str, _FileContent],
     stored: dict[str, _StoredImage],
 ) -> dict[str, UploadResult]:
-    """Digest -> what became of the first file with it."""
+    """Write the rows of a batch. Returns digest -> result of the first file with it."""
     known = _find_images(project, first)
     labels = {
         name: dataset_labels.get_or_create_label(project, name)
@@ -194,7 +194,7 @@ def _write_rows(
             }
         )
     }
-    # Another upload may write the same image at this moment: the constraint decides, and reading again tells.
+    # Another upload may write the same image at this moment: the constraint decides, and the rows are read again.
     Image.objects.bulk_create(
         [
             _make_image(project, user, first[digest], item, labels)
@@ -245,36 +245,36 @@ def _make_image(
 
 def _make_row_result(row: Image, before: Image | None, stored: _StoredImage | None) -> UploadResult:
     label = row.label.name if row.label else None
-    verdict = UploadResult(
+    result = UploadResult(
         row.name, 'duplicate', f'is already in the project as “{row.name}”', str(row.id), label
     )
     if stored and row.id == stored.id:
-        return replace(verdict, outcome='created', reason='')
+        return replace(result, outcome='created', reason='')
     if before and before.deleted_at:
-        return replace(verdict, outcome='restored', reason='was in the trash and is back')
+        return replace(result, outcome='restored', reason='was in the trash and is restored')
     if before and before.label is None and label:
-        return replace(verdict, reason=f'{verdict.reason}; it had no label and is now “{label}”')
-    return verdict
+        return replace(result, reason=f'{result.reason}; it had no label and is now “{label}”')
+    return result
 
 
-def _verdict(
+def _make_result(
     item: _FileContent, first: dict[str, _FileContent], rows: dict[str, UploadResult], reasons: dict[str, str]
 ) -> UploadResult:
     if reason := reasons.get(item.digest):
         return UploadResult(item.name, 'rejected', reason)
-    found = rows.get(item.digest)
-    if found is None:
+    result = rows.get(item.digest)
+    if result is None:
         return UploadResult(
             item.name, 'rejected', 'was removed from the project at this moment; add it again'
         )
     if first[item.digest] is item:
-        return replace(found, name=item.name)
+        return replace(result, name=item.name)
     reason = f'is the same image as “{first[item.digest].name}”'
-    return UploadResult(item.name, 'duplicate', reason, found.image_id, found.label)
+    return UploadResult(item.name, 'duplicate', reason, result.image_id, result.label)
 
 
 def _delete_stored(project: Project, image_ids: Iterable[uuid.UUID]) -> None:
-    """Delete stored bytes that got no row."""
+    """Delete stored files that got no row."""
     for image_id in image_ids:
         for key in (f'images/{project.pk}/{image_id}.jpg', f'images/{project.pk}/{image_id}.png'):
             storage.delete(key)

@@ -1,4 +1,4 @@
-"""Trainings found by those who may see them, and what a page follows of any job."""
+"""Find trainings that a user may see, and summarize any job for pages and REST."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from recognition.models.job import ENDED, State
 
 
 def get_visible_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
+    """Error: NotFoundError, also when the user is not a member of its project."""
     rows = Job.objects.all().trainings().filter(project__in=Project.objects.visible_to(user))
     job = rows.filter(pk=job_id).select_related('project').first()
     if job is None:
@@ -23,28 +24,28 @@ def get_visible_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
 
 
 def get_editable_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
-    """NotAllowedError for viewers of its project."""
+    """As get_visible_training; NotAllowedError for viewers of its project."""
     job = get_visible_training(user, job_id)
     projects.get_editable(user, str(job.project_id))
     return job
 
 
 def summarize_progress(job: Job) -> dict[str, Any]:
-    """State, whether it has ended, fraction (0 to 1), and a sentence."""
-    told = job.progress or {}
+    """Summarize a job for a page that polls it: state, whether it has ended, fraction (0 to 1), and a sentence."""
+    progress = job.progress or {}
     return {
         'job': str(job.pk),
         'state': job.state,
         'shown': job.get_state_display(),
         'finished': job.state in ENDED,
-        'fraction': 1.0 if job.state == 'succeeded' else float(told.get('fraction', 0.0)),
-        'message': job.error_message or told.get('message', ''),
+        'fraction': 1.0 if job.state == 'succeeded' else float(progress.get('fraction', 0.0)),
+        'message': job.error_message or progress.get('message', ''),
         'stopping': job.cancel_requested and job.state not in ENDED,
     }
 
 
 def describe_lifecycle(job: Job) -> dict[str, Any]:
-    """What every job tells of its way from the queue to its end."""
+    """Describe a job's way from the queue to its end, as REST returns it for every kind of job."""
     return {
         'state': job.state,
         'finished': job.state in ENDED,

@@ -1,5 +1,4 @@
-"""What an installation needs before it serves: tables, static files, source models, and one person who may do
-everything."""
+"""Prepare an installation: tables, static files, source models, and one administrator."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ from recognition.zoo import catalog, downloads, signature_jobs
 
 
 def prepare() -> list[str]:
-    """Bring everything up to date; the lines to tell whoever started it. Nothing that is there already is
-    changed."""
+    """Bring everything up to date. Returns lines for the terminal. Nothing that exists is changed."""
     call_command('migrate', interactive=False, verbosity=0)
     call_command('collectstatic', interactive=False, verbosity=0)
     names = catalog.sync_starter()

@@ -1,4 +1,4 @@
-"""The first person of an installation."""
+"""The first administrator of an installation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL_USER = 'local'  # owns what is trained from a shell before there is an adm
 
 @transaction.atomic
 def ensure_administrator() -> tuple[AbstractUser, str | None]:
-    """An administrator, and her password when she was made just now: it is random and kept only as a hash.
+    """Return an administrator, and the password when the account was created now: random, and stored only as a hash.
 
     There is no default password and no default account: with an administrator present nothing changes.
     """
@@ -35,8 +35,7 @@ def ensure_administrator() -> tuple[AbstractUser, str | None]:
 
 
 def _share_local_projects(administrator: AbstractUser) -> None:
-    """What the shell made before there was an administrator is hers too, so that she finds it in the
-    browser."""
+    """Make the administrator a member of the projects that the shell made before, so that they are on the pages."""
     for membership in Membership.objects.filter(user__username=LOCAL_USER):
         Membership.objects.create(
             project_id=membership.project_id, user_id=administrator.pk, role=membership.role

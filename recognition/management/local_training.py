@@ -161,8 +161,8 @@ def _add_annotated_images(project: Project, user: AbstractBaseUser, path: Path) 
     else:
         with path.open('rb') as file:
             imported = annotation_import.import_files(project, user, [(path.name, file)])
-    refused = [UploadResult(refusal.where, 'rejected', refusal.reason) for refusal in imported.refused]
-    return [*imported.verdicts, *refused]
+    refused = [UploadResult(refusal.where, 'rejected', refusal.reason) for refusal in imported.rejected]
+    return [*imported.results, *refused]
 
 
 def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""What was deleted leaves for good: rows and bytes of photos, classes and projects that lay in the trash long enough.
+"""Purge the trash: delete rows and files of photos, classes and projects that were in it long enough.
 
-With them go the files of refused additions, whose day is over (a worker's sweep drops them too).
+Files of failed source imports are deleted too when their day is over (a worker's sweep also does it).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class PurgeCounts:
     projects: int
     images: int
     bytes: int  # of the photos; thumbnails and models come on top
-    additions: int = 0  # refused ones, with their files
+    imports: int = 0  # failed source imports, with their files
 
 
 def purge(older_than: timedelta) -> PurgeCounts:
-    """Delete what was put into the trash before that time. Rows go first: what a crash leaves is bytes without a row,
-    never a row without its bytes."""
+    """Delete what was moved into the trash before that time. Rows are deleted first: a crash leaves files without a row,
+    never a row without its files."""
     before = timezone.now() - older_than
     DeletedLabel.objects.filter(deleted_at__lt=before).delete()
     projects = images = size = 0
@@ -48,12 +48,12 @@ def purge(older_than: timedelta) -> PurgeCounts:
 
 
 def _purge_image(image: Image) -> bool:
-    """False when it was restored meanwhile."""
+    """Returns False when it was restored meanwhile."""
     return bool(Image.objects.filter(pk=image.pk, deleted_at=image.deleted_at).delete()[0])
 
 
 def _purge_project(project: Project) -> bool:
-    """False when it was restored meanwhile: the row is locked, so that nobody takes back what is half gone."""
+    """Returns False when it was restored meanwhile. The row is locked, so that no half-deleted project can be restored."""
     with transaction.atomic():
         if (
             not Project.objects.select_for_update()
@@ -69,13 +69,13 @@ def _purge_project(project: Project) -> bool:
 
 
 def delete_project_completely(project: Project) -> None:
-    """A project that never came to be: its rows and its bytes."""
+    """Delete a project whose creation failed: its rows and its files."""
     _delete_files(_delete_rows(project))
 
 
 @dataclass(frozen=True)
 class _StoredFiles:
-    """What lies in storage for rows that are gone."""
+    """What is in storage for rows that were deleted."""
 
     images: list[Image]
     artifacts: list[str]

@@ -23,7 +23,7 @@ class Readiness:
 def check_readiness(project: Project) -> Readiness:
     """Two classes with enough images make a classifier, one with enough boxes a detector.
 
-    A further class that is still small holds nothing up: the report tells of it.
+    A further class that is still too small does not prevent a training; the report says so.
     """
     return _check_boxes(project) if project.task == Task.DETECTION else _check_images(project)
 

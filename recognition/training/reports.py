@@ -1,5 +1,4 @@
-"""What is told of jobs, models and published names: plain dictionaries with fixed keys, the same for pages
-and REST."""
+"""Describe trainings and models for pages and REST: plain dictionaries with fixed keys."""
 
 from __future__ import annotations
 
@@ -29,8 +28,7 @@ REPORT_DEFAULTS: dict[str, Any] = {
 
 
 def job_status(job: Job) -> dict[str, Any]:
-    """Where a training is. `place`: how many are taken before it; null unless it waits. `model`: what it made
-    so far."""
+    """Describe a training. `queue_position`: jobs before it; null unless it is queued. `model`: the model it has made so far."""
     model = job.models.order_by('-version').first()
     return {
         'id': str(job.pk),
@@ -69,8 +67,7 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
 
 
 def model_report(model: TrainedModel) -> dict[str, Any]:
-    """Everything that is known of a model, and may be told to all who read it. A part that was not measured
-    is empty."""
+    """The whole report of a model, redacted for the members of its project. A part that was not measured is empty."""
     report = redaction.redact_report(model, model.report)
     return {
         **model_summary(model),

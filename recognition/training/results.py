@@ -1,9 +1,9 @@
-"""What a training leaves: its sealed folder in storage, and one TrainedModel.
+"""Store what a training makes: its artifact in storage, and one TrainedModel.
 
-A training has exactly one TrainedModel. The instant model makes it, provisional; the finished model replaces
-its content in one transaction and the old artifact is deleted. So its id, its version and a name that was
-published for it stay valid, and programs that used the instant model go on with the better one. A training
-that is cancelled or fails after its instant model leaves that one, still marked provisional.
+A training has exactly one TrainedModel. The instant model creates it, provisional; the final model replaces its content
+in one transaction and the old artifact is deleted. So its id, its version and a name that was published for it stay valid,
+and programs that used the instant model go on with the better one. A training that is cancelled or fails after its instant
+model keeps that one, still marked provisional.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transfer.spec.report import SealedModel
 
 
 def save_instant_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
-    """Store the instant model. Told again after a resume, it replaces the one of the earlier attempt."""
+    """Store the instant model; after a resume, it replaces that of the earlier attempt."""
     name = _store_artifact(job, sealed)
     with transaction.atomic():
         if not job.write_heartbeat(attempt):
@@ -32,8 +32,7 @@ def save_instant_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedMo
 
 
 def save_final_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
-    """Store the finished model and end the job, both or neither; JobCancelledError when the job is no longer
-    this attempt's."""
+    """Store the final model and end the job, both or neither; JobCancelledError when the job is no longer this attempt's."""
     name = _store_artifact(job, sealed)
     with transaction.atomic():
         if not job.succeed(attempt):
@@ -44,7 +43,7 @@ def save_final_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedMode
 
 
 def _store_artifact(job: Job, sealed: SealedModel) -> str:
-    """Named by its digest: an artifact is never written over while somebody reads it."""
+    """Store the artifact under its digest: one that is being read is never overwritten."""
     name = f'{job.pk}/{sealed.digest[:32]}'
     storage.publish_artifact(Path(sealed.folder), name)
     return name
@@ -53,9 +52,11 @@ def _store_artifact(job: Job, sealed: SealedModel) -> str:
 def _write_model(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) -> TrainedModel:
     project_id = job.project_id
     assert project_id is not None  # only trainings get here
-    Project.objects.select_for_update().get(pk=project_id)  # versions are given out one at a time
+    Project.objects.select_for_update().get(
+        pk=project_id
+    )  # locked, so that versions are assigned one at a time
     report = sealed.report
-    known: dict[str, Any] = {
+    columns: dict[str, Any] = {
         'provisional': provisional,
         'task': job.kind,
         'artifact': artifact,
@@ -70,6 +71,6 @@ def _write_model(job: Job, artifact: str, sealed: SealedModel, *, provisional: b
     }
     last = TrainedModel.objects.filter(project_id=project_id).aggregate(last=Max('version'))['last'] or 0
     model, _ = TrainedModel.objects.update_or_create(
-        job=job, defaults=known, create_defaults={**known, 'project_id': project_id, 'version': last + 1}
+        job=job, defaults=columns, create_defaults={**columns, 'project_id': project_id, 'version': last + 1}
     )
     return model

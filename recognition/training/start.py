@@ -62,7 +62,7 @@ def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any
 
 
 def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
-    """The options with the source models that this person may use, checked: what the training will do is fixed now."""
+    """Check the options, and fix them with the source models that this user may use: what the training will do."""
     for name in FIXED_FIELDS:
         if name in options:
             raise InvalidInputError(f'{name} cannot be chosen', field=name)

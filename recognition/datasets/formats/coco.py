@@ -18,36 +18,36 @@ from recognition.naming import make_printable
 
 
 def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the COCO file') -> Annotations:
-    """InvalidInputError when the file as a whole is none; what is wrong with single images and boxes is listed."""
+    """Error: InvalidInputError when the file is not COCO; problems of single images and boxes are listed in the result."""
     document = parse(data, where)
-    gathering = AnnotationCollector(uploaded)
+    collector = AnnotationCollector(uploaded)
     categories = {
         _make_key(row.get('id')): row.get('name') for row in _read_rows(document, 'categories', where)
     }
     for name in categories.values():
-        if not isinstance(name, str) or gathering.label(name) is None:
-            gathering.refuse(where, f'{make_printable(str(name))!r} cannot be a class name')
+        if not isinstance(name, str) or collector.label(name) is None:
+            collector.reject(where, f'{make_printable(str(name))!r} cannot be a class name')
     images = {}
     for row in _read_rows(document, 'images', where):
         width, height = (_read_size(row.get(side)) for side in ('width', 'height'))
-        found = gathering.image(_read_text(row.get('file_name')), width, height, where=where)
-        if found is not None:
-            images[_make_key(row.get('id'))] = found
+        name = collector.image(_read_text(row.get('file_name')), width, height, where=where)
+        if name is not None:
+            images[_make_key(row.get('id'))] = name
     for row in _read_rows(document, 'annotations', where):
         image, label = (
             images.get(_make_key(row.get('image_id'))),
             categories.get(_make_key(row.get('category_id'))),
         )
         if image is None:
-            gathering.refuse(
+            collector.reject(
                 where,
                 f'annotation {make_printable(str(row.get("id")))}: its image is not among those imported',
             )
         elif not isinstance(label, str):
-            gathering.refuse(image, f'class {make_printable(str(row.get("category_id")))} is not declared')
+            collector.reject(image, f'class {make_printable(str(row.get("category_id")))} is not declared')
         else:
-            _read_box(row, image, label, gathering)
-    return gathering.finished()
+            _read_box(row, image, label, collector)
+    return collector.finish()
 
 
 def parse(data: bytes, where: str) -> dict[str, Any]:
@@ -64,14 +64,14 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
     return document
 
 
-def _read_box(row: dict[str, Any], image: str, label: str, gathering: AnnotationCollector) -> None:
+def _read_box(row: dict[str, Any], image: str, label: str, collector: AnnotationCollector) -> None:
     box = row.get('bbox')
     if not isinstance(box, list) or len(box) != 4:
-        return gathering.refuse(image, 'an annotation without a box of four numbers')
+        return collector.reject(image, 'an annotation without a box of four numbers')
     x, y, width, height = (parse_number(side) for side in box)
-    # A crowd is one box around many: counted for nobody, as a difficult object is.
+    # A crowd is one box around many objects: it does not count, like a difficult object.
     difficult = any(row.get(mark) in (1, True) for mark in ('ignore', 'iscrowd'))
-    return gathering.box(image, label, (x, y, x + width, y + height), difficult)
+    return collector.box(image, label, (x, y, x + width, y + height), difficult)
 
 
 def _read_rows(document: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def _read_rows(document: dict[str, Any], name: str, where: str) -> list[dict[str
 
 
 def _make_key(value: object) -> str:
-    """Identifiers are numbers or texts; as text, so that 1 and "1" meet and a list is no error."""
+    """Identifiers are numbers or strings; as strings, so that 1 and "1" are equal and a list is no error."""
     return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
@@ -91,8 +91,8 @@ def _read_text(value: object) -> str:
 
 
 def _read_size(value: object) -> float:
-    said = parse_number(value)
-    return said if said > 0 else 0
+    size = parse_number(value)
+    return size if size > 0 else 0
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:

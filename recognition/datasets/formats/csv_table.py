@@ -1,6 +1,6 @@
 """A table, one row a box: image, label, x0, y0, x1, y1, difficult. An image without boxes has one row with empty cells.
 
-A spreadsheet runs what begins like a formula, so such a text gets an apostrophe in front, and loses it when read back.
+A spreadsheet evaluates cells that begin like a formula, so such a text gets an apostrophe in front, which reading removes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from recognition.datasets.formats.records import (
 from recognition.errors import InvalidInputError
 
 COLUMNS = ('image', 'label', 'x0', 'y0', 'x1', 'y1', 'difficult')
-# The apostrophe too, so that reading back is exact
+# The apostrophe too, so that reading the file again is exact.
 FORMULA_PREFIXES = (
     '=',
     '+',
@@ -34,25 +34,25 @@ FORMULA_PREFIXES = (
 
 
 def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the table') -> Annotations:
-    """InvalidInputError unless the first row names the columns; what is wrong with single rows is listed."""
+    """Error: InvalidInputError unless the first row names the columns; problems of single rows are listed in the result."""
     rows = csv.DictReader(io.StringIO(decode_text(data, where), newline=''))
-    gathering = AnnotationCollector(uploaded)
+    collector = AnnotationCollector(uploaded)
     try:
         if not set(COLUMNS[:6]) <= set(rows.fieldnames or ()):
             raise InvalidInputError(
                 f'{where} must begin with a row that names its columns: {", ".join(COLUMNS)}'
             )
         for row in rows:
-            image = gathering.image(unescape_formula(row['image'] or ''))
+            image = collector.image(unescape_formula(row['image'] or ''))
             if image is None or not any(row[column] for column in COLUMNS[1:6]):
                 continue
             x0, y0, x1, y1 = (parse_number(row[column]) for column in COLUMNS[2:6])
-            gathering.box(
+            collector.box(
                 image, unescape_formula(row['label'] or ''), (x0, y0, x1, y1), row.get('difficult') == '1'
             )
     except csv.Error as error:
         raise InvalidInputError(f'{where} is not a table of comma-separated values: {error}') from error
-    return gathering.finished()
+    return collector.finish()
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:

@@ -26,14 +26,14 @@ SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
 def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) -> Annotations:
-    """XML files (name, bytes). A file that is no annotation is refused by name; the others are read."""
-    gathering = AnnotationCollector(uploaded)
+    """XML files (name, bytes). A file that is not an annotation is rejected; the others are read."""
+    collector = AnnotationCollector(uploaded)
     for name, data in files:
         try:
-            _read_annotation(name, parse(data, name), gathering)
+            _read_annotation(name, parse(data, name), collector)
         except InvalidInputError as error:
-            gathering.refuse(name, error.message)
-    return gathering.finished()
+            collector.reject(name, error.message)
+    return collector.finish()
 
 
 def parse(data: bytes, where: str) -> Element:
@@ -46,26 +46,26 @@ def parse(data: bytes, where: str) -> Element:
         raise InvalidInputError(
             f'{make_printable(where, 200)} declares a document type or entities, which are not read'
         ) from error
-    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise InvalidInputError(f'{make_printable(where, 200)} is not XML') from error
     if root.tag != 'annotation':
         raise InvalidInputError(f'{make_printable(where, 200)} is not a Pascal VOC annotation')
     return root
 
 
-def _read_annotation(where: str, root: Element, gathering: AnnotationCollector) -> None:
+def _read_annotation(where: str, root: Element, collector: AnnotationCollector) -> None:
     own = PurePosixPath(where.replace('\\', '/')).stem
-    said = root.findtext('filename') or own
-    if len(gathering.found(own)) == 1 and not gathering.found(PurePosixPath(said).name):
-        said = own  # the photo was renamed together with its annotation, what stands inside was not
+    name = root.findtext('filename') or own
+    if len(collector.find(own)) == 1 and not collector.find(PurePosixPath(name).name):
+        name = own  # the photo and its annotation file were renamed, the name in the file was not
     width, height = (_read_declared_size(root, side) for side in ('width', 'height'))
-    image = gathering.image(said, width, height, where=where)
+    image = collector.image(name, width, height, where=where)
     if image is None:
         return
     for thing in root.findall('object'):
         corners = [parse_number(thing.findtext(f'bndbox/{side}')) for side in SIDES]
         difficult = (thing.findtext('difficult') or '').strip() == '1'
-        gathering.box(
+        collector.box(
             image,
             thing.findtext('name') or '',
             (corners[0] - 1, corners[1] - 1, corners[2], corners[3]),
@@ -74,9 +74,9 @@ def _read_annotation(where: str, root: Element, gathering: AnnotationCollector) 
 
 
 def _read_declared_size(root: Element, side: str) -> float:
-    said = parse_number(root.findtext(f'size/{side}'))
-    # Some programs write 0 for what they did not look up; not-a-number likewise
-    return said if said > 0 else 0
+    size = parse_number(root.findtext(f'size/{side}'))
+    # Some programs write 0 or nothing for a size that they do not know.
+    return size if size > 0 else 0
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:

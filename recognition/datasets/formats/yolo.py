@@ -32,14 +32,15 @@ OTHER_TEXT_FILES = {'readme', 'train', 'val', 'valid', 'test', 'license'}  # tex
 def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) -> Annotations:
     """Text files (name, bytes) with the class names among them, as classes.txt, obj.names or data.yaml.
 
-    InvalidInputError without class names; what is wrong with single files and lines is listed. YOLO has no mark for difficult objects.
+    Error: InvalidInputError without class names; problems of single files and lines are listed in the result. YOLO cannot mark
+    difficult objects.
     """
     contents = [(name.replace('\\', '/'), data) for name, data in files]
     labels = _read_label_names(contents)
-    gathering = AnnotationCollector(uploaded)
+    collector = AnnotationCollector(uploaded)
     for label in labels:
-        if gathering.label(label) is None:
-            gathering.refuse('the class names', f'{make_printable(label)!r} cannot be a class name')
+        if collector.label(label) is None:
+            collector.reject('the class names', f'{make_printable(label)!r} cannot be a class name')
     for name, data in contents:
         path = PurePosixPath(name)
         beside = (
@@ -50,50 +51,50 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) 
         if path.suffix.lower() != '.txt' or beside:
             continue
         try:
-            _read_label_file(name, decode_text(data, name), labels, gathering)
+            _read_label_file(name, decode_text(data, name), labels, collector)
         except InvalidInputError as error:
-            gathering.refuse(name, error.message)
-    return gathering.finished()
+            collector.reject(name, error.message)
+    return collector.finish()
 
 
-def _read_label_file(name: str, text: str, labels: list[str], gathering: AnnotationCollector) -> None:
-    image = gathering.image(_find_image_name(name, gathering))
+def _read_label_file(name: str, text: str, labels: list[str], collector: AnnotationCollector) -> None:
+    image = collector.image(_find_image_name(name, collector))
     if image is None:
         return
-    size = gathering.uploaded[image]
+    size = collector.uploaded[image]
     for line in text.splitlines():
         parts = line.split()
         if not parts:
             continue
         if len(parts) != 5:
-            gathering.refuse(image, f'a line of {len(parts)} numbers; a box has 5')
+            collector.reject(image, f'a line of {len(parts)} numbers; a box has 5')
             continue
         if not (
             parts[0].isascii() and parts[0].isdigit() and len(parts[0]) < 6 and int(parts[0]) < len(labels)
         ):
-            gathering.refuse(
+            collector.reject(
                 image, f'class {make_printable(parts[0])} is not among the {len(labels)} declared'
             )
             continue
         x, y, width, height = (parse_number(part) for part in parts[1:])
         across = (_scale_to_pixels(x - width / 2, size.width), _scale_to_pixels(x + width / 2, size.width))
         down = (_scale_to_pixels(y - height / 2, size.height), _scale_to_pixels(y + height / 2, size.height))
-        gathering.box(image, labels[int(parts[0])], (across[0], down[0], across[1], down[1]))
+        collector.box(image, labels[int(parts[0])], (across[0], down[0], across[1], down[1]))
 
 
 def _scale_to_pixels(share: float, side: int) -> float:
-    """A whole pixel where the share was written with six digits or more and meant one."""
+    """Scale a relative coordinate; to a whole pixel where six digits of it mean one."""
     value = share * side
     return float(round(value)) if math.isfinite(value) and abs(value - round(value)) < 1e-6 * side else value
 
 
-def _find_image_name(name: str, gathering: AnnotationCollector) -> str:
+def _find_image_name(name: str, collector: AnnotationCollector) -> str:
     """labels/train/a.txt means images/train/a, train/a or a: the folder that holds labels is no part of an image's name."""
     parts = PurePosixPath(name).with_suffix('').parts
     places = [place for place, folder in enumerate(parts[:-1]) if folder.lower() == 'labels']
     beside = [str(PurePosixPath(*parts[:place], 'images', *parts[place + 1 :])) for place in places]
     without = PurePosixPath(*parts[1:]) if places[:1] == [0] else PurePosixPath(*parts)
-    return next((other for other in beside if gathering.knows(other)), str(without))
+    return next((other for other in beside if collector.has_unique(other)), str(without))
 
 
 def _read_label_names(contents: list[tuple[str, bytes]]) -> list[str]:
@@ -125,7 +126,7 @@ def _read_data_file(name: str, data: bytes) -> list[str]:
 
 
 def _reject_deep_yaml(text: str, name: str) -> None:
-    """Depth is looked for in the text itself: merely scanning deep YAML takes the reader minutes."""
+    """Reject deep YAML by its text: merely scanning it would take the parser minutes."""
     depth = deepest = 0
     for letter in text:
         depth += (letter in '[{') - (letter in ']}')

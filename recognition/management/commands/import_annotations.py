@@ -40,19 +40,21 @@ class Command(BaseCommand):
             )
         except GraftError as error:
             raise CommandError(error.message) from error
-        for result in imported.verdicts:
+        for result in imported.results:
             if result.outcome == 'rejected':
                 self.stderr.write(f'{result.name} {result.reason}', self.style.NOTICE)
-        for refusal in imported.refused[:MAX_LISTED]:
+        for refusal in imported.rejected[:MAX_LISTED]:
             self.stderr.write(f'{refusal.where}: {refusal.reason}', self.style.NOTICE)
-        if imported.refused_count > MAX_LISTED:
-            self.stderr.write(f'... and {imported.refused_count - MAX_LISTED} more', self.style.NOTICE)
+        if imported.rejected_count > MAX_LISTED:
+            self.stderr.write(f'... and {imported.rejected_count - MAX_LISTED} more', self.style.NOTICE)
         new = sum(result.outcome == 'created' for result in imported.verdicts)
         boxes = f'{imported.boxes} boxes on {imported.images} photos, {imported.empty} of them without boxes'
         counts = f'{new} new photos; {boxes}'
         kept = (
-            f'; {imported.kept} photos kept their earlier boxes (--overwrite replaces them)'
-            if imported.kept
+            f'; {imported.not_overwritten} photos kept their earlier boxes (--overwrite replaces them)'
+            if imported.not_overwritten
             else ''
         )
-        self.stdout.write(f'Project {saved.pk}: {counts}{kept}; {imported.refused_count} annotations refused')
+        self.stdout.write(
+            f'Project {saved.pk}: {counts}{kept}; {imported.rejected_count} annotations refused'
+        )

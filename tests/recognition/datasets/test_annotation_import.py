@@ -70,7 +70,7 @@ def test_a_round_trip_through_a_zip_makes_the_same_project(cells, alice, format)
             key: (state, [Box(b.label, b.x0, b.y0, b.x1, b.y1) for b in boxes])
             for key, (state, boxes) in before.items()
         }
-    assert (result.refused, result.format) == ((), format)
+    assert (result.rejected, result.format) == ((), format)
     assert sorted(map(str, after.values())) == sorted(map(str, before.values()))
     assert (result.images, result.empty, result.boxes) == (5, 1, 7)
     assert AuditEvent.objects.get(action='import boxes').subject == f'5 photos of project {other.pk}'
@@ -83,7 +83,7 @@ def test_annotations_alone_find_their_photos_again(cells, format):
     for image in Image.objects.filter(boxed_at__isnull=False):
         box_annotations.set_boxes(cells, image.pk, [], version=image.boxes_version)
     result = imported(cells, archive)
-    assert result.refused == () and result.images == 5
+    assert result.rejected == () and result.images == 5
     if format != 'yolo':
         assert content(cells) == before
 
@@ -104,14 +104,17 @@ def test_importing_the_same_again_changes_nothing(cells):
     versions = list(Image.objects.order_by('pk').values_list('boxes_version', flat=True))
     result = imported(cells, archive)
     assert (result.images, result.unchanged, result.kept) == (5, 5, 0)
-    assert {verdict.outcome for verdict in result.verdicts} == {'duplicate'}
+    assert {verdict.outcome for verdict in result.results} == {'duplicate'}
     assert list(Image.objects.order_by('pk').values_list('boxes_version', flat=True)) == versions
 
 
 def test_boxes_that_a_person_saved_stay_unless_told_otherwise(cells):
     archive = exported(cells, 'voc')
     draw(cells, 0, ('mine', 0, 0, 9, 9))
-    assert (imported(cells, archive).kept, len(box_annotations.get_boxes(cells, photo(cells).pk).boxes)) == (
+    assert (
+        imported(cells, archive).not_overwritten,
+        len(box_annotations.get_boxes(cells, photo(cells).pk).boxes),
+    ) == (
         1,
         1,
     )
@@ -142,9 +145,9 @@ def test_what_cannot_be_taken_is_listed_and_the_rest_is_imported(alice):
             {'a.jpg': draw_photo(1), 'b.jpg': b'no image', 'labels.json': json.dumps(document).encode()}
         ),
     )
-    assert (result.images, result.boxes, result.refused_count) == (1, 1, 5)
-    assert {refusal.where for refusal in result.refused} == {'a.jpg', '../../etc/passwd', 'gone.jpg'}
-    assert [(verdict.name, verdict.outcome) for verdict in result.verdicts] == [
+    assert (result.images, result.boxes, result.rejected_count) == (1, 1, 5)
+    assert {refusal.where for refusal in result.rejected} == {'a.jpg', '../../etc/passwd', 'gone.jpg'}
+    assert [(verdict.name, verdict.outcome) for verdict in result.results] == [
         ('a.jpg', 'created'),
         ('b.jpg', 'rejected'),
     ]
@@ -160,7 +163,7 @@ def test_equal_names_in_the_folders_of_a_set_are_told_apart_by_what_lies_beside(
         }
     entries |= {'set/data.yaml': b'names: [red]', 'set/README.dataset.txt': b'hello'}
     result = imported(cells, write_zip(entries))
-    assert (result.images, result.boxes, result.refused) == (2, 2, ())
+    assert (result.images, result.boxes, result.rejected) == (2, 2, ())
 
 
 def test_a_photo_that_lies_twice_in_a_set_takes_the_first_annotation(alice):
@@ -168,7 +171,7 @@ def test_a_photo_that_lies_twice_in_a_set_takes_the_first_annotation(alice):
     same = draw_photo(1)
     entries = {f'{n}.jpg': same for n in 'ab'} | {f'{n}.xml': VOC.format(f'{n}.jpg').encode() for n in 'ab'}
     result = imported(cells, write_zip(entries))
-    assert (result.images, result.boxes, [refusal.where for refusal in result.refused]) == (1, 1, ['b.jpg'])
+    assert (result.images, result.boxes, [refusal.where for refusal in result.rejected]) == (1, 1, ['b.jpg'])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_a_photo_that_lies_twice_in_a_set_takes_the_first_annotation(alice):
 def test_with_photos_a_bad_annotation_file_is_listed_and_the_photos_are_in(alice, entries, said):
     cells = detection_project(alice)
     result = imported(cells, write_zip({'a.jpg': draw_photo(1), **entries}))
-    assert said in result.refused[0].reason
+    assert said in result.rejected[0].reason
     assert Image.objects.count() == 1 and content(cells).popitem()[1] == ('unlabelled', [])
 
 
@@ -206,7 +209,7 @@ def test_photos_in_the_trash_are_neither_written_nor_found(cells):
     archive = exported(cells, 'voc', photos=False)
     labels.delete_images(cells, [photo(cells, 1).pk])
     assert json.loads(zipfile.ZipFile(exported(cells, 'voc')).read('manifest.json'))['images'] == 4
-    assert [refusal.where for refusal in imported(cells, archive).refused] == ['1.jpg']
+    assert [refusal.where for refusal in imported(cells, archive).rejected] == ['1.jpg']
 
 
 def test_from_a_shell_a_folder_becomes_a_project_and_a_project_a_zip(cells, tmp_path, capsys):
@@ -217,7 +220,7 @@ def test_from_a_shell_a_folder_becomes_a_project_and_a_project_a_zip(cells, tmp_
     made = Project.objects.get(name='set')
     assert sorted(map(str, content(made).values())) == sorted(map(str, content(cells).values()))
     call_command('export_annotations', str(made.pk), str(tmp_path / 'out.zip'), '--format', 'yolo')
-    assert 'YOLO has no mark' in capsys.readouterr().out
+    assert 'YOLO cannot mark' in capsys.readouterr().out
     assert (
         zipfile.ZipFile(tmp_path / 'out.zip').testzip() is None and len(list(tmp_path.glob('*out.zip*'))) == 1
     )
@@ -246,11 +249,11 @@ def test_the_folders_of_a_set_do_not_come_back_twice(alice):
     names = zipfile.ZipFile(archive).namelist()
     assert {'images/test/2.jpg', 'labels/test/2.txt', 'data.yaml', 'classes.txt'} < set(names)
     result = imported(detection_project(alice), archive)
-    assert (result.images, result.refused) == (3, ())
+    assert (result.images, result.rejected) == (3, ())
 
 
 @pytest.mark.shared
 def test_a_public_set_comes_in_whole(shared, alice):
     cells = detection_project(alice)
     result = annotation_import.import_folder(cells, alice, shared / 'detection' / 'fork_scissors')
-    assert (result.images, result.boxes, result.refused) == (40, 40, ())
+    assert (result.images, result.boxes, result.rejected) == (40, 40, ())

@@ -74,12 +74,12 @@ def test_what_may_hold_boxes_is_told_where_it_is_taken():
         for item in read_upload('x.zip', write_zip(entries))
         if isinstance(item, UploadResult)
     }
-    hint = '; if it holds boxes, a project that finds things takes it'
+    hint = '; if it holds boxes, import it into a detection project'
     assert {name for name, reason in reasons.items() if reason.endswith(hint)} == set(entries) - {
         'README.txt',
         'weights.bin',
     }
-    assert reasons['annotations/1.xml'] == f'is not a picture (.xml){hint}'
+    assert reasons['annotations/1.xml'] == f'is not an image (.xml){hint}'
 
 
 def test_what_systems_leave_behind_and_strays_are_skipped_and_listed():

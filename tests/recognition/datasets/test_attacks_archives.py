@@ -177,7 +177,7 @@ def test_a_bomb_among_good_files_is_found_before_any_file_is_read(settings):
 @pytest.mark.parametrize('method', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_that_unpack_without_a_bound_are_refused(project, method):
     found = outcomes(project, write_zip({'a.jpg': PHOTO}, method))
-    assert found['a.jpg'] == ('rejected', 'is compressed by a method that is not taken')
+    assert found['a.jpg'] == ('rejected', 'is compressed by an unsupported method')
 
 
 # Row 11: names.

@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from recognition import storage
 from recognition.datasets import jpeg
-from recognition.datasets.decoding import decode_upright, read_header
+from recognition.datasets.decoding import decode_image, read_header
 from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.errors import GraftError, InvalidImageError, TooLargeError
@@ -78,7 +78,7 @@ def test_a_gif_whose_frame_is_larger_than_its_screen_is_bounded():
     screen = b'GIF89a' + struct.pack('<HHBBB', 16, 16, 0x80, 0, 0) + bytes(6)
     frame = b',' + struct.pack('<HHHHB', 0, 0, 65_000, 65_000, 0) + b'\x02\x02\x4c\x01\x00;'
     with pytest.raises(InvalidImageError):
-        decode_upright(screen + frame)
+        decode_image(screen + frame)
 
 
 def test_too_many_bytes_are_refused_before_they_are_read(project, settings):
@@ -90,7 +90,7 @@ def test_too_many_bytes_are_refused_before_they_are_read(project, settings):
     [verdict] = add_images(project, None, [IncomingFile('large.jpg', never, 1001, None)])
     assert verdict.outcome == 'rejected' and 'larger than' in verdict.reason
     with pytest.raises(TooLargeError):
-        decode_upright(bytes(1001))
+        decode_image(bytes(1001))
 
 
 # Row 2: formats whose decoders were holes before. Row 6: documents that call themselves images.
@@ -123,7 +123,7 @@ def test_images_in_formats_off_the_list_are_refused(format):
     except (OSError, KeyError):
         pytest.skip(f'this build of Pillow writes no {format}')
     with pytest.raises(InvalidImageError):
-        decode_upright(data)
+        decode_image(data)
 
 
 def test_what_is_served_is_what_we_wrote_not_what_came(project):
@@ -143,9 +143,9 @@ def test_what_is_served_is_what_we_wrote_not_what_came(project):
 def test_a_file_cut_short_is_refused(format, share):
     data = draw_photo(1, side=120, format=format)
     with pytest.raises(InvalidImageError):
-        decode_upright(data[: int(len(data) * share)])
+        decode_image(data[: int(len(data) * share)])
     with pytest.raises(InvalidImageError):
-        decode_upright(data[: int(len(data) * share)], side=32)
+        decode_image(data[: int(len(data) * share)], side=32)
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 20_000), (20_000, 1), (7, 100), (8, 500), (30_001, 900)])
@@ -188,9 +188,9 @@ def test_of_an_animation_only_the_first_frame_is_decoded(format):
     frames = [Picture.fromarray(np.full((24, 24, 3), shade % 250, np.uint8)) for shade in range(0, 2000)]
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=20)
     started = time.perf_counter()
-    upright = decode_upright(data)
+    decoded = decode_image(data)
     assert time.perf_counter() - started < 1
-    assert np.asarray(upright.picture).max() <= 3
+    assert np.asarray(decoded.rgb).max() <= 3
 
 
 # Row 5: large pieces that are not pixels.
@@ -203,8 +203,8 @@ def test_a_huge_text_chunk_is_bounded():
         return encoded(Picture.new('RGB', (32, 32)), 'PNG', pnginfo=info)
 
     with pytest.raises(InvalidImageError):
-        decode_upright(with_text('A' * 80_000_000))
-    assert decode_upright(with_text('A' * 1000)).picture.info == {}
+        decode_image(with_text('A' * 80_000_000))
+    assert decode_image(with_text('A' * 1000)).rgb.info == {}
 
 
 def test_a_huge_colour_profile_and_exif_are_not_kept(project):
@@ -224,7 +224,7 @@ def test_a_profile_bomb_in_a_png_is_bounded():
     started = time.perf_counter()
     # Refusing is as right as ignoring the profile; what counts is time and memory
     with contextlib.suppress(InvalidImageError):
-        decode_upright(plain[:33] + bomb + plain[33:])
+        decode_image(plain[:33] + bomb + plain[33:])
     assert time.perf_counter() - started < 2
 
 
@@ -279,9 +279,9 @@ def test_whatever_bytes_come_the_answer_is_an_image_or_a_refusal(format, draw):
     for _ in range(draw.draw(st.integers(1, 12))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
     try:
-        upright = decode_upright(bytes(data))
-        if upright.facts.format == 'JPEG':
+        decoded = decode_image(bytes(data))
+        if decoded.header.format == 'JPEG':
             jpeg.strip_metadata(bytes(data))
     except (GraftError, jpeg.MalformedJpegError):
         return
-    assert upright.picture.mode == 'RGB'
+    assert decoded.rgb.mode == 'RGB'

@@ -59,7 +59,7 @@ THROUGH = [through_voc, through_coco, through_csv, through_yolo]
 @pytest.mark.parametrize('through', THROUGH)
 def test_a_round_trip_loses_nothing(through):
     found = through(SET, UPLOADED)
-    assert found.refused == ()
+    assert found.rejected == ()
     assert set(found.labels) == set(SET.labels)
     assert [image.name for image in found.images] == [image.name for image in SET.images]
     for image, expected in zip(found.images, SET.images, strict=True):
@@ -88,7 +88,7 @@ def test_any_box_survives_every_format(data):
     expected = Annotations((label,), (AnnotatedImage('a.jpg', size, (Box(label, x0, y0, x1, y1),)),))
     for through in THROUGH:
         found = through(expected, {'a.jpg': size})
-        assert found.refused == ()
+        assert found.rejected == ()
         (box,) = found.images[0].boxes
         assert (box.x0, box.y0, box.x1, box.y1) == pytest.approx(
             (x0, y0, x1, y1), abs=2e-6 * max(size.width, size.height)
@@ -148,7 +148,7 @@ def test_xml_that_is_no_plain_annotation_is_refused_at_once(text):
         voc.parse(text.encode(), 'evil.xml')
     assert time.process_time() - started < 1
     found = voc.read([('evil.xml', text.encode()), ('good.xml', xml(thing(1, 1, 10, 10)))], UPLOADED)
-    assert [refusal.where for refusal in found.refused] == ['evil.xml']
+    assert [refusal.where for refusal in found.rejected] == ['evil.xml']
     assert len(found.images[0].boxes) == 1
 
 
@@ -156,7 +156,7 @@ def test_very_deep_xml_is_no_crash():
     deep = ('<annotation>' + '<a>' * 100_000 + '</a>' * 100_000 + '</annotation>').encode()
     found = voc.read([('deep.xml', deep)], UPLOADED)
     assert found.images == ()
-    assert found.refused_count == 1
+    assert found.rejected_count == 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_name_reaches_nothing_but_one_upload(name):
     document['annotations'] = [{'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1, 1, 5, 5]}]
     found = coco.read(json.dumps(document).encode(), UPLOADED)
     assert found.images == ()
-    assert found.refused_count == 2  # the image, and its box
+    assert found.rejected_count == 2  # the image, and its box
 
 
 def test_folders_that_an_upload_does_not_have_are_no_obstacle():
@@ -208,7 +208,7 @@ def test_folders_that_an_upload_does_not_have_are_no_obstacle():
 def test_a_box_that_is_none_is_listed_with_its_image_and_the_rest_is_read(corners):
     found = voc.read([('a.xml', xml(thing(*corners) + thing(1, 1, 10, 10)))], UPLOADED)
     assert found.images[0].boxes == (Box('cat', 0, 0, 10, 10),)
-    assert [refusal.where for refusal in found.refused] == ['cat.jpg']
+    assert [refusal.where for refusal in found.rejected] == ['cat.jpg']
 
 
 def test_a_box_that_reaches_over_the_edge_is_cut_to_the_image():
@@ -219,7 +219,7 @@ def test_a_box_that_reaches_over_the_edge_is_cut_to_the_image():
 def test_boxes_drawn_on_the_photo_before_it_was_turned_are_refused():
     found = voc.read([('a.xml', xml(thing(1, 1, 9, 9), size=(480, 640)))], UPLOADED)
     assert found.images == ()
-    assert '480 x 640' in found.refused[0].reason
+    assert '480 x 640' in found.rejected[0].reason
 
 
 @pytest.mark.parametrize('name', ['', '  ', 'x' * 121, 'a\x07b', 'a\u202eb'])
@@ -229,7 +229,7 @@ def test_a_class_name_that_is_none_is_refused(name):
     found = coco.read(json.dumps(document).encode(), UPLOADED)
     assert found.labels == ()
     assert found.images == ()  # whether nothing is on it nobody has said
-    assert found.refused_count == 2
+    assert found.rejected_count == 2
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_coco_box_that_is_none_is_listed_and_the_rest_is_read(box):
     ]
     found = coco.read(json.dumps({**document, 'annotations': rows}).encode(), UPLOADED)
     assert found.images[0].boxes == (Box('cat', 1, 1, 6, 6),)
-    assert found.refused_count == 1
+    assert found.rejected_count == 1
 
 
 def test_unknown_classes_and_images_of_coco_are_listed():
@@ -290,15 +290,15 @@ def test_unknown_classes_and_images_of_coco_are_listed():
     }
     found = coco.read(json.dumps(document).encode(), UPLOADED)
     assert found.images[0].boxes == (Box('cat', 1, 1, 6, 6, difficult=True),)
-    assert found.refused_count == 3
+    assert found.rejected_count == 3
 
 
 def test_too_many_boxes_on_one_image_are_cut_off_and_counted():
     lines = b'0 0.5 0.5 0.5 0.5\n' * (records.MAX_BOXES_PER_IMAGE + 1_500)
     found = yolo.read([('classes.txt', b'cat'), ('cat.txt', lines)], UPLOADED)
     assert len(found.images[0].boxes) == records.MAX_BOXES_PER_IMAGE
-    assert found.refused_count == 1_500
-    assert len(found.refused) == records.MAX_LISTED_REJECTIONS
+    assert found.rejected_count == 1_500
+    assert len(found.rejected) == records.MAX_LISTED_REJECTIONS
 
 
 def test_a_million_boxes_in_one_import_are_too_many():
@@ -334,7 +334,7 @@ def test_a_yolo_line_that_is_none_is_listed_and_the_rest_is_read(line):
         [('classes.txt', b'cat'), ('labels/cat.txt', f'{line}\n0 .5 .5 .5 .5'.encode())], UPLOADED
     )
     assert found.images[0].boxes == (Box('cat', 160, 120, 480, 360),)
-    assert [refusal.where for refusal in found.refused] == ['cat.jpg']
+    assert [refusal.where for refusal in found.rejected] == ['cat.jpg']
 
 
 def test_yolo_classes_come_from_any_of_its_files():
@@ -408,11 +408,11 @@ def test_the_public_sets_are_read_whole_and_survive_every_format(shared, name):
     found = voc.read(
         ((path.name, path.read_bytes()) for path in sorted((folder / 'annotations').iterdir())), uploaded
     )
-    assert found.refused == ()
+    assert found.rejected == ()
     assert len(found.images) == len(uploaded)
     counts = {'blood_cells': 1613, 'fork_scissors': 40, 'fruit': 302, 'raccoon': 213}
     assert sum(len(image.boxes) for image in found.images) == counts[name]
     for through in THROUGH:
         again = through(found, uploaded)
-        assert again.refused == ()
+        assert again.rejected == ()
         assert [len(image.boxes) for image in again.images] == [len(image.boxes) for image in found.images]

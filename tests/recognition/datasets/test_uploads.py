@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from recognition import storage
 from recognition.datasets import labels
-from recognition.datasets.decoding import decode_upright
+from recognition.datasets.decoding import decode_image
 from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.datasets.uploads import BATCH_FILES, add_images
 from recognition.errors import InvalidImageError
@@ -140,10 +140,10 @@ def test_every_colour_mode_becomes_rgb_with_transparency_over_white(mode, format
     picture = Picture.new(mode, (32, 24), colour)
     buffer = io.BytesIO()
     picture.save(buffer, format)
-    upright = decode_upright(buffer.getvalue())
-    assert (upright.picture.mode, upright.picture.size, upright.facts.format) == ('RGB', (32, 24), format)
+    decoded = decode_image(buffer.getvalue())
+    assert (decoded.rgb.mode, decoded.rgb.size, decoded.header.format) == ('RGB', (32, 24), format)
     if expected is not None:
-        assert np.abs(np.asarray(upright.picture)[12, 16].astype(int) - expected).max() <= 3
+        assert np.abs(np.asarray(decoded.rgb)[12, 16].astype(int) - expected).max() <= 3
 
 
 def test_a_small_lossless_picture_stays_lossless(project):
@@ -289,9 +289,9 @@ def test_of_two_who_add_the_same_image_at_once_one_is_told_of_the_copy(project):
 
 def test_a_smaller_decoding_is_never_smaller_than_asked():
     data = draw_photo(1, side=1000)
-    upright = decode_upright(data, side=200)
-    assert min(upright.picture.size) >= 200 and upright.picture.width < 1000
-    assert (upright.width, upright.height) == (1000, 1000)
+    decoded = decode_image(data, side=200)
+    assert min(decoded.rgb.size) >= 200 and decoded.rgb.width < 1000
+    assert (decoded.width, decoded.height) == (1000, 1000)
 
 
 @pytest.mark.shared

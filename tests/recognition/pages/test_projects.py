@@ -129,7 +129,7 @@ def test_a_name_that_nobody_has_is_told_on_the_members_page(browser, project):
         follow=True,
         headers={'referer': f'http://testserver{address}'},
     )
-    assert 'There is no person of that name.' in visible_text(answer)
+    assert 'There is no user of that name.' in visible_text(answer)
 
 
 def test_the_last_owner_stays(browser, project, alice):
