@@ -130,7 +130,7 @@ def _respond_to_import(result: AnnotationImport) -> Response:
         *((file.name, file.reason) for file in result.results if file.outcome == 'rejected'),
         *((rejection.where, rejection.reason) for rejection in result.rejected),
     ]
-    if counts['duplicate'] or result.images or result.kept or not rejections:
+    if counts['duplicate'] or result.images or result.not_overwritten or not rejections:
         return Response(record)
     name, reason = rejections[0]
     error = {'code': 'invalid_image', 'message': f'“{name}”: {reason}', 'field': 'files'}

@@ -46,7 +46,7 @@ class AnnotationImport:
     boxes: int = 0  # on them
     empty: int = 0  # of these images: without objects
     unchanged: int = 0  # of these images: had the same boxes before
-    kept: int = 0  # images with other boxes, which were not overwritten
+    not_overwritten: int = 0  # images with other boxes, which were not overwritten
     labels: tuple[str, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     rejected_count: int = 0
@@ -258,7 +258,7 @@ def _save_annotations(
         labels=annotations.labels,
         rejected=(*annotations.rejected, *twice)[:MAX_LISTED_REJECTIONS],
         rejected_count=annotations.rejected_count + len(twice),
-        **{name: counts[name] for name in ('images', 'boxes', 'empty', 'unchanged', 'kept')},
+        **{name: counts[name] for name in ('images', 'boxes', 'empty', 'unchanged', 'not_overwritten')},
     )
 
 
@@ -278,7 +278,7 @@ def _write_boxes(
         boxes = [box_annotations.round_box(box) for box in wanted[row.pk].boxes]
         same = row.boxed_at is not None and Counter(present[row.pk]) == Counter(boxes)
         if row.boxed_at is not None and not same and not overwrite:
-            counts['kept'] += 1
+            counts['not_overwritten'] += 1
             continue
         counts += Counter(images=1, boxes=len(boxes), empty=int(not boxes), unchanged=int(same))
         if not same:

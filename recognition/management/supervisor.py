@@ -25,7 +25,7 @@ STOP_TIMEOUT = 15.0  # seconds that a child has to stop: its job is requeued, it
 STABLE_AFTER = 60.0  # seconds after which a child's death no longer counts as a failure to start
 MAX_RESTART_DELAY = 30.0  # seconds before a child that keeps dying is started again
 MAX_START_FAILURES = 4  # deaths of the web server before it ever answered
-# For glibc, in the web server only: one arena for all its threads and no pages given back between requests, which signals for
+# For glibc, in the web server only: one arena for all its threads and no pages given back between requests, which asked for
 # 50 new ones each time. Measured: 23 MB less, 3 % less CPU time a prediction.
 MALLOC_SETTINGS = ('MALLOC_ARENA_MAX=1', 'MALLOC_TRIM_THRESHOLD_=16777216', 'MALLOC_MMAP_THRESHOLD_=4194304')
 PR_SET_PDEATHSIG = 1  # prctl(2)

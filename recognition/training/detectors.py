@@ -1,4 +1,4 @@
-"""The kinds of detectors, for whoever offers a choice of them or shows one."""
+"""The kinds of detectors, for forms that offer a choice of them and pages that show one."""
 
 from __future__ import annotations
 

@@ -117,13 +117,11 @@ class AnnotationImportOut(Schema):
     empty = serializers.IntegerField(help_text='Of these images, those that contain no object.')
     unchanged = serializers.IntegerField(help_text='Of these images, those that had these boxes before.')
     not_overwritten = serializers.IntegerField(
-        source='kept', help_text='Images that kept their previous boxes (see `overwrite`).'
+        help_text='Images that kept their previous boxes (see `overwrite`).'
     )
     labels = serializers.ListField(child=serializers.CharField())
-    rejected = RejectionOut(source='refused', many=True, help_text='What was not imported, and why.')
-    rejected_count = serializers.IntegerField(
-        source='refused_count', help_text='Number of rejections; may be larger than the list.'
-    )
+    rejected = RejectionOut(many=True, help_text='What was not imported, and why.')
+    rejected_count = serializers.IntegerField(help_text='Number of rejections; may be larger than the list.')
 
 
 class ImportOut(UploadOut):

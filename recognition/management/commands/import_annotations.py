@@ -47,7 +47,7 @@ class Command(BaseCommand):
             self.stderr.write(f'{refusal.where}: {refusal.reason}', self.style.NOTICE)
         if imported.rejected_count > MAX_LISTED:
             self.stderr.write(f'... and {imported.rejected_count - MAX_LISTED} more', self.style.NOTICE)
-        new = sum(result.outcome == 'created' for result in imported.verdicts)
+        new = sum(result.outcome == 'created' for result in imported.results)
         boxes = f'{imported.boxes} boxes on {imported.images} photos, {imported.empty} of them without boxes'
         counts = f'{new} new photos; {boxes}'
         kept = (

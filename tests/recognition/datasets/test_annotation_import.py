@@ -103,7 +103,7 @@ def test_importing_the_same_again_changes_nothing(cells):
     archive = exported(cells, 'coco')
     versions = list(Image.objects.order_by('pk').values_list('boxes_version', flat=True))
     result = imported(cells, archive)
-    assert (result.images, result.unchanged, result.kept) == (5, 5, 0)
+    assert (result.images, result.unchanged, result.not_overwritten) == (5, 5, 0)
     assert {verdict.outcome for verdict in result.results} == {'duplicate'}
     assert list(Image.objects.order_by('pk').values_list('boxes_version', flat=True)) == versions
 
@@ -119,7 +119,7 @@ def test_boxes_that_a_person_saved_stay_unless_told_otherwise(cells):
         1,
     )
     result = imported(cells, archive, overwrite=True)
-    assert (result.kept, result.images, result.unchanged) == (0, 5, 4)
+    assert (result.not_overwritten, result.images, result.unchanged) == (0, 5, 4)
     assert box_annotations.get_boxes(cells, photo(cells).pk).version == 3
 
 
