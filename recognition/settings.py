@@ -1,4 +1,5 @@
-"""Settings. Everything that differs between a laptop and a cluster is read from the environment, here and only here."""
+"""Settings. Everything that differs between a laptop and a cluster is read from the environment, here and
+only here."""
 
 from __future__ import annotations
 
@@ -14,13 +15,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.path('GRAFT_DATA', BASE_DIR / 'var')
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
-HOST = env.text(
-    'HOST', '127.0.0.1'
-)  # on which `manage.py serve` listens; 0.0.0.0: reachable from other machines
+# on which `manage.py serve` listens; 0.0.0.0: reachable from other machines
+HOST = env.text('HOST', '127.0.0.1')
 PORT = env.integer('PORT', 8000)
 WEB_PROCESSES = env.integer('WEB_PROCESSES', 1)  # each has eight threads and its own cache of loaded models
 
-# --- Safety ---------------------------------------------------------------------------------------------------------
+# --- Safety -------------------------------------------------------------------------------------------------
 PRODUCTION = env.boolean('GRAFT_PRODUCTION', False)  # refuses every convenient default below
 DEBUG = env.boolean('DEBUG', False)
 SECRET_KEY = env.secret('SECRET_KEY', DATA_DIR / 'secret_key', required=PRODUCTION)
@@ -48,7 +48,7 @@ CONTENT_SECURITY_POLICY = {
 }
 PERMISSIONS_POLICY = 'camera=(self)'
 
-# --- Application ----------------------------------------------------------------------------------------------------
+# --- Application --------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     'recognition.admin_site.AdministrationConfig',  # django.contrib.admin
     'django.contrib.auth',
@@ -98,19 +98,21 @@ DEFAULT_AUTO_FIELD = 'django.db.models.BigAutoField'
 FORM_RENDERER = 'django.forms.renderers.TemplatesSetting'
 INSTALLED_APPS.insert(6, 'django.forms')
 
-# --- Database -------------------------------------------------------------------------------------------------------
+# --- Database -----------------------------------------------------------------------------------------------
 DATABASES = {
     'default': environ.Env.db_url_config(env.text('DATABASE_URL', f'sqlite:///{DATA_DIR / "db.sqlite3"}'))
 }
 if DATABASES['default']['ENGINE'].endswith('sqlite3'):
-    # With these options together four writers met no lock error; a time-out alone does not help (docs/architecture.md).
+    # With these options together four writers met no lock error; a time-out alone does not help
+    # (docs/architecture.md).
     DATABASES['default']['OPTIONS'] = {
         'timeout': 20,
         'transaction_mode': 'IMMEDIATE',
         'init_command': 'PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;',
     }
     DATABASES['default']['CONN_MAX_AGE'] = 600  # reopening the file costs 0.7 ms of CPU a request
-    # A file in tests too: in memory, the threads of a live server would share one connection and its transaction.
+    # A file in tests too: in memory, the threads of a live server would share one connection and its
+    # transaction.
     DATABASES['default']['TEST'] = {'NAME': DATA_DIR / 'test.sqlite3'}
 else:
     DATABASES['default'].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
@@ -123,7 +125,7 @@ CACHES = {
     }
 }
 
-# --- Users ----------------------------------------------------------------------------------------------------------
+# --- Users --------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ['axes.backends.AxesStandaloneBackend', 'django.contrib.auth.backends.ModelBackend']
 PASSWORD_HASHERS = [
     'django.contrib.auth.hashers.Argon2PasswordHasher',
@@ -142,7 +144,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [['username', 'ip_address']]
 AXES_LOCKOUT_TEMPLATE = 'locked.html'
 
-# --- Files ----------------------------------------------------------------------------------------------------------
+# --- Files --------------------------------------------------------------------------------------------------
 STATIC_URL = '/static/'
 STATIC_ROOT = env.path('STATIC_ROOT', DATA_DIR / 'static')
 STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / 'static']
@@ -174,7 +176,8 @@ else:
     }
 STORAGES = {
     'default': MEDIA_BACKEND,
-    # Compressing the API documentation's scripts takes half a minute at the first start, and gains nothing on one machine.
+    # Compressing the API documentation's scripts takes half a minute at the first start, and gains nothing on
+    # one machine.
     'staticfiles': {
         'BACKEND': 'whitenoise.storage.CompressedStaticFilesStorage'
         if PRODUCTION
@@ -193,7 +196,7 @@ TORCHVISION_URL = env.text('TORCHVISION_URL', 'https://download.pytorch.org/mode
 # For `zoo download timm/...`; may be a mirror.
 HUGGINGFACE_URL = env.text('HUGGINGFACE_URL', 'https://huggingface.co')
 
-# --- Limits ---------------------------------------------------------------------------------------------------------
+# --- Limits -------------------------------------------------------------------------------------------------
 # A thousand images in one request are normal here; Django's default limit is 100 files.
 DATA_UPLOAD_MAX_NUMBER_FILES = 2_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 2**20  # of fields other than files: base64 images are sent this way
@@ -212,7 +215,7 @@ MAX_QUEUED_DETECTIONS_PER_USER = env.integer('MAX_QUEUED_DETECTIONS_PER_USER', 2
 MODEL_CACHE_BYTES = env.integer('MODEL_CACHE_MB', 512) * 2**20
 SERVE_DEVICE = env.text('SERVE_DEVICE', 'cpu')  # `cuda`: predictions run by torch on this machine's GPU
 
-# --- Background work ------------------------------------------------------------------------------------------------
+# --- Background work ----------------------------------------------------------------------------------------
 # spool://: a folder, no server (transfer/worker/spool_transport.py).
 CELERY_BROKER_URL = env.text('CELERY_BROKER_URL', 'spool://')
 SPOOL_DIR = DATA_DIR / 'broker'
@@ -228,14 +231,14 @@ WORKER_PRELOAD = env.boolean('WORKER_PRELOAD', True)
 # `gpu` sends trainings to workers that serve the queue gpu.
 TRAINING_QUEUE = env.text('TRAINING_QUEUE', 'cpu')
 
-# --- Source selection ---------------------------------------------------------------------------------------------
+# --- Source selection ---------------------------------------------------------------------------------------
 # The reference model, whose features are compared; empty: the default one (docs/p2l.md).
 P2L_REFERENCE = env.text('P2L_REFERENCE', '')
 P2L_DIVERGENCE = env.text('P2L_DIVERGENCE', 'kl')  # or kl_reverse, js, cosine, emd (docs/p2l.md)
 # Used until `zoo fit` has fitted them to a benchmark of this installation.
 SHIPPED_SELECTION_PARAMS = BASE_DIR / 'p2l' / 'selection_params.json'
 
-# --- REST -----------------------------------------------------------------------------------------------------------
+# --- REST ---------------------------------------------------------------------------------------------------
 API_RATE = env.rate('API_RATE', '6000/min')  # requests of one user, in each web process
 REST_FRAMEWORK = {
     'DEFAULT_AUTHENTICATION_CLASSES': [
@@ -270,7 +273,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# --- Log ------------------------------------------------------------------------------------------------------------
+# --- Log ----------------------------------------------------------------------------------------------------
 LOGGING = {
     'version': 1,
     'disable_existing_loggers': False,

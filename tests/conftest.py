@@ -65,8 +65,8 @@ def keeper(client, django_user_model, db):
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """A weights file is examined, or unpacked, as ever, but without a process of its own, which needs seconds to load torch: for
-    tests of what comes of it."""
+    """A weights file is examined, or unpacked, as ever, but without a process of its own, which needs seconds
+    to load torch: for tests of what comes of it."""
     from recognition.errors import InvalidInputError
     from recognition.zoo import subprocess_call
     from transfer.spec.errors import UnusableSourceError

@@ -49,12 +49,13 @@ class Import:
         return f'{self.module}:{self.line} imports {self.target}'
 
 
-# --- Reading the sources ----------------------------------------------------------------------------------------------
+# --- Reading the sources ------------------------------------------------------------------------------------
 
 
 @cache
 def sources() -> dict[str, Path]:
-    """Every module of the product by its dotted name; a package is its __init__.py. Migrations are left out."""
+    """Every module of the product by its dotted name; a package is its __init__.py. Migrations are left
+    out."""
     return {
         '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__'): path
         for package in PACKAGES
@@ -105,7 +106,7 @@ def is_of_the_product(name: str) -> bool:
     return is_any(name, PACKAGES)
 
 
-# --- Reading the document ---------------------------------------------------------------------------------------------
+# --- Reading the document -----------------------------------------------------------------------------------
 
 
 def read_rows(text: str, heading: str, number: int = 0) -> list[list[str]]:
@@ -140,7 +141,7 @@ def torch_free_modules() -> list[str]:
     return [code_words(row[0])[0] for row in read_rows(read_document(), '### Torch-free modules')]
 
 
-# --- The rules --------------------------------------------------------------------------------------------------------
+# --- The rules ----------------------------------------------------------------------------------------------
 
 
 def room_of(module: str, arrows: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -213,7 +214,7 @@ def class_names(tree: ast.Module) -> list[str]:
     return [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name != 'Command']
 
 
-# --- The tests --------------------------------------------------------------------------------------------------------
+# --- The tests ----------------------------------------------------------------------------------------------
 
 
 def test_the_walk_finds_the_imports_that_matter():
@@ -257,7 +258,8 @@ def test_the_table_opens_no_door_to_another_and_none_to_the_learning():
 
 
 def test_the_table_has_no_arrow_up():
-    """Of the use cases, the later may import the earlier; models know only Django; the detectors are strangers."""
+    """Of the use cases, the later may import the earlier; models know only Django; the detectors are
+    strangers."""
     arrows = allowed_arrows()
     for place, room in enumerate(USE_CASES):
         above = (*USE_CASES[place + 1 :], *DOORS, 'transfer.worker')

@@ -99,6 +99,5 @@ def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
         ) from None
     audit.record(user, 'delete model', f'{model.pk} version {model.version} of project {model.project_id}')
     transaction.on_commit(partial(storage.delete_artifact, model.artifact))
-    transaction.on_commit(
-        catalog.delete_removed
-    )  # it may have been the last model to refer to a removed source
+    # it may have been the last model to refer to a removed source
+    transaction.on_commit(catalog.delete_removed)

@@ -43,11 +43,8 @@ from transfer.zoo.weights import STARTER, file_digest, read_starter_models
 
 SETS = ('flower', 'hand_digit', 'instrument', 'magnetic_tile', 'script', 'trash')
 SHARE = 0.6
-PLAIN_RATE, PLAIN_EPOCHS, PLAIN_BATCH = (
-    0.003,
-    15,
-    32,
-)  # the best of 0.003, 0.01 and 0.03 on hand_digit and flower
+# the best of 0.003, 0.01 and 0.03 on hand_digit and flower
+PLAIN_RATE, PLAIN_EPOCHS, PLAIN_BATCH = 0.003, 15, 32
 CPU = torch.device('cpu')
 
 

@@ -79,9 +79,8 @@ class Quiet:
 
 
 def measure(name: str, detector: str, cache: Path) -> str:
-    options = {'refit': False} | json.loads(
-        os.environ.get('DETECTION_OPTIONS', '{}')
-    )  # its learning from all photos measures nothing
+    # its learning from all photos measures nothing
+    options = {'refit': False} | json.loads(os.environ.get('DETECTION_OPTIONS', '{}'))
     spec = TrainSpec.from_json({'task': 'detection', 'detector': detector, **options})
     spec = TrainSpec(**{**spec.__dict__, 'sources': tuple(source(network) for network in NETWORKS[detector])})
     folder, begun = Path(tempfile.mkdtemp(dir=cache)), time.process_time()

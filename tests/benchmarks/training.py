@@ -1,9 +1,10 @@
-"""What a training costs against ten epochs of the plain loop, CPU time and wall time, with held-out accuracy beside it.
+"""What a training costs against ten epochs of the plain loop, CPU time and wall time, with held-out accuracy
+beside it.
 
     python -m tests.benchmarks.training [--set NAME] [--source NAME] [--photos N] [--side N] [--rounds N]
 
-The plain loop decodes every photo with Pillow each epoch and trains the whole network in float32 in torch's default layout.
-Each way goes from the files to a model, with nothing cached before it.
+The plain loop decodes every photo with Pillow each epoch and trains the whole network in float32 in torch's
+default layout. Each way goes from the files to a model, with nothing cached before it.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ class Trial:
             return attach_head(network, self.classes, probe.head)
 
     def finetuned(self, plan: str, epochs: int) -> nn.Module:
-        """Everything from the photos: decode, features, linear head, then one finetuning of so many epochs."""
+        """Everything from the photos: decode, features, linear head, then one finetuning of so many
+        epochs."""
         with tempfile.TemporaryDirectory() as folder:
             network, pixels, features, probe, machine = self.linear(Path(folder))
             spec = TrainSpec(plan=plan, epochs=epochs)
@@ -139,7 +141,8 @@ def main() -> None:
 
 
 def show(trial: Trial, rounds: int) -> None:
-    """Every way in turn, so many rounds; the medians of what each took, and of its ratio to the plain loop of its round."""
+    """Every way in turn, so many rounds; the medians of what each took, and of its ratio to the plain loop of
+    its round."""
     source, learn, judge = trial.source, trial.parts.learn, trial.parts.judge
     ways: dict[str, Callable[[], nn.Module]] = {
         f'plain loop, {EPOCHS} epochs': lambda: plain_epochs(source, learn, EPOCHS),

@@ -1,4 +1,5 @@
-"""The administration of the zoo: imports and signature jobs are followed while they run, a source model is removed."""
+"""The administration of the zoo: imports and signature jobs are followed while they run, a source model is
+removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every page at the width of a phone and of a desk, light and dark: nothing overflows, and it is accessible."""
+"""Every page at the width of a phone and of a desk, light and dark: nothing overflows, and it is
+accessible."""
 
 from __future__ import annotations
 

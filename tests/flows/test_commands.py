@@ -84,7 +84,7 @@ def nothing_is_left(settings):
     )
 
 
-# --- train and predict ------------------------------------------------------------------------------------------------
+# --- train and predict --------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)  # the heart beats in a thread, which must see the job's row
@@ -213,7 +213,7 @@ def test_the_progress_line_says_what_is_known():
     assert told == '[############............]  50% finetune, epoch 3 of 10, accuracy 90.0%, 12 s left'
 
 
-# --- serve ------------------------------------------------------------------------------------------------------------
+# --- serve --------------------------------------------------------------------------------------------------
 
 
 class Server:

@@ -135,7 +135,8 @@ def everything() -> dict[str, list]:
 
 
 def seen(answer, ids: dict[str, str]) -> tuple[int, str]:
-    """What the asker learns: the status and the body, without the ids that he sent himself and one-time tokens."""
+    """What the asker learns: the status and the body, without the ids that he sent himself and one-time
+    tokens."""
     body = answer.content.decode(errors='replace')
     for name, value in ids.items():
         if len(value) > 5:  # a number of one digit is everywhere

@@ -23,9 +23,8 @@ def assign_folds(
     members = sorted(first, key=lambda group: (labels[first[group]], group))
     k = len(members) if len(members) <= tiny else min(folds, len(members))
     order = np.random.default_rng(seed).permutation(len(members))
-    by_class = sorted(
-        order, key=lambda place: labels[first[members[place]]]
-    )  # stable: shuffled within each class
+    # stable: shuffled within each class
+    by_class = sorted(order, key=lambda place: labels[first[members[place]]])
     fold_of = {members[place]: turn % k for turn, place in enumerate(by_class)}
     return np.array([fold_of[group] for group in groups])
 

@@ -1,10 +1,11 @@
 """Read an artifact: one folder with the weights, the graph, the labels, the preprocessing and the report of a
 trained model.
 
-    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and why, training
+    meta.json            format, SHA-256 of every other file, labels, preprocessing, temperature, source and
+    why, training
                          spec, data digest, seed, library versions, engine, report
-    weights.safetensors  the network's state, as the registry's architecture of that name takes it
-    graph.xml graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
+    weights.safetensors  the network's state, as the registry's architecture of that name takes it graph.xml
+    graph.bin  OpenVINO IR: uint8 (n, side, side, 3) RGB in, logits (n, classes) out; normalisation is inside
     model.onnx           the same graph for other programs (absent for a provisional model)
 
 Of a detector the graphs are others (see transfer.detection.export), and `source.safetensors` holds what it
@@ -69,9 +70,8 @@ class ArtifactMeta:
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
-    detection: dict[str, Any] = field(
-        default_factory=dict
-    )  # of a detector: its kind, its options, how it is fed; else empty
+    # of a detector: its kind, its options, how it is fed; else empty
+    detection: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
     digest: str = ''
 

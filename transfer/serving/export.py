@@ -137,9 +137,8 @@ def _write_graph(served: ServedNetwork, sample: np.ndarray, folder: Path) -> Non
     real networks' probabilities by up to 0.04 (MobileNet v2 on 128 photos; 0.00002 as they are)."""
     onnx = folder / ONNX
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            'ignore'
-        )  # tracing warns of every Python number it fixes; the check would find a wrong one
+        # tracing warns of every Python number it fixes; the check would find a wrong one
+        warnings.simplefilter('ignore')
         try:
             _export_onnx(served, sample, onnx, dynamo=False)
         except Exception as error:
@@ -149,9 +148,8 @@ def _write_graph(served: ServedNetwork, sample: np.ndarray, folder: Path) -> Non
 
 
 def _export_onnx(served: ServedNetwork, sample: np.ndarray, path: Path, *, dynamo: bool) -> None:
-    example = torch.from_numpy(
-        np.concatenate([sample[:1], sample[-1:]])
-    )  # two: a batch of one would be fixed as such
+    # two: a batch of one would be fixed as such
+    example = torch.from_numpy(np.concatenate([sample[:1], sample[-1:]]))
     names: dict[str, Any] = {'input_names': ['images'], 'output_names': ['logits'], 'dynamo': dynamo}
     if dynamo:
         names |= {'dynamic_shapes': ({0: torch.export.Dim('n')},), 'external_data': False, 'verbose': False}

@@ -19,11 +19,8 @@ from transfer.zoo.weights import file_digest, safetensors_shapes
 
 State = dict[str, Tensor]
 
-AUXILIARY = (
-    'aux1.',
-    'aux2.',
-    'AuxLogits.',
-)  # the extra heads of GoogLeNet and Inception v3, which ours leave out
+# the extra heads of GoogLeNet and Inception v3, which ours leave out
+AUXILIARY = 'aux1.', 'aux2.', 'AuxLogits.'
 # DenseNet's published weights write norm.1 where the network now says norm1.
 OLD_DENSENET = re.compile(r'(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)')
 

@@ -1,4 +1,5 @@
-"""Programs of alice, bob and charlie, each with a key of its own; a labelled project, a training and a sealed model."""
+"""Programs of alice, bob and charlie, each with a key of its own; a labelled project, a training and a sealed
+model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Photos that would take long to look at: the answer is a job, whose address tells its own person for a day what was found."""
+"""Photos that would take long to look at: the answer is a job, whose address tells its own person for a day
+what was found."""
 
 from __future__ import annotations
 
@@ -24,9 +25,8 @@ from transfer.worker import execute
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures('empty_model_cache')]
 
-PHOTOS = [
-    draw_photo(number, side=96) for number in range(5)
-]  # half a second each, says the detector: more than two seconds
+# half a second each, says the detector: more than two seconds
+PHOTOS = [draw_photo(number, side=96) for number in range(5)]
 
 
 @pytest.fixture(scope='module')

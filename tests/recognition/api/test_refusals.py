@@ -1,4 +1,5 @@
-"""Whatever is asked wrongly is answered in one shape, {code, message, field}, and never by a fault of ours."""
+"""Whatever is asked wrongly is answered in one shape, {code, message, field}, and never by a fault of
+ours."""
 
 from __future__ import annotations
 

@@ -207,9 +207,8 @@ class TestImport:
 
     @pytest.mark.slow
     def test_the_longest_architecture_that_begins_the_files_name_counts(self, tmp_path):
-        path = save_lenet(
-            tmp_path / 'vgg16_bn_flowers.pth'
-        )  # LeNet's weights: so the refusal names the choice
+        # LeNet's weights: so the refusal names the choice
+        path = save_lenet(tmp_path / 'vgg16_bn_flowers.pth')
         with pytest.raises(InvalidInputError, match=r'not of vgg16_bn: .*They fit lenet5'):
             registration.import_source(path, registration.SourceMetadata(images=5))
 

@@ -197,9 +197,8 @@ class TestJob:
             import_jobs.start_import(upload_weights(seed=2), metadata_of(name='mine'), alice)
         assert refusal.value.field == 'name'
         second = import_jobs.start_import(upload_weights(seed=2), metadata_of(name='other'), alice)
-        Job.objects.filter(pk=second.pk).update(
-            spec=second.spec | {'name': 'mine'}
-        )  # both were sent in the same moment
+        # both were sent in the same moment
+        Job.objects.filter(pk=second.pk).update(spec=second.spec | {'name': 'mine'})
         second.refresh_from_db()
         assert run_job(first).state == State.SUCCEEDED
         assert (run_job(second).state, second.error_code, second.result) == (
@@ -317,9 +316,8 @@ class TestKill:
 
     def test_a_file_that_never_arrived_in_whole_is_found_by_its_row(self, settings, alice):
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
-        Job.objects.filter(pk=job.pk).update(
-            queue=queue.UPLOAD_QUEUE
-        )  # where it was when the web process died
+        # where it was when the web process died
+        Job.objects.filter(pk=job.pk).update(queue=queue.UPLOAD_QUEUE)
         assert import_jobs.delete_expired() == 0
         Job.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(days=2))
         assert import_jobs.delete_expired() == 1

@@ -19,12 +19,8 @@ from transfer.zoo.weights import file_digest
 
 pytestmark = pytest.mark.django_db
 SOURCE = 'efficientnet_lite0_imagenet'
-DATA_SETS = {
-    'ImageNet-1k': True,
-    'imagenet': True,
-    'ImageNet-22k': False,
-    '': False,
-}  # and whether SOURCE learned from it
+# and whether SOURCE learned from it
+DATA_SETS = {'ImageNet-1k': True, 'imagenet': True, 'ImageNet-22k': False, '': False}
 
 
 @pytest.fixture

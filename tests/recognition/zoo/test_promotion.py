@@ -1,4 +1,5 @@
-"""A finished model becomes a source: offered by an owner, approved by an administrator, seen by whoever may see it."""
+"""A finished model becomes a source: offered by an owner, approved by an administrator, seen by whoever may
+see it."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def seal(project: Project, version: int = 1, name: str = 'lenet5', **fields) -> 
 
 
 def seal_detector(project: Project) -> TrainedModel:
-    """As a detector's training leaves it: beside its own weights, which are no source's, its body under a linear head."""
+    """As a detector's training leaves it: beside its own weights, which are no source's, its body under a
+    linear head."""
     model = seal(project, task='detection')
     folder = storage.artifact_folder(model.artifact)
     network = architecture('lenet5')
@@ -82,7 +84,8 @@ def add(name: str, **fields) -> SourceModel:
 
 
 def made(model: TrainedModel, **fields) -> SourceModel:
-    """The source that an offer made of it, approved; without the three seconds that examining its weights takes."""
+    """The source that an offer made of it, approved; without the three seconds that examining its weights
+    takes."""
     folder = Path(settings.ZOO_DIR)
     folder.mkdir(exist_ok=True)
     (folder / 'flowers.safetensors').write_bytes(b'')
@@ -111,9 +114,8 @@ def names(user, project=None) -> list[str]:
 
 class TestOffer:
     def test_it_carries_all_that_a_source_needs_and_is_signed_already(self, model, alice):
-        add(
-            'flowers-v1'
-        )  # a name that nobody chose gives way: to refuse it would tell of a source that she may not see
+        # a name that nobody chose gives way: to refuse it would tell of a source that she may not see
+        add('flowers-v1')
         row = promotion.offer(
             model, Offer(share=True, title='Flowers', domain='plants', licence='ours'), alice
         )

@@ -114,9 +114,8 @@ def test_the_same_data_and_spec_give_the_same_model(spec, manifest, tmp_path):
 
 @pytest.mark.parametrize('share', [0.3, 0.6, 0.8, 0.95])
 def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, share, monkeypatch):
-    monkeypatch.setattr(
-        'transfer.runtime.progress.REPORT_EVERY', 0.0
-    )  # every word is heard, so that it can break off anywhere
+    # every word is heard, so that it can break off anywhere
+    monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
     monkeypatch.setattr('transfer.finetune.trainer.SAVE_EVERY', 0.0)
     undisturbed = RecordingReport()
     whole = train(manifest, spec, tmp_path / 'whole', undisturbed, tmp_path / 'cache')

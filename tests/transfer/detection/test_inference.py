@@ -1,4 +1,5 @@
-"""What is measured is what is served: torch and the sealed graphs answer alike, for every kind and with both kinds of pooling."""
+"""What is measured is what is served: torch and the sealed graphs answer alike, for every kind and with both
+kinds of pooling."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def export(trained: TrainedDetector, kind: str, source, folder: Path) -> tuple[A
 
 
 def crowd(image) -> np.ndarray:
-    """Proposals of which many differ by less than a cell: max pooling takes them for one, RoIAlign does not."""
+    """Proposals of which many differ by less than a cell: max pooling takes them for one, RoIAlign does
+    not."""
     boxes = propose_around(image, 5)
     return np.concatenate([boxes, boxes + 0.7, boxes + 1.3]).clip(0, (120, 80, 120, 80))
 
@@ -99,7 +101,8 @@ def test_fast_rcnn_answers_alike_by_torch_and_by_its_graphs(align, world, tmp_pa
 
 @pytest.mark.parametrize(('align', 'merges'), [(False, True), (True, False)])
 def test_regions_are_merged_only_where_pooling_rounds_them(align, merges, world, monkeypatch):
-    """As torch's own forward pass on all regions shows: merged ones get each what they would have got alone."""
+    """As torch's own forward pass on all regions shows: merged ones get each what they would have got
+    alone."""
     from transfer.detection.fast_rcnn.model import FastRcnn, RegionPredictor, torch_inference
     from transfer.zoo.networks.registry import architecture
 

@@ -1,4 +1,5 @@
-"""The sealed graph computes what torch computes, in a precision that was checked, and its failing fails no training."""
+"""The sealed graph computes what torch computes, in a precision that was checked, and its failing fails no
+training."""
 
 from __future__ import annotations
 

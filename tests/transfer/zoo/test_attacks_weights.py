@@ -1,4 +1,5 @@
-"""Weights files made to run code, to eat memory or to pass for something else: refused with a reason, and nothing is run."""
+"""Weights files made to run code, to eat memory or to pass for something else: refused with a reason, and
+nothing is run."""
 
 from __future__ import annotations
 

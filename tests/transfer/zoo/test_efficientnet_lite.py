@@ -26,7 +26,8 @@ INSTRUMENTS = {
 
 @pytest.fixture
 def network():
-    """A network with weights as they are published: strided kernels of the usual width, and names of their own."""
+    """A network with weights as they are published: strided kernels of the usual width, and names of their
+    own."""
     torch.manual_seed(0)
     model = EfficientNetLite0(4).eval()
     state = {}

@@ -36,9 +36,8 @@ def test_it_is_the_mean_feature_of_those_images(name):
     photos = torch.rand(24, 3, 64, 64) * torch.rand(24, 3, 1, 1)
     model, network = remembering(name, photos), architecture(name)
     with torch.no_grad():
-        seen = (
-            network.features(model, photos).mean(0).numpy()
-        )  # in training mode: with the statistics of these photos
+        # in training mode: with the statistics of these photos
+        seen = network.features(model, photos).mean(0).numpy()
     told = estimate_mean_feature(network, model)
     assert told.shape == (network.feature_size,)
     assert told.min() >= 0

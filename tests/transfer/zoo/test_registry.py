@@ -14,15 +14,11 @@ from transfer.zoo.fetch.inspect_weights import find_by_fingerprint
 from transfer.zoo.networks import registry, torchvision_families
 from transfer.zoo.networks.architecture import Architecture
 
-# Above it a network is checked on the meta device only (names, shapes, parameters); its smaller siblings share its layout.
+# Above it a network is checked on the meta device only (names, shapes, parameters); its smaller siblings
+# share its layout.
 REAL_PARAMETERS = 9_000_000
-REAL_TOO = {
-    'resnet18',
-    'swin_t',
-    'swin_v2_t',
-    'convnext_tiny',
-    'inception_v3',
-}  # the smallest of their layouts
+# the smallest of their layouts
+REAL_TOO = {'resnet18', 'swin_t', 'swin_v2_t', 'convnext_tiny', 'inception_v3'}
 
 
 def count_parameters(model: nn.Module) -> int:

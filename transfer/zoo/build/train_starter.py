@@ -28,11 +28,8 @@ from torchvision.models import get_model
 
 CACHE_SIZE = 144  # pixels of the cached square: the largest training side (128) over 0.9
 HELD_OUT_EVERY = 7  # every seventh image of a class is held out: 14 %
-MEAN = (
-    0.485,
-    0.456,
-    0.406,
-)  # the field's usual constants; a network trained from scratch only needs them fixed
+# the field's usual constants; a network trained from scratch only needs them fixed
+MEAN = 0.485, 0.456, 0.406
 STD = (0.229, 0.224, 0.225)
 
 ORIGINS = {
@@ -225,7 +222,10 @@ def build(recipe: Recipe, classes: int, out: Path) -> nn.Module:
         fresh = model.state_dict()
         start_weights = load_file(out / f'{recipe.start}.safetensors')
         model.load_state_dict(
-            {key: start_weights[key] if start_weights[key].shape == value.shape else value for key, value in fresh.items()}
+            {
+                key: start_weights[key] if start_weights[key].shape == value.shape else value
+                for key, value in fresh.items()
+            }
         )
     return model.to(memory_format=torch.channels_last)
 

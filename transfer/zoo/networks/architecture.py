@@ -105,9 +105,8 @@ class Architecture:
         """
         old = self.head(model)
         head = nn.Linear(old.weight.shape[1], classes, device=old.weight.device, dtype=old.weight.dtype)
-        nn.init.normal_(
-            head.weight, std=0.01
-        )  # as for R-CNN's new layers: small scores, so even first probabilities
+        # as for R-CNN's new layers: small scores, so even first probabilities
+        nn.init.normal_(head.weight, std=0.01)
         nn.init.zeros_(head.bias)
         path = self.head_path(model)
         if isinstance(old, nn.Conv2d):
