@@ -148,7 +148,7 @@ def describe_training_photos(figures: Mapping[str, Any], *, provisional: bool) -
     final = figures.get('final_train_images', trained)
     if final > trained:
         return (
-            f'all {final} photos. The figures come from a detector with the same settings that was trained on '
+            f'all {final} photos. The figures come from a detector with the same settings, trained on '
             f'{trained} of them and tested on the other {tested}.'
         )
     text = f'{trained} photos; {tested} were held out for testing.'
