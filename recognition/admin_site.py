@@ -26,7 +26,9 @@ class GraftAdmin(AdminSite):
     index_title = 'Overview'
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Add to the lists the source models that wait for approval, and recent activity, as far as the user may see them."""
+        """Add to the lists the source models that wait for approval, and recent activity, as far as the user
+        may see them.
+        """
         from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
 
         shown: dict[str, Any] = {}

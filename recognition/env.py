@@ -67,7 +67,9 @@ def rate(name: str, default: str) -> str:
 
 
 def secret(name: str, kept_in: Path, *, required: bool) -> str:
-    """NAME, or the content of the file that NAME_FILE names, or (unless required) a random secret that is stored in a file."""
+    """NAME, or the content of the file that NAME_FILE names, or (unless required) a random secret that is
+    stored in a file.
+    """
     if value := os.environ.get(name):
         return value
     if named := os.environ.get(f'{name}_FILE'):

@@ -13,7 +13,9 @@ BIDIRECTIONAL_CHARACTERS = set('\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 
 
 def clean_name(value: object, *, field: str, longest: int = 120) -> str:
-    """Normalize and check a name: NFC, without control characters, 1 to `longest` characters. Error: InvalidInputError."""
+    """Normalize and check a name: NFC, without control characters, 1 to `longest` characters. Error:
+    InvalidInputError.
+    """
     if not isinstance(value, str):
         raise InvalidInputError(f'{field} must be text', field=field)
     name = unicodedata.normalize('NFC', value).strip()
@@ -30,7 +32,9 @@ def clean_name(value: object, *, field: str, longest: int = 120) -> str:
 
 
 def make_printable(value: str, longest: int = 255) -> str:
-    """Make a file's name safe to store and show, with its suffix. Never fails; the result is never used as a path."""
+    """Make a file's name safe to store and show, with its suffix. Never fails; the result is never used as a
+    path.
+    """
     text = ''.join(
         '\ufffd'
         if unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in BIDIRECTIONAL_CHARACTERS

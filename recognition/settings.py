@@ -1,5 +1,6 @@
 """Settings. Everything that differs between a laptop and a cluster is read from the environment, here and
-only here."""
+only here.
+"""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ def is_local() -> bool:
 
 
 def publish_artifact(folder: Path, name: str) -> None:
-    """Copy an artifact into storage under models/NAME; meta.json comes last, so a folder that has one is complete."""
+    """Copy an artifact into storage under models/NAME; meta.json comes last, so a folder that has one is
+    complete.
+    """
     files = sorted(
         (path for path in folder.rglob('*') if path.is_file()), key=lambda path: path.name == 'meta.json'
     )
@@ -99,7 +101,9 @@ def _list_keys(prefix: str) -> Iterator[str]:
 
 
 def training_folder(job_id: uuid.UUID) -> Path:
-    """The folder of a job's checkpoints and unfinished artifact; kept until the job ends, so that it can resume."""
+    """The folder of a job's checkpoints and unfinished artifact; kept until the job ends, so that it can
+    resume.
+    """
     folder = Path(settings.DATA_DIR) / 'trainings' / str(job_id)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

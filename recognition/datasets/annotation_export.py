@@ -54,7 +54,8 @@ class ExportManifest:
 
 
 def write_zip(project: Project, format: str, target: IO[bytes], *, photos: bool = True) -> ExportManifest:
-    """Write the annotations of all images that are not in the trash, and the images (also those without annotations).
+    """Write the annotations of all images that are not in the trash, and the images (also those without
+    annotations).
 
     Errors: InvalidInputError (an unknown format).
     """
@@ -71,7 +72,8 @@ def write_zip_file(project: Project, format: str, path: Path, *, photos: bool = 
 
 
 def stream_zip(project: Project, format: str, *, photos: bool = True) -> Iterator[bytes]:
-    """Yield the same zip piece by piece, so that a set of any size starts to arrive at once and fills no disk.
+    """Yield the same zip piece by piece, so that a set of any size starts to arrive at once and fills no
+    disk.
 
     Errors, before the first piece: InvalidInputError.
     """
@@ -134,10 +136,11 @@ def _write_steps(prepared: _PreparedExport, target: IO[bytes]) -> Iterator[None]
 
 
 def assign_file_names(project: Project) -> dict[uuid.UUID, str]:
-    """Assign each present image a unique name: that of its file, where no other has it and it is safe to unpack.
+    """Assign each present image a unique name: that of its file, where no other has it and it is safe to
+    unpack.
 
-    Folders that contain all of them are removed, and those named images or labels: other programs take the last of these in
-    a path for their own.
+    Folders that contain all of them are removed, and those named images or labels: other programs take the
+    last of these in a path for their own.
     """
     rows = list(Image.objects.present().filter(project=project).values_list('id', 'name', 'digest', 'key'))
     lean = {

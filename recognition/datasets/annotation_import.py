@@ -38,7 +38,9 @@ Documents = Sequence[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class AnnotationImport:
-    """The result of one import. `rejected` lists what was not imported; `rejected_count` may be more than are listed."""
+    """The result of one import. `rejected` lists what was not imported; `rejected_count` may be more than are
+    listed.
+    """
 
     results: tuple[UploadResult, ...] = ()  # of the photos
     format: str = ''  # '': there were no annotations
@@ -63,10 +65,11 @@ def import_files(
 ) -> AnnotationImport:
     """Import images, annotation files, and zips of either or both. `paths`: of each file in a dropped folder.
 
-    format: one of annotation_export.FORMATS; '' detects it. overwrite: also images whose boxes a user saved before.
-    Names of images in annotations are matched with the images of this upload, or, when it has none, of the project.
-    Errors: ConflictError (a project of another task), InvalidInputError, TooLargeError. When the upload has images, those are
-    stored, and what is wrong with the annotation files is listed in the result instead.
+    format: one of annotation_export.FORMATS; '' detects it. overwrite: also images whose boxes a user saved
+    before. Names of images in annotations are matched with the images of this upload, or, when it has none,
+    of the project. Errors: ConflictError (a project of another task), InvalidInputError, TooLargeError. When
+    the upload has images, those are stored, and what is wrong with the annotation files is listed in the
+    result instead.
     """
     if paths and len(paths) != len(files):
         raise InvalidInputError(

@@ -1,7 +1,8 @@
-"""Read zips and folders as a stream of images. No entry is ever written under its own path: names are shown and give labels.
+"""Read zips and folders as a stream of images. No entry is ever written under its own path: names are shown
+and give labels.
 
-The rule of labels is the same for zips, folders, and files that a browser sends with their paths: folders that contain
-everything are removed; the next folder names the class; a file without one has no label.
+The rule of labels is the same for zips, folders, and files that a browser sends with their paths: folders
+that contain everything are removed; the next folder names the class; a file without one has no label.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from recognition.datasets.upload_results import IncomingFile, UploadResult
 from recognition.errors import GraftError, InvalidImageError, InvalidInputError, TooLargeError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif', '.bmp')
-# Images of unsupported formats are rejected with that reason; files with any other suffix are skipped as not images.
+# Images of unsupported formats are rejected with that reason; files with any other suffix are skipped as not
+# images.
 UNSUPPORTED_IMAGES = (
     '.tif',
     '.tiff',
@@ -73,7 +75,9 @@ MAX_DEPTH = 30  # folders in a path
 
 
 def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadResult]:
-    """Yield an image file itself, or the entries of a zip. Errors, at once: TooLargeError for an archive beyond the limits."""
+    """Yield an image file itself, or the entries of a zip. Errors, at once: TooLargeError for an archive
+    beyond the limits.
+    """
     file.seek(0)
     packed = file.read(4) in (b'PK\x03\x04', b'PK\x05\x06')
     suffix = PurePosixPath(name).suffix.lower()
@@ -96,9 +100,9 @@ def read_files(
 ) -> Iterator[IncomingFile | UploadResult]:
     """Read the files of one request: images, zips, or the files of a dropped folder with their `paths` in it.
 
-    wrapper: the folder of `paths` that contains everything; a browser that sends a dropped folder in parts knows it
-    (find_common_folder of all paths), else it is found from these paths. label: of files whose folder names none.
-    Errors, before any file is read: InvalidInputError, TooLargeError.
+    wrapper: the folder of `paths` that contains everything; a browser that sends a dropped folder in parts
+    knows it (find_common_folder of all paths), else it is found from these paths. label: of files whose
+    folder names none. Errors, before any file is read: InvalidInputError, TooLargeError.
     """
     if paths and len(paths) != len(files):
         raise InvalidInputError(
@@ -238,7 +242,9 @@ def may_hold_image(path: str) -> bool:
 
 
 def read_documents(files: Sequence[tuple[str, IO[bytes]]]) -> Iterator[tuple[str, bytes]]:
-    """Read the annotation files of a request and of its zips. Errors: TooLargeError, InvalidInputError (a damaged entry)."""
+    """Read the annotation files of a request and of its zips. Errors: TooLargeError, InvalidInputError (a
+    damaged entry).
+    """
     for name, file in files:
         if is_document(name):
             file.seek(0)
@@ -367,7 +373,9 @@ def _reject_unreadable_entry(entry: zipfile.ZipInfo) -> UploadResult | None:
 
 
 class _EntryReader:
-    """Read one entry, up to the limit and one more chunk (so that too large an entry is noticed), whatever size it claims."""
+    """Read one entry, up to the limit and one more chunk (so that too large an entry is noticed), whatever
+    size it claims.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> None:
         self.archive, self.entry, self.most = archive, entry, most

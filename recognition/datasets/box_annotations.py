@@ -1,7 +1,7 @@
 """Boxes on images: read them, replace them, and count how far the labelling of a project is.
 
-An image of a detection project is in one of three states: unlabelled (`boxed_at` is empty), with boxes, or marked as empty.
-An empty image trains a detector too: everything on it is background.
+An image of a detection project is in one of three states: unlabelled (`boxed_at` is empty), with boxes, or
+marked as empty. An empty image trains a detector too: everything on it is background.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def set_boxes(
     """Replace the boxes of an image that is still at `version`; new labels are created.
 
     No boxes and `empty`: the image is marked as empty. No boxes without it: the image is unlabelled again.
-    Boxes are clipped to the image and rounded to a thousandth of a pixel. The same request sent twice (its first answer was
-    lost) is no conflict.
-    Errors: NotFoundError, InvalidInputError (with the image and the box), ConflictError (another user changed the boxes).
+    Boxes are clipped to the image and rounded to a thousandth of a pixel. The same request sent twice (its
+    first answer was lost) is no conflict. Errors: NotFoundError, InvalidInputError (with the image and the
+    box), ConflictError (another user changed the boxes).
     """
     image = dataset_labels.get_image(project, image_id)
     _require_detection_project(project)

@@ -1,7 +1,7 @@
 """Decode bytes to an upright RGB image: the one way in, for uploads and for predictions.
 
-Only the bytes are trusted: neither the file's name nor the type that a client claims. The size is limited from the header,
-before any pixel is decoded; only the decoders of FORMATS are tried.
+Only the bytes are trusted: neither the file's name nor the type that a client claims. The size is limited
+from the header, before any pixel is decoded; only the decoders of FORMATS are tried.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def read_header(data: bytes) -> ImageHeader:
 def decode_image(data: bytes, side: int | None = None) -> DecodedImage:
     """Decode to an upright RGB image; transparency lies over white.
 
-    side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides stay >= `side` pixels (6 times
-    faster on photos of a phone). Errors: TooLargeError, InvalidImageError; no other.
+    side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides stay >= `side` pixels (6
+    times faster on photos of a phone). Errors: TooLargeError, InvalidImageError; no other.
     """
     with _open(data) as (image, header):
         if side is not None:

@@ -1,4 +1,6 @@
-"""Delete and restore classes. A deleted one stays in the trash, with its images and boxes, until the trash is purged."""
+"""Delete and restore classes. A deleted one stays in the trash, with its images and boxes, until the trash is
+purged.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,8 @@ def get_labels_before_deletion(deleted: DeletedLabel) -> dict[str, str | None]:
 def restore_label(project: Project, deleted_id: int) -> Label:
     """Restore a class, with its boxes, on the images that got no other label meanwhile.
 
-    When there is a class of its name again, that one gets them. Images that were purged are skipped, and boxes that were
-    drawn again are not duplicated. Error: NotFoundError.
+    When there is a class of its name again, that one gets them. Images that were purged are skipped, and
+    boxes that were drawn again are not duplicated. Error: NotFoundError.
     """
     deleted = DeletedLabel.objects.select_for_update().filter(project=project, pk=deleted_id).first()
     if deleted is None:

@@ -14,7 +14,8 @@ from recognition.models.project import Task
 MIN_CLASSES = 2
 MIN_IMAGES_PER_CLASS = 4  # of each class: with fewer, folds of a cross-validation mean nothing
 MIN_BOXES = 5  # of one class, and as many images with boxes: with fewer, no split leaves any for the test
-# Below ten images a class, one wrong photo moves its accuracy by ten points and more; hosted services ask for 10 to 15.
+# Below ten images a class, one wrong photo moves its accuracy by ten points and more; hosted services ask for
+# 10 to 15.
 FEW_IMAGES = 10
 IMBALANCE = 10.0  # largest class : smallest, beyond which the small one is mostly missed
 FEW_BOXES = 15  # of each class, as hosted services require before they train a detector

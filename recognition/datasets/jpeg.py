@@ -15,7 +15,8 @@ class MalformedJpegError(ValueError):
 
 
 def strip_metadata(data: bytes) -> bytes:
-    """Return the first image of a JPEG file without EXIF (GPS), XMP, comments, previews and what follows its end.
+    """Return the first image of a JPEG file without EXIF (GPS), XMP, comments, previews and what follows its
+    end.
 
     JFIF, Adobe's colour transform and a colour profile of reasonable size are kept: they change the colours.
     Errors: MalformedJpegError.
@@ -40,7 +41,9 @@ def strip_metadata(data: bytes) -> bytes:
 
 
 def _iterate_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each segment with its marker; a scan comes with its compressed pixels. Ends at the end of the first image."""
+    """Each segment with its marker; a scan comes with its compressed pixels. Ends at the end of the first
+    image.
+    """
     if data[:2] != b'\xff\xd8':
         raise MalformedJpegError('no start of image')
     at = 2

@@ -65,7 +65,9 @@ def create_label(project: Project, name: str) -> Label:
 
 @transaction.atomic
 def rename_label(project: Project, label_id: int | str, name: str) -> Label:
-    """Rename a label. With the name of another label the two are merged: that one is returned, with all images and boxes."""
+    """Rename a label. With the name of another label the two are merged: that one is returned, with all
+    images and boxes.
+    """
     label = get_locked_label(project, label_id)
     new = naming.clean_name(name, field='name')
     other = Label.objects.select_for_update().filter(project=project, name=new).exclude(pk=label.pk).first()
@@ -81,7 +83,9 @@ def rename_label(project: Project, label_id: int | str, name: str) -> Label:
 
 
 def increment_box_versions(label: Label) -> None:
-    """Increment the version of the boxes of these images, so that clients that show them must load them again."""
+    """Increment the version of the boxes of these images, so that clients that show them must load them
+    again.
+    """
     Image.objects.filter(boxes__label=label).update(boxes_version=models.F('boxes_version') + 1)
 
 

@@ -13,7 +13,8 @@ CHUNK_SIZE = 500  # rows fetched at once
 
 
 def build_manifest(project: Project) -> Manifest:
-    """The labelled images that are not in the trash, oldest first; classes with at least one of them, by name.
+    """The labelled images that are not in the trash, oldest first; classes with at least one of them, by
+    name.
 
     Remote images are fetched to the local cache.
     """

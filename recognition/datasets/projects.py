@@ -25,7 +25,9 @@ def get_visible(user: AnyUser, project_id: uuid.UUID | str) -> Project:
 
 
 def get_editable(user: AnyUser, project_id: uuid.UUID | str) -> Project:
-    """A project that this user may change; NotAllowedError for its viewers, NotFoundError for users who are not members."""
+    """A project that this user may change; NotAllowedError for its viewers, NotFoundError for users who are
+    not members.
+    """
     return _get_permitted(
         user,
         project_id,
@@ -35,7 +37,9 @@ def get_editable(user: AnyUser, project_id: uuid.UUID | str) -> Project:
 
 
 def get_owned(user: AnyUser, project_id: uuid.UUID | str) -> Project:
-    """A project that this user owns; NotAllowedError for its other members, NotFoundError for users who are not members."""
+    """A project that this user owns; NotAllowedError for its other members, NotFoundError for users who are
+    not members.
+    """
     return _get_permitted(
         user, project_id, Project.objects.owned_by(user), 'Only an owner of this project may do that.'
     )
@@ -112,7 +116,9 @@ def _parse_task(task: str) -> Task:
 
 
 def delete_project(project: Project, user: AbstractBaseUser | None = None) -> None:
-    """Move a project into the trash: it is hidden, and its published names stop working. restore_project undoes it."""
+    """Move a project into the trash: it is hidden, and its published names stop working. restore_project
+    undoes it.
+    """
     if Project.objects.filter(pk=project.pk, deleted_at=None).update(deleted_at=timezone.now()):
         audit.record(user, 'delete project', f'{project.id} {project.name}')
 
@@ -123,7 +129,9 @@ def list_deleted(user: AnyUser) -> ProjectQuerySet:
 
 
 def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Project:
-    """Restore a deleted project with everything in it; a published name that another project took stays there. NotFoundError."""
+    """Restore a deleted project with everything in it; a published name that another project took stays
+    there. NotFoundError.
+    """
     project = _get_one(list_deleted(user), project_id)
     if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
         audit.record(user, 'restore project', f'{project.id} {project.name}')
@@ -131,7 +139,9 @@ def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Proj
 
 
 def add_member(project: Project, username: str, role: str = Role.EDITOR) -> Membership:
-    """Add a member, or change a member's role. Errors: InvalidInputError, NotFoundError, ConflictError (the last owner)."""
+    """Add a member, or change a member's role. Errors: InvalidInputError, NotFoundError, ConflictError (the
+    last owner).
+    """
     if role not in Role.values:
         raise InvalidInputError(f'role must be one of {", ".join(Role.values)}', field='role')
     person = _get_user(username)

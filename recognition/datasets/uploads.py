@@ -1,4 +1,6 @@
-"""Adding images to a project: verify, digest, find copies, turn image, strip, store, and only then write the rows."""
+"""Adding images to a project: verify, digest, find copies, turn image, strip, store, and only then write the
+rows.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,9 @@ def add_images(
 ) -> list[UploadResult]:
     """Add every file, or report why not; one bad file never affects the others.
 
-    Upload results among `files` (entries that an archive rejected) pass through. Results are in the order of `files`.
-    Bytes are stored before rows are written, and the rows of a batch in one transaction: an error leaves neither.
-    In a detection project folders name no classes.
+    Upload results among `files` (entries that an archive rejected) pass through. Results are in the order of
+    `files`. Bytes are stored before rows are written, and the rows of a batch in one transaction: an error
+    leaves neither. In a detection project folders name no classes.
     """
     results: list[UploadResult] = []
     if project.task == Task.DETECTION:
@@ -137,7 +139,9 @@ def _add_batch(
 
 
 def _store_image(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _StoredImage | str:
-    """Check and store one image (in a thread, so without the database); a string is the reason of a rejection."""
+    """Check and store one image (in a thread, so without the database); a string is the reason of a
+    rejection.
+    """
     try:
         header, stored, suffix, thumbnail = _transcode(data)
     except GraftError as error:
@@ -149,7 +153,9 @@ def _store_image(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _St
 
 
 def _transcode(data: bytes) -> tuple[ImageHeader, bytes, str, bytes]:
-    """Header, the bytes to store, their suffix, and a thumbnail. A JPEG that is upright is not compressed again."""
+    """Header, the bytes to store, their suffix, and a thumbnail. A JPEG that is upright is not compressed
+    again.
+    """
     header = read_header(data)
     if header.format == 'JPEG' and header.orientation == 1 and header.mode in ('RGB', 'L'):
         decoded = decode_image(data, THUMBNAIL_SIDE)
@@ -194,7 +200,8 @@ def _write_rows(
             }
         )
     }
-    # Another upload may write the same image at this moment: the constraint decides, and the rows are read again.
+    # Another upload may write the same image at this moment: the constraint decides, and the rows are read
+    # again.
     Image.objects.bulk_create(
         [
             _make_image(project, user, first[digest], item, labels)

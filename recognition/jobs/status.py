@@ -31,7 +31,9 @@ def get_editable_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
 
 
 def summarize_progress(job: Job) -> dict[str, Any]:
-    """Summarize a job for a page that polls it: state, whether it has ended, fraction (0 to 1), and a sentence."""
+    """Summarize a job for a page that polls it: state, whether it has ended, fraction (0 to 1), and a
+    sentence.
+    """
     progress = job.progress or {}
     return {
         'job': str(job.pk),

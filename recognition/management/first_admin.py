@@ -17,7 +17,8 @@ LOCAL_USER = 'local'  # owns what is trained from a shell before there is an adm
 
 @transaction.atomic
 def ensure_administrator() -> tuple[AbstractUser, str | None]:
-    """Return an administrator, and the password when the account was created now: random, and stored only as a hash.
+    """Return an administrator, and the password when the account was created now: random, and stored only as
+    a hash.
 
     There is no default password and no default account: with an administrator present nothing changes.
     """
@@ -35,7 +36,9 @@ def ensure_administrator() -> tuple[AbstractUser, str | None]:
 
 
 def _share_local_projects(administrator: AbstractUser) -> None:
-    """Make the administrator a member of the projects that the shell made before, so that they are on the pages."""
+    """Make the administrator a member of the projects that the shell made before, so that they are on the
+    pages.
+    """
     for membership in Membership.objects.filter(user__username=LOCAL_USER):
         Membership.objects.create(
             project_id=membership.project_id, user_id=administrator.pk, role=membership.role

@@ -27,8 +27,9 @@ class PurgeCounts:
 
 
 def purge(older_than: timedelta) -> PurgeCounts:
-    """Delete what was moved into the trash before that time. Rows are deleted first: a crash leaves files without a row,
-    never a row without its files."""
+    """Delete what was moved into the trash before that time. Rows are deleted first: a crash leaves files
+    without a row, never a row without its files.
+    """
     before = timezone.now() - older_than
     DeletedLabel.objects.filter(deleted_at__lt=before).delete()
     projects = images = size = 0
@@ -53,7 +54,9 @@ def _purge_image(image: Image) -> bool:
 
 
 def _purge_project(project: Project) -> bool:
-    """Returns False when it was restored meanwhile. The row is locked, so that no half-deleted project can be restored."""
+    """Returns False when it was restored meanwhile. The row is locked, so that no half-deleted project can be
+    restored.
+    """
     with transaction.atomic():
         if (
             not Project.objects.select_for_update()

@@ -25,8 +25,8 @@ STOP_TIMEOUT = 15.0  # seconds that a child has to stop: its job is requeued, it
 STABLE_AFTER = 60.0  # seconds after which a child's death no longer counts as a failure to start
 MAX_RESTART_DELAY = 30.0  # seconds before a child that keeps dying is started again
 MAX_START_FAILURES = 4  # deaths of the web server before it ever answered
-# For glibc, in the web server only: one arena for all its threads and no pages given back between requests, which asked for
-# 50 new ones each time. Measured: 23 MB less, 3 % less CPU time a prediction.
+# For glibc, in the web server only: one arena for all its threads and no pages given back between requests,
+# which asked for 50 new ones each time. Measured: 23 MB less, 3 % less CPU time a prediction.
 MALLOC_SETTINGS = ('MALLOC_ARENA_MAX=1', 'MALLOC_TRIM_THRESHOLD_=16777216', 'MALLOC_MMAP_THRESHOLD_=4194304')
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
@@ -42,7 +42,9 @@ class Child:
     failures: int = field(default=0)
 
     def start(self) -> None:
-        """Start it in its own session, so that a terminal's Ctrl-C reaches this process only, which stops the children in order."""
+        """Start it in its own session, so that a terminal's Ctrl-C reaches this process only, which stops the
+        children in order.
+        """
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
@@ -65,7 +67,9 @@ class Child:
             self.start()
 
     def stop(self, kill: Callable[[], bool]) -> None:
-        """Wait for it to exit; after STOP_TIMEOUT, or when `kill` returns True, kill everything in its session."""
+        """Wait for it to exit; after STOP_TIMEOUT, or when `kill` returns True, kill everything in its
+        session.
+        """
         until = time.monotonic() + STOP_TIMEOUT
         while self.process is not None and self.process.poll() is None:
             if time.monotonic() > until or kill():
@@ -88,7 +92,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def supervise(listener: socket.socket, when_ready: Callable[[str], None]) -> None:
-    """Run the web server and the workers until SIGINT or SIGTERM. GraftError when the web server does not come up."""
+    """Run the web server and the workers until SIGINT or SIGTERM. GraftError when the web server does not
+    come up.
+    """
     signals: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -122,7 +128,9 @@ def supervise(listener: socket.socket, when_ready: Callable[[str], None]) -> Non
 
 
 def make_web_command(listener: socket.socket) -> list[str]:
-    """One process with many threads: they share the loaded models, and the engine releases the interpreter's lock."""
+    """One process with many threads: they share the loaded models, and the engine releases the interpreter's
+    lock.
+    """
     return [
         *('env', *MALLOC_SETTINGS, sys.executable, '-m', 'gunicorn', 'recognition.wsgi:application'),
         *('--bind', f'fd://{listener.fileno()}', '--worker-class', 'gthread', '--no-control-socket'),
@@ -148,7 +156,9 @@ def make_worker_command() -> list[str]:
 
 
 def make_serve_worker_command() -> list[str]:
-    """A second worker, so that detection jobs and source imports never wait for a training. It does not preload torch."""
+    """A second worker, so that detection jobs and source imports never wait for a training. It does not
+    preload torch.
+    """
     return [
         *(
             'env',

@@ -28,7 +28,9 @@ REPORT_DEFAULTS: dict[str, Any] = {
 
 
 def job_status(job: Job) -> dict[str, Any]:
-    """Describe a training. `queue_position`: jobs before it; null unless it is queued. `model`: the model it has made so far."""
+    """Describe a training. `queue_position`: jobs before it; null unless it is queued. `model`: the model it
+    has made so far.
+    """
     model = job.models.order_by('-version').first()
     return {
         'id': str(job.pk),
@@ -67,7 +69,9 @@ def model_summary(model: TrainedModel) -> dict[str, Any]:
 
 
 def model_report(model: TrainedModel) -> dict[str, Any]:
-    """The whole report of a model, redacted for the members of its project. A part that was not measured is empty."""
+    """The whole report of a model, redacted for the members of its project. A part that was not measured is
+    empty.
+    """
     report = redaction.redact_report(model, model.report)
     return {
         **model_summary(model),

@@ -1,9 +1,9 @@
 """Store what a training makes: its artifact in storage, and one TrainedModel.
 
-A training has exactly one TrainedModel. The instant model creates it, provisional; the final model replaces its content
-in one transaction and the old artifact is deleted. So its id, its version and a name that was published for it stay valid,
-and programs that used the instant model go on with the better one. A training that is cancelled or fails after its instant
-model keeps that one, still marked provisional.
+A training has exactly one TrainedModel. The instant model creates it, provisional; the final model replaces
+its content in one transaction and the old artifact is deleted. So its id, its version and a name that was
+published for it stay valid, and programs that used the instant model go on with the better one. A training
+that is cancelled or fails after its instant model keeps that one, still marked provisional.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def save_instant_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedMo
 
 
 def save_final_model(job: Job, attempt: int, sealed: SealedModel) -> TrainedModel:
-    """Store the final model and end the job, both or neither; JobCancelledError when the job is no longer this attempt's."""
+    """Store the final model and end the job, both or neither; JobCancelledError when the job is no longer
+    this attempt's.
+    """
     name = _store_artifact(job, sealed)
     with transaction.atomic():
         if not job.succeed(attempt):

@@ -23,7 +23,9 @@ from transfer.spec.train_spec import FIXED_FIELDS, OPTIONS, TrainSpec
 
 
 def list_training_options(task: str = '') -> tuple[TrainingOption, ...]:
-    """What a user may choose, in the order of TrainSpec; with a task only what it uses. Forms and schemas derive from it."""
+    """What a user may choose, in the order of TrainSpec; with a task only what it uses. Forms and schemas
+    derive from it.
+    """
     return tuple(option for option in OPTIONS.values() if not task or option.task in ('', task))
 
 
@@ -62,7 +64,9 @@ def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any
 
 
 def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
-    """Check the options, and fix them with the source models that this user may use: what the training will do."""
+    """Check the options, and fix them with the source models that this user may use: what the training will
+    do.
+    """
     for name in FIXED_FIELDS:
         if name in options:
             raise InvalidInputError(f'{name} cannot be chosen', field=name)

@@ -98,7 +98,8 @@ class Channel(virtual.Channel):
 class Transport(virtual.Transport):
     Channel = Channel
     driver_type = driver_name = 'spool'
-    connection_errors = (*virtual.Transport.connection_errors, OSError)  # type: ignore[assignment]  # a full or missing disk is a broker that is away
+    # Type: ignore[assignment]  # a full or missing disk is a broker that is away.
+    connection_errors = (*virtual.Transport.connection_errors, OSError)
     polling_interval = (
         0.2  # seconds; listing an empty folder so often costs well below one per cent of a core
     )

@@ -18,7 +18,9 @@ from recognition.naming import make_printable
 
 
 def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the COCO file') -> Annotations:
-    """Error: InvalidInputError when the file is not COCO; problems of single images and boxes are listed in the result."""
+    """Error: InvalidInputError when the file is not COCO; problems of single images and boxes are listed in
+    the result.
+    """
     document = parse(data, where)
     collector = AnnotationCollector(uploaded)
     categories = {

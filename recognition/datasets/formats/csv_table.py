@@ -1,6 +1,8 @@
-"""A table, one row a box: image, label, x0, y0, x1, y1, difficult. An image without boxes has one row with empty cells.
+"""A table, one row a box: image, label, x0, y0, x1, y1, difficult. An image without boxes has one row with
+empty cells.
 
-A spreadsheet evaluates cells that begin like a formula, so such a text gets an apostrophe in front, which reading removes.
+A spreadsheet evaluates cells that begin like a formula, so such a text gets an apostrophe in front, which
+reading removes.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ FORMULA_PREFIXES = (
 
 
 def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the table') -> Annotations:
-    """Error: InvalidInputError unless the first row names the columns; problems of single rows are listed in the result."""
+    """Error: InvalidInputError unless the first row names the columns; problems of single rows are listed in
+    the result.
+    """
     rows = csv.DictReader(io.StringIO(decode_text(data, where), newline=''))
     collector = AnnotationCollector(uploaded)
     try:

@@ -1,7 +1,8 @@
 """The records that all annotation formats are read into, and the checks that they share.
 
-Boxes are end-exclusive pixels of the upright image. Files are checked against the uploaded images: names are matched with
-theirs and never opened as paths, sizes must be equal, boxes must be on the image. What fails is listed; the rest is imported.
+Boxes are end-exclusive pixels of the upright image. Files are checked against the uploaded images: names are
+matched with theirs and never opened as paths, sizes must be equal, boxes must be on the image. What fails is
+listed; the rest is imported.
 """
 
 from __future__ import annotations
@@ -102,11 +103,12 @@ class AnnotationCollector:
         return name
 
     def image(self, stated_name: str, width: float = 0, height: float = 0, *, where: str = '') -> str | None:
-        """Match a name in a file with an uploaded image, and note that it is annotated; None when it is rejected.
+        """Match a name in a file with an uploaded image, and note that it is annotated; None when it is
+        rejected.
 
-        The name must be that of an upload, or its last parts must match exactly one; an image beside `where`, the annotation
-        file, comes first. `width` and `height` (0: not stated) must be the upload's: boxes drawn on a rotated photo would
-        otherwise be misplaced.
+        The name must be that of an upload, or its last parts must match exactly one; an image beside `where`,
+        the annotation file, comes first. `width` and `height` (0: not stated) must be the upload's: boxes
+        drawn on a rotated photo would otherwise be misplaced.
         """
         try:
             path = normalize_path(stated_name)
@@ -141,7 +143,9 @@ class AnnotationCollector:
         return path in self.uploaded or len(self._by_name.get(path, ())) == 1
 
     def _beside(self, path: str, where: str) -> list[str]:
-        """Find images beside the annotation file: training and test sets often have equal names in different folders."""
+        """Find images beside the annotation file: training and test sets often have equal names in different
+        folders.
+        """
         folders = PurePosixPath(where.replace('\\', '/')).parts[:-1]
         places = [folders]
         for depth, folder in enumerate(folders):
@@ -193,7 +197,9 @@ def _iterate_path_ends(name: str) -> Iterator[str]:
 
 
 def normalize_path(name: str) -> str:
-    """A file's name for an image as a relative path with forward slashes; ValueError when it points elsewhere."""
+    """A file's name for an image as a relative path with forward slashes; ValueError when it points
+    elsewhere.
+    """
     text = unicodedata.normalize('NFC', name).strip().replace('\\', '/')
     if not text or len(text) > 1_000 or not text.isprintable():
         raise ValueError('not a file name')
@@ -205,9 +211,11 @@ def normalize_path(name: str) -> str:
 def assign_file_names(
     images: tuple[AnnotatedImage, ...], suffix: str
 ) -> Iterator[tuple[AnnotatedImage, str]]:
-    """Each image with the name of a file of its own, safe to unpack: its own name with another suffix where that is free.
+    """Each image with the name of a file of its own, safe to unpack: its own name with another suffix where
+    that is free.
 
-    Names that differ in case or suffix only keep the whole name; one that is not a relative path becomes a number.
+    Names that differ in case or suffix only keep the whole name; one that is not a relative path becomes a
+    number.
     """
     used: set[str] = set()
     for index, image in enumerate(images, 1):

@@ -32,8 +32,8 @@ OTHER_TEXT_FILES = {'readme', 'train', 'val', 'valid', 'test', 'license'}  # tex
 def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) -> Annotations:
     """Text files (name, bytes) with the class names among them, as classes.txt, obj.names or data.yaml.
 
-    Error: InvalidInputError without class names; problems of single files and lines are listed in the result. YOLO cannot mark
-    difficult objects.
+    Error: InvalidInputError without class names; problems of single files and lines are listed in the result.
+    YOLO cannot mark difficult objects.
     """
     contents = [(name.replace('\\', '/'), data) for name, data in files]
     labels = _read_label_names(contents)
@@ -89,7 +89,9 @@ def _scale_to_pixels(share: float, side: int) -> float:
 
 
 def _find_image_name(name: str, collector: AnnotationCollector) -> str:
-    """labels/train/a.txt means images/train/a, train/a or a: the folder that holds labels is no part of an image's name."""
+    """labels/train/a.txt means images/train/a, train/a or a: the folder that holds labels is no part of an
+    image's name.
+    """
     parts = PurePosixPath(name).with_suffix('').parts
     places = [place for place, folder in enumerate(parts[:-1]) if folder.lower() == 'labels']
     beside = [str(PurePosixPath(*parts[:place], 'images', *parts[place + 1 :])) for place in places]
@@ -140,8 +142,8 @@ def _reject_deep_yaml(text: str, name: str) -> None:
 
 
 def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
-    """(classes.txt, bytes) and (data.yaml, bytes) with the class names, for old programs and for new ones, then
-    (labels/NAME.txt, bytes) for each image; an empty file says that nothing is there.
+    """(classes.txt, bytes) and (data.yaml, bytes) with the class names, for old programs and for new ones,
+    then (labels/NAME.txt, bytes) for each image; an empty file says that nothing is there.
     """
     yield 'classes.txt', ''.join(f'{label}\n' for label in annotations.labels).encode()
     data = {'path': '.', 'train': 'images', 'val': 'images', 'names': dict(enumerate(annotations.labels))}

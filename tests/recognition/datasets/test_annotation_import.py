@@ -47,7 +47,9 @@ def content(project):
 
 @pytest.fixture
 def cells(alice):
-    """Boxes at fractions of a pixel, a difficult one, a photo that shows nothing, one that nobody looked at, equal names."""
+    """Boxes at fractions of a pixel, a difficult one, a photo that shows nothing, one that nobody looked at,
+    equal names.
+    """
     project = boxed_project(alice, 4)
     draw(project, 3)
     files = [

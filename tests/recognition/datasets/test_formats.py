@@ -1,4 +1,6 @@
-"""Annotation files: a round trip loses nothing, and whatever a file says, it reaches the uploaded images only."""
+"""Annotation files: a round trip loses nothing, and whatever a file says, it reaches the uploaded images
+only.
+"""
 
 from __future__ import annotations
 
