@@ -122,11 +122,11 @@ def fit(options: dict[str, Any]) -> str:
 def format_table(result: BenchmarkResult) -> str:
     """The rules, one a line, as they are printed and as docs/p2l.md shows them."""
     lines = _format_rules(result.rules)
-    if signed := result.with_signature:
+    if comparison := result.with_signature:
         lines += [
             '',
-            f'Among the {len(signed.sources)} sources with a signature:',
-            *_format_rules(signed.rules),
+            f'Among the {len(comparison.sources)} sources with a signature:',
+            *_format_rules(comparison.rules),
             '',
         ]
     gains = ', '.join(
@@ -159,7 +159,7 @@ def _format_rule(rule: RuleResult) -> tuple[str, ...]:
         f'{regret.mean:.3f} ({regret.low:.3f} to {regret.high:.3f})',
         f'{relative.mean:.3f} ({relative.low:.3f} to {relative.high:.3f})',
         f'{rule.top1:.0%}',
-        f'{rule.chance:.0%}',
+        f'{rule.random_top1:.0%}',
         f'{rule.top3_regret:.3f}',
         f'{rule.tau:.2f}',
         f'{rule.seconds:.1f}',

@@ -39,7 +39,7 @@ class BenchmarkRequest:
     """The options of one benchmark."""
 
     targets: Path  # a folder of targets, each a folder of class folders
-    out: Path  # where cells and result are kept; one that was begun before is resumed
+    out: Path  # where cells and result are kept; an interrupted benchmark is resumed
     per_class: int = 50  # train images of a class, at most
     seeds: int = 3
     first_seed: int = 0
@@ -71,7 +71,7 @@ def run_benchmark(request: BenchmarkRequest) -> Iterator[FinishedCell]:
     """
     message = json.dumps(_build_request(request))
     with ExitStack() as stack:
-        stack.enter_context(_invite_workers(request, message))
+        stack.enter_context(_ask_workers(request, message))
         others = [
             stack.enter_context(_start_child(message, subprocess.DEVNULL))
             for _ in range(request.processes - 1)
@@ -86,7 +86,7 @@ def run_benchmark(request: BenchmarkRequest) -> Iterator[FinishedCell]:
 
 
 @contextmanager
-def _invite_workers(request: BenchmarkRequest, message: str) -> Iterator[None]:
+def _ask_workers(request: BenchmarkRequest, message: str) -> Iterator[None]:
     """Ask Celery workers to run cells; they find the request in a file for as long as the benchmark runs."""
     if not request.workers:
         yield

@@ -28,7 +28,7 @@ from recognition.zoo.selection_params import (
     BenchmarkTarget,
     ForecastCoverage,
     RuleResult,
-    SignedComparison,
+    SignatureComparison,
     WeightsComparison,
     get_benchmark_folder,
     read_selection_params,
@@ -118,7 +118,9 @@ def _fit(record: records.BenchmarkRecord, used: tuple[float, float]) -> fit_weig
 
 
 def _summarize_rules(compared: list[metrics.BaselineResult]) -> tuple[RuleResult, ...]:
-    return tuple(RuleResult.from_json(dataclasses.asdict(rule)) for rule in compared)
+    return tuple(
+        RuleResult.from_json(dataclasses.asdict(rule) | {'random_top1': rule.chance}) for rule in compared
+    )
 
 
 def _compute_gains(compared: list[metrics.BaselineResult]) -> tuple[AccuracyGain, ...]:
@@ -130,15 +132,15 @@ def _compute_gains(compared: list[metrics.BaselineResult]) -> tuple[AccuracyGain
     )
 
 
-def _compare_with_signature(record: records.BenchmarkRecord) -> SignedComparison | None:
+def _compare_with_signature(record: records.BenchmarkRecord) -> SignatureComparison | None:
     """The same comparison among the sources with a signature: only there are the divergences of all sources
     known.
     """
-    signed = records.select_with_signature(record)
-    if signed is None:
+    subset = records.select_with_signature(record)
+    if subset is None:
         return None
-    return SignedComparison(
-        tuple(signed.table.sources), _summarize_rules(baselines.evaluate_baselines(signed))
+    return SignatureComparison(
+        tuple(subset.table.sources), _summarize_rules(baselines.evaluate_baselines(subset))
     )
 
 

@@ -48,7 +48,7 @@ class RuleResult:
     regret: IntervalEstimate  # best accuracy - accuracy of the source that the rule picks
     relative: IntervalEstimate  # accuracy of the pick / best accuracy
     top1: float  # share of targets whose pick is the best source, or within seed noise of it
-    chance: float  # the same for a random pick
+    random_top1: float  # the same for a random pick
     top3_regret: float  # when the first three are finetuned and the best is kept
     tau: float  # weighted Kendall tau of scores and accuracies
     by_target: tuple[float, ...]  # regret of each target
@@ -57,8 +57,12 @@ class RuleResult:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RuleResult:
-        estimates = {name: IntervalEstimate(**values[name]) for name in ('regret', 'relative')}
-        return cls(**{**values, **estimates, 'by_target': tuple(values['by_target'])})
+        """Read a rule; results of before v0.1.0 call `random_top1` `chance`."""
+        read: dict[str, Any] = {name: IntervalEstimate(**values[name]) for name in ('regret', 'relative')}
+        read['by_target'] = tuple(values['by_target'])
+        read['random_top1'] = values.get('random_top1', values.get('chance'))
+        unchanged = ('name', 'top1', 'top3_regret', 'tau', 'seconds', 'share')
+        return cls(**{name: values[name] for name in unchanged}, **read)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class BenchmarkSource:
 
 
 @dataclass(frozen=True)
-class SignedComparison:
+class SignatureComparison:
     """The rules among the sources that have a signature."""
 
     sources: tuple[str, ...]
@@ -130,7 +134,7 @@ class BenchmarkResult:
     accuracy: tuple[tuple[float | None, ...], ...]  # (targets, sources), mean over seeds; None: not run
     rules: tuple[RuleResult, ...]
     ahead_of: tuple[AccuracyGain, ...]
-    with_signature: SignedComparison | None  # None: all sources have one, or fewer than two
+    with_signature: SignatureComparison | None  # None: all sources have one, or fewer than two
     exhaustive_seconds: float  # finetuning every source on a target, mean
     forecast: ForecastCoverage | None  # None: too few targets
     weights: WeightsComparison
@@ -141,7 +145,7 @@ class BenchmarkResult:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> BenchmarkResult:
         """Read a result; those of before v0.1.0 have other names for some keys."""
-        signed = values.get('with_signature', values.get('signed'))
+        with_signature = values.get('with_signature', values.get('signed'))
         forecast, weights = values['forecast'], values['weights']
         return cls(
             made_at=values['made_at'],
@@ -152,7 +156,7 @@ class BenchmarkResult:
             accuracy=tuple(tuple(row) for row in values['accuracy']),
             rules=tuple(RuleResult.from_json(rule) for rule in values['rules']),
             ahead_of=tuple(AccuracyGain(**gain) for gain in values['ahead_of']),
-            with_signature=None if signed is None else _read_comparison(signed),
+            with_signature=None if with_signature is None else _read_comparison(with_signature),
             exhaustive_seconds=values['exhaustive_seconds'],
             forecast=None if forecast is None else ForecastCoverage(**forecast),
             weights=WeightsComparison(**{**weights, 'weights': tuple(weights['weights'])}),
@@ -198,6 +202,6 @@ def _read_source(values: dict[str, Any]) -> BenchmarkSource:
     return BenchmarkSource(**{earlier.get(name, name): value for name, value in values.items()})
 
 
-def _read_comparison(values: dict[str, Any]) -> SignedComparison:
+def _read_comparison(values: dict[str, Any]) -> SignatureComparison:
     rules = tuple(RuleResult.from_json(rule) for rule in values['rules'])
-    return SignedComparison(tuple(values['sources']), rules)
+    return SignatureComparison(tuple(values['sources']), rules)
