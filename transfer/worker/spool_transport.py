@@ -98,11 +98,10 @@ class Channel(virtual.Channel):
 class Transport(virtual.Transport):
     Channel = Channel
     driver_type = driver_name = 'spool'
-    # Type: ignore[assignment]  # a full or missing disk is a broker that is away.
-    connection_errors = (*virtual.Transport.connection_errors, OSError)
-    polling_interval = (
-        0.2  # seconds; listing an empty folder so often costs well below one per cent of a core
-    )
+    # A full or missing disk is a broker that cannot be reached.
+    connection_errors = (*virtual.Transport.connection_errors, OSError)  # type: ignore[assignment]
+    # Seconds; listing an empty folder so often costs well below one per cent of a core.
+    polling_interval = 0.2
     # No fan-out: Celery then leaves out its remote control, which nothing here uses (cancelling goes through
     # the row).
     implements = base.Transport.implements.extend(exchange_type=frozenset(['direct']))
