@@ -16,9 +16,10 @@ def train(
 ) -> SealedModel:
     """Train by the type of the manifest; returns the sealed model, in a folder of `workdir`.
 
-    `workdir` holds the checkpoints: called again with the same one, the training goes on where it was interrupted and ends the
-    same. `cache` holds what later trainings may use again (pixels, features) and may be emptied at any time.
-    Errors: TrainingError and its kinds, each with a sentence for the user; JobCancelledError, from the report.
+    `workdir` holds the checkpoints: called again with the same one, the training goes on where it was
+    interrupted and ends the same. `cache` holds what later trainings may use again (pixels, features) and may
+    be emptied at any time. Errors: TrainingError and its kinds, each with a sentence for the user;
+    JobCancelledError, from the report.
     """
     if isinstance(manifest, DetectionManifest):
         return detection_train.train(manifest, spec, workdir, report, cache)

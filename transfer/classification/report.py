@@ -1,4 +1,4 @@
-"""Build the report of a classifier: every figure from images that the model which scores them was not trained on."""
+"""Build the report of a classifier: every figure is out-of-fold."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReportInputs:
 
 
 def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainReport, float]:
-    """The report with accuracy, classes, mistakes and calibration from the out-of-fold scores; and the temperature."""
+    """Return the report, from the out-of-fold scores, and the temperature of the calibration."""
     labels = context.labels
     calibration = calibrate(inputs.logits, labels)
     probabilities = softmax(inputs.logits, calibration.temperature)

@@ -1,4 +1,4 @@
-"""Train a classifier: choose a source model, seal an instant model, finetune, and seal the better of the two."""
+"""Train a classifier: choose a source model, seal an instant model, finetune, seal the better."""
 
 from __future__ import annotations
 

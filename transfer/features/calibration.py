@@ -1,4 +1,7 @@
-"""Calibrate scores with one temperature (Guo et al. 2017), fitted on out-of-fold logits. NumPy and SciPy only."""
+"""Calibrate scores with one temperature (Guo et al. 2017), fitted on out-of-fold logits.
+
+NumPy and SciPy only.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ LIMITS = (0.05, 20.0)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that minimises the log loss of (n, classes) logits. It changes no prediction, only its score."""
+    """The temperature that minimises the log loss of (n, classes) logits.
+
+    It changes no prediction, only its score.
+    """
     found = minimize_scalar(
         lambda log_t: log_loss(logits, labels, math.exp(log_t)),
         bounds=(math.log(LIMITS[0]), math.log(LIMITS[1])),
@@ -57,7 +63,8 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
 def calibrate(logits: np.ndarray, labels: np.ndarray) -> CalibrationReport:
     """Fit the temperature; log loss and calibration error before and after, and the reliability diagrams.
 
-    The after figures use the temperature fitted on the same out-of-fold logits: one parameter, so hardly flattered.
+    The after figures use the temperature fitted on the same out-of-fold logits: one parameter, so hardly
+    flattered.
     """
     temperature = fit_temperature(logits, labels)
     before = bin_by_confidence(softmax(logits), labels)

@@ -32,7 +32,8 @@ MOST_CACHED = 50_000  # images of one network whose features stay on disk: 200 M
 def extract_features(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
     """The input of the network's head for each image, float32 (n, d), in the order of the pixels.
 
-    Cached by (weights, side, policy, precision, image). Its positive part is P2L's feature: see Architecture.embed.
+    Cached by (weights, side, policy, precision, image). Its positive part is P2L's feature: see
+    Architecture.embed.
     """
     source = network.source
     model = _move_to_device(network, machine)
@@ -89,8 +90,9 @@ def _embed_batch(
 
 
 def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str:
-    """The precision of passes without gradients through this network, by timing one of a batch as large as theirs: with eight
-    images on a CPU bfloat16 hardly gains, with sixteen it takes two thirds (MobileNet v3)."""
+    """The precision of passes without gradients through this network, by timing one of a batch as large as
+    theirs: with eight images on a CPU bfloat16 hardly gains, with sixteen it takes two thirds (MobileNet v3).
+    """
     model = _move_to_device(network, machine)
 
     def embed(images: int, precision: str) -> None:

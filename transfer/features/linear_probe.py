@@ -1,9 +1,10 @@
 """Linear heads on frozen features: the instant model, and how well each source of the shortlist would do.
 
-Multinomial logistic regression with an L2 penalty, chosen by cross-validation. Many regressions (folds x penalties) over
-one matrix are solved together: Boehning's bound (1992) replaces the Hessian by one that is diagonal in the basis of the
-matrix's singular vectors, so each step is two matrix products for all of them; Nesterov's momentum does the rest.
-A hundred fits on 250 images of 576 features take 0.3 s, where one by one they take 4 s.
+Multinomial logistic regression with an L2 penalty, chosen by cross-validation. Many regressions (folds x
+penalties) over one matrix are solved together: Boehning's bound (1992) replaces the Hessian by one that is
+diagonal in the basis of the matrix's singular vectors, so each step is two matrix products for all of them;
+Nesterov's momentum does the rest. A hundred fits on 250 images of 576 features take 0.3 s, where one by one
+they take 4 s.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from transfer.runtime.softmax import softmax
 
-# Penalties per image on features of mean squared length 1. The grid spans what won on the development sets by a decade.
+# Penalties per image on features of mean squared length 1. The grid spans what won on the development sets by
+# a decade.
 PENALTIES = tuple(10.0**exponent for exponent in np.arange(-5.0, -1.9, 0.6))
 NESTED_UP_TO = (
     400  # images: above, the penalty's choice flatters the out-of-fold accuracy by less than its own noise
@@ -29,7 +31,7 @@ SMALLEST_SPREAD = (
 
 @dataclass(frozen=True)
 class LinearHead:
-    """logits = features @ weight.T + bias, on raw features: ready to be copied into a network's last layer."""
+    """logits = features @ weight.T + bias, on raw features, as in a network's last layer."""
 
     weight: np.ndarray  # float32 (classes, d)
     bias: np.ndarray  # float32 (classes,)
@@ -50,7 +52,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Basis:
-    """Standardised features in the basis of their singular vectors: features = basis @ back + mean, up to scale."""
+    """Standardised features by their singular vectors: features = basis @ back + mean, up to scale."""
 
     rows: np.ndarray  # (n, r) with r <= min(n, d), columns orthogonal
     curvature: np.ndarray  # (r,) mean square of each column
@@ -61,8 +63,9 @@ class _Basis:
 def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray) -> Probe:
     """Fit linear heads on float (n, d) features; `folds` is the fold of each image, int (n,), 0 .. k - 1.
 
-    The out-of-fold logits are honest: each fold's penalty is chosen without that fold (nested cross-validation) up to
-    NESTED_UP_TO images. Only the standardisation, which sees no label, is fitted on all images at once.
+    The out-of-fold logits are honest: each fold's penalty is chosen without that fold (nested
+    cross-validation) up to NESTED_UP_TO images. Only the standardisation, which sees no label, is fitted on
+    all images at once.
     """
     with threadpool_limits(
         1
@@ -132,9 +135,11 @@ def _standardise(features: np.ndarray) -> _Basis:
 def _solve_regressions(
     basis: _Basis, labels: np.ndarray, classes: int, masks: np.ndarray, penalties: np.ndarray
 ) -> np.ndarray:
-    """Solve one regression for each row of `masks` (bool (b, n): the images it learns from); returns (b, r + 1, classes).
+    """Solve one regression for each row of `masks` (bool (b, n): the images it is fitted on); returns (b, r +
+    1, classes).
 
-    The last row of a solution is the intercept, which is not penalised. Solutions that have converged leave the batch.
+    The last row of a solution is the intercept, which is not penalised. Solutions that have converged leave
+    the batch.
     """
     rows = _append_ones(basis.rows)
     n, width = rows.shape
@@ -142,7 +147,8 @@ def _solve_regressions(
         :, :, None
     ]  # (n, b, 1): the weight of each image
     penalty = np.append(np.ones(width - 1), 0.0)[:, None, None] * penalties[:, None]  # (r + 1, b, 1)
-    # Boehning: the Hessian is at most half the weighted Gram matrix, which is at most n / |mask| times this diagonal.
+    # Boehning: the Hessian is at most half the weighted Gram matrix, which is at most n / |mask| times this
+    # diagonal.
     bound = 0.5 * np.append(basis.curvature, 1.0)[:, None, None] * (n / masks.sum(1))[:, None] + penalty
     penalty, step = penalty.astype(np.float32), (1 / bound).astype(np.float32)
     truth = np.eye(classes, dtype=np.float32)[labels][:, None]
@@ -180,7 +186,10 @@ def _append_ones(rows: np.ndarray) -> np.ndarray:
 
 
 def _to_raw_head(basis: _Basis, solution: np.ndarray) -> LinearHead:
-    """A solution as a head on raw features. Logits are centred over the classes, which changes no probability."""
+    """A solution as a head on raw features.
+
+    Logits are centred over the classes, which changes no probability.
+    """
     centred = solution - solution.mean(1, keepdims=True)
     weight = (basis.back.T @ centred[:-1]).T
     bias = centred[-1] - weight @ basis.mean

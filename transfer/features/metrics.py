@@ -14,7 +14,9 @@ Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927): valid near 0 and 1 and for small n, where p +- 2 standard errors is not."""
+    """The 95 % interval of a proportion (Wilson 1927): valid near 0 and 1 and for small n, where p +- 2
+    standard errors is not.
+    """
     if n == 0:
         return (0.0, 1.0)
     share, spread = right / n, Z95**2 / n
@@ -62,7 +64,10 @@ def describe_classes(table: np.ndarray, names: Sequence[str]) -> tuple[ClassRepo
 def list_misclassified(
     images: Sequence[LabelledImage], names: Sequence[str], probabilities: np.ndarray
 ) -> tuple[MisclassifiedImage, ...]:
-    """The images that were predicted wrongly, the highest score first. `probabilities`: out-of-fold, (n, classes)."""
+    """The images that were predicted wrongly, the highest score first.
+
+    `probabilities`: out-of-fold, (n, classes).
+    """
     predicted, score = probabilities.argmax(1), probabilities.max(1)
     rows = [
         MisclassifiedImage(
@@ -80,6 +85,8 @@ def list_misclassified(
 
 
 def paired_gain(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
-    """On the same images: how many only `a` gets right, how many only `b` does (McNemar's two counts); logits (n, classes)."""
+    """On the same images: how many only `a` gets right, how many only `b` does (McNemar's two counts); logits
+    (n, classes).
+    """
     a_right, b_right = a.argmax(1) == labels, b.argmax(1) == labels
     return int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())

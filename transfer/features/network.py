@@ -25,7 +25,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Machine:
-    """The device and precision to compute with, the cache folder, and where notes and progress are reported to."""
+    """The device and precision to compute with, the cache folder, and the receivers of notes and progress."""
 
     device: torch.device
     precision: str
@@ -35,7 +35,7 @@ class Machine:
 
 
 def count_multiply_adds(network: Network) -> float:
-    """Multiply-adds of a forward pass over one image at the source's input side, convolutions and matrix products only."""
+    """Multiply-adds of a forward pass over one image: convolutions and matrix products only."""
     side, device = network.source.side, next(network.model.parameters()).device
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network.model.eval()(torch.zeros(1, 3, side, side, device=device))

@@ -1,11 +1,12 @@
-"""Finetune a source model, estimate the result by cross-validation, and keep it only if it beats the linear head.
+"""Finetune a source model, estimate the result by cross-validation, keep it if it beats the linear head.
 
-The estimate: the whole method (linear head, then finetuning from it: Kumar et al. 2022) is repeated on k folds, and every
-image is scored by the run that was not trained on it. Where the first layers are frozen, their activations are computed once
-for all runs. Where only the last of them are trained, k = spec.folds is cheap; otherwise k is 3 (each run then has two thirds of
-the images, so the estimate leans to the low side). One number, the epoch to stop at, is read off the same out-of-fold scores of
-all folds: choosing among some ten epochs on all images flatters the accuracy by far less than its interval. So does the scale of
-the learning rates, one of two, which the first fold decides.
+The estimate: the whole method (linear head, then finetuning from it: Kumar et al. 2022) is repeated on k
+folds, and every image is scored by the run that was not trained on it. Where the first layers are frozen,
+their activations are computed once for all runs. Where only the last of them are trained, k = spec.folds is
+cheap; otherwise k is 3 (each run then has two thirds of the images, so the estimate leans to the low side).
+One number, the epoch to stop at, is read off the same out-of-fold scores of all folds: choosing among some
+ten epochs on all images flatters the accuracy by far less than its interval. So does the scale of the
+learning rates, one of two, which the first fold decides.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def list_layer_groups(network: Network) -> list[LayerGroup]:
 
 
 def attach_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
-    """A copy of the source model with the linear head in place of its own, ready to be sealed or finetuned."""
+    """A copy of the source model with the linear head in place of its own."""
     model = copy.deepcopy(network.model)
     layer = network.architecture.replace_head(model, classes)
     with torch.no_grad():
@@ -132,7 +133,7 @@ def attach_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
 def finetune(
     task: FinetuneTask, machine: Machine, folder: Path, on_progress: EpochCallback
 ) -> FinetuneResult:
-    """Estimate on folds, compare with the linear head on the same images, and finetune on all images if it is better.
+    """Estimate on folds, compare with the linear head, and finetune on all images if that is better.
 
     `folder` holds the checkpoints of all runs.
     """
@@ -147,7 +148,8 @@ def finetune(
         logits = _collect_scores(histories, folds, best, task)
         if _is_hopeless(logits, probe.logits, task.labels, folds < fold):
             break
-        # The first fold stops early by its own loss; the others run just as long, so that epochs can be averaged.
+        # The first fold stops early by its own loss; the others run just as long, so that epochs can be
+        # averaged.
         some = range(fold, min(fold + runner.workers, k))
         configs = [
             runner.make_fold(one, folds, probe.fold_heads[one], scale, len(history.curve), 0) for one in some
@@ -173,10 +175,11 @@ def finetune(
 def _run_first_fold(
     runner: FoldRunner, folds: np.ndarray, k: int, probe: Probe
 ) -> tuple[float, trainer.History]:
-    """Run the first fold at each of the scales, unless learning rates were given; return the better scale and its history.
+    """Run the first fold at each of the scales; return the better scale and its history.
 
-    A source near the target wants the lower rates, a distant one the higher. The scale with the better calibrated loss is used
-    for all folds; that choice of two looks at one fold only.
+    Learning rates that were given are not scaled. A source near the target wants the lower rates, a distant
+    one the higher. The scale with the better calibrated loss is used for all folds; that choice of two looks
+    at one fold only.
     """
     task = runner.task
     scales = (1.0,) if task.spec.rates else RATE_SCALES
@@ -209,9 +212,9 @@ def compare(
 ) -> tuple[bool, str]:
     """Whether the finetuned network is kept, and a sentence why.
 
-    Logits (n, classes) on the same images, out-of-fold, from trainings on the same others. At equal accuracy the calibrated log
-    loss decides. `instant_accuracy`: out-of-fold, of the linear head that serves already, perhaps from more folds: nobody shall
-    get a worse figure for having waited.
+    Logits (n, classes) on the same images, out-of-fold, from trainings on the same others. At equal accuracy
+    the calibrated log loss decides. `instant_accuracy`: out-of-fold, of the linear head that serves already,
+    perhaps from more folds: nobody shall get a worse figure for having waited.
     """
     gained, lost = paired_gain(finetuned, linear, labels)
     is_better = gained > lost or (
@@ -240,8 +243,8 @@ class FoldRunner:
         images = make_pixel_inputs(task.pixels, task.network.source, Augmentation.of(spec), machine.device)
         self.inputs: Inputs = images
         self.train_batch_norms = len(task.labels) >= BATCH_STATISTICS_FROM
-        # One run fills a GPU; and stochastic depth, of a large set's whole network, draws from torch's global generator,
-        # which parallel runs would share.
+        # One run fills a GPU; and stochastic depth, of a large set's whole network, draws from torch's global
+        # generator, which parallel runs would share.
         is_alone = (
             machine.device.type != 'cpu' or self.train_batch_norms or torch.get_num_threads() < PARALLEL_RUNS
         )
@@ -297,7 +300,7 @@ class FoldRunner:
         )
 
     def assign_folds_and_probe(self) -> tuple[np.ndarray, Probe]:
-        """The fold of every image, int (n,), and the linear heads that the runs start from, fitted on the same folds."""
+        """The fold of every image, int (n,), and the linear heads that the runs start from."""
         task = self.task
         is_cheap = task.plan.name == 'last' and bool(self.cached_layers)
         k = task.spec.folds if is_cheap else min(FOLDS_OF_MANY, task.spec.folds)
@@ -319,7 +322,10 @@ class FoldRunner:
     def run_folds(
         self, configs: list[RunConfig], start: float, share: float, message: str
     ) -> list[trainer.History]:
-        """Do the runs, in parallel on a CPU. `start`: share of the whole finetuning that is done before; `share`: theirs."""
+        """Do the runs, in parallel on a CPU.
+
+        `start`: share of the whole finetuning that is done before; `share`: theirs.
+        """
         report = self._report_epochs(start, share, message, configs[0].run.stop)
         trainables = [self._make_trainable(config.head, self.precision, config.scale) for config in configs]
         runs = [

@@ -16,7 +16,7 @@ from transfer.features.network import Machine
 from transfer.runtime.device import FORWARD_BATCH, autocast, normalise, run_in_batches, to_float_images
 from transfer.spec.train_spec import SourceModelSpec
 
-VIEWS = 4  # of each image whose activations are cached: itself, and augmented ones that take turns over the epochs
+VIEWS = 4  # of each image that are cached: itself, and augmented ones that take turns over the epochs
 LEAST_VIEWS = 3  # with fewer, augmentation is worth more than what caching saves
 MOST_BYTES = 1 << 30  # of cached activations; beyond, the frozen layers are run again for every batch
 RESIDENT = 0.25  # share of the free GPU memory that the pixels may take
@@ -88,7 +88,7 @@ def cache_activations(
     machine: Machine,
     on_progress: Callable[[float], None],
 ) -> CachedInputs | None:
-    """Run the frozen layers once over so many views of every image as fit; None when those are fewer than LEAST_VIEWS."""
+    """Run the frozen layers on as many views of every image as fit; None when fewer than LEAST_VIEWS do."""
     prefix.eval()
     count = len(images.pixels)
     one = _forward(prefix, images.clean(torch.arange(1)), precision, images.device)

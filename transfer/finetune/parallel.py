@@ -1,7 +1,8 @@
 """Run independent training runs in parallel threads of one process.
 
-Two runs with one thread each use two cores better than one run with two threads: ResNet-18 takes 0.7 of the time, and a MobileNet
-takes longer with two threads than with one, for they wait for each other at every small layer.
+Two runs with one thread each use two cores better than one run with two threads: ResNet-18 takes 0.7 of the
+time, and a MobileNet takes longer with two threads than with one, for they wait for each other at every small
+layer.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def run_parallel(
 ) -> list[Result]:
     """Do all runs, at most `workers` at a time, and return their results in order.
 
-    Each run gets a callback for its progress. `on_progress` is called in this thread alone, with the share of all runs and the
-    epochs of the first. An error of a run, or one raised by `on_progress`, is raised here after the other runs have stopped at
-    their next progress report.
+    Each run gets a callback for its progress. `on_progress` is called in this thread alone, with the share of
+    all runs and the epochs of the first. An error of a run, or one raised by `on_progress`, is raised here
+    after the other runs have stopped at their next progress report.
     """
     if workers == 1 or len(runs) == 1:
         return [run(_scale_progress(on_progress, index, len(runs))) for index, run in enumerate(runs)]

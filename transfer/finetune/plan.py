@@ -1,4 +1,4 @@
-"""Which layer groups are finetuned, at which learning rates and for how long: the four quadrants of data size and similarity."""
+"""Plan a finetuning: its layer groups, learning rates and length, by data size and similarity."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
 ENOUGH = 20  # images a class: with fewer, more than a linear head is not estimated better but worse
-PLENTY = 200  # images a class: from there on the first layers are worth their cost too (with 30 they gained nothing)
+# Images a class: from there on the first layers are worth their cost too (with 30 they gained nothing)
+PLENTY = 200
 FEW = 5  # images a class: with fewer, nothing but a linear head can even be judged
-SIMILAR = 0.93  # share of the way from chance to perfection that frozen features go; at 0.87 all layers still gained 3 %
+# Share of the way from chance to perfection that frozen features go; at 0.87 all layers still gained 3 %
+SIMILAR = 0.93
 HEAD_RATE = 3e-4  # AdamW; the head starts from the linear model, so it is tuned, not learned
 BACKBONE_RATE = 3e-4  # of the group before the head
 FALL = 0.7  # each group further in has this share of the learning rate of the one after it
-# Share of the backbone's parameters, counted from its end by whole stages, that a plan finetunes: `last` takes one stage.
+# Share of the backbone's parameters, counted from its end by whole stages, that a plan finetunes: `last`
+# takes one stage.
 DEPTHS = {'last': 0.01, 'several': 0.9, 'all': 1.0}
-# About how many optimizer steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93 with 120, .91
-# with 60; with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
+# About how many optimizer steps. Under `several`, hand_digit (distant from photos) came to .97 with 150, .93
+# with 120, .91 with 60; with 150, 250 photos on a MobileNet at 128 pixels are 75 CPU seconds.
 STEPS = {'last': 80, 'several': 150, 'all': 150}
-# Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G, ViT-B/16 at 224 11 G.
-LIGHT = 0.15e9  # a heavier network takes fewer steps (SPARING): 250 photos on ResNet-18 are three minutes of two cores even so
+# Multiply-adds of an image on a CPU. MobileNet v3 small at 224 pixels has 0.06 G, ResNet-18 at 128 0.6 G,
+# ViT-B/16 at 224 11 G. A network heavier than LIGHT takes fewer steps (SPARING): 250 photos on ResNet-18 are
+# three minutes of two cores even so.
+LIGHT = 0.15e9
 SPARING = 0.4
 HEAVY = 2e9  # from there on only the last stage is finetuned, on cached activations: more would be an hour
 MOST_EPOCHS, LEAST_EPOCHS = 20, 8
@@ -61,8 +66,9 @@ def choose_plan(
 ) -> Plan:
     """Choose the plan for a set of that size.
 
-    `accuracy` is the linear head's, out-of-fold: the similarity of source and target is measured as the share of the task that
-    frozen features already solve. `macs`: multiply-adds of one image where they decide how long it takes (on a CPU), else 0.
+    `accuracy` is the linear head's, out-of-fold: the similarity of source and target is measured as the share
+    of the task that frozen features already solve. `macs`: multiply-adds of one image where they decide how
+    long it takes (on a CPU), else 0.
 
     InvalidSpecError for a learning rate for a group that the network does not have.
     """
@@ -86,7 +92,7 @@ def choose_epochs(images: int, batch: int, steps: float) -> int:
 
 
 def assign_learning_rates(name: str, groups: Sequence[LayerGroup]) -> dict[str, float]:
-    """The learning rate of every group under a plan, falling from the head inward; 0 where the plan freezes."""
+    """The learning rate of every group, falling from the head inward; 0 where the plan freezes."""
     stages = [group for group in groups if group.name.startswith('stage')]
     total = sum(group.parameters for group in stages)
     rates = {group.name: 0.0 for group in groups}
@@ -106,7 +112,10 @@ def assign_learning_rates(name: str, groups: Sequence[LayerGroup]) -> dict[str, 
 def _choose_quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
     """(quadrant, plan, why) by the four quadrants of CS231n: how much data, and how similar it is."""
     much, similar = per_class >= ENOUGH, skill >= SIMILAR
-    facts = f"{per_class:.0f} images a class, and the source's frozen features already go {max(0.0, skill):.0%} of the way"
+    facts = (
+        f"{per_class:.0f} images a class, and the source's frozen features already go "
+        f'{max(0.0, skill):.0%} of the way'
+    )
     if similar and not much:
         return 'little data, similar', 'linear', f'{facts}: too few to train more than a linear head.'
     if similar:
@@ -132,7 +141,7 @@ def _choose_quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
     return (
         'much data, different',
         'all',
-        f'{facts}: the source is distant, so all layers are finetuned, the inner ones at lower learning rates.',
+        f'{facts}: the source is distant, so all layers are finetuned, the inner ones slower.',
     )
 
 

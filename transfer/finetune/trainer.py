@@ -61,12 +61,16 @@ class History:
     curve: list[EpochMetrics] = field(default_factory=list)
 
     def losses(self, labels: np.ndarray) -> list[float]:
-        """The calibrated log loss of each epoch: overconfidence is corrected later, so it must not choose the epoch."""
+        """The calibrated log loss of each epoch: overconfidence is corrected later, so it must not choose the
+        epoch.
+        """
         return [calibrated_loss(logits, labels) for logits in self.logits]
 
 
 def scale_learning_rate(done: float) -> float:
-    """The factor of every group's learning rate when the share `done` (0 to 1) of a run is over: warm-up, then cosine to 0."""
+    """The factor of every group's learning rate when the share `done` (0 to 1) of a run is over: warm-up,
+    then cosine to 0.
+    """
     if done < WARM_UP:
         return 0.1 + 0.9 * done / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))
@@ -81,10 +85,11 @@ def train_epochs(
     note: Callable[[str], None],
     on_progress: ProgressCallback,
 ) -> History:
-    """Run the epochs that the checkpoint of that name does not hold yet; the network ends as after the last epoch.
+    """Run the epochs that the checkpoint of that name does not hold yet; the network ends as after the last
+    epoch.
 
-    Every epoch has its own random generator, seeded by (seed, epoch), so that an interrupted run ends with the same weights as
-    an uninterrupted one.
+    Every epoch has its own random generator, seeded by (seed, epoch), so that an interrupted run ends with
+    the same weights as an uninterrupted one.
     """
     optimizer = _make_optimizer(trainable)
     targets = torch.from_numpy(labels).to(trainable.device)
@@ -127,7 +132,8 @@ def _train_epoch(
         trainable.network.train()
     else:
         train_dropout_only(trainable.network)
-    # The global generator: of what a large set's whole network drops beside dropout, which is stochastic depth.
+    # The global generator: of what a large set's whole network drops beside dropout, which is stochastic
+    # depth.
     torch.manual_seed(_seed(run, epoch))
     generator = torch.Generator().manual_seed(_seed(run, epoch))
     order = torch.from_numpy(run.train_rows)[torch.randperm(len(run.train_rows), generator=generator)]
@@ -206,7 +212,10 @@ def _measure_epoch(
 
 
 def _should_stop(history: History, labels: np.ndarray, run: Run) -> bool:
-    """Too long without a better loss. Not in the first half: at high learning rates the loss rises before it falls."""
+    """Too long without a better loss.
+
+    Not in the first half: at high learning rates the loss rises before it falls.
+    """
     if not run.patience or len(history.logits) < run.epochs / 2:
         return False
     losses = history.losses(labels)

@@ -19,7 +19,8 @@ from transfer.spec.errors import InvalidSpecError
 
 GAIN = 1.25  # times as fast bfloat16 must be to be chosen: anything nearer is timing noise
 ROUNDS = 2
-# Images of a pass without gradients: beyond 16 a core runs out of cache (MobileNet v3 at 224: 3.0 ms an image, 4.2 at 32).
+# Images of a pass without gradients: beyond 16 a core runs out of cache (MobileNet v3 at 224: 3.0 ms an
+# image, 4.2 at 32).
 FORWARD_BATCH = {'cpu': 16, 'cuda': 128}
 
 
@@ -32,7 +33,9 @@ def choose_device(wanted: str) -> torch.device:
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute in that precision within the context; with gradients on a CPU, depthwise convolutions stay in float32."""
+    """Compute in that precision within the context; with gradients on a CPU, depthwise convolutions stay in
+    float32.
+    """
     coarse = precision == 'bfloat16'
     with torch.autocast(device.type, torch.bfloat16, enabled=coarse):
         if coarse and device.type == 'cpu' and torch.is_grad_enabled():
@@ -54,8 +57,10 @@ def use_threads(count: int) -> Iterator[None]:
 
 
 class _Float32Depthwise(TorchFunctionMode):
-    """A CPU takes many times as long for the gradient of a depthwise convolution in bfloat16 as in float32. With these alone in
-    float32 a step takes 0.73 of a float32 one (MobileNet v3 small at 224 pixels) or 0.53 (v2 at 128); all in bfloat16: 1.7, 0.9.
+    """A CPU takes many times as long for the gradient of a depthwise convolution in bfloat16 as in float32.
+
+    With these alone in float32 a step takes 0.73 of a float32 one (MobileNet v3 small at 224 pixels) or 0.53
+    (v2 at 128); all in bfloat16: 1.7, 0.9.
     """
 
     def __torch_function__(
@@ -83,8 +88,9 @@ def choose_precision(
 ) -> str:
     """`float32` or `bfloat16`: as wanted, or for `auto` by timing `step(precision)`.
 
-    The result is kept in the file `memory` under `key`, so that a machine chooses the same next time: training again with the
-    same seed must give the same model. (On a Zen 4 core bfloat16 halves ResNet's time.)
+    The result is kept in the file `memory` under `key`, so that a machine chooses the same next time:
+    training again with the same seed must give the same model. (On a Zen 4 core bfloat16 halves ResNet's
+    time.)
     """
     if wanted != 'auto':
         return wanted
@@ -101,8 +107,11 @@ def choose_precision(
 
 
 def _time_step(step: Callable[[str], None], precision: str, device: torch.device, rounds: int) -> float:
-    """The least seconds of so many rounds after a warm-up. CPU time on a CPU, so that other processes do not count. That needs
-    one thread: of two, the one that waits for the other counts too, and a busy machine's ratio was 0.7 or 1.5 at random."""
+    """The least seconds of so many rounds after a warm-up.
+
+    CPU time on a CPU, so that other processes do not count. That needs one thread: of two, the one that waits
+    for the other counts too, and a busy machine's ratio was 0.7 or 1.5 at random.
+    """
     clock = time.process_time if device.type == 'cpu' else time.perf_counter
     times = []
     for _ in range(rounds + 1):
@@ -129,7 +138,8 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def run_in_batches(
     count: int, batch: int, work: Callable[[int, int], None], note: Callable[[str], None]
 ) -> int:
-    """Call work(start, stop) over 0 .. count; when memory runs out, halve the batch, note it and go on from there.
+    """Call work(start, stop) over 0 .. count; when memory runs out, halve the batch, note it and go on from
+    there.
 
     Returns the batch size that fitted. Raises the error when a batch of one does not fit.
     """
@@ -174,7 +184,9 @@ def train_dropout_only(network: nn.Module) -> None:
 
 @contextmanager
 def seed_dropout(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """Within the context the network's dropout draws from `generator`, not from the global one, which all threads share."""
+    """Within the context the network's dropout draws from `generator`, not from the global one, which all
+    threads share.
+    """
     layers = [module for module in network.modules() if isinstance(module, nn.Dropout)]
     for layer in layers:
         layer.forward = partial(_apply_dropout, layer, generator)  # type: ignore[method-assign]

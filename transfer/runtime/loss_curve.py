@@ -13,7 +13,10 @@ MOST_POINTS = 100  # that are reported: R-CNN counts its hundreds of steps as ep
 
 
 class LossCurve:
-    """Losses by epoch. They survive an interruption; an epoch that is trained again afterwards replaces its first loss."""
+    """Losses by epoch.
+
+    They survive an interruption; an epoch that is trained again afterwards replaces its first loss.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

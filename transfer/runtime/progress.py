@@ -1,4 +1,6 @@
-"""Report a training's progress, often enough to be a heartbeat, with the seconds left by the speed measured in this run."""
+"""Report a training's progress, often enough to be a heartbeat, with the seconds left by the speed measured
+in this run.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from contextlib import contextmanager
 
 from transfer.spec.report import Progress, Report
 
-# Share of a whole training that each phase takes, measured for 250 photos on two cores: for the bar and the first estimates.
+# Share of a whole training that each phase takes, measured for 250 photos on two cores: for the bar and the
+# first estimates.
 SHARES = {
     'decode': 0.03,
     'reference': 0.06,
@@ -23,7 +26,10 @@ REPORT_EVERY = 0.5  # seconds between two reports: each also asks whether the jo
 
 
 class ProgressTracker:
-    """The phases of a training. `update` may be called at any rate; it raises JobCancelledError when the report does."""
+    """The phases of a training.
+
+    `update` may be called at any rate; it raises JobCancelledError when the report does.
+    """
 
     def __init__(self, report: Report, shares: dict[str, float] | None = None) -> None:
         self.seconds: dict[str, float] = {}  # by phase
@@ -83,7 +89,9 @@ class ProgressTracker:
         self._report.progress(self._last)
 
     def _estimate(self, done: float, now: float) -> tuple[float, float | None]:
-        """(share of the whole training, seconds left): this phase by its own speed, later ones by the speed so far."""
+        """(share of the whole training, seconds left): this phase by its own speed, later ones by the speed
+        so far.
+        """
         names = list(self._shares)
         index = names.index(self._phase)
         before = sum(self._shares[name] for name in names[:index])

@@ -19,8 +19,8 @@ from transfer.spec.report import ProbeEntry, RankingEntry
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.signatures.class_means import read_class_means
 
-# Images that the reference model sees: their mean feature is off by 7 % of a feature's own deviation, and data sets differ by
-# far more.
+# Images that the reference model sees: their mean feature is off by 7 % of a feature's own deviation, and
+# data sets differ by far more.
 REFERENCE_IMAGES = 200
 
 
@@ -37,14 +37,18 @@ class SourceChoice:
 
 @dataclass(frozen=True)
 class Preference:
-    """What decides between sources whose probes are equal up to noise: the first of these numbers, the next where it is equal."""
+    """What decides between sources whose probes are equal up to noise: the first of these numbers, the next
+    where it is equal.
+    """
 
     reasons: tuple[str, ...]  # of each number, the end of a sentence that begins with a source
     worth: Callable[[ProbedSource], tuple[float, ...]]
 
 
 def rank_sources(context: TrainingContext) -> list[RankedSource]:
-    """Rank all candidates by P2L score, best first: one forward pass of the reference. Without a reference, by size alone.
+    """Rank all candidates by P2L score, best first: one forward pass of the reference.
+
+    Without a reference, by size alone.
 
     TrainingError when there is no candidate, or not the one that the spec names.
     """
@@ -73,7 +77,9 @@ def rank_sources(context: TrainingContext) -> list[RankedSource]:
 
 
 def choose_reference_rows(labels: np.ndarray) -> np.ndarray:
-    """The rows of the images that the reference model sees, ascending: at most REFERENCE_IMAGES, every class with its share."""
+    """The rows of the images that the reference model sees, ascending: at most REFERENCE_IMAGES, every class
+    with its share.
+    """
     by_class = np.argsort(labels, kind='stable')
     places = np.linspace(0, len(labels) - 1, min(REFERENCE_IMAGES, len(labels))).round().astype(int)
     return np.sort(by_class[places])
@@ -94,7 +100,8 @@ def _extract_reference_features(context: TrainingContext, rows: np.ndarray) -> n
             )  # P2L's feature: Architecture.features
         except UnusableSourceError as error:
             context.note(
-                f'The reference model cannot be used here ({error.message}), so the sources were ranked by size alone.'
+                f'The reference model cannot be used here ({error.message}), '
+                'so the sources were ranked by size alone.'
             )
             return None
 
@@ -128,9 +135,9 @@ def choose_source(
 ) -> SourceChoice:
     """Probe the shortlist and take the best, or take the source that the spec names.
 
-    `preference` decides between sources whose probes differ by no more than noise. Without one the P2L score does, and on a CPU,
-    of networks with equal scores, the lighter one is taken: it is finetuned for its whole schedule there
-    (transfer.finetune.plan.LIGHT), and predicts faster.
+    `preference` decides between sources whose probes differ by no more than noise. Without one the P2L score
+    does, and on a CPU, of networks with equal scores, the lighter one is taken: it is finetuned for its whole
+    schedule there (transfer.finetune.plan.LIGHT), and predicts faster.
     """
     entries = report_ranking(ranked)
     if context.spec.source != 'auto':
@@ -172,7 +179,9 @@ def _default_preference(context: TrainingContext, ranked: Sequence[RankedSource]
 def choose_best_probe(
     labels: np.ndarray, probed: Sequence[ProbedSource], preference: Preference
 ) -> tuple[ProbedSource, str]:
-    """The best probe, or a preferred source whose probe differs from it by no more than noise; and a sentence that says why."""
+    """The best probe, or a preferred source whose probe differs from it by no more than noise; and a sentence
+    that says why.
+    """
     best = max(probed, key=lambda item: accuracy(item.probe.logits, labels))
     hits = [each.probe.logits.argmax(1) == labels for each in probed]
     worths = [preference.worth(each) for each in probed]

@@ -62,7 +62,8 @@ class TrainingContext:
     def extract_features(
         self, source: SourceModelSpec, rows: np.ndarray | None = None
     ) -> tuple[Network, Pixels, np.ndarray]:
-        """Load a source; return it, the images (or these rows of them) at its input side, and the input of its head.
+        """Load a source; return it, the images (or these rows of them) at its input side, and the input of
+        its head.
 
         UnusableSourceError, UnreadableImageError.
         """

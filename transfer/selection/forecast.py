@@ -18,7 +18,8 @@ from transfer.selection.context import ProbedSource, TrainingContext
 from transfer.spec.report import AccuracyForecast, ForecastInterval, GainInterval, LearningCurvePoint
 
 MORE_IMAGES = 100  # that the forecast speaks of; fewer where that would be more than as many again
-# The learning curve is measured on quarters and halves of the images: each image is in one of the parts, so none is left out.
+# The learning curve is measured on quarters and halves of the images: each image is in one of the parts, so
+# none is left out.
 PARTS = (4, 2)
 LEAST_PER_CLASS = 2  # images in a part: one to train on, one to validate on
 CURVE_UP_TO = 2_000  # images: beyond, a curve costs half a minute, and more photos are hardly the question
@@ -26,7 +27,9 @@ LEVEL = 0.9  # of the interval of the expected accuracy
 
 
 def forecast_accuracy(context: TrainingContext, choice: SourceChoice) -> AccuracyForecast:
-    """Forecast the accuracy of finetuning the chosen source, and show the sentence with the progress from now on."""
+    """Forecast the accuracy of finetuning the chosen source, and show the sentence with the progress from now
+    on.
+    """
     with context.tracker.phase('probe', 'Estimating what more photos would add'):
         points = measure_learning_curve(
             choice.learned, context.labels, context.classes, context.spec.folds, context.spec.seed
@@ -69,7 +72,7 @@ def measure_learning_curve(
 def _split_into_parts(
     probed: ProbedSource, labels: np.ndarray, classes: int, parts: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Rows of each part; nothing where a part would be tiny or hold a class that cannot be cross-validated."""
+    """Rows of each part; nothing where a part is tiny or has a class too small to be cross-validated."""
     part_of = assign_folds(labels, list(probed.pixels.digests), parts, seed + 1)
     groups = [np.flatnonzero(part_of == part) for part in range(parts)]
     counts = [np.bincount(labels[rows], minlength=classes).min() for rows in groups]
@@ -95,7 +98,8 @@ def _expect_accuracy(context: TrainingContext, choice: SourceChoice) -> Expected
         return None
     score = next((row.score for row in choice.ranking if row.name == choice.source.name), 0.0)
     probe = accuracy(choice.learned.probe.logits, context.labels)
-    # Probe and finetuned network are evaluated on the same images: their counting noise is largely shared, and counts once.
+    # Probe and finetuned network are evaluated on the same images: their counting noise is largely shared,
+    # and counts once.
     return Forecaster.from_json(context.spec.forecaster).predict(
         probe, len(context.labels), score, test_images=math.inf
     )

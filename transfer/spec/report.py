@@ -21,7 +21,8 @@ PART = {'part': True}
 class Progress:
     """Where a training is."""
 
-    phase: str  # proposals, decode, reference, rank, instant, probe, finetune, evaluate, provisional, refit, seal
+    # proposals, decode, reference, rank, instant, probe, finetune, evaluate, provisional, refit, seal
+    phase: str
     fraction: float  # of the whole training, 0 to 1
     message: str = ''  # a sentence for the user
     epoch: int = 0
@@ -243,8 +244,9 @@ class Report(Protocol):
     def progress(self, progress: Progress) -> None: ...
 
     def instant(self, model: SealedModel) -> None:
-        """A first model is sealed and may be used while a better one is trained: the instant model, or the detector that was
-        evaluated."""
+        """A first model is sealed and may be used while a better one is trained: the instant model, or the
+        detector that was evaluated.
+        """
 
 
 def to_json(value: Any) -> Any:

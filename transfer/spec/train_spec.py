@@ -102,7 +102,7 @@ class TrainSpec:
     plan: str = field(
         default='auto',
         metadata=describe(
-            'Which layer groups are finetuned; `auto`: by the size of the set and its similarity to the source.',
+            'Which layer groups are finetuned; `auto`: by the size of the set and its similarity.',
             choices=('auto', *PLANS),
             task='classification',
         ),

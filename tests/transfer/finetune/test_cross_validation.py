@@ -47,7 +47,7 @@ def test_nobody_gets_a_worse_figure_than_the_first_model_had():
 
 
 def test_out_of_fold_scores_do_not_know_their_own_labels(tmp_path):
-    """On random labels, a network that had trained on an image would score well on it; an honest one is at chance."""
+    """On random labels, a network that was trained on an image scores well on it, an honest one at chance."""
     generator = np.random.default_rng(3)
     images = generator.integers(0, 256, (48, 32, 32, 3)).astype(np.uint8)
     labels = generator.permutation(np.arange(48) % 4)

@@ -94,7 +94,8 @@ def test_on_a_cpu_a_heavy_network_learns_less():
 def test_the_cost_of_an_image_is_that_of_its_convolutions_and_products():
     network = architecture('lenet5')
     source = SourceModelSpec('lenet5', 'lenet5', '', '', 10, 1, side=32)
-    # Five by five on 28 x 28 and 10 x 10, and three dense layers (LeCun 1998, fig. 2), with colour and every map connected.
+    # Five by five on 28 x 28 and 10 x 10, and three dense layers (LeCun 1998, fig. 2), with colour and every
+    # map connected.
     convolutions = 28 * 28 * 6 * 3 * 25 + 10 * 10 * 16 * 6 * 25
     assert (
         count_multiply_adds(Network(source, network, network.build(10)))

@@ -1,4 +1,4 @@
-"""One run of finetuning: the learning rate follows the steps, and a checkpoint holds everything that a run needs to go on."""
+"""One run of finetuning: the learning rate follows the steps."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def run_epochs(folder, epochs: int, batch: int = 1) -> None:
 
 def test_the_learning_rate_warms_up_and_falls_within_a_single_epoch(tmp_path, rates):
     run_epochs(tmp_path, 1)
-    # Ten steps: linear from a tenth of the peak over the first fifth, then half a cosine: 0.5 * (1 + cos(pi * k / 8)).
+    # Ten steps: linear from a tenth of the peak over the first fifth, then half a cosine: 0.5 * (1 + cos(pi *
+    # k / 8)).
     expected = [0.1, 0.55, 1.0, 0.9619, 0.8536, 0.6913, 0.5, 0.3087, 0.1464, 0.0381]
     assert rates == pytest.approx([PEAK * share for share in expected], rel=2e-3)
 

@@ -1,4 +1,4 @@
-"""The curve of a training's loss: noted pass by pass, kept through a kill, and never longer than a page can draw."""
+"""The loss curve of a training: added to by epoch, kept through a kill, of limited length."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Every source finetuned on every target: the cells, going on where a run was broken off, and what is
-refused."""
+"""Every source finetuned on every target: cells, going on after an interruption, and refusals."""
 
 from __future__ import annotations
 
@@ -63,7 +62,7 @@ def cells(tmp_path):
 
 def test_a_cell_tells_the_accuracy_on_held_out_photos_and_what_was_known_before(request_of, tmp_path):
     told = list(fill_matrix(request_of))
-    assert [step['through'] for step in told] == [1, 2]
+    assert [step['done'] for step in told] == [1, 2]
     found = cells(tmp_path)
     assert list(found) == ['tints--one--0.json', 'tints--two--0.json']
     cell = found['tints--one--0.json']
@@ -194,8 +193,8 @@ def test_a_split_draws_so_many_of_each_class_and_leaves_a_third_to_judge_by():
     ]
     manifest = Manifest(('a', 'b'), tuple(images))
     found = split_target(manifest, 10, seed=0)
-    learned = take_rows(manifest, found.learned)
+    learned = take_rows(manifest, found.train)
     assert [sum(image.label == label for image in learned.images) for label in (0, 1)] == [10, 6]
-    assert sorted([*found.learned, *found.held]) == list(range(39))
-    assert split_target(manifest, 10, seed=1).learned.tolist() != found.learned.tolist()
-    assert split_target(manifest, 10, seed=0).learned.tolist() == found.learned.tolist()
+    assert sorted([*found.train, *found.test]) == list(range(39))
+    assert split_target(manifest, 10, seed=1).train.tolist() != found.train.tolist()
+    assert split_target(manifest, 10, seed=0).train.tolist() == found.train.tolist()

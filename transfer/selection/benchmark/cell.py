@@ -1,4 +1,4 @@
-"""One cell of the matrix: a source finetuned on a target and judged on held-out photos, and all that was to be known before."""
+"""Fill one cell: finetune a source on a target, test it on held-out images, and measure what predicts that."""
 
 from __future__ import annotations
 
@@ -46,58 +46,58 @@ class BenchmarkSetup:
 
 def run_cell(
     target: BenchmarkTarget,
-    part: HeldOutSplit,
+    split: HeldOutSplit,
     source: SourceModelSpec,
     seed: int,
     setup: BenchmarkSetup,
     machine: Machine,
 ) -> dict[str, Any]:
-    """Finetune once and judge. Seconds are the processor's on a CPU, so that neighbours on the machine do not count."""
-    clock = _StepTimer(machine.device)
+    """Finetune once and test.
+
+    Seconds are CPU time on a CPU, so that other processes do not count.
+    """
+    timer = _StepTimer(machine.device)
     network = Network(source, architecture(source.architecture), load(source))
     whole = open_pixels(target.manifest, source.side, machine.cache / 'pixels', machine.on_progress)
     labels = np.array([image.label for image in target.manifest.images])
-    pixels, held = whole.rows(part.learned), whole.rows(part.held)
-    clock.lap('load')
-    held_features = extract_features_uncached(
-        network, held, machine
-    )  # first, so that the choice of a precision is not timed below
-    clock.lap('held')
+    pixels, test_pixels = whole.rows(split.train), whole.rows(split.test)
+    timer.lap('load')
+    # First, so that the choice of a precision is not timed below.
+    test_features = extract_features_uncached(network, test_pixels, machine)
+    timer.lap('held')
     features = extract_features_uncached(network, pixels, machine)
-    clock.lap('features')
-    known, probe = _measure_without_finetuning(
-        network, pixels, features, labels[part.learned], machine, clock
-    )
+    timer.lap('features')
+    known, probe = _measure_without_finetuning(network, pixels, features, labels[split.train], machine, timer)
     macs = count_multiply_adds(network) if setup.spares and machine.device.type == 'cpu' else 0.0
-    clock.lap('count')
+    timer.lap('count')
     plan, model = _finetune_once(
-        network, pixels, features, labels[part.learned], probe, macs, seed, setup, machine
+        network, pixels, features, labels[split.train], probe, macs, seed, setup, machine
     )
-    clock.lap('finetune')
-    truth = labels[part.held]
-    said = predict_scores(model, source, held, machine)
-    clock.lap('judge')
-    linear = probe.head.logits(held_features)
+    timer.lap('finetune')
+    test_labels = labels[split.test]
+    logits = predict_scores(model, source, test_pixels, machine)
+    timer.lap('judge')
+    linear = probe.head.logits(test_features)
     return {
         'target': target.name,
         'source': source.name,
         'seed': seed,
         'classes': len(target.manifest.labels),
-        'images': len(part.learned),
-        'held': len(part.held),
-        'accuracy': accuracy(said, truth),
-        'right': encode_hits(said, truth),
-        'linear': accuracy(linear, truth),
+        'images': len(split.train),
+        'held': len(split.test),
+        'accuracy': accuracy(logits, test_labels),
+        'right': encode_hits(logits, test_labels),
+        'linear': accuracy(linear, test_labels),
         **known,
         'epochs': plan.epochs,
         'macs': macs,
         'parameters': sum(parameter.numel() for parameter in network.model.parameters()),
-        'seconds': clock.seconds,
+        'seconds': timer.seconds,
     }
 
 
 def encode_hits(logits: np.ndarray, labels: np.ndarray) -> str:
-    """Image by image, 1 where the first answer is right: what two sources are compared by on the same photos."""
+    """One character an image, 1 where the prediction is right: for paired comparisons of sources."""
     return ''.join('1' if hit else '0' for hit in logits.argmax(1) == labels)
 
 
@@ -123,22 +123,22 @@ def _measure_without_finetuning(
     features: np.ndarray,
     labels: np.ndarray,
     machine: Machine,
-    clock: _StepTimer,
+    timer: _StepTimer,
 ) -> tuple[dict[str, Any], Probe]:
     """What can be measured on the learned images without finetuning, each with its own seconds."""
     classes = int(labels.max()) + 1
     probe = fit_probe(features, labels, classes, assign_folds(labels, list(pixels.digests), 5, 0))
-    clock.lap('probe')
+    timer.lap('probe')
     known: dict[str, Any] = {
         'probe': accuracy(probe.logits, labels),
         'probe_right': encode_hits(probe.logits, labels),
     }
     known['logme'] = logme(features, labels)
-    clock.lap('logme')
+    timer.lap('logme')
     known['knn'] = knn_accuracy(features, labels)
-    clock.lap('knn')
+    timer.lap('knn')
     known['leep'] = leep(softmax(predict_scores(network.model, network.source, pixels, machine)), labels)
-    clock.lap('leep')
+    timer.lap('leep')
     return known, probe
 
 
@@ -153,11 +153,12 @@ def _finetune_once(
     setup: BenchmarkSetup,
     machine: Machine,
 ) -> tuple[Plan, nn.Module]:
-    """The product's last step of a finetuning: from the linear head, on every image, for the schedule's epochs."""
+    """The product's last step of a finetuning: from the linear head, on every image, for the schedule's
+    epochs.
+    """
     classes = int(labels.max()) + 1
-    name = (
-        'last' if macs > HEAVY and setup.plan == 'several' else setup.plan
-    )  # as a training with the plan "auto"
+    # As a training with the plan "auto".
+    name = 'last' if macs > HEAVY and setup.plan == 'several' else setup.plan
     spec = TrainSpec(seed=seed, plan=name, device=setup.device, epochs=setup.epochs)
     groups: list[LayerGroup] = list_layer_groups(network)
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)

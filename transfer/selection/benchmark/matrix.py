@@ -3,9 +3,9 @@ request, writes a JSON line a cell.
 
 Request: targets (a folder), out (a folder), cache (a folder), sources (of SourceModelSpec), reference (one or
 null), setup (per_class, seeds, first_seed, side, plan, scale, device, epochs); most (cells to make) and
-threads may be left out. Each finished cell is a file of OUT/cells, written aside and renamed: a run that was
-broken off goes on where it was, and several runs on one folder share the work (a cell is locked while
-somebody is at it). The last line holds `finished`, or `refused`: the reason.
+threads may be left out. Each finished cell is a file of OUT/cells, written atomically: a run that was
+interrupted goes on where it was, and several runs on one folder share the work (a cell is locked while a
+process fills it). The last line holds `finished`, or `refused`: the reason.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import dataclasses
 import fcntl
 import hashlib
 import json
-import os
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from p2l.signatures import mean_feature, round_mean_feature
 from transfer.data.cache import open_pixels
 from transfer.features.extract import extract_features_uncached
 from transfer.features.network import Machine, Network
+from transfer.runtime.atomic_write import write_json
 from transfer.runtime.device import choose_device
 from transfer.selection.benchmark.cell import BenchmarkSetup, run_cell
 from transfer.selection.benchmark.targets import BenchmarkTarget, read_targets, split_target, take_rows
@@ -59,7 +58,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class BenchmarkContext:
-    """What every cell is made with."""
+    """What all cells share."""
 
     setup: BenchmarkSetup
     reference: SourceModelSpec | None
@@ -68,10 +67,10 @@ class BenchmarkContext:
 
 
 def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Fill the cells that the folder lacks, at most `most` of them (0: all); tells of each one.
+    """Fill the cells that the folder lacks, at most `most` of them (0: all); yields a progress record for each.
 
-    What another process is at is left to it, and looked after at the end, in case it died. TrainingError: a
-    target or a source cannot be used.
+    A cell that another process is filling is left to it, and checked at the end in case that process died.
+    TrainingError: a target or a source cannot be used.
     """
     setup, out = BenchmarkSetup(**request['setup']), Path(request['out'])
     targets = read_targets(Path(request['targets']))
@@ -81,46 +80,38 @@ def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     machine = Machine(
         choose_device(setup.device), 'auto', Path(request['cache']), lambda sentence: None, lambda done: None
     )
-    shop = BenchmarkContext(setup, reference, machine, out)
+    context = BenchmarkContext(setup, reference, machine, out)
     cells = out / 'cells'
     seeds = range(setup.first_seed, setup.first_seed + setup.seeds)
-    places = [Cell(target, source, seed, cells) for seed in seeds for target in targets for source in sources]
-    speed, most, waiting = _CellCounter(len(places)), int(request.get('most', 0)) or len(places), []
-    for place in places:
-        found = _fill_cell(place, shop, wait=False) if speed.made < most else None
+    wanted = [Cell(target, source, seed, cells) for seed in seeds for target in targets for source in sources]
+    counter, most, waiting = _CellCounter(len(wanted)), int(request.get('most', 0)) or len(wanted), []
+    for cell in wanted:
+        found = _fill_cell(cell, context, wait=False) if counter.made < most else None
         if found is None:
-            waiting.append(place)
+            waiting.append(cell)
         else:
-            yield speed.told(place.path.name, made=found)
-    for place in waiting if speed.made < most else []:
-        yield speed.told(place.path.name, made=bool(_fill_cell(place, shop, wait=True)))
+            yield counter.describe(cell.path.name, made=found)
+    for cell in waiting if counter.made < most else []:
+        yield counter.describe(cell.path.name, made=bool(_fill_cell(cell, context, wait=True)))
 
 
-def _fill_cell(place: Cell, shop: BenchmarkContext, wait: bool) -> bool | None:
-    """True: made now; False: it was there; None: somebody else is at it."""
-    if place.path.exists():
+def _fill_cell(cell: Cell, context: BenchmarkContext, wait: bool) -> bool | None:
+    """True: filled now; False: it was there; None: another process is filling it."""
+    if cell.path.exists():
         return False
-    with _claim_cell(place.path, wait) as mine:
-        if not mine:
+    with _claim_cell(cell.path, wait) as is_ours:
+        if not is_ours:
             return None
-        if place.path.exists():
+        if cell.path.exists():
             return False
-        rows = split_target(place.target.manifest, shop.setup.per_class, place.seed)
-        if shop.reference is not None:
+        rows = split_target(cell.target.manifest, context.setup.per_class, cell.seed)
+        if context.reference is not None:
             _record_target_means(
-                place.target, rows.learned, shop.reference, place.seed, shop.machine, shop.out
+                cell.target, rows.train, context.reference, cell.seed, context.machine, context.out
             )
-        write_aside(
-            place.path, run_cell(place.target, rows, place.source, place.seed, shop.setup, shop.machine)
-        )
+        outcome = run_cell(cell.target, rows, cell.source, cell.seed, context.setup, context.machine)
+        write_json(cell.path, outcome, indent=1)
         return True
-
-
-def write_aside(path: Path, values: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.stem}.{uuid.uuid4().hex}.part')
-    aside.write_text(json.dumps(values, indent=1) + '\n')
-    os.replace(aside, path)
 
 
 def _with_side(source: SourceModelSpec, side: int) -> SourceModelSpec:
@@ -139,8 +130,9 @@ def _record_setup(
     reference: SourceModelSpec | None,
     setup: BenchmarkSetup,
 ) -> None:
-    """Write down what is compared, or check that the folder was begun with the same: cells of two setups are
-    not comparable."""
+    """Record what is compared, or check that the folder was begun with the same: cells of two setups are not
+    comparable.
+    """
     wanted = {
         'setup': dataclasses.asdict(setup) | {'seeds': 0, 'first_seed': 0},  # other seeds may be added later
         'reference': reference.digest if reference else '',
@@ -148,9 +140,8 @@ def _record_setup(
     path = out / 'setup.json'
     known = json.loads(path.read_text()) if path.exists() else {}
     if known:
-        known['setup'] = {'epochs': 0, 'spares': False, 'first_seed': 0} | known[
-            'setup'
-        ]  # older ones had no choice
+        # Older ones had no choice.
+        known['setup'] = {'epochs': 0, 'spares': False, 'first_seed': 0} | known['setup']
     if known and {key: known[key] for key in wanted} != wanted:
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''
@@ -165,7 +156,8 @@ def _record_setup(
     ]:
         if changed := [key for key in new if key in old and old[key] != new[key]]:
             raise TrainingError(
-                f'The {name} {changed[0]} has changed since the evaluation in {out} began; give another folder.'
+                f'The {name} {changed[0]} has changed since the evaluation in {out} began; '
+                'give another folder.'
             )
     looks = {
         name: _source_class_means(source_model, digest)
@@ -176,7 +168,7 @@ def _record_setup(
         'sources': known.get('sources', {}) | source_models,
         'targets': known.get('targets', {}) | facts,
     }
-    write_aside(path, wanted | merged)
+    write_json(path, wanted | merged, indent=1)
 
 
 def _describe_source(source: SourceModelSpec) -> dict[str, Any]:
@@ -203,7 +195,8 @@ def _record_target_means(
     out: Path,
 ) -> None:
     """The target's mean feature under the reference, whole and by class: what every divergence is computed
-    from."""
+    from.
+    """
     path = out / 'looks' / f'{target.name}--{seed}.json'
     if path.exists():
         return
@@ -226,13 +219,15 @@ def _record_target_means(
         'class_means': [round_mean_feature(mean) for mean in means],
         'class_images': np.bincount(labels).tolist(),
     }
-    write_aside(path, values)
+    write_json(path, values, indent=1)
 
 
 @contextmanager
 def _claim_cell(path: Path, wait: bool) -> Iterator[bool]:
-    """Whether this process is the one that fills the cell. The system releases the lock at its holder's
-    death."""
+    """Lock a cell; yields whether this process is the one that fills it.
+
+    The system releases the lock when its process dies.
+    """
     folder = path.parent / 'locks'
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / hashlib.sha256(path.name.encode()).hexdigest()[:16]).open('w') as file:
@@ -245,18 +240,18 @@ def _claim_cell(path: Path, wait: bool) -> Iterator[bool]:
 
 
 class _CellCounter:
-    """How many cells are through, and how long the others will take at the speed of this run."""
+    """How many cells are done, and how long the others will take at the speed of this run."""
 
     def __init__(self, count: int) -> None:
-        self.count, self.through, self.made, self.start = count, 0, 0, time.monotonic()
+        self.count, self.done, self.made, self.start = count, 0, 0, time.monotonic()
 
-    def told(self, name: str, made: bool) -> dict[str, Any]:
-        self.through += 1
+    def describe(self, name: str, made: bool) -> dict[str, Any]:
+        self.done += 1
         self.made += made
-        seconds = (time.monotonic() - self.start) / max(1, self.made) * (self.count - self.through)
+        seconds = (time.monotonic() - self.start) / max(1, self.made) * (self.count - self.done)
         return {
             'cell': name,
-            'done': self.through,
+            'done': self.done,
             'total': self.count,
             'seconds_left': round(seconds) if made else None,
         }
@@ -267,9 +262,8 @@ def main() -> None:
     threads = int(request.get('threads', 0)) or torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with threadpool_limits(
-            threads
-        ):  # NumPy's own: on a busy machine they spin, and the spinning counts as the rule's cost
+        # NumPy's own threads: on a busy machine they spin, and the spinning counts as the rule's cost.
+        with threadpool_limits(threads):
             for line in fill_matrix(request):
                 sys.stdout.write(json.dumps(line) + '\n')
                 sys.stdout.flush()

@@ -1,5 +1,4 @@
-"""The targets of an evaluation: class folders of photos, split into what is learned from and what is held
-out."""
+"""The targets of a benchmark: folders of classes, split into training images and held-out images."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from transfer.data.manifests import LabelledImage, Manifest
 from transfer.spec.errors import TrainingError
 from transfer.zoo.signatures.compute import find_image_files
 
-LEARNED_SHARE = 2 / 3  # at most, of a class: a small class keeps a third to be judged by
+TRAIN_SHARE = 2 / 3  # of a class, at most: a small class keeps a third to be tested on
 LEAST_IMAGES = 6  # of a class
 
 
@@ -30,13 +29,12 @@ class BenchmarkTarget:
 class HeldOutSplit:
     """Rows of a target's manifest, int, in ascending order."""
 
-    learned: np.ndarray
-    held: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
 
 
 def read_targets(folder: Path) -> tuple[BenchmarkTarget, ...]:
-    """Every folder of class folders in `folder`, by name. TrainingError naming the folder that is no
-    target."""
+    """Every folder of class folders in `folder`, by name. TrainingError names a folder that is no target."""
     found = (
         sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
         if folder.is_dir()
@@ -48,8 +46,7 @@ def read_targets(folder: Path) -> tuple[BenchmarkTarget, ...]:
 
 
 def _read_target(folder: Path) -> Manifest:
-    """Copies of an image are left out, and an image that stands in two classes altogether: neither could be
-    judged."""
+    """Read a target without copies of an image, and without images that are in two classes."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.'))
     if len(classes) < 2:
         raise TrainingError(
@@ -71,16 +68,15 @@ def _read_target(folder: Path) -> Manifest:
 
 
 def split_target(manifest: Manifest, per_class: int, seed: int) -> HeldOutSplit:
-    """So many images of each class to learn from (at most LEARNED_SHARE of it), drawn by the seed; all others
-    are held out."""
-    chance = np.random.default_rng(seed)
+    """Draw so many training images of each class (at most TRAIN_SHARE of it); all others are held out."""
+    generator = np.random.default_rng(seed)
     labels = np.array([image.label for image in manifest.images])
-    learned: list[int] = []
+    train: list[int] = []
     for label in range(len(manifest.labels)):
-        rows = chance.permutation(np.flatnonzero(labels == label))
-        learned += rows[: min(per_class, int(len(rows) * LEARNED_SHARE))].tolist()
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        train += rows[: min(per_class, int(len(rows) * TRAIN_SHARE))].tolist()
     mask = np.zeros(len(labels), dtype=bool)
-    mask[learned] = True
+    mask[train] = True
     return HeldOutSplit(np.flatnonzero(mask), np.flatnonzero(~mask))
 
 
