@@ -1,9 +1,9 @@
-"""Export a detector's backbone as a source model: a network of its source's architecture, under a new linear head.
+"""Export a detector's backbone as a source model: its source's architecture under a new linear head.
 
-The backbone was trained on whole photos; the head is fitted to crops of the labelled boxes and of background, on which the
-sources were compared before the detector was trained. So a detector becomes a source like any other: its features can be
-probed, it can be finetuned, and it carries the signature of those crops. A stage that the detector did not use stays its
-source's.
+The backbone was trained on whole photos; the head is fitted to crops of the labelled boxes and of background,
+on which the sources were compared before the detector was trained. So a detector becomes a source like any
+other: its features can be probed, it can be finetuned, and it carries the signature of those crops. A stage
+that the detector did not use stays its source's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def build_source_network(
 ) -> nn.Module:
     """The source's network, as published, with the stages that a detector trained in place of its own.
 
-    `dense`: trained dense layers, which take the place of those that `find_dense(network, model, channels)` finds.
+    `dense`: trained dense layers, which take the place of those that `find_dense(network, model, channels)`
+    finds.
     """
     network, model = architecture(source.architecture), load(source)
     body = convolutional_body(network, model)
@@ -62,21 +63,25 @@ def copy_stages(source: SourceModelSpec, trained: nn.Module) -> nn.Module:
     return model
 
 
-def write_source(model: nn.Module, source: SourceModelSpec, shop: TrainingContext, folder: Path) -> str:
-    """The network under a linear head over the crops' classes, into the folder; why it could not be made, or ''.
+def write_source(model: nn.Module, source: SourceModelSpec, context: TrainingContext, folder: Path) -> str:
+    """Write the network under a linear head over the crops' classes; returns why it could not be made, or ''.
 
     It is an extra: a detector is whole without it.
     """
     try:
         network = Network(source, architecture(source.architecture), model)
-        pixels = shop.open_pixels(source.side)
-        features = extract_features_uncached(network, pixels, shop.machine)
-        folds = assign_folds(shop.labels, list(pixels.digests), shop.spec.folds, shop.spec.seed)
-        made = attach_head(network, shop.classes, fit_probe(features, shop.labels, shop.classes, folds).head)
+        pixels = context.open_pixels(source.side)
+        features = extract_features_uncached(network, pixels, context.machine)
+        folds = assign_folds(context.labels, list(pixels.digests), context.spec.folds, context.spec.seed)
+        model_state = attach_head(
+            network, context.classes, fit_probe(features, context.labels, context.classes, folds).head
+        )
     except (RuntimeError, ValueError) as error:
         log.warning('the detector could not be made a source', exc_info=True)
         return f'{type(error).__name__}: {str(error)[:200]}'
-    save_file({name: value.contiguous().clone() for name, value in _on_cpu(made).items()}, folder / SOURCE)
+    save_file(
+        {name: value.contiguous().clone() for name, value in _on_cpu(model_state).items()}, folder / SOURCE
+    )
     return ''
 
 

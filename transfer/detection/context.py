@@ -56,7 +56,10 @@ class Evaluation:
 
 
 class PhaseReport:
-    """A detector's own report of its progress, as one phase of the whole training; its losses make a curve."""
+    """A detector's own report of its progress, as one phase of the whole training.
+
+    Its losses make a curve.
+    """
 
     def __init__(self, tracker: ProgressTracker, curve: LossCurve) -> None:
         self._tracker, self._curve = tracker, curve

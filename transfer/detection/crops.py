@@ -1,4 +1,4 @@
-"""The things that a person boxed, cut out: what the sources are compared on before a detector learns."""
+"""Crops of the labelled boxes and of background, on which sources are compared before a detector is trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from transfer.data.decode import decode_image
+from transfer.data.decode import decode_whole
 from transfer.data.manifests import BACKGROUND, BoxedImage, DetectionManifest, LabelledImage, Manifest
 from transfer.regions.boxes import iou
 
@@ -25,7 +25,7 @@ def cut_crops(
     proposals: Sequence[np.ndarray],
     folder: Path,
     seed: int,
-    on_progress: Callable[[float], None],
+    beat: Callable[[float], None],
 ) -> Manifest:
     """Up to 60 boxes of each class and as many regions without any, as images in `folder`, labelled.
 
@@ -34,13 +34,16 @@ def cut_crops(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    wanted = [*_objects(manifest, rng), *_nothing(manifest, proposals, len(manifest.labels), rng)]
+    wanted = [
+        *_choose_objects(manifest, rng),
+        *_choose_background(manifest, proposals, len(manifest.labels), rng),
+    ]
     cuts = []
     for number, (image, box, label) in enumerate(
         sorted(wanted, key=lambda cut: (cut[0].digest, cut[2], tuple(cut[1])))
     ):
-        cuts.append(_cut(image, box, label, folder))
-        on_progress((number + 1) / len(wanted))
+        cuts.append(_cut_crop(image, box, label, folder))
+        beat((number + 1) / len(wanted))
     labels = (*manifest.labels, BACKGROUND)
     return Manifest(labels, tuple({cut.digest: cut for cut in cuts}.values()))
 
@@ -48,7 +51,7 @@ def cut_crops(
 Cut = tuple[BoxedImage, np.ndarray, int]
 
 
-def _objects(manifest: DetectionManifest, rng: np.random.Generator) -> list[Cut]:
+def _choose_objects(manifest: DetectionManifest, rng: np.random.Generator) -> list[Cut]:
     found: list[Cut] = []
     for label in range(len(manifest.labels)):
         mine = [
@@ -61,7 +64,7 @@ def _objects(manifest: DetectionManifest, rng: np.random.Generator) -> list[Cut]
     return found
 
 
-def _nothing(
+def _choose_background(
     manifest: DetectionManifest, proposals: Sequence[np.ndarray], label: int, rng: np.random.Generator
 ) -> list[Cut]:
     found: list[Cut] = []
@@ -73,10 +76,10 @@ def _nothing(
     return [found[place] for place in np.sort(rng.permutation(len(found))[:MOST])]
 
 
-def _cut(image: BoxedImage, box: np.ndarray, label: int, folder: Path) -> LabelledImage:
+def _cut_crop(image: BoxedImage, box: np.ndarray, label: int, folder: Path) -> LabelledImage:
     name = hashlib.sha256(repr((image.digest, box.tolist(), CONTEXT)).encode()).hexdigest()
     path = folder / f'{name[:40]}.png'
-    photo = decode_image(image.path, LEAST_SIDE)
+    photo = decode_whole(image.path, LEAST_SIDE)
     height, width, _ = photo.pixels.shape
     sides = np.maximum(box[2:] - box[:2], FEWEST_SIDE)
     middle, half = (box[:2] + box[2:]) / 2, sides * (0.5 + CONTEXT)

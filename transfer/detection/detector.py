@@ -51,7 +51,10 @@ class Detector(Protocol):
     def info(self) -> DetectorInfo[Any]: ...
 
     def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
-        """The spec with the options that this machine can afford: without a GPU fewer regions or smaller photos."""
+        """The spec with the options that this machine can afford.
+
+        Without a GPU fewer regions or smaller photos.
+        """
 
     def proposal_limit(self, spec: TrainSpec) -> int:
         """How many proposals of an image it looks at."""

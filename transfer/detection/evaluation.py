@@ -1,5 +1,4 @@
-"""What a detector is worth: Pascal VOC's average precision, COCO's, and what kinds of mistakes it makes. No
-torch.
+"""Evaluate detections: average precision as Pascal VOC and COCO define it, and kinds of errors. No torch.
 
 VOC's rule: the detections of a class, best first over all images, are each compared with the true box of that
 class on their image that they overlap most. From IoU 0.5 on it is found, once; a second detection of it is
@@ -43,7 +42,8 @@ class Curve:
 @dataclass(frozen=True)
 class Mistakes:
     """The n best detections of each class, n being its number of objects (Hoiem et al. 2012), by what they
-    are."""
+    are.
+    """
 
     right: int
     localisation: int  # the right class, but IoU 0.1 to 0.5, or found already
@@ -52,36 +52,36 @@ class Mistakes:
     missed: int  # objects that no detection found, of any score
 
 
-def curves(
+def compute_curves(
     truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int, at: float = FOUND
 ) -> list[Curve]:
     """The curve of each class over all images; both sequences run over the images in the same order."""
-    marks = [_marks(truth, detections, at) for truth, detections in zip(truths, found, strict=True)]
-    return [_curve(label, truths, found, marks) for label in range(classes)]
+    marks = [_mark_detections(truth, detections, at) for truth, detections in zip(truths, found, strict=True)]
+    return [_compute_curve(label, truths, found, marks) for label in range(classes)]
 
 
-def eleven_point(curve: Curve) -> float:
+def eleven_point_ap(curve: Curve) -> float:
     """VOC 2007: the mean over recalls 0, 0.1 ... 1 of the best precision at that recall or a higher one."""
-    return interpolated(curve, 11)
+    return interpolated_ap(curve, 11)
 
 
-def interpolated(curve: Curve, points: int) -> float:
+def interpolated_ap(curve: Curve, points: int) -> float:
     """The same over any number of evenly spaced recalls (COCO takes 101)."""
-    return _interpolated(curve.right, np.ones(len(curve.right)), curve.objects, points)
+    return _interpolate(curve.right, np.ones(len(curve.right)), curve.objects, points)
 
 
-def all_point(curve: Curve) -> float:
+def all_point_ap(curve: Curve) -> float:
     """VOC 2010 on: the area under the precision curve made falling."""
     return _area(np.where(curve.right, 1.0, 0.0), np.ones(len(curve.right)), curve.objects)
 
 
 def mean_ap(kinds: Sequence[Curve], points: int = 11) -> float | None:
     """Over the classes that have an object; None when none has."""
-    values = [interpolated(curve, points) for curve in kinds if curve.objects]
+    values = [interpolated_ap(curve, points) for curve in kinds if curve.objects]
     return float(np.mean(values)) if values else None
 
 
-def interval(
+def bootstrap_interval(
     truths: Sequence[GroundTruth], kinds: Sequence[Curve], draws: int = 200, seed: int = 0
 ) -> tuple[float, float]:
     """95 % of the VOC 2007 mean AP when images are drawn again with replacement (percentile bootstrap)."""
@@ -94,7 +94,7 @@ def interval(
         weights = rng.multinomial(len(truths), np.full(len(truths), 1 / len(truths)))
         objects = wanted @ weights
         drawn = [
-            _interpolated(curve.right * weights[curve.images], weights[curve.images], int(n), 11)
+            _interpolate(curve.right * weights[curve.images], weights[curve.images], int(n), 11)
             for curve, n in zip(kinds, objects, strict=True)
             if n
         ]
@@ -103,7 +103,9 @@ def interval(
     return float(low), float(high)
 
 
-def coco(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int) -> dict[str, float]:
+def compute_coco_ap(
+    truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int
+) -> dict[str, float]:
     """COCO's figures by a maintained library: AP over IoU 0.5 to 0.95, AP at 0.5 and at 0.75.
 
     Difficult objects go in as crowds, COCO's own word for objects that nobody is asked for.
@@ -113,7 +115,7 @@ def coco(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: in
     known, rows = COCO(_coco_document(truths, classes)), _coco_rows(found)
     if not rows:
         return {'ap': 0.0, 'ap50': 0.0, 'ap75': 0.0}
-    evaluation = COCOeval_faster(known, known.loadRes(rows), 'bbox', print_function=_silent)
+    evaluation = COCOeval_faster(known, known.loadRes(rows), 'bbox', print_function=_ignore_messages)
     evaluation.run()
     return {
         'ap': float(evaluation.stats[0]),
@@ -122,16 +124,18 @@ def coco(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: in
     }
 
 
-def _silent(*words: object) -> None:
+def _ignore_messages(*words: object) -> None:
     """The library tells its progress to a log; a training has its own way to speak."""
 
 
-def mistakes(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int) -> Mistakes:
+def count_mistakes(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int) -> Mistakes:
     """What the best detections are; with `missed`, every object is accounted for as well."""
     counts = {'right': 0, 'localisation': 0, 'confusion': 0, 'background': 0}
     found_in_all = 0
-    kinds = curves(truths, found, classes)
-    marks = [_marks(truth, detections, FOUND) for truth, detections in zip(truths, found, strict=True)]
+    kinds = compute_curves(truths, found, classes)
+    marks = [
+        _mark_detections(truth, detections, FOUND) for truth, detections in zip(truths, found, strict=True)
+    ]
     for curve in kinds:
         found_in_all += int(curve.right.sum())
         best = [
@@ -140,11 +144,11 @@ def mistakes(truths: Sequence[GroundTruth], found: Sequence[Detections], classes
             for place in np.flatnonzero((detections.labels == curve.label) & (marks[image] != IGNORED))
         ]
         for _, image, place in sorted(best)[: curve.objects]:
-            counts[_kind(truths[image], found[image], int(place), marks[image])] += 1
+            counts[_classify_mistake(truths[image], found[image], int(place), marks[image])] += 1
     return Mistakes(**counts, missed=sum(curve.objects for curve in kinds) - found_in_all)
 
 
-def worst_images(
+def rank_worst_images(
     truths: Sequence[GroundTruth], found: Sequence[Detections], score_threshold: float, most: int = 12
 ) -> list[tuple[int, int, int]]:
     """(image, objects missed, false detections) where detections of at least `score_threshold` err most."""
@@ -152,14 +156,14 @@ def worst_images(
     for image, (truth, detections) in enumerate(zip(truths, found, strict=True)):
         shown = detections.scores >= score_threshold
         sure = Detections(detections.boxes[shown], detections.scores[shown], detections.labels[shown])
-        marks = _marks(truth, sure, FOUND)
+        marks = _mark_detections(truth, sure, FOUND)
         missed, false = int((~truth.difficult).sum() - (marks == RIGHT).sum()), int((marks == FALSE).sum())
         rows.append((image, missed, false))
     wrong = [row for row in rows if row[1] + row[2]]
     return sorted(wrong, key=lambda row: (-row[1] - row[2], row[0]))[:most]
 
 
-def _marks(truth: GroundTruth, detections: Detections, at: float) -> np.ndarray:
+def _mark_detections(truth: GroundTruth, detections: Detections, at: float) -> np.ndarray:
     """RIGHT, FALSE or IGNORED for each detection of an image."""
     marks = np.full(len(detections), FALSE)
     if not len(truth.boxes):
@@ -179,7 +183,7 @@ def _marks(truth: GroundTruth, detections: Detections, at: float) -> np.ndarray:
     return marks
 
 
-def _curve(
+def _compute_curve(
     label: int, truths: Sequence[GroundTruth], found: Sequence[Detections], marks: Sequence[np.ndarray]
 ) -> Curve:
     chosen = [(d.labels == label) & (mark != IGNORED) for d, mark in zip(found, marks, strict=True)]
@@ -199,7 +203,7 @@ def _envelope(precision: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(precision[::-1])[::-1]
 
 
-def _interpolated(right: np.ndarray, counted: np.ndarray, objects: int, points: int) -> float:
+def _interpolate(right: np.ndarray, counted: np.ndarray, objects: int, points: int) -> float:
     """The interpolated AP of detections that count `counted` times each, `right` of them right."""
     if not objects or not len(right):
         return 0.0
@@ -218,7 +222,7 @@ def _area(right: np.ndarray, counted: np.ndarray, objects: int) -> float:
     return float((right / objects * _envelope(precision)).sum())
 
 
-def _kind(truth: GroundTruth, detections: Detections, place: int, marks: np.ndarray) -> str:
+def _classify_mistake(truth: GroundTruth, detections: Detections, place: int, marks: np.ndarray) -> str:
     if marks[place] == RIGHT:
         return 'right'
     overlaps = iou(detections.boxes[[place]], truth.boxes)[0]

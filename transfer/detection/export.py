@@ -1,5 +1,4 @@
-"""A trained detector becomes weights and graphs that a CPU serves without torch, and is compared with torch
-on photos.
+"""Write a trained detector as weights and OpenVINO graphs, and compare the graphs with torch.
 
 R-CNN is one graph, from warped regions to margins and shifts. Fast R-CNN is two, from a photo to its feature
 map and from pooled regions to probabilities and shifts; what lies around them is each kind's infer.py.
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from transfer.regions.postprocess import Detections
-from transfer.serving.artifacts import WEIGHTS, ArtifactMeta
+from transfer.serving.artifacts import WEIGHTS, Meta
 from transfer.serving.openvino_import import openvino
 from transfer.spec.errors import CorruptArtifactError
 
@@ -42,7 +41,7 @@ def write_weights(model: nn.Module, folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS)
 
 
-def load_weights(model: nn.Module, folder: Path, meta: ArtifactMeta) -> None:
+def load_weights(model: nn.Module, folder: Path, meta: Meta) -> None:
     """CorruptArtifactError when they do not fit."""
     try:
         model.load_state_dict(load_file(folder / WEIGHTS), strict=True)

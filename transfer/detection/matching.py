@@ -43,7 +43,8 @@ class MatchedRegions:
 
 def match_regions(image: BoxedImage, proposals: np.ndarray, limit: int) -> MatchedRegions:
     """Match the first `limit` proposals (n, 4), without those that are empty or met before, and the ground
-    truth itself."""
+    truth itself.
+    """
     easy = [box for box in image.boxes if not box.difficult]
     truth = np.array([(box.x0, box.y0, box.x1, box.y1) for box in easy], float).reshape(-1, 4)
     proposed = proposals[:limit].astype(float).reshape(-1, 4)

@@ -1,5 +1,6 @@
-"""The kinds of detectors by name. No torch until a detector is asked for: a server of sealed graphs runs
-without.
+"""The kinds of detectors by name.
+
+No torch until a detector is asked for: a server of sealed graphs runs without.
 
 Each kind has a package in transfer.detection, named in its row of transfer.spec.detectors, with these
 modules:
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer.regions.postprocess import Inference
-from transfer.serving.artifacts import ArtifactMeta
+from transfer.serving.artifacts import Meta
 from transfer.spec.detectors import DEFAULT, DETECTORS
 from transfer.spec.errors import IncompatibleArtifactError, InvalidSpecError
 
@@ -32,7 +33,7 @@ def get_detector(kind: str) -> Detector:
     return detector
 
 
-def load_graphs(folder: Path, meta: ArtifactMeta) -> Inference:
+def load_graphs(folder: Path, meta: Meta) -> Inference:
     """Inference by the artifact's graphs, without torch. IncompatibleArtifactError for an unknown kind."""
     kind = meta.detection['kind']
     if kind not in DETECTORS:

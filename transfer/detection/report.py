@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from transfer.data.manifests import BoxedImage, DetectionManifest
-from transfer.detection import evaluation as evaluation
+from transfer.detection import evaluation
 from transfer.features.metrics import wilson_interval
 from transfer.regions.postprocess import Detections, GroundTruth
 from transfer.regions.proposals import Recall
@@ -18,7 +18,7 @@ POINTS = 60  # of a curve that a page draws
 SHOWN = 20  # boxes of an image in the list of the worst
 
 
-def figures(
+def compute_figures(
     measured: DetectionManifest, found: Sequence[Detections], recall: Recall, score_threshold: float
 ) -> dict[str, Any]:
     """TrainReport.detection, all plain JSON.
@@ -27,30 +27,32 @@ def figures(
     Intervals: 95 %, images drawn again with replacement. `mistakes` is about the n best detections of a class
     of n objects (Hoiem et al. 2012). `worst` shows detections of at least `score_threshold`.
     """
-    truths, classes = [truth_of(image) for image in measured.images], len(measured.labels)
-    kinds = evaluation.curves(truths, found, classes)
+    truths, classes = [read_ground_truth(image) for image in measured.images], len(measured.labels)
+    kinds = evaluation.compute_curves(truths, found, classes)
     return {
         'ap11': evaluation.mean_ap(kinds) or 0.0,
-        'ap': _mean([evaluation.all_point(kind) for kind in kinds if kind.objects]),
-        'interval': interval_of(truths, kinds),
-        'coco': evaluation.coco(truths, found, classes),
+        'ap': _mean([evaluation.all_point_ap(kind) for kind in kinds if kind.objects]),
+        'interval': compute_interval(truths, kinds),
+        'coco': evaluation.compute_coco_ap(truths, found, classes),
         'objects': sum(kind.objects for kind in kinds),
-        'classes': [_class(measured.labels[kind.label], truths, kind) for kind in kinds],
-        'mistakes': asdict(evaluation.mistakes(truths, found, classes)),
+        'classes': [_describe_class(measured.labels[kind.label], truths, kind) for kind in kinds],
+        'mistakes': asdict(evaluation.count_mistakes(truths, found, classes)),
         'proposals': asdict(recall),
         'score_threshold': score_threshold,
         'worst': [
-            _worst(measured, found, score_threshold, *row)
-            for row in evaluation.worst_images(truths, found, score_threshold)
+            _describe_image(measured, found, score_threshold, *row)
+            for row in evaluation.rank_worst_images(truths, found, score_threshold)
         ],
     }
 
 
-def best_score(measured: DetectionManifest, found: Sequence[Detections]) -> float:
-    """The score from which on detections are shown: where precision and recall of all classes together are
-    best (F1)."""
-    truths = [truth_of(image) for image in measured.images]
-    kinds = evaluation.curves(truths, found, len(measured.labels))
+def choose_score_threshold(measured: DetectionManifest, found: Sequence[Detections]) -> float:
+    """The score from which on detections are shown.
+
+    Where precision and recall of all classes together are best (F1).
+    """
+    truths = [read_ground_truth(image) for image in measured.images]
+    kinds = evaluation.compute_curves(truths, found, len(measured.labels))
     scores = np.concatenate([np.zeros(0), *(kind.scores for kind in kinds)])
     right = np.concatenate([np.zeros(0, bool), *(kind.right for kind in kinds)])
     if not right.any():
@@ -64,7 +66,7 @@ def best_score(measured: DetectionManifest, found: Sequence[Detections]) -> floa
     return float((scores[order][place] + after) / 2)
 
 
-def truth_of(image: BoxedImage) -> GroundTruth:
+def read_ground_truth(image: BoxedImage) -> GroundTruth:
     return GroundTruth(
         np.array([(box.x0, box.y0, box.x1, box.y1) for box in image.boxes], float).reshape(-1, 4),
         np.array([box.label for box in image.boxes], int),
@@ -72,31 +74,33 @@ def truth_of(image: BoxedImage) -> GroundTruth:
     )
 
 
-def interval_of(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.Curve]) -> list[float]:
+def compute_interval(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.Curve]) -> list[float]:
     """95 % of the VOC 2007 mean AP. Where no drawing of the images errs (or none is right) they cannot tell
-    how far off the figure may be: then it is that of so many objects, all found or none (Wilson)."""
-    low, high = evaluation.interval(truths, kinds)
+    how far off the figure may be: then it is that of so many objects, all found or none (Wilson).
+    """
+    low, high = evaluation.bootstrap_interval(truths, kinds)
     if low < high:
         return [low, high]
     objects = sum(kind.objects for kind in kinds)
     return list(wilson_interval(round(low * objects), objects))
 
 
-def _class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> dict[str, Any]:
+def _describe_class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> dict[str, Any]:
     measured = bool(kind.objects)
     return {
         'label': name,
         'n': kind.objects,
-        'ap11': evaluation.eleven_point(kind) if measured else None,
-        'ap': evaluation.all_point(kind) if measured else None,
-        'interval': interval_of(truths, [kind]) if measured else None,
-        'curve': _curve(kind) if measured else [],
+        'ap11': evaluation.eleven_point_ap(kind) if measured else None,
+        'ap': evaluation.all_point_ap(kind) if measured else None,
+        'interval': compute_interval(truths, [kind]) if measured else None,
+        'curve': _thin_curve(kind) if measured else [],
     }
 
 
-def _curve(kind: evaluation.Curve) -> list[list[float]]:
+def _thin_curve(kind: evaluation.Curve) -> list[list[float]]:
     """[recall, precision, score] where something was found, at no more than 60 places, and at the end of the
-    curve."""
+    curve.
+    """
     if not len(kind.scores):
         return []
     found = np.flatnonzero(kind.right)
@@ -108,7 +112,7 @@ def _curve(kind: evaluation.Curve) -> list[list[float]]:
     return [[round(float(value), 4) for value in row] for row in rows]
 
 
-def _worst(
+def _describe_image(
     measured: DetectionManifest,
     found: Sequence[Detections],
     score_threshold: float,
@@ -126,17 +130,17 @@ def _worst(
         'missed': missed,
         'false': false,
         'ground_truth': [
-            _box(measured.labels[box.label], (box.x0, box.y0, box.x1, box.y1)) for box in image.boxes
+            _describe_box(measured.labels[box.label], (box.x0, box.y0, box.x1, box.y1)) for box in image.boxes
         ],
         'detections': [
-            _box(measured.labels[detections.labels[index]], detections.boxes[index])
+            _describe_box(measured.labels[detections.labels[index]], detections.boxes[index])
             | {'score': float(detections.scores[index])}
             for index in shown
         ],
     }
 
 
-def _box(label: str, corners: Sequence[float] | np.ndarray) -> dict[str, Any]:
+def _describe_box(label: str, corners: Sequence[float] | np.ndarray) -> dict[str, Any]:
     return {'label': label, 'box': [round(float(value), 2) for value in corners]}
 
 

@@ -1,4 +1,4 @@
-"""Seal a trained detector: weights and graphs, compared with torch on a few photos, and what is known of it."""
+"""Seal a trained detector: weights, graphs that are compared with torch, and its report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def seal(
 ) -> SealedModel:
     """Write the artifact into a folder of the workdir.
 
-    `report`: of the detector that was evaluated; one that was trained on all images afterwards is sealed with it too.
+    `report`: of the detector that was evaluated; one that was trained on all images afterwards is sealed with
+    it too.
     """
     name = 'provisional' if provisional else 'sealed'
     folder = context.workdir / name
@@ -97,7 +98,10 @@ def _engine(why_not: str) -> dict[str, Any]:
 def _check_graphs(
     folder: Path, meta: ArtifactMeta, trained: TrainedDetector, evaluation: Evaluation
 ) -> dict[str, Any]:
-    """The engine, with how near the graphs are to torch on a few photos; torch itself where they are not near."""
+    """The engine, with how near the graphs are to torch on a few photos.
+
+    Torch itself where they are not near.
+    """
     if meta.engine['name'] == 'torch':
         return meta.engine
     infer = load_inference(folder, meta, 'cpu')

@@ -1,5 +1,7 @@
-"""The training loop that all detectors share: SGD with momentum, warm-up, one drop of the learning rate, and
-checkpoints."""
+"""The training loop that all detectors share.
+
+SGD with momentum, warm-up, one drop of the learning rate, and checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -148,7 +150,8 @@ def parameter_groups(
     model: nn.Module, new_parameters: Set[nn.Parameter], spec: SgdSpec
 ) -> list[dict[str, object]]:
     """Groups for SGD: the source's layers at `rate`, new ones faster, biases (and norms) faster too and
-    without weight decay."""
+    without weight decay.
+    """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -169,8 +172,10 @@ def epochs_for(images: int, spec: EpochSpec, least: int) -> int:
 
 
 def images_of_step(step: int, images: int, spec: EpochSpec, seed: int) -> list[int]:
-    """Indices of the images that a step learns from: epochs over all of them, each in a random order of its
-    own."""
+    """Indices of the images that a step learns from.
+
+    Epochs over all of them, each in a random order of its own.
+    """
     batch = spec.images_per_batch
     return [
         int(np.random.default_rng((seed, 1, place // images)).permutation(images)[place % images])

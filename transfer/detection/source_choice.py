@@ -1,4 +1,7 @@
-"""Which source a detector starts from: as for a classifier, by crops of the labelled boxes and of background."""
+"""Which source a detector starts from.
+
+As for a classifier, by crops of the labelled boxes and of background.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +52,13 @@ def choose_detector_source(
 
 
 def _work(learned: ProbedSource, device: torch.device) -> tuple[float]:
-    """Multiply-adds of an image, by which sources with equal probes are ordered: telling crops apart says little of detection.
+    """Multiply-adds of an image, by which sources with equal probes are ordered.
 
-    Every source tells raccoons from their surroundings, yet MobileNetV3-Small (0.06 G) came to a mAP of 0.55 where MobileNetV2
-    (0.3 G) had come to 0.82; on blood cells it came to 0.65, SqueezeNet 1.1 (0.3 G) to 0.71. Of those too heavy for a CPU, the
-    lighter the better.
+    Telling crops apart says little of detection.
+
+    Every source tells raccoons from their surroundings, yet MobileNetV3-Small (0.06 G) came to a mAP of 0.55
+    where MobileNetV2 (0.3 G) had come to 0.82; on blood cells it came to 0.65, SqueezeNet 1.1 (0.3 G) to
+    0.71. Of those too heavy for a CPU, the lighter the better.
     """
     macs = count_multiply_adds(learned.network)
     return (-macs if device.type == 'cpu' and macs > HEAVY else macs,)

@@ -14,11 +14,11 @@ from transfer.data.detection_splits import keep_trainable_box_labels, split_mani
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.context import DetectionContext, Evaluation, PhaseReport
 from transfer.detection.detector import DetectorTrainingData, TrainedDetector
-from transfer.detection.report import best_score, figures, truth_of
+from transfer.detection.report import choose_score_threshold, compute_figures, read_ground_truth
 from transfer.detection.sealing import seal
 from transfer.detection.source_choice import choose_detector_source
 from transfer.regions.postprocess import Detections
-from transfer.regions.proposals import propose_all, recall
+from transfer.regions.proposals import measure_recall, propose_all
 from transfer.runtime.device import choose_device
 from transfer.runtime.loss_curve import LossCurve
 from transfer.runtime.progress import ProgressTracker
@@ -49,8 +49,9 @@ def train(
 ) -> SealedModel:
     """Train a detector on the manifest's boxes and seal it in a folder of `workdir`.
 
-    It is trained on some of the images and evaluated on the others (`held_out`); then, with `refit`, another is trained on all
-    of them, and until it is there the evaluated one is served. Resuming, `cache` and errors: as transfer.pipeline.train.
+    It is trained on some of the images and evaluated on the others (`held_out`); then, with `refit`, another
+    is trained on all of them, and until it is there the evaluated one is served. Resuming, `cache` and
+    errors: as transfer.pipeline.train.
     """
     manifest, notes = keep_trainable_box_labels(manifest)
     tracker = ProgressTracker(report, phase_shares(spec))
@@ -113,7 +114,10 @@ def _refit(
     held_out: DetectionManifest,
     proposals: Sequence[np.ndarray],
 ) -> TrainedDetector:
-    """The same recipe on all images, the held-out ones included; `proposals` in the order of both together."""
+    """The same recipe on all images, the held-out ones included.
+
+    `proposals` in the order of both together.
+    """
     everything = DetectionManifest(context.manifest.labels, (*training.images, *held_out.images))
     data = DetectorTrainingData(
         everything, proposals, chosen.source, context.workdir / 'checkpoints' / 'refit', context.device
@@ -158,9 +162,9 @@ def _summarise(
 ) -> TrainReport:
     """The report of the evaluated detector, before it is sealed."""
     held_out, detections = evaluation.manifest, evaluation.detections
-    truths = [truth_of(image).boxes for image in held_out.images]
-    coverage = recall(truths, evaluation.proposals)
-    known = figures(held_out, detections, coverage, best_score(held_out, detections))
+    truths = [read_ground_truth(image).boxes for image in held_out.images]
+    coverage = measure_recall(truths, evaluation.proposals)
+    known = compute_figures(held_out, detections, coverage, choose_score_threshold(held_out, detections))
     if context.info.proposes_regions:
         known['proposals'] = {}  # its own cannot be told from its detections
     counts = {'train_images': trained.images, 'test_images': len(held_out.images)}

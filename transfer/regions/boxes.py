@@ -38,8 +38,9 @@ def intersections(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def encode(boxes: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(n, 4) shifts that turn `boxes` into `targets`: centre moves in box sizes, then the logarithms of the
-    size ratios.
+    """(n, 4) shifts that turn `boxes` into `targets`.
+
+    Centre moves in box sizes, then the logarithms of the size ratios.
 
     R-CNN, appendix C: tx = (Gx - Px) / Pw, ty, tw = log(Gw / Pw), th. Boxes need an area; ValueError
     otherwise.
@@ -79,8 +80,9 @@ def mirror(boxes: np.ndarray, width: float) -> np.ndarray:
 
 
 def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices of the boxes that stay, best first: greedily, a box goes when it overlaps a better one by more
-    than `threshold`.
+    """Indices of the boxes that stay, best first.
+
+    Greedily, a box goes when it overlaps a better one by more than `threshold`.
 
     Equal scores keep their order in the input.
     """

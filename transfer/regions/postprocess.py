@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import Upright
 from transfer.regions.boxes import areas, clip, decode, nms
 
 
@@ -34,7 +34,7 @@ class GroundTruth:
 
 
 # A photo and its proposals, (n, 4) in its own pixels, to detections.
-Inference = Callable[[DecodedImage, np.ndarray], Detections]
+Inference = Callable[[Upright, np.ndarray], Detections]
 
 
 class PostprocessSpec(Protocol):
@@ -65,7 +65,8 @@ def postprocess_predictions(
     boxes: np.ndarray, rows: np.ndarray, classes: int, width: float, height: float, spec: PostprocessSpec
 ) -> Detections:
     """Boxes (n, 4) and what a network predicts of them, rows (n, 5 * classes) of scores and then shifts,
-    become detections."""
+    become detections.
+    """
     scores, shifts = rows[:, :classes].astype(float), rows[:, classes:].reshape(-1, 4).astype(float)
     moved = decode(np.repeat(boxes, classes, 0), shifts).reshape(len(boxes), classes, 4)
     return postprocess_detections(
@@ -89,8 +90,10 @@ def postprocess_detections(
     per_class: int,
     nms_iou: float,
 ) -> Detections:
-    """Class-specific boxes (n, classes, 4) with scores (n, classes) become detections: clipped to the image,
-    thresholded, the best `per_class` of each class, suppressed within each class."""
+    """Class-specific boxes (n, classes, 4) with scores (n, classes) become detections.
+
+    Clipped to the image, thresholded, the best `per_class` of each class, suppressed within each class.
+    """
     parts: list[tuple[np.ndarray, np.ndarray, int]] = []
     for label in range(scores.shape[1]):
         chosen = np.flatnonzero(scores[:, label] >= min_score)

@@ -1,5 +1,7 @@
-"""Region proposals: where on an image something may be, whatever it is. One name for each way; cached by the
-image's digest."""
+"""Region proposals: where on an image something may be, whatever it is.
+
+One name for each way; cached by the image's digest.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import decode_image
+from transfer.data.decode import decode_whole
 from transfer.data.manifests import BoxedImage
 from transfer.regions.boxes import iou
 from transfer.regions.selective_search import presets
@@ -47,7 +49,8 @@ class Recall:
 
 def propose(pixels: np.ndarray, method: str = 'selective-search', limit: int = LIMIT) -> np.ndarray:
     """(n, 4) float32 boxes in pixels of `pixels` (h, w, 3) uint8 RGB, most promising first, at most `limit`
-    (0: all)."""
+    (0: all).
+    """
     boxes = METHODS[method](pixels)
     return boxes[:limit] if limit else boxes
 
@@ -55,9 +58,11 @@ def propose(pixels: np.ndarray, method: str = 'selective-search', limit: int = L
 def propose_for_photo(
     data: bytes | str | Path, method: str = 'selective-search', limit: int = LIMIT
 ) -> np.ndarray:
-    """The same from an encoded photo; boxes in pixels of the photo itself, though a big one is decoded
-    reduced."""
-    photo = decode_image(data, LEAST)
+    """The same from an encoded photo.
+
+    Boxes in pixels of the photo itself, though a big one is decoded reduced.
+    """
+    photo = decode_whole(data, LEAST)
     height, width, _ = photo.pixels.shape
     back = np.array([photo.width / width, photo.height / height] * 2, np.float32)
     return propose(photo.pixels, method, limit) * back
@@ -76,11 +81,11 @@ def propose_all(
     Searching leaves Python's lock alone, so threads share the cores (0: as many as there are). `done` hears
     how many are ready; what it raises (JobCancelledError) stops the rest.
     """
-    folder = cache / 'proposals' / _key(method, limit)
+    folder = cache / 'proposals' / _cache_key(method, limit)
     folder.mkdir(parents=True, exist_ok=True)
     pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
     try:
-        waiting = [pool.submit(_cached, image, folder, method, limit) for image in images]
+        waiting = [pool.submit(_propose_cached, image, folder, method, limit) for image in images]
         found = []
         for future in waiting:
             found.append(future.result())
@@ -90,7 +95,7 @@ def propose_all(
         pool.shutdown(cancel_futures=True)
 
 
-def recall(truths: Sequence[np.ndarray], proposals: Sequence[np.ndarray]) -> Recall:
+def measure_recall(truths: Sequence[np.ndarray], proposals: Sequence[np.ndarray]) -> Recall:
     """How much of the truth, (m, 4) boxes an image, the proposals cover."""
     best = [
         iou(truth, boxes).max(1, initial=0.0)
@@ -104,9 +109,9 @@ def recall(truths: Sequence[np.ndarray], proposals: Sequence[np.ndarray]) -> Rec
     return Recall(len(covers), float((covers >= 0.5).mean()), float((covers >= 0.7).mean()), mean)
 
 
-def _cached(image: BoxedImage, folder: Path, method: str, limit: int) -> np.ndarray:
+def _propose_cached(image: BoxedImage, folder: Path, method: str, limit: int) -> np.ndarray:
     path = folder / f'{image.digest}.npy'
-    if (known := _read(path)) is not None:
+    if (known := _read_cached(path)) is not None:
         return known
     boxes = propose_for_photo(image.path, method, limit)
     aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
@@ -116,7 +121,7 @@ def _cached(image: BoxedImage, folder: Path, method: str, limit: int) -> np.ndar
     return boxes
 
 
-def _read(path: Path) -> np.ndarray | None:
+def _read_cached(path: Path) -> np.ndarray | None:
     """What the cache holds; None when it holds nothing whole."""
     try:
         boxes = np.load(path, allow_pickle=False)
@@ -125,6 +130,6 @@ def _read(path: Path) -> np.ndarray | None:
     return boxes if boxes.ndim == 2 and boxes.shape[1] == 4 and np.isfinite(boxes).all() else None
 
 
-def _key(method: str, limit: int) -> str:
+def _cache_key(method: str, limit: int) -> str:
     wanted = repr((VERSION, method, limit, dataclasses.astuple(FAST)))
     return hashlib.sha256(wanted.encode()).hexdigest()[:16]

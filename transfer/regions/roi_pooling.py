@@ -1,5 +1,7 @@
-"""Region pooling without torch, as torchvision.ops computes it: a detector that is served needs nothing else
-of torch's."""
+"""Region pooling without torch, as torchvision.ops computes it.
+
+A detector that is served needs nothing else of torch's.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A region warped to the square a network takes, with a rim of its surroundings (R-CNN, appendix A). No
-torch."""
+"""A region warped to the square a network takes, with a rim of its surroundings (R-CNN, appendix A).
+
+No torch.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ import numpy as np
 def warp_region(
     pixels: np.ndarray, box: np.ndarray, side: int, context: int, fill: tuple[float, ...]
 ) -> np.ndarray:
-    """Warp `box`, in pixels of `pixels`, to uint8 (side, side, 3): it fills the square but for `context`
-    pixels on each side.
+    """Warp `box`, in pixels of `pixels`, to uint8 (side, side, 3).
+
+    It fills the square but for `context` pixels on each side.
 
     The box is stretched without regard to its shape. Where its surroundings leave the image the mean colour
     `fill` (RGB in 0..1) stands, which is zero once normalised. Bilinear, not antialiased, as published.

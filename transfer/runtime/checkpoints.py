@@ -1,10 +1,10 @@
-"""Save a training's state between two attempts and load it again: network, optimizer and progress, in one
-safetensors file.
+"""Save a training's state between two attempts and load it again.
 
-network/NAME            the network's state_dict
-optimizer/INDEX/NAME    the optimizer's state (momentum ...) of the INDEX-th parameter
-extra/NAME              further tensors of the caller
-metadata                format: FORMAT; progress: JSON of the caller, such as steps done and loss
+Network, optimizer and progress, in one safetensors file.
+
+network/NAME            the network's state_dict optimizer/INDEX/NAME    the optimizer's state (momentum ...)
+of the INDEX-th parameter extra/NAME              further tensors of the caller metadata
+format: FORMAT; progress: JSON of the caller, such as steps done and loss
 """
 
 from __future__ import annotations
@@ -73,8 +73,10 @@ class Checkpoint:
         *,
         now: bool = False,
     ) -> None:
-        """Save if the last save was `save_every` seconds ago, or `now`; atomically, so a kill leaves the
-        earlier one."""
+        """Save if the last save was `save_every` seconds ago, or `now`.
+
+        Atomically, so a kill leaves the earlier one.
+        """
         every = SAVE_EVERY if self._save_every is None else self._save_every
         if self.path is None or (not now and time.monotonic() - self._saved_at < every):
             return

@@ -1,5 +1,7 @@
-"""A cache bounded by bytes: the least recently used values leave first. Not locked: one thread, or the
-caller's lock."""
+"""A cache bounded by bytes: the least recently used values leave first.
+
+Not locked: one thread, or the caller's lock.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The kinds of detectors: their names, their options and what sets them apart. No torch: the web side reads
-this.
+"""The kinds of detectors: their names, their options and what sets them apart.
+
+No torch: the web side reads this.
 
 A further kind takes one row here, a field of TrainSpec for its options and a folder in transfer/detection
 (see transfer.detection.registry).
@@ -48,9 +49,10 @@ FAST_RCNN = DetectorInfo(
     options=FastRcnnSpec,
     name='Fast R-CNN',
     summary='fast',
-    why='Fast R-CNN runs the network once on a photo and classifies every proposed region from its feature map.',
+    why='Fast R-CNN runs the network once on a photo and classifies each proposed region from the feature map.',
     curve_note=(
-        'The training loss after each epoch. In the first epochs only the new layers are trained, then all of them.'
+        'The training loss after each epoch. '
+        'In the first epochs only the new layers are trained, then all of them.'
     ),
 )
 FASTER_RCNN = DetectorInfo(

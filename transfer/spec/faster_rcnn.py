@@ -19,17 +19,15 @@ class FasterRcnnSpec:
         256,
     )  # pixels a side [ours; 128, 256, 512 in the paper: small things are common]
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # height by width [paper 3.3]
-    reduce: int = (
-        128  # channels a 1x1 convolution leaves for the regions and the heads [ours: they are the cost]
-    )
+    # channels a 1x1 convolution leaves for the regions and the heads [ours: they are the cost]
+    reduce: int = 128
     pool: int = 7  # cells a side of RoIAlign [torchvision]
     hidden: int = 256  # width of the two dense layers [ours; 1024 in torchvision]
     images_per_batch: int = 2  # [paper 3.3 takes 1]
     rois_per_image: int = 128  # [paper 3.3]
     foreground_share: float = 0.25  # [paper 3.3]
-    proposals_train: int = (
-        500  # regions that the network proposes, after suppression [ours; 2,000 in the paper]
-    )
+    # regions that the network proposes, after suppression [ours; 2,000 in the paper]
+    proposals_train: int = 500
     proposals: int = 300  # of a photo that is asked about [paper 3.3]
     flip: bool = True  # [paper]
     rate: float = 0.001  # of the source's layers [paper 3.3]

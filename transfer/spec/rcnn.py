@@ -8,15 +8,15 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class RcnnSpec:
     """Sources: [paper] the technical report v5, [code] rbgirshick/rcnn, [proto] its solver and network files,
-    [ours] a departure, with its reason."""
+    [ours] a departure, with its reason.
+    """
 
     proposals: int = 2000  # the best of an image [paper 2.2]
     # [ours: each costs a pass of the network, 3 ms of a core for MobileNet v3 small: 2,000 would be hours for
     # 200 photos]
     cpu_proposals: int = 300  # instead, on a machine without a GPU
-    context: int = (
-        16  # pixels of surroundings around the warped box, at the network's input [paper, appendix A]
-    )
+    # pixels of surroundings around the warped box, at the network's input [paper, appendix A]
+    context: int = 16
     # Finetuning of the source network on warped regions.
     batch: int = 128  # regions a step [proto window_data_param]
     # of them through the network at once [ours: 1.7 GB resident instead of 3.2 for MobileNetV3-Small, and no
@@ -48,9 +48,8 @@ class RcnnSpec:
     # Class-specific box regression.
     ridge: float = 1000.0  # lambda [paper, appendix C]
     regress_iou: float = 0.6  # least overlap of a region that teaches to move [paper, appendix C]
-    whiten: float = (
-        0.001  # added to the variances before their roots are divided by [code rcnn_train_bbox_regressor.m]
-    )
+    # added to the variances before their roots are divided by [code rcnn_train_bbox_regressor.m]
+    whiten: float = 0.001
     # Detection.
     min_score: float = (
         -1.0

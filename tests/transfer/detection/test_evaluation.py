@@ -1,5 +1,4 @@
-"""Average precision and mistakes: tables worked by hand, a slow twin, and a maintained library where the two
-agree."""
+"""Average precision and mistakes: tables worked by hand, a slow twin, and a maintained library where the two agree."""
 
 from __future__ import annotations
 
@@ -9,8 +8,7 @@ import pytest
 from transfer.detection import evaluation as e
 from transfer.regions.postprocess import Detections, GroundTruth, postprocess_detections
 
-# As published with R-CNN and Fast R-CNN (rcnn_test.m, fast_rcnn/test.py), and the score that Fast R-CNN's
-# demo cuts at.
+# As published with R-CNN and Fast R-CNN (rcnn_test.m, fast_rcnn/test.py), and the score that Fast R-CNN's demo cuts at.
 PUBLISHED = {'min_score': 0.05, 'per_class': 100, 'nms_iou': 0.3}
 
 
@@ -53,32 +51,36 @@ def curve(right: list[bool], objects: int) -> e.Curve:
     ],
 )
 def test_average_precision_by_hand(right, objects, eleven, every):
-    assert e.eleven_point(curve(right, objects)) == pytest.approx(eleven)
-    assert e.all_point(curve(right, objects)) == pytest.approx(every)
+    assert e.eleven_point_ap(curve(right, objects)) == pytest.approx(eleven)
+    assert e.all_point_ap(curve(right, objects)) == pytest.approx(every)
 
 
 def test_a_second_detection_of_an_object_is_false():
-    kinds = e.curves([truth((0, 0, 10, 10, 0))], [found((0, 0, 10, 10, 0, 0.9), (0, 0, 10, 9, 0, 0.8))], 1)
+    kinds = e.compute_curves(
+        [truth((0, 0, 10, 10, 0))], [found((0, 0, 10, 10, 0, 0.9), (0, 0, 10, 9, 0, 0.8))], 1
+    )
     assert kinds[0].right.tolist() == [True, False]
 
 
 def test_a_difficult_object_is_not_asked_for_and_finding_it_costs_nothing():
     truths = [truth((0, 0, 10, 10, 0, True), (50, 50, 60, 60, 0))]
-    kinds = e.curves(truths, [found((0, 0, 10, 10, 0, 0.9), (50, 50, 60, 60, 0, 0.8))], 1)
+    kinds = e.compute_curves(truths, [found((0, 0, 10, 10, 0, 0.9), (50, 50, 60, 60, 0, 0.8))], 1)
     assert kinds[0].objects == 1
     assert kinds[0].right.tolist() == [True]
-    assert e.eleven_point(kinds[0]) == 1.0
+    assert e.eleven_point_ap(kinds[0]) == 1.0
 
 
 def test_the_limit_of_overlap_is_included():
     truths = [truth((0, 0, 10, 10, 0))]
-    assert e.curves(truths, [found((0, 0, 10, 5, 0, 0.9))], 1)[0].right.tolist() == [True]  # IoU exactly 0.5
-    assert e.curves(truths, [found((0, 0, 10, 4.99, 0, 0.9))], 1)[0].right.tolist() == [False]
+    assert e.compute_curves(truths, [found((0, 0, 10, 5, 0, 0.9))], 1)[0].right.tolist() == [
+        True
+    ]  # IoU exactly 0.5
+    assert e.compute_curves(truths, [found((0, 0, 10, 4.99, 0, 0.9))], 1)[0].right.tolist() == [False]
 
 
 def test_detections_are_ranked_over_all_images():
     truths = [truth((0, 0, 10, 10, 0)), truth((0, 0, 10, 10, 0))]
-    kinds = e.curves(
+    kinds = e.compute_curves(
         truths, [found((0, 0, 10, 10, 0, 0.3)), found((50, 0, 60, 10, 0, 0.9), (0, 0, 10, 10, 0, 0.5))], 1
     )
     assert kinds[0].scores.tolist() == [0.9, 0.5, 0.3]
@@ -87,16 +89,17 @@ def test_detections_are_ranked_over_all_images():
 
 
 def test_a_class_without_objects_has_no_part_in_the_mean():
-    kinds = e.curves([truth((0, 0, 10, 10, 0))], [found((0, 0, 10, 10, 0, 0.9), (0, 0, 5, 5, 1, 0.9))], 2)
+    kinds = e.compute_curves(
+        [truth((0, 0, 10, 10, 0))], [found((0, 0, 10, 10, 0, 0.9), (0, 0, 5, 5, 1, 0.9))], 2
+    )
     assert e.mean_ap(kinds) == 1.0
-    assert e.mean_ap(e.curves([truth()], [found()], 2)) is None
+    assert e.mean_ap(e.compute_curves([truth()], [found()], 2)) is None
 
 
 def random_world(
     seed: int, images: int = 30, classes: int = 3, difficult: float = 0.0
 ) -> tuple[list[GroundTruth], list[Detections]]:
-    """Objects on a grid, so that no detection overlaps two of them; detections moved a little, some of them
-    off."""
+    """Objects on a grid, so that no detection overlaps two of them; detections moved a little, some of them off."""
     rng = np.random.default_rng(seed)
     truths, detections = [], []
     for _ in range(images):
@@ -158,32 +161,32 @@ def painted(one: list[float], other: list[float]) -> float:
 @pytest.mark.parametrize('difficult', [0.0, 0.3])
 def test_eleven_point_precision_equals_its_slow_twin(difficult):
     truths, detections = random_world(1, difficult=difficult)
-    for kind in e.curves(truths, detections, 3):
-        assert e.eleven_point(kind) == pytest.approx(slow_eleven_point(truths, detections, kind.label))
+    for kind in e.compute_curves(truths, detections, 3):
+        assert e.eleven_point_ap(kind) == pytest.approx(slow_eleven_point(truths, detections, kind.label))
 
 
 @pytest.mark.parametrize('seed', [2, 3])
 def test_our_precision_at_101_points_is_that_of_the_library(seed):
     truths, detections = random_world(seed)
-    # A recall that equals one of the 101 points may fall on either side of it by rounding: 1/101 of a class
-    # at most.
-    known, rounding = e.coco(truths, detections, 3), 1 / 101 / 3 + 1e-9
-    assert e.mean_ap(e.curves(truths, detections, 3, at=0.5), 101) == pytest.approx(
+    # A recall that equals one of the 101 points may fall on either side of it by rounding: 1/101 of a class at most.
+    known, rounding = e.compute_coco_ap(truths, detections, 3), 1 / 101 / 3 + 1e-9
+    assert e.mean_ap(e.compute_curves(truths, detections, 3, at=0.5), 101) == pytest.approx(
         known['ap50'], abs=rounding
     )
-    assert e.mean_ap(e.curves(truths, detections, 3, at=0.75), 101) == pytest.approx(
+    assert e.mean_ap(e.compute_curves(truths, detections, 3, at=0.75), 101) == pytest.approx(
         known['ap75'], abs=rounding
     )
     ladder = [
-        e.mean_ap(e.curves(truths, detections, 3, at=at), 101) for at in np.arange(0.5, 0.96, 0.05).round(2)
+        e.mean_ap(e.compute_curves(truths, detections, 3, at=at), 101)
+        for at in np.arange(0.5, 0.96, 0.05).round(2)
     ]
     assert np.mean(ladder) == pytest.approx(known['ap'], abs=rounding)
 
 
 def test_no_detections_and_no_objects_are_no_error():
-    assert e.coco([truth((0, 0, 9, 9, 0))], [found()], 1)['ap'] == 0.0
-    assert e.coco([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1)['ap'] == 0.0
-    assert e.mistakes([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1) == e.Mistakes(0, 0, 0, 0, 0)
+    assert e.compute_coco_ap([truth((0, 0, 9, 9, 0))], [found()], 1)['ap'] == 0.0
+    assert e.compute_coco_ap([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1)['ap'] == 0.0
+    assert e.count_mistakes([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1) == e.Mistakes(0, 0, 0, 0, 0)
 
 
 def test_mistakes_by_hand():
@@ -205,7 +208,7 @@ def test_mistakes_by_hand():
             (80, 80, 99, 99, 0, 0.5),  # right, but beyond the four best
         )
     ]
-    assert e.mistakes(truths, detections, 2) == e.Mistakes(
+    assert e.count_mistakes(truths, detections, 2) == e.Mistakes(
         right=1, localisation=1, confusion=1, background=1, missed=3
     )
 
@@ -214,9 +217,9 @@ def test_the_interval_holds_the_figure_and_shrinks_with_more_images():
     few, many = random_world(5, images=12), random_world(5, images=120)
     spans = []
     for truths, detections in (few, many):
-        kinds = e.curves(truths, detections, 3)
-        low, high = e.interval(truths, kinds)
-        assert low <= np.mean([e.all_point(kind) for kind in kinds]) <= high
+        kinds = e.compute_curves(truths, detections, 3)
+        low, high = e.bootstrap_interval(truths, kinds)
+        assert low <= np.mean([e.all_point_ap(kind) for kind in kinds]) <= high
         spans.append(high - low)
     assert spans[1] < spans[0]
 
@@ -228,7 +231,7 @@ def test_the_worst_images_come_first():
         found((90, 90, 99, 99, 0, 0.9)),
         found((0, 0, 5, 5, 0, 0.8), (0, 0, 5, 5, 0, 0.1)),
     ]
-    assert e.worst_images(truths, detections, 0.5) == [(1, 2, 1), (2, 0, 1)]
+    assert e.rank_worst_images(truths, detections, 0.5) == [(1, 2, 1), (2, 0, 1)]
 
 
 def test_settling_thresholds_cuts_and_suppresses_within_each_class():

@@ -181,7 +181,7 @@ def slow_group(pairs, measures, sizes, boxes, colours, textures) -> np.ndarray:
 
 def test_every_object_of_a_drawn_scene_is_proposed():
     image, truth = scene()
-    found = proposals.recall([truth], [search(image)])
+    found = proposals.measure_recall([truth], [search(image)])
     assert found.boxes == 3
     assert found.half == found.seven == 1.0
 
@@ -222,7 +222,7 @@ def test_every_way_of_proposing_keeps_the_convention(method):
     assert boxes.dtype == np.float32
     assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert boxes.max() <= 300 + 1e-3
-    assert proposals.recall([truth], [boxes]).half == 1.0
+    assert proposals.measure_recall([truth], [boxes]).half == 1.0
 
 
 def boxed(tmp_path, name: str, data: bytes) -> BoxedImage:
@@ -280,14 +280,14 @@ def test_boxes_of_a_big_turned_photo_are_in_its_upright_pixels():
     buffer = io.BytesIO()
     big.save(buffer, 'JPEG', quality=95, exif=exif)
     boxes = proposals.propose_for_photo(buffer.getvalue())
-    assert proposals.recall([truth * 8], [boxes]).seven == 1.0
+    assert proposals.measure_recall([truth * 8], [boxes]).seven == 1.0
 
 
 def test_recall_by_hand():
     truth = [np.array([[0.0, 0, 10, 10], [20, 0, 30, 10]]), np.zeros((0, 4))]
-    found = proposals.recall(truth, [np.array([[0.0, 0, 10, 6]]), np.zeros((3, 4))])
+    found = proposals.measure_recall(truth, [np.array([[0.0, 0, 10, 6]]), np.zeros((3, 4))])
     assert (found.boxes, found.half, found.seven, found.proposals) == (2, 0.5, 0.0, 2.0)
-    assert proposals.recall([], []).boxes == 0
+    assert proposals.measure_recall([], []).boxes == 0
 
 
 @pytest.mark.shared
@@ -303,4 +303,4 @@ def test_recall_on_real_photos_is_that_of_girshicks_setting_or_better(shared, na
         image = np.array(Picture.open(path.parents[1] / 'images' / tree.findtext('filename')).convert('RGB'))
         pairs.append((np.array(truth), search(image), presets.opencv_girshick(image)))
     truths, ours, theirs = zip(*pairs, strict=True)
-    assert proposals.recall(truths, ours).half >= proposals.recall(truths, theirs).half - 0.02
+    assert proposals.measure_recall(truths, ours).half >= proposals.measure_recall(truths, theirs).half - 0.02

@@ -24,7 +24,7 @@ from transfer.detection.fast_rcnn.model import (
 from transfer.detection.fast_rcnn.svd import compress
 from transfer.detection.sgd import epochs_for
 from transfer.regions.postprocess import Inference
-from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
+from transfer.serving.artifacts import GRAPH, Meta, Preprocessing
 from transfer.spec.detectors import FAST_RCNN
 from transfer.spec.report import Report
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
@@ -73,7 +73,7 @@ class FastRcnnDetector:
             build_source_network=lambda: source_network(source, model),
         )
 
-    def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
+    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
         network, options = architecture(meta.architecture), FAST_RCNN.read_options(meta.detection['spec'])
         model = FastRcnn(network, network.build(2), len(meta.labels), options)
         if options.svd:
@@ -97,8 +97,10 @@ def export(model: FastRcnn, preprocessing: Preprocessing, folder: Path) -> str:
 
 
 def source_network(source: SourceModelSpec, model: FastRcnn) -> nn.Module:
-    """The source's network with what was trained: its stages, and its dense layers (VGG, AlexNet) unless SVD
-    cut them."""
+    """The source's network with what was trained.
+
+    Its stages, and its dense layers (VGG, AlexNet) unless SVD cut them.
+    """
     is_own = not model.dense_is_new and not any(isinstance(layer, nn.Sequential) for layer in model.dense)
 
     def find_dense(network: Architecture, source: nn.Module, channels: int) -> nn.Module | None:

@@ -1,5 +1,6 @@
-"""Fast R-CNN: one pass of the body over the image, each region pooled from its map to a small square, two
-sibling outputs."""
+"""Fast R-CNN: one pass of the backbone over the image, each region pooled from its map to a small square, two
+sibling outputs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from torchvision.ops import roi_align, roi_pool
 from transfer.detection.fast_rcnn.infer import FastRcnnInference
 from transfer.detection.fast_rcnn.sampling import ShiftStatistics
 from transfer.serving.artifacts import Preprocessing
-from transfer.serving.export import ServedNetwork
+from transfer.serving.export import Served
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.backbone import convolutional_body
@@ -69,8 +70,7 @@ class FastRcnn(nn.Module):
         return images
 
     def roi_pool(self, features: Tensor, regions: list[Tensor]) -> Tensor:
-        """(K, channels, pool, pool) of the regions [(k, 4)] of each image, in pixels of the network's
-        input."""
+        """(K, channels, pool, pool) of the regions [(k, 4)] of each image, in pixels of its input."""
         pooling = roi_align if self.align else roi_pool
         pooled: Tensor = pooling(features, regions, (self.pool, self.pool), 1 / self.stride)
         return pooled
@@ -90,11 +90,12 @@ class FastRcnn(nn.Module):
 
 class FeatureExtractor(nn.Module):
     """uint8 RGB (1, h, w, 3) -> the feature map (1, channels, h / stride, w / stride) that regions are pooled
-    from."""
+    from.
+    """
 
     def __init__(self, model: FastRcnn, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.served = ServedNetwork(nn.Sequential(*model.body.values(), model.reduce), preprocessing)
+        self.served = Served(nn.Sequential(*model.body.values(), model.reduce), preprocessing)
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.served(images)
@@ -102,8 +103,10 @@ class FeatureExtractor(nn.Module):
 
 
 class RegionPredictor(nn.Module):
-    """Pooled regions (n, channels, pool, pool) -> (n, 5 * classes): probabilities, then shifts as they are
-    applied."""
+    """Pooled regions (n, channels, pool, pool) -> (n, 5 * classes).
+
+    Probabilities, then shifts as they are applied.
+    """
 
     def __init__(self, model: FastRcnn) -> None:
         super().__init__()
@@ -118,8 +121,7 @@ class RegionPredictor(nn.Module):
 
 
 def torch_inference(model: FastRcnn, preprocessing: Preprocessing, spec: FastRcnnSpec) -> FastRcnnInference:
-    """Inference by torch on the model's device, through the modules that the sealed graphs are exported
-    from."""
+    """Inference by torch on the model's device, through the modules that the graphs are exported from."""
     extractor, predictor = FeatureExtractor(model, preprocessing), RegionPredictor(model)
     extractor.to(model.device).eval()
     predictor.to(model.device).eval()
@@ -137,7 +139,8 @@ def torch_inference(model: FastRcnn, preprocessing: Preprocessing, spec: FastRcn
 
 def own_dense(network: Architecture, source: nn.Module, channels: int, pool: int) -> nn.Sequential | None:
     """The source's own hidden dense layers where they fit behind the pooling (VGG at 7, AlexNet at 6), as
-    published."""
+    published.
+    """
     layers = [stage for name, stage in network.stages(source) if name.startswith('dense')]
     flat = [module for stage in layers for module in stage.modules() if not isinstance(module, nn.Sequential)]
     first = next((module for module in flat if isinstance(module, nn.Linear)), None)

@@ -1,5 +1,7 @@
-"""Truncated SVD of dense layers: the published way to make detection faster without learning again (paper,
-section 3.1)."""
+"""Truncated SVD of dense layers.
+
+The published way to make detection faster without learning again (paper, section 3.1).
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transfer.data.decode import decode_image
+from transfer.data.decode import decode_whole
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.fast_rcnn.loss import detection_loss
 from transfer.detection.fast_rcnn.model import FastRcnn
@@ -107,8 +107,10 @@ def new_parameters(model: FastRcnn) -> set[nn.Parameter]:
 
 
 def share_done(done: int, schedule: Schedule) -> float:
-    """Share of the work after `done` steps: a step of the heads alone costs a tenth of one of the whole
-    network."""
+    """Share of the work after `done` steps.
+
+    A step of the heads alone costs a tenth of one of the whole network.
+    """
     heads, whole = min(done, schedule.head_steps), max(0, done - schedule.head_steps)
     return (heads / HEAD_COST + whole) / (
         schedule.head_steps / HEAD_COST + schedule.steps - schedule.head_steps
@@ -142,8 +144,10 @@ class DrawnSample:
 
 @dataclass(frozen=True)
 class FastRcnnSteps:
-    """The forward and backward pass of each step. Photos go through the backbone one by one, so nothing is
-    padded."""
+    """The forward and backward pass of each step.
+
+    Photos go through the backbone one by one, so nothing is padded.
+    """
 
     model: FastRcnn
     regions: Sequence[MatchedRegions]  # of every image
@@ -210,7 +214,7 @@ class FastRcnnSteps:
 
     def _load_photo(self, drawn: DrawnSample) -> Tensor:
         """(1, 3, h, w) normalised, mirrored where the sample is."""
-        photo = decode_image(drawn.regions.image.path, self.spec.short_side)
+        photo = decode_whole(drawn.regions.image.path, self.spec.short_side)
         pixels, _ = resize_photo(photo, self.spec)
         if drawn.is_flipped:
             pixels = pixels[:, ::-1]

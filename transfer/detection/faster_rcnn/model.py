@@ -1,5 +1,7 @@
-"""torchvision's Faster R-CNN on a network of the zoo: it proposes its regions itself, from its own feature
-map."""
+"""torchvision's Faster R-CNN on a network of the zoo.
+
+It proposes its regions itself, from its own feature map.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,10 @@ def build(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> FasterRCNN:
-    """A detector of so many classes on the source's weights; it takes RGB photos in 0..1, float (3, h, w), of
-    any size."""
+    """A detector of so many classes on the source's weights.
+
+    It takes RGB photos in 0..1, float (3, h, w), of any size.
+    """
     width = spec.reduce * spec.pool**2
     return FasterRCNN(
         Backbone(network, source, spec.reduce),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transfer.data.decode import DecodedImage, decode_image
+from transfer.data.decode import Upright, decode_whole
 from transfer.detection.rcnn.infer import crop_batches
 from transfer.runtime.atomic_write import replace_file
 from transfer.runtime.lru import LruCache
@@ -24,7 +24,7 @@ CACHE_BYTES = 512 * 1024 * 1024  # of decoded photos
 def embed_regions(
     network: Architecture,
     model: nn.Module,
-    photo: DecodedImage,
+    photo: Upright,
     boxes: np.ndarray,
     source: SourceModelSpec,
     spec: RcnnSpec,
@@ -47,8 +47,10 @@ def normalise_crops(crops: np.ndarray, source: SourceModelSpec) -> Tensor:
 
 
 class FeatureStore:
-    """Features of every image's regions on disk (float16: 2,000 x 576 are 2 MB an image), read again for each
-    class."""
+    """Features of every image's regions on disk, read again for each class.
+
+    In float16: 2,000 regions of 576 features are 2 MB an image.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,11 +68,13 @@ class FeatureStore:
 
 
 class PhotoCache:
-    """Decoded photos, the most recently used within a bound of bytes: a training reads them again and
-    again."""
+    """Decoded photos, the most recently used within a bound of bytes.
+
+    A training reads them again and again.
+    """
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
-        self._photos: LruCache[str, DecodedImage] = LruCache(limit, lambda photo: photo.pixels.nbytes)
+        self._photos: LruCache[str, Upright] = LruCache(limit, lambda photo: photo.pixels.nbytes)
 
-    def get(self, path: str) -> DecodedImage:
-        return self._photos.get_or_make(path, lambda: decode_image(path, LEAST_SIDE))
+    def get(self, path: str) -> Upright:
+        return self._photos.get_or_make(path, lambda: decode_whole(path, LEAST_SIDE))

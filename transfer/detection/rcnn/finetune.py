@@ -1,5 +1,4 @@
-"""The source network learns to tell the classes and background apart on warped regions (R-CNN, section
-2.3)."""
+"""Finetune the source network to classify warped regions, background included (R-CNN, section 2.3)."""
 
 from __future__ import annotations
 
@@ -36,8 +35,10 @@ def finetune(
     report: Report,
     checkpoint: Path | None = None,
 ) -> None:
-    """Train `model` in place and leave it in eval mode; its last layer becomes one of classes + 1, background
-    first."""
+    """Train `model` in place and leave it in eval mode.
+
+    Its last layer becomes one of classes + 1, background first.
+    """
     network.replace_head(model, classes + 1)
     foreground, background = region_table(regions, spec)
     steps = FinetuningSteps(model, regions, foreground, background, source, spec)
@@ -55,8 +56,10 @@ def finetune(
 
 
 def region_table(regions: Sequence[MatchedRegions], spec: RcnnSpec) -> tuple[np.ndarray, np.ndarray]:
-    """All regions, (n, 3) int of foreground and of background: image, region, class from 1 (0:
-    background)."""
+    """List all regions, those of the foreground and those of the background.
+
+    Both are (n, 3) int: image, region, class from 1 (0: background).
+    """
     tables = [np.zeros((0, 3), int)]
     for number, entry in enumerate(regions):
         count = len(entry.boxes)

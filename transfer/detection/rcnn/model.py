@@ -13,7 +13,7 @@ from transfer.detection.rcnn.infer import RcnnInference
 from transfer.detection.rcnn.regress import Regressor
 from transfer.detection.rcnn.svm import Svm
 from transfer.serving.artifacts import Preprocessing
-from transfer.serving.export import ServedNetwork
+from transfer.serving.export import Served
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
@@ -33,8 +33,9 @@ class Rcnn:
 
 
 def margins_network(detector: Rcnn) -> nn.Module:
-    """The network with SVMs and box regressors as its last layer, as both are linear on its features;
-    float32, on the CPU.
+    """The network with SVMs and box regressors as its last layer, as both are linear on its features.
+
+    Float32, on the CPU.
 
     Normalised crops (n, 3, side, side) -> (n, 5 * classes): margins, then shifts.
     """
@@ -53,9 +54,11 @@ def margins_network(detector: Rcnn) -> nn.Module:
 def torch_inference(
     network: nn.Module, preprocessing: Preprocessing, spec: RcnnSpec, classes: int, device: str
 ) -> RcnnInference:
-    """Inference by torch, through the module that the sealed graph is exported from; `network` as
-    `margins_network` gives it."""
-    served = ServedNetwork(network, preprocessing).eval().to(device)
+    """Inference by torch, through the module that the sealed graph is exported from.
+
+    `network` as `margins_network` gives it.
+    """
+    served = Served(network, preprocessing).eval().to(device)
 
     @torch.inference_mode()
     def predict(crops: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
-"""Class-specific box regression: from a region's feature to the box that fits (R-CNN, appendix C). No
-torch."""
+"""Class-specific box regression: from a region's feature to the box that fits (R-CNN, appendix C).
+
+No torch.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""One linear SVM a class, with one pass of hard-negative mining (R-CNN, section 2.3 and rcnn_train.m). No
-torch."""
+"""One linear SVM a class, with one pass of hard-negative mining (R-CNN, section 2.3 and rcnn_train.m).
+
+No torch.
+"""
 
 from __future__ import annotations
 

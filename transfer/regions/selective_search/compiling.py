@@ -1,5 +1,7 @@
-"""How the pixel loops are compiled: once, kept on disk for the next process, and without Python's lock while
-they run."""
+"""How the pixel loops are compiled.
+
+Once, kept on disk for the next process, and without Python's lock while they run.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,10 @@ from numba import njit
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as machine code, made on its first call (all of the search: 20 s; 1 s from the disk
-    afterwards)."""
+    """The function as machine code, made on its first call.
+
+    All of the search takes 20 s then, and 1 s from the disk in later processes.
+    """
     try:
         return njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder that it may write to: it compiles in every process then

@@ -25,8 +25,10 @@ def smooth(image: np.ndarray, sigma: float) -> np.ndarray:
 
 @compiled
 def edge_weights(image: np.ndarray) -> np.ndarray:
-    """(h * w * 4,) uint16: the distance in colour to each neighbour, in steps; LARGEST + 1 where there is no
-    neighbour."""
+    """(h * w * 4,) uint16: the distance in colour to each neighbour, in steps.
+
+    LARGEST + 1 where there is no neighbour.
+    """
     height, width, _ = image.shape
     weights = np.full(height * width * DIRECTIONS, LARGEST + 1, np.uint16)
     for y in range(height):
@@ -70,9 +72,11 @@ def root(parents: np.ndarray, pixel: int) -> int:
 
 @compiled
 def segment(weights: np.ndarray, order: np.ndarray, height: int, width: int, scale: float) -> np.ndarray:
-    """(h, w) int32 labels from 0 in scan order. Two regions join over an edge no heavier than what each holds
-    together by (its heaviest inner edge + scale / size); then those of fewer than `scale` pixels join a
-    neighbour, lightest edge first."""
+    """(h, w) int32 labels from 0 in scan order.
+
+    Two regions join over an edge no heavier than what each holds together by (its heaviest inner edge + scale
+    / size); then those of fewer than `scale` pixels join a neighbour, lightest edge first.
+    """
     count = height * width
     parents = np.arange(count).astype(np.int32)
     sizes = np.ones(count, np.int32)
@@ -95,7 +99,8 @@ def segment(weights: np.ndarray, order: np.ndarray, height: int, width: int, sca
 @compiled
 def absorb_small(labels: np.ndarray, order: np.ndarray, offsets: np.ndarray, smallest: float) -> np.ndarray:
     """(regions,) int32: the number each region goes by once those of fewer than `smallest` pixels have joined
-    a neighbour."""
+    a neighbour.
+    """
     count = labels.max() + 1
     parents = np.arange(count).astype(np.int32)
     sizes = np.zeros(count, np.int32)

@@ -1,5 +1,6 @@
 """Hierarchical grouping: the two most alike neighbours join until one region is left (Uijlings et al. 2013,
-algorithm 1)."""
+algorithm 1).
+"""
 
 from __future__ import annotations
 
@@ -82,8 +83,10 @@ def group(
     colours: np.ndarray,
     textures: np.ndarray,
 ) -> np.ndarray:
-    """Boxes of every region of the hierarchy, (2n - 1, 4) int32: the n first ones, then each union in the
-    order it was made."""
+    """Boxes of every region of the hierarchy, (2n - 1, 4) int32.
+
+    The n first ones, then each union in the order it was made.
+    """
     count = sizes.size
     nodes = 2 * count - 1
     pixels = sizes.sum()

@@ -1,5 +1,7 @@
-"""Selective search as OpenCV computes it: its own presets, and Girshick's setting built from its parts to
-compare ours with."""
+"""Selective search as OpenCV computes it.
+
+Its own presets, and Girshick's setting built from its parts to compare ours with.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from transfer.regions.selective_search.setting import COLOUR, FAST, FILL, SIZE, 
 
 
 def opencv_fast(image: np.ndarray) -> np.ndarray:
-    """OpenCV's preset: HSV and Lab, k = 150, 300, 450, two strategies; thin boxes stay. Boxes of `image` (h,
-    w, 3) uint8 RGB."""
+    """OpenCV's preset: HSV and Lab, k = 150, 300, 450, two strategies; thin boxes stay.
+
+    Boxes of `image` (h, w, 3) uint8 RGB.
+    """
     searcher = _searcher(image)
     searcher.switchToSelectiveSearchFast()
     return _boxes(searcher)

@@ -1,5 +1,7 @@
 """What is known of each region of a segmentation: size, box, colour and texture histograms, neighbours.
-Compiled."""
+
+Compiled.
+"""
 
 from __future__ import annotations
 
@@ -95,8 +97,10 @@ def colour_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -
 
 @compiled
 def texture_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(n, channels * 8 * 10) float32, each row summing to 1. The lowest bin is what the others leave of the
-    region."""
+    """(n, channels * 8 * 10) float32, each row summing to 1.
+
+    The lowest bin is what the others leave of the region.
+    """
     height, width, channels, axes = bins.shape
     counts = np.zeros((sizes.size, channels * ORIENTATIONS * TEXTURE_BINS), np.int32)
     for y in range(height):
@@ -128,7 +132,8 @@ def shares(counts: np.ndarray, sizes: np.ndarray, histograms: int) -> np.ndarray
 @compiled
 def neighbours(labels: np.ndarray) -> np.ndarray:
     """(m, 2) int32 pairs of regions that touch along a side or a corner, the smaller label first, sorted,
-    each once."""
+    each once.
+    """
     height, width = labels.shape
     count = labels.max() + 1
     touching = set()

@@ -1,5 +1,6 @@
-"""Selective search (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013): an image becomes class-independent
-boxes.
+"""Selective search (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013).
+
+An image becomes class-independent boxes.
 
 The pixel work is compiled by numba on the first call and kept in a cache folder; it runs without Python's
 lock, so images can be searched in threads. The same image and setting give the same boxes in the same order.
@@ -29,8 +30,10 @@ def search(image: np.ndarray, setting: Setting = FAST) -> np.ndarray:
 
 
 def at_width(image: np.ndarray, width: int) -> tuple[np.ndarray, tuple[float, float]]:
-    """The image brought to `width` pixels (0: as it is), and what turns its coordinates back into the
-    original's."""
+    """The image brought to `width` pixels (0.
+
+    As it is), and what turns its coordinates back into the original's.
+    """
     if width == 0 or image.shape[1] == width:
         return image, (1.0, 1.0)
     height = max(1, round(image.shape[0] * width / image.shape[1]))
@@ -64,7 +67,8 @@ def _hierarchies(image: np.ndarray, colour: str, setting: Setting) -> list[np.nd
 
 def _ranked(hierarchies: list[np.ndarray], seed: int) -> np.ndarray:
     """All boxes by rank from the top of their hierarchy times a random number, so that no single hierarchy
-    leads."""
+    leads.
+    """
     ranks = np.concatenate([np.arange(len(boxes), 0, -1) for boxes in hierarchies])
     chance = np.random.default_rng(seed).random(len(ranks))
     return np.concatenate(hierarchies)[np.argsort(ranks * chance, kind='stable')]

@@ -13,7 +13,8 @@ TEXTURE_SIZE_FILL = TEXTURE | SIZE | FILL
 @dataclass(frozen=True)
 class Setting:
     """Girshick's fast mode (rcnn/selective_search/selective_search_boxes.m), which is not OpenCV's preset of
-    that name."""
+    that name.
+    """
 
     colours: tuple[str, ...] = ('hsv', 'lab')
     scales: tuple[int, ...] = (50, 100)  # k of the graph segmentation; its smallest region has as many pixels
