@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import BACKGROUND, BoxedImage, DetectionManifest, LabelledImage, Manifest
 from transfer.regions.boxes import iou
 
@@ -25,7 +25,7 @@ def cut_crops(
     proposals: Sequence[np.ndarray],
     folder: Path,
     seed: int,
-    beat: Callable[[float], None],
+    on_progress: Callable[[float], None],
 ) -> Manifest:
     """Up to 60 boxes of each class and as many regions without any, as images in `folder`, labelled.
 
@@ -43,7 +43,7 @@ def cut_crops(
         sorted(wanted, key=lambda cut: (cut[0].digest, cut[2], tuple(cut[1])))
     ):
         cuts.append(_cut_crop(image, box, label, folder))
-        beat((number + 1) / len(wanted))
+        on_progress((number + 1) / len(wanted))
     labels = (*manifest.labels, BACKGROUND)
     return Manifest(labels, tuple({cut.digest: cut for cut in cuts}.values()))
 
@@ -79,7 +79,7 @@ def _choose_background(
 def _cut_crop(image: BoxedImage, box: np.ndarray, label: int, folder: Path) -> LabelledImage:
     name = hashlib.sha256(repr((image.digest, box.tolist(), CONTEXT)).encode()).hexdigest()
     path = folder / f'{name[:40]}.png'
-    photo = decode_whole(image.path, LEAST_SIDE)
+    photo = decode_image(image.path, LEAST_SIDE)
     height, width, _ = photo.pixels.shape
     sides = np.maximum(box[2:] - box[:2], FEWEST_SIDE)
     middle, half = (box[:2] + box[2:]) / 2, sides * (0.5 + CONTEXT)

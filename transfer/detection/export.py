@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from transfer.regions.postprocess import Detections
-from transfer.serving.artifacts import WEIGHTS, Meta
+from transfer.serving.artifacts import WEIGHTS, ArtifactMeta
 from transfer.serving.openvino_import import openvino
 from transfer.spec.errors import CorruptArtifactError
 
@@ -41,7 +41,7 @@ def write_weights(model: nn.Module, folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS)
 
 
-def load_weights(model: nn.Module, folder: Path, meta: Meta) -> None:
+def load_weights(model: nn.Module, folder: Path, meta: ArtifactMeta) -> None:
     """CorruptArtifactError when they do not fit."""
     try:
         model.load_state_dict(load_file(folder / WEIGHTS), strict=True)

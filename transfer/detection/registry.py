@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer.regions.postprocess import Inference
-from transfer.serving.artifacts import Meta
+from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.detectors import DEFAULT, DETECTORS
 from transfer.spec.errors import IncompatibleArtifactError, InvalidSpecError
 
@@ -33,7 +33,7 @@ def get_detector(kind: str) -> Detector:
     return detector
 
 
-def load_graphs(folder: Path, meta: Meta) -> Inference:
+def load_graphs(folder: Path, meta: ArtifactMeta) -> Inference:
     """Inference by the artifact's graphs, without torch. IncompatibleArtifactError for an unknown kind."""
     kind = meta.detection['kind']
     if kind not in DETECTORS:

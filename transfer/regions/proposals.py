@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import BoxedImage
 from transfer.regions.boxes import iou
 from transfer.regions.selective_search import presets
@@ -62,7 +62,7 @@ def propose_for_photo(
 
     Boxes in pixels of the photo itself, though a big one is decoded reduced.
     """
-    photo = decode_whole(data, LEAST)
+    photo = decode_image(data, LEAST)
     height, width, _ = photo.pixels.shape
     back = np.array([photo.width / width, photo.height / height] * 2, np.float32)
     return propose(photo.pixels, method, limit) * back

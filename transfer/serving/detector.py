@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from transfer.data.decode import Upright, decode_whole
+from transfer.data.decode import DecodedImage, decode_image
 from transfer.detection import registry
 from transfer.regions.postprocess import Detections, Inference
 from transfer.regions.proposals import propose, propose_for_photo
-from transfer.serving.artifacts import WEIGHTS, Meta, read_meta, verify
+from transfer.serving.artifacts import WEIGHTS, ArtifactMeta, read_meta, verify
 from transfer.spec.detectors import DETECTORS
 from transfer.spec.errors import CorruptArtifactError, OverloadedError
 
@@ -35,7 +35,7 @@ class DetectionPredictor:
 
         CorruptArtifactError, IncompatibleArtifactError.
         """
-        self.meta: Meta = read_meta(folder)
+        self.meta: ArtifactMeta = read_meta(folder)
         if digest and self.meta.digest != digest:
             raise CorruptArtifactError(f'the model in {folder.name} is not the one that was trained')
         verify(folder, self.meta)
@@ -57,7 +57,7 @@ class DetectionPredictor:
         """The score from which on its detections are shown: best on the photos that it was measured on."""
         return float(self.meta.detection['score_threshold'])
 
-    def detect(self, image: bytes) -> tuple[Detections, Upright]:
+    def detect(self, image: bytes) -> tuple[Detections, DecodedImage]:
         """What is on a photo, best first, in its own upright pixels.
 
         UnreadableImageError, OverloadedError.
@@ -66,7 +66,7 @@ class DetectionPredictor:
             raise OverloadedError(f'{WAITING} images are waiting')
         try:
             with self._lanes:
-                photo = decode_whole(image, self.meta.detection['least_side'])
+                photo = decode_image(image, self.meta.detection['least_side'])
                 return self._infer(photo, propose_regions(image, self.meta.detection, self._device)), photo
         finally:
             self._places.release()
@@ -78,7 +78,7 @@ class DetectionPredictor:
         blank = np.zeros((48, 64, 3), np.uint8)
         proposals = propose_regions(blank, self.meta.detection, self._device)
         whole = np.array([[0, 0, 64, 48]], np.float32)
-        self._infer(Upright(blank, 64, 48), np.concatenate([proposals, whole]))
+        self._infer(DecodedImage(blank, 64, 48), np.concatenate([proposals, whole]))
 
 
 def propose_regions(photo: bytes | np.ndarray, known: Mapping[str, Any], device: str) -> np.ndarray:
@@ -106,12 +106,12 @@ def measure_seconds(infer: Inference, photos: Sequence[bytes], known: Mapping[st
     seconds = []
     for photo in photos:
         started, processed = time.perf_counter(), time.process_time()
-        infer(decode_whole(photo, known['least_side']), propose_regions(photo, known, 'cpu'))
+        infer(decode_image(photo, known['least_side']), propose_regions(photo, known, 'cpu'))
         seconds.append(min(time.perf_counter() - started, time.process_time() - processed))
     return statistics.median(seconds)
 
 
-def load_inference(folder: Path, meta: Meta, device: str) -> Inference:
+def load_inference(folder: Path, meta: ArtifactMeta, device: str) -> Inference:
     """The artifact's inference: by its graphs on a CPU, by torch on a GPU or where there are no graphs."""
     if device != 'cpu' or meta.engine.get('name') != 'openvino':
         # Only here: torch costs 0.7 GB of memory, which the graphs spare.

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from tests.support.drawn_objects import LABELS, TWO_OBJECTS, draw_objects, propose_around, scatter_boxes
 from tests.support.small_training import RecordingReport
 from tests.support.synthetic_scenes import source as write_source
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.matching import MatchedRegions, match_regions
 from transfer.detection.rcnn import regress, svm
@@ -308,14 +308,14 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, t
     infer = torch_inference(margins_network(detector), given, spec, len(LABELS), 'cpu')
     right = 0
     for number, image in enumerate(held_out):
-        found = infer(decode_whole(image.path), near(image, 100 + number))
+        found = infer(decode_image(image.path), near(image, 100 + number))
         for truth in image.boxes:
             mine = found.labels == truth.label
             if mine.any():
                 best = found.boxes[mine][found.scores[mine].argmax()]
                 right += iou(best[None], np.array([[truth.x0, truth.y0, truth.x1, truth.y1]]))[0, 0] >= 0.5
     assert right >= 6  # of eight objects
-    assert len(infer(decode_whole(held_out[0].path), np.zeros((0, 4)))) == 0
+    assert len(infer(decode_image(held_out[0].path), np.zeros((0, 4)))) == 0
 
 
 def test_steps_too_long_for_the_network_are_cut_to_length(world, tmp_path):

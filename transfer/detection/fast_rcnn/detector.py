@@ -24,7 +24,7 @@ from transfer.detection.fast_rcnn.model import (
 from transfer.detection.fast_rcnn.svd import compress
 from transfer.detection.sgd import epochs_for
 from transfer.regions.postprocess import Inference
-from transfer.serving.artifacts import GRAPH, Meta, Preprocessing
+from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
 from transfer.spec.detectors import FAST_RCNN
 from transfer.spec.report import Report
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
@@ -73,7 +73,7 @@ class FastRcnnDetector:
             build_source_network=lambda: source_network(source, model),
         )
 
-    def load(self, folder: Path, meta: Meta, device: str) -> Inference:
+    def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
         network, options = architecture(meta.architecture), FAST_RCNN.read_options(meta.detection['spec'])
         model = FastRcnn(network, network.build(2), len(meta.labels), options)
         if options.svd:

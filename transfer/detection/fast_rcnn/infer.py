@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import Upright
+from transfer.data.decode import DecodedImage
 from transfer.regions.postprocess import Detections, postprocess_predictions, usable_proposals
 from transfer.regions.resize import resize_photo, scale_boxes
 from transfer.regions.roi_pooling import pool_regions
-from transfer.serving.artifacts import GRAPH, Meta
-from transfer.serving.openvino_engine import Graph
+from transfer.serving.artifacts import GRAPH, ArtifactMeta
+from transfer.serving.openvino_engine import OpenVinoGraph
 from transfer.spec.detectors import FAST_RCNN
 from transfer.spec.fast_rcnn import FastRcnnSpec
 
@@ -44,7 +44,7 @@ class FastRcnnInference:
         self._extract_features, self._predict = extract_features, predict
         self._classes, self._stride, self._spec = classes, stride, spec
 
-    def __call__(self, photo: Upright, proposals: np.ndarray) -> Detections:
+    def __call__(self, photo: DecodedImage, proposals: np.ndarray) -> Detections:
         """`proposals` (n, 4) in pixels of the photo. No proposals give no detections."""
         spec = self._spec
         boxes = usable_proposals(proposals, spec.proposals)
@@ -72,11 +72,11 @@ def distinct_regions(regions: np.ndarray, stride: int, *, align: bool) -> tuple[
     return first, inverse.reshape(-1)
 
 
-def load_graphs(folder: Path, meta: Meta) -> FastRcnnInference:
+def load_graphs(folder: Path, meta: ArtifactMeta) -> FastRcnnInference:
     """Inference by the artifact's two OpenVINO graphs. RuntimeError when the runtime cannot read them."""
     spec = FAST_RCNN.read_options(meta.detection['spec'])
     assert isinstance(spec, FastRcnnSpec)
-    extractor = Graph(folder / GRAPH, np.zeros((1, 128, 160, 3), np.uint8))
+    extractor = OpenVinoGraph(folder / GRAPH, np.zeros((1, 128, 160, 3), np.uint8))
     pooled = (1, meta.detection['channels'], spec.pool, spec.pool)
-    heads = Graph(folder / HEADS_GRAPH, np.zeros(pooled, np.float32))
+    heads = OpenVinoGraph(folder / HEADS_GRAPH, np.zeros(pooled, np.float32))
     return FastRcnnInference(extractor.run, heads.run, len(meta.labels), meta.detection['stride'], spec)

@@ -15,7 +15,7 @@ from torchvision.ops import roi_align, roi_pool
 from transfer.detection.fast_rcnn.infer import FastRcnnInference
 from transfer.detection.fast_rcnn.sampling import ShiftStatistics
 from transfer.serving.artifacts import Preprocessing
-from transfer.serving.export import Served
+from transfer.serving.export import ServedNetwork
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.backbone import convolutional_body
@@ -95,7 +95,7 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, model: FastRcnn, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.served = Served(nn.Sequential(*model.body.values(), model.reduce), preprocessing)
+        self.served = ServedNetwork(nn.Sequential(*model.body.values(), model.reduce), preprocessing)
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.served(images)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.fast_rcnn.loss import detection_loss
 from transfer.detection.fast_rcnn.model import FastRcnn
@@ -214,7 +214,7 @@ class FastRcnnSteps:
 
     def _load_photo(self, drawn: DrawnSample) -> Tensor:
         """(1, 3, h, w) normalised, mirrored where the sample is."""
-        photo = decode_whole(drawn.regions.image.path, self.spec.short_side)
+        photo = decode_image(drawn.regions.image.path, self.spec.short_side)
         pixels, _ = resize_photo(photo, self.spec)
         if drawn.is_flipped:
             pixels = pixels[:, ::-1]

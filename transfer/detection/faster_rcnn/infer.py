@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import Upright
+from transfer.data.decode import DecodedImage
 from transfer.regions.postprocess import Detections, Inference
-from transfer.serving.artifacts import Meta
+from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.errors import CorruptArtifactError
 
 # Boxes (n, 4) in pixels of the input, scores (n,), best first, and labels (n,) from 1.
@@ -26,14 +26,14 @@ class FasterRcnnInference:
         """`predict`: uint8 RGB (h, w, 3) -> what is on it."""
         self._predict = predict
 
-    def __call__(self, photo: Upright, proposals: np.ndarray) -> Detections:
+    def __call__(self, photo: DecodedImage, proposals: np.ndarray) -> Detections:
         boxes, scores, labels = self._predict(photo.pixels)
         height, width, _ = photo.pixels.shape
         scale = np.array([photo.width / width, photo.height / height] * 2)
         return Detections(boxes.astype(float) * scale, scores.astype(float), labels - 1)
 
 
-def load_graphs(folder: Path, meta: Meta) -> Inference:
+def load_graphs(folder: Path, meta: ArtifactMeta) -> Inference:
     """Refuse: no artifact of this kind has a graph."""
     raise CorruptArtifactError(
         f'the model in {folder.name} claims a graph, but torch alone runs Faster R-CNN'

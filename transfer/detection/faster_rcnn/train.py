@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.detection.faster_rcnn.model import build, pixels_to_tensor
 from transfer.detection.sgd import Schedule, epochs_for, images_of_step, run_sgd
@@ -101,7 +101,7 @@ class FasterRcnnSteps:
         """A photo, mirrored half of the times, and its boxes in the pixels it was decoded to, without
         difficult objects.
         """
-        photo = decode_whole(image.path, self.spec.short_side)
+        photo = decode_image(image.path, self.spec.short_side)
         height, width, _ = photo.pixels.shape
         easy = [box for box in image.boxes if not box.difficult]
         boxes = np.array([(box.x0, box.y0, box.x1, box.y1) for box in easy], float).reshape(-1, 4)

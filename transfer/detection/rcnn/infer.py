@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import Upright
+from transfer.data.decode import DecodedImage
 from transfer.regions.postprocess import (
     Detections,
     margins_to_scores,
@@ -18,8 +18,8 @@ from transfer.regions.postprocess import (
     usable_proposals,
 )
 from transfer.regions.warp import warp_region
-from transfer.serving.artifacts import GRAPH, Meta, Preprocessing
-from transfer.serving.openvino_engine import Graph
+from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
+from transfer.serving.openvino_engine import OpenVinoGraph
 from transfer.spec.detectors import RCNN
 from transfer.spec.rcnn import RcnnSpec
 
@@ -38,7 +38,7 @@ class RcnnInference:
         self._predict, self._classes = predict, classes
         self._preprocessing, self._spec = preprocessing, spec
 
-    def __call__(self, photo: Upright, proposals: np.ndarray) -> Detections:
+    def __call__(self, photo: DecodedImage, proposals: np.ndarray) -> Detections:
         """`proposals` (n, 4) in pixels of the photo. No proposals give no detections."""
         spec, given = self._spec, self._preprocessing
         boxes = usable_proposals(proposals, spec.proposals)
@@ -52,7 +52,7 @@ class RcnnInference:
 
 
 def crop_batches(
-    photo: Upright, boxes: np.ndarray, side: int, mean: tuple[float, ...], spec: RcnnSpec
+    photo: DecodedImage, boxes: np.ndarray, side: int, mean: tuple[float, ...], spec: RcnnSpec
 ) -> Iterator[np.ndarray]:
     """The regions `boxes` (n, 4), in the photo's own pixels, warped.
 
@@ -64,14 +64,14 @@ def crop_batches(
         yield np.stack([warp_region(photo.pixels, box, side, spec.context, mean) for box in part])
 
 
-def boxes_as_decoded(photo: Upright, boxes: np.ndarray) -> np.ndarray:
+def boxes_as_decoded(photo: DecodedImage, boxes: np.ndarray) -> np.ndarray:
     """Boxes in the pixels of the photo as it was decoded, perhaps reduced."""
     height, width, _ = photo.pixels.shape
     return boxes * np.array([width / photo.width, height / photo.height] * 2)
 
 
-def load_graphs(folder: Path, meta: Meta) -> RcnnInference:
+def load_graphs(folder: Path, meta: ArtifactMeta) -> RcnnInference:
     """Inference by the artifact's OpenVINO graph. RuntimeError when the runtime cannot read it."""
     spec, side = RCNN.read_options(meta.detection['spec']), meta.preprocessing.side
-    graph = Graph(folder / GRAPH, np.zeros((1, side, side, 3), np.uint8))
+    graph = OpenVinoGraph(folder / GRAPH, np.zeros((1, side, side, 3), np.uint8))
     return RcnnInference(graph.run, len(meta.labels), meta.preprocessing, spec)

@@ -13,7 +13,7 @@ from transfer.detection.rcnn.infer import RcnnInference
 from transfer.detection.rcnn.regress import Regressor
 from transfer.detection.rcnn.svm import Svm
 from transfer.serving.artifacts import Preprocessing
-from transfer.serving.export import Served
+from transfer.serving.export import ServedNetwork
 from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
@@ -58,7 +58,7 @@ def torch_inference(
 
     `network` as `margins_network` gives it.
     """
-    served = Served(network, preprocessing).eval().to(device)
+    served = ServedNetwork(network, preprocessing).eval().to(device)
 
     @torch.inference_mode()
     def predict(crops: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from transfer.data.decode import decode_whole
+from transfer.data.decode import decode_image
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.matching import match_regions
 from transfer.detection.rcnn import regress, svm
@@ -60,7 +60,7 @@ def train(
     store = FeatureStore(workdir / 'rcnn-features')
     for number, entry in enumerate(regions):
         if not store.has(number):
-            photo = decode_whole(entry.image.path, LEAST_SIDE)
+            photo = decode_image(entry.image.path, LEAST_SIDE)
             store.write(number, embed_regions(network, model, photo, entry.boxes, source, spec))
         done = SHARE + (1 - SHARE - SVM_SHARE) * (number + 1) / len(regions)
         report.progress(Progress('features', done, f'{number + 1} of {len(regions)} images'))
