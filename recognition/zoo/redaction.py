@@ -14,15 +14,8 @@ from recognition.models import SourceModel, TrainedModel
 from recognition.models.source_model import Origin, SourceModelQuerySet
 
 REDACTED_NAME = 'a source of another project'
-REDACTED_PARTS = (
-    'source',
-    'ranking',
-    'probes',
-    'why',
-    'plan',
-    'forecast',
-    'notes',
-)  # of a report: they name sources
+# The parts of a report that name sources.
+REDACTED_PARTS = ('source', 'ranking', 'probes', 'why', 'plan', 'forecast', 'notes')
 
 
 def redact_source_name(model: TrainedModel) -> str:

@@ -341,7 +341,7 @@ class TestWhoSeesIt:
             report['source']
             == report['ranking'][0]['name']
             == report['probes'][0]['name']
-            == redaction.UNNAMED
+            == redaction.REDACTED_NAME
         )
         assert report['why'].startswith(
             'a source of another project gave the best linear model; flowers-v2 did not.'
@@ -427,6 +427,6 @@ class TestDoors:
         client.force_login(django_user_model.objects.create_superuser('root', password='x'))
         row = SourceModel.objects.get()
         page = client.get(f'/admin/recognition/sourcemodel/{row.pk}/change/').content.decode()
-        assert 'only to the members of its project' in page
+        assert 'only with the members of its project' in page
         client.post(f'/admin/recognition/sourcemodel/{row.pk}/approve/do/')
         assert names(alice) == ['flowers']
