@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -21,8 +22,11 @@ REAL_PARAMETERS = 9_000_000
 REAL_TOO = {'resnet18', 'swin_t', 'swin_v2_t', 'convnext_tiny', 'inception_v3'}
 
 
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+def count_parameters(network: Architecture) -> int:
+    """By the outline, which is built without memory; buffers of batch norms left out."""
+    counters = ('running_mean', 'running_var', 'num_batches_tracked')
+    shapes = network.outline.shapes.items()
+    return sum(math.prod(shape) for name, shape in shapes if not name.endswith(counters))
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +41,9 @@ def one_thread():
 @pytest.mark.parametrize('name', registry.names())
 def test_every_network_answers_the_same_questions(name):
     network = registry.architecture(name)
-    model = network.skeleton(7).eval()
-    device = 'meta'
-    if count_parameters(model) < REAL_PARAMETERS or name in REAL_TOO:
-        model, device = network.build(7).eval(), 'cpu'
+    is_small = count_parameters(network) < REAL_PARAMETERS or name in REAL_TOO
+    device = 'cpu' if is_small else 'meta'
+    model = (network.build(7) if is_small else network.skeleton(7)).eval()
     images = torch.randn(2, 3, network.min_side, network.min_side, device=device)
 
     groups = network.layer_groups(model)
@@ -57,30 +60,28 @@ def test_every_network_answers_the_same_questions(name):
     assert groups[-1][1][0] is model.get_submodule(network.head_path(model)).weight
 
     with torch.inference_mode():
-        whole, embedded, features = (
-            model(images),
-            network.embed(model, images),
-            network.features(model, images),
-        )
-        assert whole.shape == (2, 7)
-        assert features.shape == embedded.shape == (2, network.feature_size)
-        if device == 'cpu':
+        embedded = network.embed(model, images)
+        assert embedded.shape == (2, network.feature_size)
+        # On the meta device the model's own forward pass is tried below, with its new head: a pass costs half a second.
+        whole = model(images) if is_small else None
+        if is_small:
+            features = network.features(model, images)
+            assert whole.shape == (2, 7)
+            assert features.shape == embedded.shape
             assert features.min() >= 0
             assert network.signed or torch.equal(features, embedded)
-        for group in (
-            {groups[0][0], groups[len(groups) // 2][0], 'head'} if device == 'cpu' else {groups[-2][0]}
-        ):
+        for group in {groups[0][0], groups[len(groups) // 2][0], 'head'} if is_small else {groups[-2][0]}:
             prefix, suffix = network.split(model, group)
             again = suffix(prefix(images))
-            assert again.shape == whole.shape
-            if device == 'cpu':
+            assert again.shape == (2, 7)
+            if is_small:
                 torch.testing.assert_close(again, whole, rtol=1e-4, atol=1e-5 * float(whole.abs().max()))
 
         head = network.replace_head(model, 3)
         assert head.weight.shape == (3, network.feature_size)
         assert network.head(model) is head
         assert model(images).shape == (2, 3)
-        if device == 'cpu':
+        if is_small:
             torch.testing.assert_close(head(embedded), model(images), rtol=1e-4, atol=1e-5)
     regrouped = network.layer_groups(model)
     assert {id(parameter) for _, group in regrouped for parameter in group} == set(
