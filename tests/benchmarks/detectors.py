@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
 from transfer.detection.fast_rcnn import train as fast_training
 from transfer.detection.fast_rcnn.model import FastRcnn, torch_inference
@@ -60,7 +60,7 @@ def main() -> None:
 
 def network_parts() -> None:
     rng = np.random.default_rng(0)
-    photo = DecodedImage(rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8), WIDTH, HEIGHT)
+    photo = UprightImage(rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8), WIDTH, HEIGHT)
     boxes = anywhere(rng)
     print('| body | R-CNN s | Fast R-CNN s | times |\n| --- | --- | --- | --- |')
     for name in ('mobilenet_v3_small', 'squeezenet1_1', 'resnet18'):

@@ -47,7 +47,7 @@ def decode(source: bytes | str | Path, side: int, policy: str = 'squash') -> np.
 
 
 @dataclass(frozen=True)
-class DecodedImage:
+class UprightImage:
     """A whole image, turned upright."""
 
     pixels: np.ndarray  # (h, w, 3) uint8 RGB, perhaps at a reduced scale
@@ -55,7 +55,7 @@ class DecodedImage:
     height: int
 
 
-def decode_image(source: bytes | str | Path, least: int = 0) -> DecodedImage:
+def decode_image(source: bytes | str | Path, least: int = 0) -> UprightImage:
     """Decode the whole image for a detector; a JPEG may come reduced, with neither side under `least` pixels
     (0: never reduced).
 
@@ -69,7 +69,7 @@ def decode_image(source: bytes | str | Path, least: int = 0) -> DecodedImage:
         if header.getexif().get(EXIF_ORIENTATION, 1) in range(5, 9):  # turned by a quarter
             width, height = height, width
         image = _open(data, math.ceil(least / SPARE) if least else MAX_PIXELS, 'squash')
-        return DecodedImage(np.array(image), width, height)
+        return UprightImage(np.array(image), width, height)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f'{name} cannot be read as an image: {error}') from error
 

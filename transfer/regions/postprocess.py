@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.regions.boxes import areas, clip, decode, nms
 
 
@@ -34,7 +34,7 @@ class GroundTruth:
 
 
 # A photo and its proposals, (n, 4) in its own pixels, to detections.
-Inference = Callable[[DecodedImage, np.ndarray], Detections]
+Inference = Callable[[UprightImage, np.ndarray], Detections]
 
 
 class PostprocessSpec(Protocol):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.spec.fast_rcnn import FastRcnnSpec
 
 
-def resize_photo(photo: DecodedImage, spec: FastRcnnSpec) -> tuple[np.ndarray, tuple[float, float]]:
+def resize_photo(photo: UprightImage, spec: FastRcnnSpec) -> tuple[np.ndarray, tuple[float, float]]:
     """Resize to `resized_size`: uint8 (h, w, 3), and the factors from the photo's own pixels, x and y, to
     those.
     """

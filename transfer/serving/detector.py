@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage, decode_image
+from transfer.data.decode import UprightImage, decode_image
 from transfer.detection import registry
 from transfer.regions.postprocess import Detections, Inference
 from transfer.regions.proposals import propose, propose_for_photo
@@ -57,7 +57,7 @@ class DetectionPredictor:
         """The score from which on its detections are shown: best on the photos that it was measured on."""
         return float(self.meta.detection['score_threshold'])
 
-    def detect(self, image: bytes) -> tuple[Detections, DecodedImage]:
+    def detect(self, image: bytes) -> tuple[Detections, UprightImage]:
         """What is on a photo, best first, in its own upright pixels.
 
         UnreadableImageError, OverloadedError.
@@ -78,7 +78,7 @@ class DetectionPredictor:
         blank = np.zeros((48, 64, 3), np.uint8)
         proposals = propose_regions(blank, self.meta.detection, self._device)
         whole = np.array([[0, 0, 64, 48]], np.float32)
-        self._infer(DecodedImage(blank, 64, 48), np.concatenate([proposals, whole]))
+        self._infer(UprightImage(blank, 64, 48), np.concatenate([proposals, whole]))
 
 
 def propose_regions(photo: bytes | np.ndarray, known: Mapping[str, Any], device: str) -> np.ndarray:

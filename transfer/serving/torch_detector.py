@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.detection.registry import get_detector
 from transfer.regions.postprocess import Detections, Inference
 from transfer.serving.artifacts import ArtifactMeta
@@ -26,7 +26,7 @@ def load_torch(folder: Path, meta: ArtifactMeta, device: str) -> Inference:
         ) from error
     lock = threading.Lock()
 
-    def infer_alone(photo: DecodedImage, proposals: np.ndarray) -> Detections:
+    def infer_alone(photo: UprightImage, proposals: np.ndarray) -> Detections:
         with lock:
             return infer(photo, proposals)
 

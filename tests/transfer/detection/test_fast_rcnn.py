@@ -15,7 +15,7 @@ from torchvision.ops import roi_pool
 
 from tests.support.drawn_objects import LABELS, TWO_OBJECTS, draw_objects, propose_around, scatter_boxes
 from tests.support.small_training import RecordingReport
-from transfer.data.decode import DecodedImage, decode_image
+from transfer.data.decode import UprightImage, decode_image
 from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.detection.fast_rcnn.infer import distinct_regions
 from transfer.detection.fast_rcnn.loss import detection_loss
@@ -236,10 +236,10 @@ def test_every_learning_parameter_has_one_rate_and_frozen_ones_none():
 
 def test_a_photo_is_brought_to_its_short_side_unless_the_long_one_would_pass_the_limit():
     spec = FastRcnnSpec()
-    wide, _ = resize_photo(DecodedImage(np.zeros((200, 300, 3), np.uint8), 300, 200), spec)
+    wide, _ = resize_photo(UprightImage(np.zeros((200, 300, 3), np.uint8), 300, 200), spec)
     assert wide.shape == (600, 900, 3)
     # Decoded at half its size.
-    long, scale = resize_photo(DecodedImage(np.full((100, 400, 3), 255, np.uint8), 800, 200), spec)
+    long, scale = resize_photo(UprightImage(np.full((100, 400, 3), 255, np.uint8), 800, 200), spec)
     assert long.shape == (250, 1000, 3)
     assert scale == (1000 / 800, 250 / 200)
     assert (long == 255).all()

@@ -204,7 +204,7 @@ def test_a_model_is_loaded_once_however_many_ask_for_it():
 
     cache = ModelCache(100, load)
     with ThreadPoolExecutor(8) as threads:
-        futures = [threads.submit(cache.predictor, Path('a'), 'a') for _ in range(8)]
+        futures = [threads.submit(cache.get_or_load, Path('a'), 'a') for _ in range(8)]
         gate.set()
         assert len({id(future.result()) for future in futures}) == 1
     assert loads == ['a']
@@ -221,7 +221,7 @@ def test_another_model_can_be_had_while_one_is_loading():
 
     cache = ModelCache(100, load)
     with ThreadPoolExecutor(1) as threads:
-        slow = threads.submit(cache.predictor, Path('slow'), 'slow')
+        slow = threads.submit(cache.get_or_load, Path('slow'), 'slow')
         assert started.wait(20)
         assert cache.get_or_load(Path('quick'), 'quick').size == 1
         gate.set()

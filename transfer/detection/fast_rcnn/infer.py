@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.regions.postprocess import Detections, postprocess_predictions, usable_proposals
 from transfer.regions.resize import resize_photo, scale_boxes
 from transfer.regions.roi_pooling import pool_regions
@@ -44,7 +44,7 @@ class FastRcnnInference:
         self._extract_features, self._predict = extract_features, predict
         self._classes, self._stride, self._spec = classes, stride, spec
 
-    def __call__(self, photo: DecodedImage, proposals: np.ndarray) -> Detections:
+    def __call__(self, photo: UprightImage, proposals: np.ndarray) -> Detections:
         """`proposals` (n, 4) in pixels of the photo. No proposals give no detections."""
         spec = self._spec
         boxes = usable_proposals(proposals, spec.proposals)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.regions.postprocess import Detections, Inference
 from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.errors import CorruptArtifactError
@@ -26,7 +26,7 @@ class FasterRcnnInference:
         """`predict`: uint8 RGB (h, w, 3) -> what is on it."""
         self._predict = predict
 
-    def __call__(self, photo: DecodedImage, proposals: np.ndarray) -> Detections:
+    def __call__(self, photo: UprightImage, proposals: np.ndarray) -> Detections:
         boxes, scores, labels = self._predict(photo.pixels)
         height, width, _ = photo.pixels.shape
         scale = np.array([photo.width / width, photo.height / height] * 2)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transfer.data.decode import DecodedImage, decode_image
+from transfer.data.decode import UprightImage, decode_image
 from transfer.detection.rcnn.infer import crop_batches
 from transfer.runtime.atomic_write import replace_file
 from transfer.runtime.lru import LruCache
@@ -24,7 +24,7 @@ CACHE_BYTES = 512 * 1024 * 1024  # of decoded photos
 def embed_regions(
     network: Architecture,
     model: nn.Module,
-    photo: DecodedImage,
+    photo: UprightImage,
     boxes: np.ndarray,
     source: SourceModelSpec,
     spec: RcnnSpec,
@@ -74,7 +74,7 @@ class PhotoCache:
     """
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
-        self._photos: LruCache[str, DecodedImage] = LruCache(limit, lambda photo: photo.pixels.nbytes)
+        self._photos: LruCache[str, UprightImage] = LruCache(limit, lambda photo: photo.pixels.nbytes)
 
-    def get(self, path: str) -> DecodedImage:
+    def get(self, path: str) -> UprightImage:
         return self._photos.get_or_make(path, lambda: decode_image(path, LEAST_SIDE))

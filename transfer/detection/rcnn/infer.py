@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.data.decode import DecodedImage
+from transfer.data.decode import UprightImage
 from transfer.regions.postprocess import (
     Detections,
     margins_to_scores,
@@ -38,7 +38,7 @@ class RcnnInference:
         self._predict, self._classes = predict, classes
         self._preprocessing, self._spec = preprocessing, spec
 
-    def __call__(self, photo: DecodedImage, proposals: np.ndarray) -> Detections:
+    def __call__(self, photo: UprightImage, proposals: np.ndarray) -> Detections:
         """`proposals` (n, 4) in pixels of the photo. No proposals give no detections."""
         spec, given = self._spec, self._preprocessing
         boxes = usable_proposals(proposals, spec.proposals)
@@ -52,7 +52,7 @@ class RcnnInference:
 
 
 def crop_batches(
-    photo: DecodedImage, boxes: np.ndarray, side: int, mean: tuple[float, ...], spec: RcnnSpec
+    photo: UprightImage, boxes: np.ndarray, side: int, mean: tuple[float, ...], spec: RcnnSpec
 ) -> Iterator[np.ndarray]:
     """The regions `boxes` (n, 4), in the photo's own pixels, warped.
 
@@ -64,7 +64,7 @@ def crop_batches(
         yield np.stack([warp_region(photo.pixels, box, side, spec.context, mean) for box in part])
 
 
-def boxes_as_decoded(photo: DecodedImage, boxes: np.ndarray) -> np.ndarray:
+def boxes_as_decoded(photo: UprightImage, boxes: np.ndarray) -> np.ndarray:
     """Boxes in the pixels of the photo as it was decoded, perhaps reduced."""
     height, width, _ = photo.pixels.shape
     return boxes * np.array([width / photo.width, height / photo.height] * 2)
