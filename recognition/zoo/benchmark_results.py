@@ -25,10 +25,10 @@ from recognition.zoo.selection_params import (
     AccuracyGain,
     BenchmarkResult,
     BenchmarkSource,
-    BenchmarkTarget,
     ForecastCoverage,
     RuleResult,
     SignatureComparison,
+    TargetSummary,
     WeightsComparison,
     get_benchmark_folder,
     read_selection_params,
@@ -144,10 +144,10 @@ def _compare_with_signature(record: records.BenchmarkRecord) -> SignatureCompari
     )
 
 
-def _summarize_targets(record: records.BenchmarkRecord) -> tuple[BenchmarkTarget, ...]:
+def _summarize_targets(record: records.BenchmarkRecord) -> tuple[TargetSummary, ...]:
     noise = metrics.seed_errors(record.table)
     return tuple(
-        BenchmarkTarget(
+        TargetSummary(
             name=name,
             classes=int(record.classes[index]),
             train_images=int(record.train_images[index]),

@@ -76,7 +76,7 @@ class AccuracyGain:
 
 
 @dataclass(frozen=True)
-class BenchmarkTarget:
+class TargetSummary:
     name: str
     classes: int
     train_images: int
@@ -129,7 +129,7 @@ class BenchmarkResult:
     made_at: str  # ISO 8601
     folder: str
     setup: dict[str, Any]  # as transfer.selection.benchmark.matrix was asked
-    targets: tuple[BenchmarkTarget, ...]
+    targets: tuple[TargetSummary, ...]
     sources: tuple[BenchmarkSource, ...]
     accuracy: tuple[tuple[float | None, ...], ...]  # (targets, sources), mean over seeds; None: not run
     rules: tuple[RuleResult, ...]
@@ -192,9 +192,9 @@ def read_selection_params() -> SelectionParams:
     return SelectionParams(TrainSpec().weights, {}, 'no recorded accuracies yet')
 
 
-def _read_target(values: dict[str, Any]) -> BenchmarkTarget:
+def _read_target(values: dict[str, Any]) -> TargetSummary:
     earlier = {'images': 'train_images', 'held': 'test_images'}
-    return BenchmarkTarget(**{earlier.get(name, name): value for name, value in values.items()})
+    return TargetSummary(**{earlier.get(name, name): value for name, value in values.items()})
 
 
 def _read_source(values: dict[str, Any]) -> BenchmarkSource:
