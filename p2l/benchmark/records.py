@@ -128,13 +128,13 @@ class _Cells:
     def of_sources(self, name: str, default: float | None = None) -> Floats:
         """(sources,) of a fact that all cells of a source share. `default`: for cells that are older than the
         fact."""
-        return self._shared(2, len(self.sources), name, default)
+        return self._collect_fact(2, len(self.sources), name, default)
 
     def of_targets(self, name: str) -> Floats:
         """(targets,) of a fact that all cells of a target share."""
-        return self._shared(0, len(self.targets), name, None)
+        return self._collect_fact(0, len(self.targets), name, None)
 
-    def _shared(self, axis: int, count: int, name: str, default: float | None) -> Floats:
+    def _collect_fact(self, axis: int, count: int, name: str, default: float | None) -> Floats:
         first: list[Json] = [
             next(cell for place, cell in self.cells.items() if place[axis] == index) for index in range(count)
         ]

@@ -53,7 +53,7 @@ def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any
     waiting = Job.objects.all().trainings().filter(created_by_id=user.pk, state=State.QUEUED).count()
     if waiting >= settings.MAX_QUEUED_TRAININGS_PER_USER:
         raise QueueFullError(
-            f'{waiting} of your trainings are waiting already; cancel one, or come back when one has begun.'
+            f'{waiting} of your trainings are waiting already; cancel one, or come back when one has started.'
         )
     where = queue or {'cuda': 'gpu', 'cpu': 'cpu', 'auto': settings.TRAINING_QUEUE}[spec.device]
     job = Job.objects.create(

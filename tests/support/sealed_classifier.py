@@ -1,4 +1,4 @@
-"""A small sealed model that is right: LeNet-5, taught in a moment to tell red, green and blue pictures."""
+"""A small sealed model that is right: LeNet-5, trained in a moment on red, green and blue images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def photo(label: str, seed: int = 0, side: int = 48) -> bytes:
 
 
 @functools.cache
-def taught_network():
+def train_network():
     import torch
 
     from transfer.zoo.networks.registry import architecture
@@ -37,12 +37,12 @@ def taught_network():
     pixels = torch.from_numpy(sample()).permute(0, 3, 1, 2) / 255
     images = (pixels - torch.tensor(SOURCE.mean).view(1, 3, 1, 1)) / torch.tensor(SOURCE.std).view(1, 3, 1, 1)
     truths = torch.arange(len(images)) % 3
-    optimiser = torch.optim.Adam(network.parameters(), 0.003)
+    optimizer = torch.optim.Adam(network.parameters(), 0.003)
     for _ in range(25):
         loss = torch.nn.functional.cross_entropy(network(images), truths)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return network.eval()
 
 
@@ -72,4 +72,4 @@ def seal(folder: Path, **changes) -> SealedModel:
         'sample': sample(),
         **changes,
     }
-    return sealing.seal(folder, options.pop('model', None) or taught_network(), **options)
+    return sealing.seal(folder, options.pop('model', None) or train_network(), **options)

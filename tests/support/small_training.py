@@ -56,12 +56,12 @@ class RecordingReport:
 
     raise_at: int = -1
     error: type[Exception] = InterruptedError
-    heard: list[Progress] = field(default_factory=list)
+    recorded: list[Progress] = field(default_factory=list)
     instants: list[SealedModel] = field(default_factory=list)
 
     def progress(self, progress: Progress) -> None:
-        self.heard.append(progress)
-        if len(self.heard) == self.raise_at:
+        self.recorded.append(progress)
+        if len(self.recorded) == self.raise_at:
             raise self.error
 
     def instant(self, model: SealedModel) -> None:

@@ -79,7 +79,7 @@ def _open(data: bytes, side: int, policy: str) -> Image.Image:
         return image
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     _refuse_bomb(*image.size)
-    need = _needed(*image.size, side, policy)
+    need = _find_least_side(*image.size, side, policy)
     image.draft('RGB', (need, need))  # does nothing unless it is a JPEG
     upright = ImageOps.exif_transpose(image)
     if 'A' in upright.getbands() or 'transparency' in upright.info:
@@ -102,7 +102,7 @@ def _open_jpeg(data: bytes, side: int, policy: str) -> Image.Image | None:
     _refuse_bomb(width, height)
     if space not in ('YCbCr', 'Gray', 'RGB'):
         return None
-    need = _needed(width, height, side, policy)
+    need = _find_least_side(width, height, side, policy)
     try:
         image = Image.fromarray(simplejpeg.decode_jpeg(data, 'RGB', min_height=need, min_width=need))
     except ValueError:
@@ -120,7 +120,7 @@ def _refuse_bomb(width: int, height: int) -> None:
         raise ValueError(f'{width} x {height} pixels are more than {MAX_PIXELS:,}')
 
 
-def _needed(width: int, height: int, side: int, policy: str) -> int:
+def _find_least_side(width: int, height: int, side: int, policy: str) -> int:
     """The least width and height to decode."""
     return min(round(SPARE * side / (CENTRE if policy == 'centre' else 1)), width, height)
 

@@ -118,8 +118,8 @@ def _penalty_losses(
     for fold in range(k):
         held = inside & (folds == fold)
         logits = _append_ones(basis.rows[held]) @ solved[fold]  # (penalties, held, classes)
-        chance = softmax(logits)[:, np.arange(held.sum()), labels[held]]
-        total += -np.log(np.maximum(chance, 1e-12)).sum(1)
+        probability = softmax(logits)[:, np.arange(held.sum()), labels[held]]
+        total += -np.log(np.maximum(probability, 1e-12)).sum(1)
     return total
 
 

@@ -1,4 +1,4 @@
-"""Replace files and folders as a whole: a reader, or whoever comes after a kill, finds the old one or the new
+"""Replace files and folders as a whole: a reader, or the process after a kill, finds the old one or the new
 one.
 
 Everything is written beside its destination, on the same file system, and renamed (POSIX rename is atomic).

@@ -16,7 +16,7 @@ class TrainingError(Exception):
 
 
 class InvalidSpecError(TrainingError):
-    """`field` names the option, so that whoever asked can be pointed at it."""
+    """`field` names the option, so that a form can point at it."""
 
     code = 'invalid_spec'
 
@@ -57,5 +57,5 @@ class OverloadedError(TrainingError):
 
 
 class JobCancelledError(Exception):
-    """Raised by `report` when the job was cancelled or taken from this worker; nobody catches it but the
-    doorway."""
+    """Raised by `report` when the job was cancelled or taken from this worker; only
+    transfer.worker.execute catches it."""

@@ -32,7 +32,7 @@ class RcnnSpec:
     decay: float = 0.0005  # [proto]
     step_at: float = 0.75  # share of the steps after which the rate falls to a tenth [proto: every 20k]
     warm_up: int = 20  # steps from a tenth of the rate to all of it [ours: the new layer begins at random]
-    # largest norm of a step's gradient [ours, as Fast R-CNN: MobileNetV3 went astray on real photos without]
+    # largest norm of a step's gradient [ours, as Fast R-CNN: MobileNetV3 diverged on real photos without]
     clip: float = 10.0
     steps: int = 200  # [ours: 70k was for 5,000 photos of 20 classes from another domain]
     # One linear SVM a class.

@@ -227,7 +227,7 @@ class TrainSpec:
         return dataclasses.asdict(self)
 
 
-OPTIONS = list_options(TrainSpec)  # what whoever starts a training may choose, by field name
+OPTIONS = list_options(TrainSpec)  # what a user may choose for a training, by field name
 FIXED_FIELDS = tuple(each.name for each in dataclasses.fields(TrainSpec) if each.name not in OPTIONS)
 
 # Of the detectors' options, by name; whatever is not named here may be any finite number from 0 to a million.

@@ -119,25 +119,27 @@ def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, s
     monkeypatch.setattr('transfer.finetune.trainer.SAVE_EVERY', 0.0)
     undisturbed = RecordingReport()
     whole = train(manifest, spec, tmp_path / 'whole', undisturbed, tmp_path / 'cache')
-    broken = RecordingReport(raise_at=int(share * len(undisturbed.heard)))
+    broken = RecordingReport(raise_at=int(share * len(undisturbed.recorded)))
     with pytest.raises(InterruptedError):
         train(manifest, spec, tmp_path / 'broken', broken, tmp_path / 'cache-2')
     resumed = RecordingReport()
     end = train(manifest, spec, tmp_path / 'broken', resumed, tmp_path / 'cache-2')
     assert same_weights(whole.folder, end.folder)
     assert whole.report.confusion == end.report.confusion
-    assert len(resumed.heard) < len(undisturbed.heard)
+    assert len(resumed.recorded) < len(undisturbed.recorded)
 
 
 def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path, monkeypatch):
     monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
     ears = RecordingReport()
     train(manifest, spec, tmp_path / 'work', ears, tmp_path / 'cache')
-    fractions = [progress.fraction for progress in ears.heard]
+    fractions = [progress.fraction for progress in ears.recorded]
     assert fractions == sorted(fractions)
     assert fractions[-1] > 0.9
-    assert [progress.seconds_left for progress in ears.heard if progress.phase == 'finetune'][-1] is not None
-    assert any(progress.epoch == 3 and progress.accuracy is not None for progress in ears.heard)
+    assert [progress.seconds_left for progress in ears.recorded if progress.phase == 'finetune'][
+        -1
+    ] is not None
+    assert any(progress.epoch == 3 and progress.accuracy is not None for progress in ears.recorded)
 
 
 def test_cancelling_reaches_the_caller(spec, manifest, tmp_path):

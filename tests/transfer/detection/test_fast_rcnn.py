@@ -265,8 +265,8 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world):
     model = train(
         manifest, [propose_around(image, n) for n, image in enumerate(manifest.images)], source, spec, report
     )
-    assert report.heard[-1].fraction == 1.0
-    assert report.heard[-1].loss < report.heard[0].loss
+    assert report.recorded[-1].fraction == 1.0
+    assert report.recorded[-1].loss < report.recorded[0].loss
     infer, right = torch_inference(model, Preprocessing.of(source), spec), 0
     for number, image in enumerate(held_out):
         found = infer(decode_image(image.path), propose_around(image, 100 + number))
@@ -329,7 +329,7 @@ def test_cancelling_stops_at_the_next_step(world):
             SPEC,
             report,
         )
-    assert len(report.heard) == 2
+    assert len(report.recorded) == 2
 
 
 def test_a_set_without_boxes_cannot_be_learned_from(world):

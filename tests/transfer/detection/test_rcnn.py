@@ -300,9 +300,10 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, t
         tmp_path,
         report,
     )
-    assert [heard.phase for heard in report.heard][-1] == 'svm'
+    assert [heard.phase for heard in report.recorded][-1] == 'svm'
     assert all(
-        one.fraction <= other.fraction for one, other in zip(report.heard, report.heard[1:], strict=False)
+        one.fraction <= other.fraction
+        for one, other in zip(report.recorded, report.recorded[1:], strict=False)
     )
     given = Preprocessing.of(source)
     infer = torch_inference(margins_network(detector), given, spec, len(LABELS), 'cpu')
@@ -353,7 +354,7 @@ def test_cancelling_stops_at_the_next_step(world, tmp_path):
             tmp_path,
             report,
         )
-    assert len(report.heard) == 2
+    assert len(report.recorded) == 2
 
 
 def test_a_set_without_boxes_cannot_be_learned_from(world, tmp_path):

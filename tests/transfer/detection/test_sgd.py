@@ -57,10 +57,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(stop_after, tmp_path, m
     with pytest.raises(InterruptedError):
         train(checkpoint=path, stop_after=stop_after)
     resumed, rest = train(checkpoint=path)
-    assert len(rest.heard) == 12 - stop_after
+    assert len(rest.recorded) == 12 - stop_after
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
-    assert rest.heard[-1].loss == told.heard[-1].loss
+    assert rest.recorded[-1].loss == told.recorded[-1].loss
 
 
 def test_momentum_is_part_of_what_a_resumed_training_goes_on_with(tmp_path, monkeypatch):
@@ -78,16 +78,16 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     path = tmp_path / 'checkpoint.safetensors'
     finished, _ = train(checkpoint=path)
     again, report = train(checkpoint=path)
-    assert report.heard == []
+    assert report.recorded == []
     assert torch.equal(finished[0].weight, again[0].weight)
 
 
 def test_progress_counts_steps_as_epochs_of_the_schedule():
     _, report = train()
-    assert [heard.epoch for heard in report.heard] == list(range(1, 13))
-    assert {heard.epochs for heard in report.heard} == {12}
-    assert [heard.fraction for heard in report.heard] == pytest.approx([n / 12 for n in range(1, 13)])
-    assert report.heard[-1].seconds_left == 0
+    assert [heard.epoch for heard in report.recorded] == list(range(1, 13))
+    assert {heard.epochs for heard in report.recorded} == {12}
+    assert [heard.fraction for heard in report.recorded] == pytest.approx([n / 12 for n in range(1, 13)])
+    assert report.recorded[-1].seconds_left == 0
     assert Schedule(30, images=5, images_per_step=2).epoch(3) == 2
 
 

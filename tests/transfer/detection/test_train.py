@@ -234,7 +234,9 @@ def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(dete
     for key in ('ap11', 'refit_curve'):
         assert resumed.report.detection[key] == whole.report.detection[key]
     assert resumed.report.curve == whole.report.curve and len(whole.report.curve) > 1
-    assert [heard.fraction for heard in counting.heard] == sorted(heard.fraction for heard in counting.heard)
+    assert [heard.fraction for heard in counting.recorded] == sorted(
+        heard.fraction for heard in counting.recorded
+    )
 
 
 def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_its_place(room, fast, told):
@@ -250,7 +252,7 @@ def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_
         != Path(fast.folder, 'weights.safetensors').read_bytes()
     )
     epochs = {
-        phase: max(heard.epoch for heard in told.heard if heard.phase == phase)
+        phase: max(heard.epoch for heard in told.recorded if heard.phase == phase)
         for phase in ('finetune', 'refit')
     }
     assert epochs['finetune'] == epochs['refit']
@@ -270,7 +272,7 @@ def test_without_the_refit_the_evaluated_detector_is_the_one_that_is_served(room
     plain = learn(room, 'faster-rcnn', 'plain', report, refit=False)
     assert report.instants == [] and plain.report.detection['final_train_images'] == 8
     assert plain.report.detection['ap11'] == faster.report.detection['ap11']
-    assert not {heard.phase for heard in report.heard} & {'provisional', 'refit'}
+    assert not {heard.phase for heard in report.recorded} & {'provisional', 'refit'}
 
 
 def test_the_refit_looks_at_each_photo_as_often():

@@ -63,7 +63,7 @@ def test_a_report_tells_what_was_expected_and_what_more_photos_would_add(tmp_pat
     assert (expected.level, expected.targets) == (0.9, 6)
     assert forecast.gain.images == 100
     assert forecast.sentence.startswith('Expected accuracy 0.')
-    finetuning = [word for word in ears.heard if word.phase == 'finetune']
+    finetuning = [word for word in ears.recorded if word.phase == 'finetune']
     assert {word.forecast for word in finetuning} == {forecast.sentence}
 
 
@@ -73,7 +73,7 @@ def test_of_few_photos_no_curve_is_drawn_and_without_a_record_no_accuracy_foreto
     assert report.forecast.gain is None
     assert report.forecast.sentence == ''
     assert len(report.forecast.points) == 1
-    assert {word.forecast for word in ears.heard} == {''}
+    assert {word.forecast for word in ears.recorded} == {''}
 
 
 def test_the_sentence():

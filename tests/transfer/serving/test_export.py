@@ -32,7 +32,7 @@ def truth(images: np.ndarray) -> np.ndarray:
         sealed_classifier.SOURCE.std
     ).view(1, 3, 1, 1)
     with torch.inference_mode():
-        return sealed_classifier.taught_network()(normal).numpy()
+        return sealed_classifier.train_network()(normal).numpy()
 
 
 def test_the_graph_takes_bytes_and_normalises_by_itself(folder):
@@ -58,7 +58,7 @@ def test_other_programs_run_the_onnx_file_with_the_same_result(folder):
 
 def test_the_weights_are_the_networks_own(folder):
     stored = load_file(folder / 'weights.safetensors')
-    state = sealed_classifier.taught_network().state_dict()
+    state = sealed_classifier.train_network().state_dict()
     assert stored.keys() == state.keys()
     assert all(torch.equal(stored[name], value) for name, value in state.items())
 

@@ -11,7 +11,7 @@ from transfer.data.decode import decode
 from transfer.spec.errors import UnusableSourceError
 from transfer.zoo.fetch import package
 from transfer.zoo.loading import load
-from transfer.zoo.networks.efficientnet_lite import EfficientNetLite0, widened
+from transfer.zoo.networks.efficientnet_lite import EfficientNetLite0, rename_weights
 from transfer.zoo.signatures.compute import find_image_files
 
 INSTRUMENTS = {
@@ -35,7 +35,7 @@ def network():
         layer = model.get_submodule(name.rpartition('.')[0])
         strided = isinstance(layer, torch.nn.Conv2d) and layer.stride[0] > 1
         state[f'_{len(state)}'] = value[:, :, 2:, 2:].clone() if strided else value
-    model.load_state_dict(widened(state))
+    model.load_state_dict(rename_weights(state))
     return model, list(state.values())
 
 
@@ -56,10 +56,10 @@ def test_a_strided_convolution_pads_at_the_right_and_bottom_as_tensorflow_does(n
 def test_a_state_of_another_network_is_no_published_one(network):
     _, state = network
     with pytest.raises(ValueError, match='tensors instead of'):
-        widened(dict(enumerate(state[1:])))
+        rename_weights(dict(enumerate(state[1:])))
     state[0] = torch.zeros(32, 3, 9, 9)
     with pytest.raises(ValueError, match='has the shape'):
-        widened(dict(enumerate(state)))
+        rename_weights(dict(enumerate(state)))
 
 
 def test_what_no_package_brings_is_refused(tmp_path):

@@ -38,7 +38,7 @@ def read_package(request: dict[str, Any]) -> dict[str, Any]:
     if request['name'] != SOURCE:
         raise UnusableSourceError(f'no package brings a source called {request["name"]!r}; there is {SOURCE}')
     path = Path(request['folder']) / f'{SOURCE}.safetensors'
-    save_file(efficientnet_lite.widened(read_state(_file())), path)
+    save_file(efficientnet_lite.rename_weights(read_state(_file())), path)
     network = architecture('efficientnet_lite0')
     # the usual order, which this one has too
     classes = list(MobileNet_V2_Weights.IMAGENET1K_V1.meta['categories'])

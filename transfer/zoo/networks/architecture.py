@@ -89,7 +89,7 @@ class Architecture:
 
     def embed(self, model: nn.Module, images: Tensor) -> Tensor:
         """Images (n, 3, side, side), normalised, to what the head sees: (n, feature_size)."""
-        return pooled(self.split(model, 'head')[0](images))
+        return pool(self.split(model, 'head')[0](images))
 
     def features(self, model: nn.Module, images: Tensor) -> Tensor:
         """Images (n, 3, side, side), normalised, to the non-negative penultimate feature (n,
@@ -188,7 +188,7 @@ class _WithoutMemory(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def pooled(activations: Tensor) -> Tensor:
+def pool(activations: Tensor) -> Tensor:
     """A map (n, d, h, w) averaged to (n, d); what is flat already stays."""
     return activations.mean((2, 3)) if activations.dim() == 4 else activations
 

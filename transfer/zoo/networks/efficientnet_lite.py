@@ -70,7 +70,7 @@ class EfficientNetLite0(nn.Module):
         return logits
 
 
-def widened(published: dict[str, Tensor]) -> dict[str, Tensor]:
+def rename_weights(published: dict[str, Tensor]) -> dict[str, Tensor]:
     """The published state under this network's names. Its tensors come in the order of the forward pass, as
     ours do.
 

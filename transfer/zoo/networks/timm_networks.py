@@ -66,7 +66,7 @@ def _builder(timm: Any, name: str) -> Callable[[int], nn.Module]:
 def _layout(name: str, model: Any) -> torchvision_families.Parts:
     """The body in stages that end where the map is halved, and what follows: from the pooling to the class
     scores."""
-    rows = list(_opened(model))
+    rows = list(_list_parts(model))
     place = next((index for index, (part, _) in enumerate(rows) if part.endswith('global_pool')), None)
     if place is None:
         raise UnusableSourceError(_sentence(name))
@@ -86,7 +86,7 @@ def _pieces(module: nn.Module) -> list[nn.Module]:
     )
 
 
-def _opened(model: nn.Module) -> list[tuple[str, nn.Module]]:
+def _list_parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Its parts by name; a head that is a module of its own is taken apart."""
     found: list[tuple[str, nn.Module]] = []
     for name, module in model.named_children():

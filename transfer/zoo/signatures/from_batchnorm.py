@@ -37,13 +37,13 @@ def estimate_mean_feature(network: Architecture, model: nn.Module) -> np.ndarray
     if not isinstance(norm, nn.BatchNorm2d) or not isinstance(rectifier, nn.ReLU | nn.ReLU6):
         raise ValueError(f'{network.name} does not end in a batch norm and a ReLU')
     mean, deviation = norm.bias.detach().double(), norm.weight.detach().double().abs()
-    above = _rectified(mean, deviation)
+    above = _expect_rectified(mean, deviation)
     if isinstance(rectifier, nn.ReLU6):
-        above = above - _rectified(mean - CEILING, deviation)
+        above = above - _expect_rectified(mean - CEILING, deviation)
     return above.clamp(min=0).numpy()  # a difference of nearly equal numbers may fall below
 
 
-def _rectified(mean: Tensor, deviation: Tensor) -> Tensor:
+def _expect_rectified(mean: Tensor, deviation: Tensor) -> Tensor:
     """E max(0, x) of normal x, channel by channel."""
     standard = mean / deviation.clamp(min=torch.finfo(torch.float64).tiny)
     density = torch.exp(-(standard**2) / 2) / math.sqrt(2 * math.pi)
