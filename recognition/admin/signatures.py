@@ -4,6 +4,7 @@ its progress.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,7 +92,8 @@ class SignaturePages(ReadOnlyAdmin):
         return redirect('admin:recognition_sourcemodel_change', pk)
 
     def signature_progress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return JsonResponse(signature_jobs.get_progress(self.get_visible_row(request, pk)) or {})
+        progress = signature_jobs.get_progress(self.get_visible_row(request, pk))
+        return JsonResponse({} if progress is None else dataclasses.asdict(progress))
 
     def cancel_signature(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = self.get_managed_row(request, pk)

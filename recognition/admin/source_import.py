@@ -4,6 +4,7 @@ can be corrected.
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import Any, cast
 
@@ -138,7 +139,7 @@ class ImportPages(ReadOnlyAdmin):
         return self.render_form(request, form, 'import_retry', context, status)
 
     def import_progress(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-        return JsonResponse(import_jobs.get_progress(self.get_import(request, job_id)))
+        return JsonResponse(dataclasses.asdict(import_jobs.get_progress(self.get_import(request, job_id))))
 
     def cancel_import(self, request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         job = self.get_import(request, job_id)

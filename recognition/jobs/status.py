@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
@@ -30,24 +31,47 @@ def get_editable_training(user: AbstractBaseUser, job_id: uuid.UUID) -> Job:
     return job
 
 
-def summarize_progress(job: Job) -> dict[str, Any]:
-    """Summarize a job for a page that polls it: state, whether it has ended, fraction (0 to 1), and a
-    sentence.
-    """
+@dataclass(frozen=True)
+class JobProgress:
+    """A job as a page shows it while it polls."""
+
+    job: str
+    state: str
+    shown: str  # the state, for people
+    finished: bool
+    fraction: float | None  # 0 to 1; None where it cannot be known
+    message: str
+    stopping: bool
+
+
+def summarize_progress(job: Job) -> JobProgress:
     progress = job.progress or {}
-    return {
-        'job': str(job.pk),
-        'state': job.state,
-        'shown': job.get_state_display(),
-        'finished': job.state in ENDED,
-        'fraction': 1.0 if job.state == 'succeeded' else float(progress.get('fraction', 0.0)),
-        'message': job.error_message or progress.get('message', ''),
-        'stopping': job.cancel_requested and job.state not in ENDED,
-    }
+    return JobProgress(
+        job=str(job.pk),
+        state=job.state,
+        shown=job.get_state_display(),
+        finished=job.state in ENDED,
+        fraction=1.0 if job.state == State.SUCCEEDED else float(progress.get('fraction', 0.0)),
+        message=job.error_message or progress.get('message', ''),
+        stopping=job.cancel_requested and job.state not in ENDED,
+    )
 
 
-def describe_lifecycle(job: Job) -> dict[str, Any]:
-    """Describe a job's way from the queue to its end, as REST returns it for every kind of job."""
+class JobLifecycle(TypedDict):
+    """A job's way from the queue to its end, as REST returns it for every kind of job."""
+
+    state: str
+    finished: bool
+    queue_position: int | None
+    cancel_requested: bool
+    progress: object  # the last transfer.spec.report.Progress as JSON; None before the first
+    error: dict[str, str] | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+def describe_lifecycle(job: Job) -> JobLifecycle:
     return {
         'state': job.state,
         'finished': job.state in ENDED,
@@ -56,6 +80,6 @@ def describe_lifecycle(job: Job) -> dict[str, Any]:
         'progress': job.progress or None,
         'error': {'code': job.error_code, 'message': job.error_message} if job.error_code else None,
         'created_at': job.created_at.isoformat(),
-        'started_at': job.started_at and job.started_at.isoformat(),
-        'finished_at': job.finished_at and job.finished_at.isoformat(),
+        'started_at': job.started_at.isoformat() if job.started_at else None,
+        'finished_at': job.finished_at.isoformat() if job.finished_at else None,
     }

@@ -167,10 +167,11 @@ def find_imported_source(job: Job) -> SourceModel | None:
     return SourceModel.objects.filter(pk=job.result.get('source')).first()
 
 
-def get_progress(job: Job) -> dict[str, Any]:
+def get_progress(job: Job) -> status.JobProgress:
     """As status.summarize_progress, without a fraction: how long a file takes is not known beforehand."""
-    progress = status.summarize_progress(job) | {'fraction': None}
-    return progress | {'message': 'It waits for a worker'} if job.state == State.QUEUED else progress
+    progress = dataclasses.replace(status.summarize_progress(job), fraction=None)
+    waiting = job.state == State.QUEUED
+    return dataclasses.replace(progress, message='It waits for a worker') if waiting else progress
 
 
 def read_spec(job: Job) -> ImportSpec:

@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -126,7 +125,7 @@ def find_running(row: SourceModel) -> Job | None:
     return Job.objects.unfinished().filter(kind=JobKind.SIGNATURE, spec__source=row.pk).first()
 
 
-def get_progress(row: SourceModel) -> dict[str, Any] | None:
+def get_progress(row: SourceModel) -> status.JobProgress | None:
     """Progress of the last signature job, as status.summarize_progress; None when there was none."""
     job = find_latest(row)
     return None if job is None else status.summarize_progress(job)

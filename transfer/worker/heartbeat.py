@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -16,7 +15,7 @@ from recognition.models import Job
 from recognition.models.project import Task
 from recognition.training import results
 from transfer.spec.errors import JobCancelledError
-from transfer.spec.report import Progress, SealedModel
+from transfer.spec.report import EpochMetrics, Progress, SealedModel
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class JobReport:
     def __init__(self, job: Job, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.job = job
         self.attempt = job.attempt
-        self.curve: list[dict[str, Any]] = list(job.curve)
+        self.curve = [EpochMetrics.from_json(epoch) for epoch in job.curve]
         self.on_progress = on_progress
         self.phase = ''
         self.lost = False
@@ -48,7 +47,9 @@ class JobReport:
             self.on_progress(progress)
         if new_epoch or progress.phase != self.phase or self.reported_at - self.written_at >= WRITE_INTERVAL:
             self.phase, self.written_at = progress.phase, self.reported_at
-            self.write_heartbeat(progress=dataclasses.asdict(progress), curve=self.curve)
+            self.write_heartbeat(
+                progress=dataclasses.asdict(progress), curve=[epoch.to_json() for epoch in self.curve]
+            )
         if self.lost:
             raise JobCancelledError
 
@@ -78,10 +79,10 @@ class JobReport:
         measured = progress.accuracy is not None
         if not progress.epoch or not (measured or self.job.kind == Task.DETECTION):
             return False
-        if self.curve and self.curve[-1]['epoch'] == progress.epoch and self.phase == progress.phase:
+        if self.curve and self.curve[-1].epoch == progress.epoch and self.phase == progress.phase:
             return False
-        entry = {'epoch': progress.epoch, 'loss': progress.loss, 'accuracy': progress.accuracy}
-        self.curve = [*(point for point in self.curve if point['epoch'] < progress.epoch), entry]
+        entry = EpochMetrics(progress.epoch, progress.loss, progress.accuracy)
+        self.curve = [*(epoch for epoch in self.curve if epoch.epoch < progress.epoch), entry]
         return measured
 
 

@@ -82,14 +82,14 @@ def test_a_zip_of_its_images_signs_a_source(source, reference, alice, tmp_path):
     assert source.signatures[reference.digest] == pytest.approx(
         expected(reference, range(5), tmp_path), abs=1e-5
     )
-    assert signature_jobs.get_progress(source)['fraction'] == 1.0
+    assert signature_jobs.get_progress(source).fraction == 1.0
 
 
 def test_what_is_no_image_is_left_out_and_told(source, alice, reference):
     run(signature_jobs.start_from_files(source, sent(zipped(3, broken=b'no picture')), alice))
     source.refresh_from_db()
     assert len(source.signatures[reference.digest]) == SIDE
-    assert signature_jobs.get_progress(source)['message'].startswith('3 of 4 files were images')
+    assert signature_jobs.get_progress(source).message.startswith('3 of 4 files were images')
 
 
 def test_when_none_of_them_is_an_image_the_job_fails_with_the_reason(source, alice):
