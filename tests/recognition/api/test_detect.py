@@ -127,5 +127,5 @@ def test_a_detector_whose_files_are_gone_is_unavailable(predictor, address, dete
 def test_too_many_at_once_are_told_to_come_back(predictor, address, detector):
     prediction.load_model(detector)
     model = prediction._load_current(detector)
-    model._room = threading.Semaphore(0)
+    model._places = threading.Semaphore(0)
     assert is_refusal(predictor.post(address, PHOTO, content_type='image/jpeg'), 503, 'overloaded')
