@@ -31,6 +31,9 @@ HARMLESS_CALLS = {
 # What tests may replace in the product, with the reason. Constants (upper case) may be replaced too: a limit
 # is lowered and a wait shortened, so that a test meets them. Everything else is used as it is.
 REPLACED = {
+    'transfer.detection.fast_rcnn.infer.pool_regions': 'counts the regions that are pooled',
+    'transfer.detection.fast_rcnn.infer.postprocess_predictions': 'records what the network says of each region',
+    'transfer.detection.rcnn.svm._fit': 'records which negatives each SVM is fitted to',
     'recognition.celery.app.send_task': 'there is no broker to send to',
     'recognition.management.bootstrap.call_command': 'a first start migrates; the database of the tests is migrated',
     'recognition.management.purge._purge_project': 'a user restores the project in the instant before it is purged',
