@@ -22,19 +22,6 @@ USE_CASES = tuple(f'recognition.{room}' for room in ('datasets', 'jobs', 'zoo', 
 MODULES_OF_A_ROOM = 14
 MODULES_OF_TRANSFER = 8
 SHORT_MODULE = 30  # lines
-# What is still to be put right; both lists may only shrink.
-STILL_SHARED_NAMES = {
-    'DetectedBox',
-    'Progress',
-    'Trained',
-    'Task',
-    'Learned',
-    'Regions',
-    'Learner',
-    'Outcome',
-}
-STILL_CIRCLES = [['transfer.serving.detector', 'transfer.serving.torch_detector']]
-STILL_SMALL = {'transfer.detection.fast_rcnn.loss'}
 FREE = frozenset(sys.stdlib_module_names)
 
 
@@ -298,7 +285,7 @@ def test_the_detectors_do_not_know_each_other():
 
 
 def test_no_circle_runs_between_files():
-    assert [circle for circle in find_circles(all_imports()) if circle not in STILL_CIRCLES] == []
+    assert find_circles(all_imports()) == []
 
 
 def test_a_circle_is_caught():
@@ -370,8 +357,7 @@ def test_no_two_classes_of_the_product_share_a_name():
     for module, path in sources().items():
         for name in class_names(ast.parse(path.read_text())):
             places[name].append(module)
-    twice = {name: modules for name, modules in places.items() if len(modules) > 1}
-    assert {name: modules for name, modules in twice.items() if name not in STILL_SHARED_NAMES} == {}
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
 def test_a_small_module_is_merged_into_its_one_importer():
@@ -387,7 +373,7 @@ def test_a_small_module_is_merged_into_its_one_importer():
         if path.name != '__init__.py'
         and len(path.read_text().splitlines()) < SHORT_MODULE
         and len(importers[module]) <= 1
-        and not is_any(module, (*boundaries, *STILL_SMALL))
+        and not is_any(module, boundaries)
     ]
     assert lonely == []
 

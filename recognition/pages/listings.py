@@ -115,7 +115,7 @@ def find_neighbours(image: Image) -> tuple[Image | None, Image | None]:
 
 
 @dataclass(frozen=True)
-class MisclassifiedImage:
+class MisclassifiedRow:
     """An image that cross-validation misclassified. `image` is None when it was deleted since."""
 
     image: Image | None
@@ -125,7 +125,7 @@ class MisclassifiedImage:
     score: float | None
 
 
-def list_misclassified(model: TrainedModel, limit: int = 60) -> list[MisclassifiedImage]:
+def list_misclassified(model: TrainedModel, limit: int = 60) -> list[MisclassifiedRow]:
     """The errors with the highest score first: they point to wrong labels and to classes that look alike."""
     entries = sorted(model.report.get('misclassified', []), key=lambda entry: -(entry.get('score') or 0))[
         :limit
@@ -135,7 +135,7 @@ def list_misclassified(model: TrainedModel, limit: int = 60) -> list[Misclassifi
         str(image.pk): image for image in Image.objects.present().filter(project=model.project, id__in=ids)
     }
     return [
-        MisclassifiedImage(
+        MisclassifiedRow(
             present.get(entry.get('id', '')),
             entry.get('name', ''),
             entry['label'],

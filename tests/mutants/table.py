@@ -116,13 +116,13 @@ MUTANTS = [
     ]),
     *mutants_of('transfer/features/calibration.py', 'tests/transfer/features/test_calibration.py', [
         ('full confidence falls out of the bins', 'np.minimum((confidence * BINS).astype(int), BINS - 1)', '(confidence * BINS).astype(int)'),
-        ('the calibration error forgets how many images a bin has', "sum(row['n'] * abs(", 'sum(abs('),
+        ('the calibration error forgets how many images a bin has', 'sum(row.n * abs(', 'sum(abs('),
         ('the diagram after calibration is that of before', 'bin_by_confidence(softmax(logits, temperature), labels)', 'bin_by_confidence(softmax(logits), labels)'),
     ]),
     *mutants_of('transfer/features/metrics.py', 'tests/transfer/features/test_metrics.py', [
         ("Wilson's interval is too wide", 'spread / (4 * n)', 'spread / n'),
         ('rows and columns of the confusion matrix are swapped', 'labels * classes + predicted', 'predicted * classes + labels'),
-        ('the surest mistake comes last', "(-row['score'], row['name'])", "(row['score'], row['name'])"),
+        ('the surest mistake comes last', '(-row.score, row.name)', '(row.score, row.name)'),
         ("McNemar's counts are swapped", '(a_right & ~b_right).sum()), int((b_right & ~a_right).sum())', '(b_right & ~a_right).sum()), int((a_right & ~b_right).sum())'),
     ]),
     *mutants_of('transfer/features/linear_probe.py', 'tests/transfer/features/test_linear_probe.py', [
@@ -130,13 +130,13 @@ MUTANTS = [
         ('the intercept is penalised', 'np.append(np.ones(width - 1), 0.0)', 'np.append(np.ones(width - 1), 100.0)'),
         ('the head forgets the mean of the features', 'centred[-1] - weight @ basis.mean', 'centred[-1]'),
     ]),
-    *mutants_of('transfer/finetune/schedule.py', 'tests/transfer/finetune/test_plan.py', [
+    *mutants_of('transfer/finetune/trainer.py', 'tests/transfer/finetune/test_trainer.py tests/transfer/finetune/test_plan.py', [
         ('there is no warm-up', '0.1 + 0.9 * done / WARM_UP', '1.0'),
         ('the rate does not fall to nothing', '0.5 * (1 + math.cos(', '0.5 * (2 + math.cos('),
-        ('epochs forget the batch', 'steps * batch / images', 'steps / images'),
     ]),
     *mutants_of('transfer/finetune/plan.py', 'tests/transfer/finetune/test_plan.py', [
         ('rates begin to fall one group too early', ' = rate\n        rate *= FALL', ' = rate * FALL\n        rate *= FALL'),
+        ('epochs forget the batch', 'steps * batch / images', 'steps / images'),
         ('little data counts as much', 'per_class >= ENOUGH', 'per_class >= 1'),
         ('a heavy network learns everything', 'macs > HEAVY and', 'macs < 0 and'),
         ('a similar source is taken for a distant one', 'skill >= SIMILAR', 'skill > 1'),
@@ -148,7 +148,7 @@ MUTANTS = [
     *mutants_of('transfer/finetune/cross_validation.py', 'tests/transfer/finetune/test_cross_validation.py', [
         ('a fold learns from its held-out images', 'np.flatnonzero(folds != fold)', 'np.arange(len(folds))'),
         ('a worse network than the first is kept', ' = gained > lost or (', ' = gained >= 0 or ('),
-        ('a figure below the one that was told is kept', ' and right < reached', ' and right < 0'),
+        ('a figure below the one that was told is kept', ' and right < instant_accuracy', ' and right < 0'),
         ('at equal accuracy the worse calibrated one is kept', 'calibrated_loss(finetuned, labels) < calibrated_loss(linear, labels)', 'calibrated_loss(finetuned, labels) > calibrated_loss(linear, labels)'),
     ]),
     *mutants_of('transfer/regions/boxes.py', 'tests/transfer/regions/test_boxes.py', [
