@@ -408,8 +408,8 @@ def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(roo
     folder, manifest, source_model = room
     spec = dataclasses.replace(spec_for(room, 'faster-rcnn', refit=False), reference=source_model)
     report = train(manifest, spec, folder / 'signed', RecordingReport(), folder / 'cache').report
-    assert report.signature['reference'] == source_model.digest
-    assert len(report.signature['mean']) == registry.architecture(source_model.architecture).feature_size
+    assert report.signature.reference == source_model.digest
+    assert len(report.signature.mean) == registry.architecture(source_model.architecture).feature_size
 
 
 def two_thin_layers(layer, keep):
