@@ -42,9 +42,6 @@ REPLACED = {
     'recognition.zoo.registration.store_upload': 'a user stops the import while its file is being stored',
     'recognition.zoo.subprocess_call.call': 'a child process would load torch for seconds; a test acts during its call',
     'transfer.detection.fast_rcnn.svd.truncate_svd': "AlexNet's decomposition takes a minute, and the shapes alone count",
-    'transfer.detection.fast_rcnn.infer.pool_regions': 'a spy: what torch and the sealed graph pool is compared',
-    'transfer.detection.fast_rcnn.infer.postprocess_predictions': 'a spy: what is passed on is compared',
-    'transfer.detection.rcnn.svm._fit': 'a spy: which negatives the SVM is fitted to is what mining is about',
     'transfer.serving.export._choose': 'a processor without bfloat16 has nothing to choose',
     'transfer.zoo.signatures.compute.decode': 'the process dies in the middle of the images',
 }

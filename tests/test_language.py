@@ -55,12 +55,6 @@ def refused_words() -> dict[str, dict[str, str]]:
     return words
 
 
-def words_left() -> set[tuple[str, str]]:
-    """(room, word) that is still to be cleaned; the file may only shrink, and goes when it is empty."""
-    file = ROOT / 'tests' / 'support' / 'words_left.txt'
-    return {tuple(line.split(' ', 1)) for line in file.read_text().splitlines()} if file.exists() else set()
-
-
 def allowed_in_rooms() -> set[tuple[str, str]]:
     """(room, word) where a refused word has another, plain meaning, as the glossary says."""
     section = (ROOT / 'docs' / 'glossary.md').read_text().split('\n### Allowed in one room\n', 1)[1]
@@ -180,12 +174,12 @@ def document_prose(text: str) -> str:
 
 
 def report(path: Path, findings: Iterable[tuple[str, str]]) -> list[str]:
-    """The findings (refused word, where it stands) of a file but those that its room may still have."""
-    left = words_left() | allowed_in_rooms()
+    """The findings (refused word, where it stands) of a file but those that its room may have."""
+    allowed = allowed_in_rooms()
     return [
         f'{path.relative_to(ROOT)}: {word} in {where}'
         for word, where in sorted(set(findings))
-        if (room_of(path), word) not in left
+        if (room_of(path), word) not in allowed
     ]
 
 
@@ -250,8 +244,8 @@ def test_the_schema_follows_the_glossary():
         for field, facts in component.get('properties', {}).items():
             wrong += [f'{name}.{field}: {word}' for word in refused_in_name(field, 'keys')]
             wrong += [f'{name}.{field}: {word}' for word in refused_in_text(facts.get('description', ''))]
-    left = words_left()
-    assert [place for place in wrong if ('schema', place.rsplit(': ', 1)[1]) not in left] == []
+    allowed = allowed_in_rooms()
+    assert [place for place in wrong if ('schema', place.rsplit(': ', 1)[1]) not in allowed] == []
 
 
 @pytest.mark.parametrize(

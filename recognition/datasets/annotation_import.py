@@ -1,4 +1,5 @@
-"""Import images and annotations of other programs: a zip with both, or annotations for images of the project."""
+"""Import images and annotations of other programs: a zip with both, or annotations for images of the
+project."""
 
 from __future__ import annotations
 

@@ -280,7 +280,8 @@ def _measure_size(file: IO[bytes]) -> int:
 
 
 class _BoundedReads:
-    """A seekable file that limits one read: zipfile reads a zip's directory at once, whatever size it claims."""
+    """A seekable file that limits one read: zipfile reads a zip's directory at once, whatever size it
+    claims."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self._file, self._most = file, most

@@ -66,7 +66,8 @@ class DecodedImage:
 
 
 def read_header(data: bytes) -> ImageHeader:
-    """Check an image by its header alone. Errors: TooLargeError (bytes), InvalidImageError (everything else)."""
+    """Check an image by its header alone. Errors: TooLargeError (bytes), InvalidImageError (everything
+    else)."""
     with _open(data) as (_, header):
         return header
 

@@ -1,4 +1,5 @@
-"""Labels, and images in the trash. Ids are looked up inside the project: another project's id is not found."""
+"""Labels, and images in the trash. Ids are looked up inside the project: another project's id is not
+found."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def restore_labels(project: Project, before: Mapping[str, str | None]) -> None:
 
 
 def get_or_create_label(project: Project, name: str) -> Label:
-    """The label of that name, created when it is new, locked until the transaction ends (call it inside one)."""
+    """The label of that name, created when it is new, locked until the transaction ends (call it inside
+    one)."""
     label, _ = Label.objects.select_for_update().get_or_create(
         project=project, name=naming.clean_name(name, field='label')
     )

@@ -54,9 +54,8 @@ def _store_artifact(job: Job, sealed: SealedModel) -> str:
 def _write_model(job: Job, artifact: str, sealed: SealedModel, *, provisional: bool) -> TrainedModel:
     project_id = job.project_id
     assert project_id is not None  # only trainings get here
-    Project.objects.select_for_update().get(
-        pk=project_id
-    )  # locked, so that versions are assigned one at a time
+    # locked, so that versions are assigned one at a time
+    Project.objects.select_for_update().get(pk=project_id)
     report = sealed.report
     columns: dict[str, Any] = {
         'provisional': provisional,

@@ -1,4 +1,5 @@
-"""Crops of the labelled boxes and of background, on which sources are compared before a detector is trained."""
+"""Crops of the labelled boxes and of background, on which sources are compared before a detector is
+trained."""
 
 from __future__ import annotations
 

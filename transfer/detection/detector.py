@@ -36,9 +36,8 @@ class TrainedDetector:
 
     images: int  # that it was trained on
     infer: Inference
-    export: Callable[
-        [Path], str
-    ]  # writes weights and graphs into a folder; returns why there are no graphs, or ''
+    # writes weights and graphs into a folder; returns why there are no graphs, or ''
+    export: Callable[[Path], str]
     metadata: dict[str, Any]  # what rebuilds and feeds it: part of Meta.detection
     build_source_network: Callable[[], nn.Module]  # the source's network with the backbone that was trained
     curve: tuple[EpochMetrics, ...] = ()  # its loss by epoch: TrainReport.curve

@@ -207,8 +207,8 @@ def _interpolate(right: np.ndarray, counted: np.ndarray, objects: int, points: i
     """The interpolated AP of detections that count `counted` times each, `right` of them right."""
     if not objects or not len(right):
         return 0.0
-    hits, said = np.cumsum(right), np.cumsum(counted)
-    precision = np.divide(hits, said, out=np.zeros(len(hits)), where=said > 0)
+    hits, count = np.cumsum(right), np.cumsum(counted)
+    precision = np.divide(hits, count, out=np.zeros(len(hits)), where=count > 0)
     places = np.searchsorted(hits / objects, np.linspace(0, 1, points) - 1e-12)
     return float(np.mean(np.append(_envelope(precision), 0.0)[places]))
 
@@ -217,8 +217,8 @@ def _area(right: np.ndarray, counted: np.ndarray, objects: int) -> float:
     """All-point AP of detections that count `counted` times each, `right` of them right."""
     if not objects or not len(right):
         return 0.0
-    hits, said = np.cumsum(right), np.cumsum(counted)
-    precision = np.divide(hits, said, out=np.zeros(len(hits)), where=said > 0)
+    hits, count = np.cumsum(right), np.cumsum(counted)
+    precision = np.divide(hits, count, out=np.zeros(len(hits)), where=count > 0)
     return float((right / objects * _envelope(precision)).sum())
 
 

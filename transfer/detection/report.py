@@ -1,4 +1,4 @@
-"""What is said of a detector: every figure from images that it did not learn from."""
+"""The report of a detector: every figure from images that it did not learn from."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def choose_score_threshold(measured: DetectionManifest, found: Sequence[Detectio
     if not right.any():
         return 0.5
     order = np.argsort(-scores, kind='stable')
-    hits, said = np.cumsum(right[order]), np.arange(1, len(order) + 1)
-    quality = 2 * hits / (said + sum(kind.objects for kind in kinds))
+    hits, count = np.cumsum(right[order]), np.arange(1, len(order) + 1)
+    quality = 2 * hits / (count + sum(kind.objects for kind in kinds))
     place = int(quality.argmax())
     # Half way to the next one: the last that is shown should not hang on its last digit.
     after = scores[order][place + 1] if place + 1 < len(order) else scores[order][place]

@@ -72,7 +72,7 @@ class EpochSpec(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many steps there are, and what a step means to whoever watches."""
+    """How many steps there are, and what a step means to the person who watches."""
 
     steps: int  # all of them, those of the heads included
     head_steps: int = 0  # of them, from the first, in which new layers learn alone

@@ -143,9 +143,8 @@ def _solve_regressions(
     """
     rows = _append_ones(basis.rows)
     n, width = rows.shape
-    share = (masks / masks.sum(1, keepdims=True)).T.astype(np.float32)[
-        :, :, None
-    ]  # (n, b, 1): the weight of each image
+    # (n, b, 1): the weight of each image
+    share = (masks / masks.sum(1, keepdims=True)).T.astype(np.float32)[:, :, None]
     penalty = np.append(np.ones(width - 1), 0.0)[:, None, None] * penalties[:, None]  # (r + 1, b, 1)
     # Boehning: the Hessian is at most half the weighted Gram matrix, which is at most n / |mask| times this
     # diagonal.

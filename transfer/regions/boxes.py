@@ -47,14 +47,14 @@ def encode(boxes: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """
     if not (areas(boxes) > 0).all() or not (areas(targets) > 0).all():
         raise ValueError('a box without area has no shift')
-    x, y, w, h = _centred(boxes)
-    gx, gy, gw, gh = _centred(targets)
+    x, y, w, h = _split_boxes(boxes)
+    gx, gy, gw, gh = _split_boxes(targets)
     return np.stack([(gx - x) / w, (gy - y) / h, np.log(gw / w), np.log(gh / h)], 1)
 
 
 def decode(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """(n, 4) boxes moved by `shifts`: the inverse of `encode`."""
-    x, y, w, h = _centred(boxes)
+    x, y, w, h = _split_boxes(boxes)
     x, y = x + shifts[:, 0] * w, y + shifts[:, 1] * h
     w = w * np.exp(np.minimum(shifts[:, 2], LARGEST_LOG_SCALE))
     h = h * np.exp(np.minimum(shifts[:, 3], LARGEST_LOG_SCALE))
@@ -110,7 +110,7 @@ def unique(boxes: np.ndarray) -> np.ndarray:
     return np.sort(first)
 
 
-def _centred(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _split_boxes(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     boxes = boxes.astype(np.float64)
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     return boxes[:, 0] + width / 2, boxes[:, 1] + height / 2, width, height

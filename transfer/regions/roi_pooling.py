@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transfer.regions.selective_search.compiling import compiled
+from transfer.regions.selective_search.compiling import compile_function
 
 
 def pool_regions(
@@ -19,15 +19,14 @@ def pool_regions(
     `scale`: cells a pixel. RoI max pooling (Girshick 2015, section 2.1), or RoIAlign (He et al. 2017) where
     `align`.
     """
-    last = np.ascontiguousarray(
-        features.transpose(1, 2, 0), np.float32
-    )  # channels last: they are read together
+    # channels last: they are read together
+    last = np.ascontiguousarray(features.transpose(1, 2, 0), np.float32)
     pooling = _align if align else _max_pool
     pooled: np.ndarray = pooling(last, np.ascontiguousarray(regions, np.float32), side, np.float32(scale))
     return np.ascontiguousarray(pooled.transpose(0, 3, 1, 2))
 
 
-@compiled
+@compile_function
 def _max_pool(features: np.ndarray, regions: np.ndarray, side: int, scale: np.float32) -> np.ndarray:
     height, width, channels = features.shape
     pooled = np.zeros((len(regions), side, side, channels), np.float32)
@@ -56,7 +55,7 @@ def _max_pool(features: np.ndarray, regions: np.ndarray, side: int, scale: np.fl
     return pooled
 
 
-@compiled
+@compile_function
 def _align(features: np.ndarray, regions: np.ndarray, side: int, scale: np.float32) -> np.ndarray:
     height, width, channels = features.shape
     pooled = np.zeros((len(regions), side, side, channels), np.float32)
@@ -78,7 +77,7 @@ def _align(features: np.ndarray, regions: np.ndarray, side: int, scale: np.float
     return pooled
 
 
-@compiled
+@compile_function
 def _add_sample(cell: np.ndarray, features: np.ndarray, y: float, x: float, height: int, width: int) -> None:
     """Add the bilinear value at (y, x); points more than a cell outside count as zero."""
     if y < -1 or y > height or x < -1 or x > width:

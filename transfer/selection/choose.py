@@ -95,9 +95,8 @@ def _extract_reference_features(context: TrainingContext, rows: np.ndarray) -> n
         context.open_pixels(reference.side)
     with context.tracker.phase('reference', 'Extracting features of your images with the reference model'):
         try:
-            return np.maximum(
-                context.extract_features(reference, rows)[2], 0
-            )  # P2L's feature: Architecture.features
+            # P2L's feature: Architecture.features
+            return np.maximum(context.extract_features(reference, rows)[2], 0)
         except UnusableSourceError as error:
             context.note(
                 f'The reference model cannot be used here ({error.message}), '

@@ -27,10 +27,10 @@ OVERHEAD, PACKED = 96 * 2**20, 3.0
 class DetectionPredictor:
     """One detector, loaded.
 
-    Safe to call from many threads: `lanes` photos are processed side by side, the rest wait.
+    Safe to call from many threads: `workers` photos are processed side by side, the rest wait.
     """
 
-    def __init__(self, folder: Path, *, digest: str = '', device: str = 'cpu', lanes: int = 1) -> None:
+    def __init__(self, folder: Path, *, digest: str = '', device: str = 'cpu', workers: int = 1) -> None:
         """Check every file, then load. `digest`: the artifact's, if known.
 
         CorruptArtifactError, IncompatibleArtifactError.
@@ -44,8 +44,8 @@ class DetectionPredictor:
         self._device = device
         self._infer = load_inference(folder, self.meta, device)
         self._warm_up()
-        self._lanes = threading.Semaphore(lanes)
-        self._places = threading.Semaphore(lanes + WAITING)
+        self._workers = threading.Semaphore(workers)
+        self._places = threading.Semaphore(workers + WAITING)
 
     @property
     def kind(self) -> str:
@@ -65,7 +65,7 @@ class DetectionPredictor:
         if not self._places.acquire(blocking=False):
             raise OverloadedError(f'{WAITING} images are waiting')
         try:
-            with self._lanes:
+            with self._workers:
                 photo = decode_image(image, self.meta.detection['least_side'])
                 return self._infer(photo, propose_regions(image, self.meta.detection, self._device)), photo
         finally:

@@ -12,12 +12,8 @@ class FasterRcnnSpec:
     short_side: int = 600  # pixels the image's shorter side is brought to [paper 3.3]
     cpu_short_side: int = 400  # instead, where there is no GPU [ours: as Fast R-CNN]
     long_side: int = 1000  # pixels the longer side may not pass [paper 3.3]
-    anchors: tuple[int, ...] = (
-        32,
-        64,
-        128,
-        256,
-    )  # pixels a side [ours; 128, 256, 512 in the paper: small things are common]
+    # pixels a side [ours; 128, 256, 512 in the paper: small things are common]
+    anchors: tuple[int, ...] = 32, 64, 128, 256
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # height by width [paper 3.3]
     # channels a 1x1 convolution leaves for the regions and the heads [ours: they are the cost]
     reduce: int = 128

@@ -51,9 +51,8 @@ class RcnnSpec:
     # added to the variances before their roots are divided by [code rcnn_train_bbox_regressor.m]
     whiten: float = 0.001
     # Detection.
-    min_score: float = (
-        -1.0
-    )  # margin under which nothing is told [ours: figures are kept, time and lists are not wasted]
+    # margin under which nothing is told [ours: figures are kept, time and lists are not wasted]
+    min_score: float = -1.0
     # boxes of a class and image that enter suppression [ours: rcnn_test.m keeps 100; see Fast R-CNN]
     per_class: int = 1000
     nms_iou: float = 0.3  # [code rcnn_test.m]

@@ -20,13 +20,8 @@ from transfer.spec.rcnn import RcnnSpec
 DIVERGENCES = ('kl', 'kl_reverse', 'js', 'cosine', 'emd')  # as in p2l.scores.DIVERGENCES
 TASKS = ('classification', 'detection')
 PLANS = ('linear', 'last', 'several', 'all')
-PROPOSAL_METHODS = (
-    'selective-search',
-    'opencv-girshick',
-    'opencv-single',
-    'opencv-fast',
-    'opencv-quality',
-)  # as in transfer.regions.proposals.METHODS
+# as in transfer.regions.proposals.METHODS
+PROPOSAL_METHODS = 'selective-search', 'opencv-girshick', 'opencv-single', 'opencv-fast', 'opencv-quality'
 
 # Reasons of the limits. Seed: what an integer column of PostgreSQL holds. Shortlist: each probe is one more
 # network, run on all images. Batch: 1,024 is more than most sets hold. Learning rates: AdamW moves a weight

@@ -37,7 +37,8 @@ def read(files: Iterable[tuple[str, bytes]], uploaded: Mapping[str, ImageSize]) 
 
 
 def parse(data: bytes, where: str) -> Element:
-    """The root of an annotation; InvalidInputError for anything but plain XML: no document type, no entities."""
+    """The root of an annotation; InvalidInputError for anything but plain XML: no document type, no
+    entities."""
     try:
         root = fromstring(
             check_size(data, where), forbid_dtd=True, forbid_entities=True, forbid_external=True

@@ -159,7 +159,10 @@ def test_a_model_deleted_meanwhile_answers_no_more(ask, predictor, detector):
     detector.delete()
     work()
     told = predictor.get(address).json()
-    assert told['error'] == {'code': 'not_found', 'message': 'The model was deleted before the detection began.'}
+    assert told['error'] == {
+        'code': 'not_found',
+        'message': 'The model was deleted before the detection began.',
+    }
 
 
 def test_a_killed_worker_loses_nothing(ask, predictor):

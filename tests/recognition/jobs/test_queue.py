@@ -317,7 +317,10 @@ def test_two_processes_never_train_one_job_at_once(queue, tmp_path, monkeypatch)
     steps back."""
     job = queue()
     folder = storage.training_folder(job.pk)
-    code = 'import fcntl, sys; file = open(sys.argv[1], "w"); fcntl.lockf(file, fcntl.LOCK_EX); print("held", flush=True); input()'
+    code = (
+        'import fcntl, sys; file = open(sys.argv[1], "w"); fcntl.lockf(file, fcntl.LOCK_EX); '
+        'print("held", flush=True); input()'
+    )
     pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
     with subprocess.Popen([sys.executable, '-c', code, str(folder / 'lock')], **pipes) as old:
         assert old.stdout.readline() == b'held\n'

@@ -1,4 +1,5 @@
-"""Average precision and mistakes: tables worked by hand, a slow twin, and a maintained library where the two agree."""
+"""Average precision and mistakes: tables worked by hand, a slow twin, and a maintained library where the two
+agree."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import pytest
 from transfer.detection import evaluation as e
 from transfer.regions.postprocess import Detections, GroundTruth, postprocess_detections
 
-# As published with R-CNN and Fast R-CNN (rcnn_test.m, fast_rcnn/test.py), and the score that Fast R-CNN's demo cuts at.
+# As published with R-CNN and Fast R-CNN (rcnn_test.m, fast_rcnn/test.py), and the score that Fast R-CNN's
+# demo cuts at.
 PUBLISHED = {'min_score': 0.05, 'per_class': 100, 'nms_iou': 0.3}
 
 
@@ -99,7 +101,8 @@ def test_a_class_without_objects_has_no_part_in_the_mean():
 def random_world(
     seed: int, images: int = 30, classes: int = 3, difficult: float = 0.0
 ) -> tuple[list[GroundTruth], list[Detections]]:
-    """Objects on a grid, so that no detection overlaps two of them; detections moved a little, some of them off."""
+    """Objects on a grid, so that no detection overlaps two of them; detections moved a little, some of them
+    off."""
     rng = np.random.default_rng(seed)
     truths, detections = [], []
     for _ in range(images):
@@ -168,7 +171,8 @@ def test_eleven_point_precision_equals_its_slow_twin(difficult):
 @pytest.mark.parametrize('seed', [2, 3])
 def test_our_precision_at_101_points_is_that_of_the_library(seed):
     truths, detections = random_world(seed)
-    # A recall that equals one of the 101 points may fall on either side of it by rounding: 1/101 of a class at most.
+    # A recall that equals one of the 101 points may fall on either side of it by rounding: 1/101 of a class
+    # at most.
     known, rounding = e.compute_coco_ap(truths, detections, 3), 1 / 101 / 3 + 1e-9
     assert e.mean_ap(e.compute_curves(truths, detections, 3, at=0.5), 101) == pytest.approx(
         known['ap50'], abs=rounding

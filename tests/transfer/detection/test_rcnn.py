@@ -1,4 +1,5 @@
-"""R-CNN: crops, mining and regression by hand, by identity and against a maintained library; the whole on drawn scenes."""
+"""R-CNN: crops, mining and regression by hand, by identity and against a maintained library; the whole on
+drawn scenes."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def test_the_last_layer_learns_faster_and_every_parameter_once():
 
 
 def clouds(seed: int, images: int = 6) -> tuple[list, list[np.ndarray]]:
-    """Regions with features that lie in a cloud for each class and one for background; half-covered ones lie between."""
+    """Regions with features that lie in a cloud for each class and one for background; half-covered ones lie
+    between."""
     rng = np.random.default_rng(seed)
     known, features = [], []
     for number in range(images):
@@ -148,9 +150,11 @@ def test_mining_ends_where_learning_from_all_negatives_does():
 
 
 def needles(hard: int = 3, easy: int = 600) -> tuple[list[MatchedRegions], list[np.ndarray]]:
-    """Eight images with hundreds of easy negatives; from the second on, each has a few hard ones too, after the ground truth.
+    """Eight images with hundreds of easy negatives; from the second on, each has a few hard ones too, after
+    the ground truth.
 
-    Feature 0 is large for objects and for hard negatives, which differ in feature 1 alone; easy negatives are near the origin.
+    Feature 0 is large for objects and for hard negatives, which differ in feature 1 alone; easy negatives are
+    near the origin.
     """
     rng = np.random.default_rng(7)
     regions, features = [], []

@@ -1,4 +1,5 @@
-"""From boxes to a sealed detector: learned, measured on other photos, resumed to the same result, and served without torch."""
+"""From boxes to a sealed detector: learned, measured on other photos, resumed to the same result, and served
+without torch."""
 
 from __future__ import annotations
 
@@ -362,9 +363,8 @@ def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which
     assert sealed.report.detection['backbone'] == ''
     assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
     path = folder / 'source.safetensors'
-    network = registry.architecture(
-        'squeezenet1_1+linear'
-    )  # SqueezeNet's new head is not the one of its family
+    # SqueezeNet's new head is not the one of its family
+    network = registry.architecture('squeezenet1_1+linear')
     model = load(
         dataclasses.replace(source_model, architecture=network.name, weights=str(path), digest='', classes=3)
     )
@@ -421,9 +421,8 @@ def two_thin_layers(layer, keep):
 def test_dense_layers_that_a_detector_took_from_its_source_are_handed_on_and_those_cut_by_svd_are_not(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        svd, 'truncate_svd', two_thin_layers
-    )  # the shape alone counts, and AlexNet's decomposition takes a minute
+    # the shape alone counts, and AlexNet's decomposition takes a minute
+    monkeypatch.setattr(svd, 'truncate_svd', two_thin_layers)
     source_model = synthetic_scenes.source(tmp_path, 'alex', 'alexnet', 224)
     network, source = registry.architecture('alexnet'), load(source_model)
     model = FastRcnn(network, source, 2, dataclasses.replace(FAST, pool=6))

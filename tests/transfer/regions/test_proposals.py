@@ -272,9 +272,8 @@ def test_an_unreadable_image_is_named(tmp_path):
 
 def test_boxes_of_a_big_turned_photo_are_in_its_upright_pixels():
     image, truth = scene()
-    big = (
-        Picture.fromarray(image).resize((2400, 1600)).rotate(90, expand=True)
-    )  # lies on its side, and says so
+    # lies on its side, and says so
+    big = Picture.fromarray(image).resize((2400, 1600)).rotate(90, expand=True)
     exif = Picture.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise to see it upright
     buffer = io.BytesIO()

@@ -62,7 +62,8 @@ def test_every_network_answers_the_same_questions(name):
     with torch.inference_mode():
         embedded = network.embed(model, images)
         assert embedded.shape == (2, network.feature_size)
-        # On the meta device the model's own forward pass is tried below, with its new head: a pass costs half a second.
+        # On the meta device the model's own forward pass is tried below, with its new head: a pass costs half
+        # a second.
         whole = model(images) if is_small else None
         if is_small:
             features = network.features(model, images)

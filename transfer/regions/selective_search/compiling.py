@@ -11,7 +11,7 @@ from typing import Any
 from numba import njit
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as machine code, made on its first call.
 
     All of the search takes 20 s then, and 1 s from the disk in later processes.

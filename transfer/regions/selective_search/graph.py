@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from transfer.regions.selective_search.compiling import compiled
+from transfer.regions.selective_search.compiling import compile_function
 
 STEPS = 16  # of a weight, per grey level
 LARGEST = int(STEPS * 255 * 3**0.5) + 1  # black to white in three channels
@@ -23,7 +23,7 @@ def smooth(image: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma)
 
 
-@compiled
+@compile_function
 def edge_weights(image: np.ndarray) -> np.ndarray:
     """(h * w * 4,) uint16: the distance in colour to each neighbour, in steps.
 
@@ -46,7 +46,7 @@ def edge_weights(image: np.ndarray) -> np.ndarray:
     return weights
 
 
-@compiled
+@compile_function
 def sorted_edges(weights: np.ndarray) -> np.ndarray:
     """Indices of the edges that exist, lightest first, in scan order among equals."""
     starts = np.zeros(LARGEST + 3, np.int64)
@@ -62,7 +62,7 @@ def sorted_edges(weights: np.ndarray) -> np.ndarray:
     return order
 
 
-@compiled
+@compile_function
 def root(parents: np.ndarray, pixel: int) -> int:
     while parents[pixel] != pixel:
         parents[pixel] = parents[parents[pixel]]
@@ -70,7 +70,7 @@ def root(parents: np.ndarray, pixel: int) -> int:
     return pixel
 
 
-@compiled
+@compile_function
 def segment(weights: np.ndarray, order: np.ndarray, height: int, width: int, scale: float) -> np.ndarray:
     """(h, w) int32 labels from 0 in scan order.
 
@@ -92,11 +92,11 @@ def segment(weights: np.ndarray, order: np.ndarray, height: int, width: int, sca
             parents[other] = one
             sizes[one] += sizes[other]
             limits[one] = weight + np.float32(scale) / sizes[one]
-    labels = numbered(parents)
+    labels = number_trees(parents)
     return absorb_small(labels, order, offsets, scale)[labels].reshape(height, width)
 
 
-@compiled
+@compile_function
 def absorb_small(labels: np.ndarray, order: np.ndarray, offsets: np.ndarray, smallest: float) -> np.ndarray:
     """(regions,) int32: the number each region goes by once those of fewer than `smallest` pixels have joined
     a neighbour.
@@ -117,11 +117,11 @@ def absorb_small(labels: np.ndarray, order: np.ndarray, offsets: np.ndarray, sma
                 one, other = other, one
             parents[other] = one
             sizes[one] += sizes[other]
-    return numbered(parents)
+    return number_trees(parents)
 
 
-@compiled
-def numbered(parents: np.ndarray) -> np.ndarray:
+@compile_function
+def number_trees(parents: np.ndarray) -> np.ndarray:
     """(n,) int32: for each element the number of its tree, from 0 in the order of their first elements."""
     numbers = np.full(parents.size, -1, np.int32)
     labels = np.empty(parents.size, np.int32)

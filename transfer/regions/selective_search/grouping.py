@@ -8,12 +8,12 @@ import heapq
 
 import numpy as np
 
-from transfer.regions.selective_search.compiling import compiled
+from transfer.regions.selective_search.compiling import compile_function
 from transfer.regions.selective_search.setting import COLOUR, FILL, SIZE, TEXTURE
 
 
-@compiled
-def shared(one: np.ndarray, other: np.ndarray) -> float:
+@compile_function
+def intersect_histograms(one: np.ndarray, other: np.ndarray) -> float:
     """What two histograms have in common, 0 to 1."""
     total = np.float32(0)
     for place in range(one.size):
@@ -21,7 +21,7 @@ def shared(one: np.ndarray, other: np.ndarray) -> float:
     return float(total)
 
 
-@compiled
+@compile_function
 def likeness(
     one: int,
     other: int,
@@ -35,10 +35,10 @@ def likeness(
     """The mean of the chosen measures, each 0 to 1."""
     total, parts = np.float32(0), 0
     if measures & COLOUR:
-        total += shared(colours[one], colours[other])
+        total += intersect_histograms(colours[one], colours[other])
         parts += 1
     if measures & TEXTURE:
-        total += shared(textures[one], textures[other])
+        total += intersect_histograms(textures[one], textures[other])
         parts += 1
     both = sizes[one] + sizes[other]
     if measures & SIZE:
@@ -52,7 +52,7 @@ def likeness(
     return float(total / np.float32(parts))
 
 
-@compiled
+@compile_function
 def join(
     one: int,
     other: int,
@@ -74,7 +74,7 @@ def join(
         textures[new, place] = share * textures[one, place] + rest * textures[other, place]
 
 
-@compiled
+@compile_function
 def group(
     pairs: np.ndarray,
     measures: int,
@@ -90,8 +90,8 @@ def group(
     count = sizes.size
     nodes = 2 * count - 1
     pixels = sizes.sum()
-    sizes, boxes = extended(sizes, nodes), extended_rows(boxes, nodes)
-    colours, textures = extended_rows(colours, nodes), extended_rows(textures, nodes)
+    sizes, boxes = extend(sizes, nodes), extend_rows(boxes, nodes)
+    colours, textures = extend_rows(colours, nodes), extend_rows(textures, nodes)
     alive = np.ones(nodes, np.bool_)
     seen = np.full(nodes, -1, np.int32)
     touching = [np.empty(0, np.int32) for _ in range(0)]
@@ -128,7 +128,7 @@ def group(
     return boxes[:new]
 
 
-@compiled
+@compile_function
 def touching_of(region: int, pairs: np.ndarray) -> np.ndarray:
     count = 0
     for index in range(pairs.shape[0]):
@@ -142,15 +142,15 @@ def touching_of(region: int, pairs: np.ndarray) -> np.ndarray:
     return near
 
 
-@compiled
-def extended(values: np.ndarray, rows: int) -> np.ndarray:
+@compile_function
+def extend(values: np.ndarray, rows: int) -> np.ndarray:
     longer = np.zeros(rows, values.dtype)
     longer[: values.size] = values
     return longer
 
 
-@compiled
-def extended_rows(values: np.ndarray, rows: int) -> np.ndarray:
+@compile_function
+def extend_rows(values: np.ndarray, rows: int) -> np.ndarray:
     longer = np.zeros((rows, values.shape[1]), values.dtype)
     longer[: values.shape[0]] = values
     return longer

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from transfer.regions.selective_search.compiling import compiled
+from transfer.regions.selective_search.compiling import compile_function
 
 COLOUR_BINS = 25  # per channel (Uijlings et al., section 3.2)
 TEXTURE_BINS = 10  # per channel and orientation
@@ -32,7 +32,7 @@ def texture_bins(image: np.ndarray) -> np.ndarray:
     return oriented_bins(across, down)
 
 
-@compiled
+@compile_function
 def oriented_bins(across: np.ndarray, down: np.ndarray) -> np.ndarray:
     height, width, channels = across.shape
     diagonal = np.float32(0.5**0.5)
@@ -63,7 +63,7 @@ def oriented_bins(across: np.ndarray, down: np.ndarray) -> np.ndarray:
     return bins
 
 
-@compiled
+@compile_function
 def measure(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sizes in pixels (n,) and boxes (n, 4) int32, end-exclusive."""
     height, width = labels.shape
@@ -82,7 +82,7 @@ def measure(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sizes, boxes
 
 
-@compiled
+@compile_function
 def colour_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """(n, channels * 25) float32, each row summing to 1."""
     height, width, channels = bins.shape
@@ -95,7 +95,7 @@ def colour_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -
     return shares(counts, sizes, channels)
 
 
-@compiled
+@compile_function
 def texture_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """(n, channels * 8 * 10) float32, each row summing to 1.
 
@@ -119,7 +119,7 @@ def texture_histograms(labels: np.ndarray, bins: np.ndarray, sizes: np.ndarray) 
     return shares(counts, sizes, channels * ORIENTATIONS)
 
 
-@compiled
+@compile_function
 def shares(counts: np.ndarray, sizes: np.ndarray, histograms: int) -> np.ndarray:
     normal = np.empty(counts.shape, np.float32)
     for region in range(sizes.size):
@@ -129,7 +129,7 @@ def shares(counts: np.ndarray, sizes: np.ndarray, histograms: int) -> np.ndarray
     return normal
 
 
-@compiled
+@compile_function
 def neighbours(labels: np.ndarray) -> np.ndarray:
     """(m, 2) int32 pairs of regions that touch along a side or a corner, the smaller label first, sorted,
     each once.

@@ -23,7 +23,7 @@ def search(image: np.ndarray, setting: Setting = FAST) -> np.ndarray:
     """(n, 4) float32 boxes in pixels of `image` (h, w, 3) uint8 RGB, most promising first, none twice."""
     resized, scale = at_width(image, setting.width)
     found = [hierarchy for colour in setting.colours for hierarchy in _hierarchies(resized, colour, setting)]
-    boxes = _ranked(found, setting.seed)
+    boxes = _rank_boxes(found, setting.seed)
     boxes = boxes[((boxes[:, 2:] - boxes[:, :2]) >= setting.min_side).all(1)]
     boxes = boxes[unique(boxes)] * np.array(scale * 2, np.float32)
     return boxes.astype(np.float32)
@@ -65,10 +65,10 @@ def _hierarchies(image: np.ndarray, colour: str, setting: Setting) -> list[np.nd
     return found
 
 
-def _ranked(hierarchies: list[np.ndarray], seed: int) -> np.ndarray:
+def _rank_boxes(hierarchies: list[np.ndarray], seed: int) -> np.ndarray:
     """All boxes by rank from the top of their hierarchy times a random number, so that no single hierarchy
     leads.
     """
     ranks = np.concatenate([np.arange(len(boxes), 0, -1) for boxes in hierarchies])
-    chance = np.random.default_rng(seed).random(len(ranks))
-    return np.concatenate(hierarchies)[np.argsort(ranks * chance, kind='stable')]
+    factors = np.random.default_rng(seed).random(len(ranks))
+    return np.concatenate(hierarchies)[np.argsort(ranks * factors, kind='stable')]

@@ -1,4 +1,5 @@
-"""Fill one cell: finetune a source on a target, test it on held-out images, and measure what predicts that."""
+"""Fill one cell: finetune a source on a target, test it on held-out images, and measure what predicts
+that."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from transfer.zoo.networks.registry import architecture
 
 @dataclass(frozen=True)
 class BenchmarkSetup:
-    """What all cells of one matrix share; a matrix begun with another setup is not gone on with."""
+    """What all cells of one matrix share; a matrix started with another setup is not continued."""
 
     per_class: int  # images of a class to learn from
     seeds: int

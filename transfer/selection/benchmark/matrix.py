@@ -67,7 +67,8 @@ class BenchmarkContext:
 
 
 def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Fill the cells that the folder lacks, at most `most` of them (0: all); yields a progress record for each.
+    """Fill the cells that the folder lacks, at most `most` of them (0: all); yields a progress record for
+    each.
 
     A cell that another process is filling is left to it, and checked at the end in case that process died.
     TrainingError: a target or a source cannot be used.
@@ -130,8 +131,8 @@ def _record_setup(
     reference: SourceModelSpec | None,
     setup: BenchmarkSetup,
 ) -> None:
-    """Record what is compared, or check that the folder was begun with the same: cells of two setups are not
-    comparable.
+    """Record what is compared, or check that the folder was started with the same: cells of two setups are
+    not comparable.
     """
     wanted = {
         'setup': dataclasses.asdict(setup) | {'seeds': 0, 'first_seed': 0},  # other seeds may be added later
