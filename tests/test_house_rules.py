@@ -32,16 +32,26 @@ HARMLESS_CALLS = {
 # is lowered and a wait shortened, so that a test meets them. Everything else is used as it is.
 REPLACED = {
     'transfer.detection.fast_rcnn.infer.pool_regions': 'counts the regions that are pooled',
-    'transfer.detection.fast_rcnn.infer.postprocess_predictions': 'records what the network says of each region',
+    'transfer.detection.fast_rcnn.infer.postprocess_predictions': (
+        'records what the network says of each region'
+    ),
     'transfer.detection.rcnn.svm._fit': 'records which negatives each SVM is fitted to',
     'recognition.celery.app.send_task': 'there is no broker to send to',
-    'recognition.management.bootstrap.call_command': 'a first start migrates; the database of the tests is migrated',
-    'recognition.management.purge._purge_project': 'a user restores the project in the instant before it is purged',
+    'recognition.management.bootstrap.call_command': (
+        'a first start migrates; the database of the tests is migrated'
+    ),
+    'recognition.management.purge._purge_project': (
+        'a user restores the project in the instant before it is purged'
+    ),
     'recognition.serving.prediction._cache': 'a process that has loaded no model yet',
     'recognition.zoo.downloads.install_packaged': 'only who asks for the packaged source model is tested',
     'recognition.zoo.registration.store_upload': 'a user stops the import while its file is being stored',
-    'recognition.zoo.subprocess_call.call': 'a child process would load torch for seconds; a test acts during its call',
-    'transfer.detection.fast_rcnn.svd.truncate_svd': "AlexNet's decomposition takes a minute, and the shapes alone count",
+    'recognition.zoo.subprocess_call.call': (
+        'a child process would load torch for seconds; a test acts during its call'
+    ),
+    'transfer.detection.fast_rcnn.svd.truncate_svd': (
+        "AlexNet's decomposition takes a minute, and the shapes alone count"
+    ),
     'transfer.serving.export._choose': 'a processor without bfloat16 has nothing to choose',
     'transfer.zoo.signatures.compute.decode': 'the process dies in the middle of the images',
 }

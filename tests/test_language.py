@@ -29,8 +29,9 @@ SCRIPTS = sorted((ROOT / 'static').rglob('*.js'))
 DOCUMENTS = [*sorted((ROOT / 'docs').glob('*.md')), *sorted(ROOT.glob('*.md'))]
 EXEMPT = {'glossary.md', 'CHANGELOG.md'}
 IRREGULAR = frozenset(
-    """said told seen kept settled found drawn taught heard spoken begun taken known given gone left made sent written
-    shown chosen grown thrown held brought bought sold meant met built won lost struck laid led paid""".split()  # noqa: SIM905
+    """said told seen kept settled found drawn taught heard spoken begun taken known given gone left made
+    sent written shown chosen grown thrown held brought bought sold meant met built won lost struck laid led
+    paid""".split()  # noqa: SIM905
 )
 VERBS_IN_ED = frozenset({'embed', 'feed', 'need', 'seed', 'speed', 'exceed', 'shed', 'proceed', 'succeed'})
 # Django calls these by adjectives: `Image.objects.labelled()`, a column of the admin.

@@ -128,7 +128,8 @@ def _accept_repeated_request(
     if same_state and Counter(present.boxes) == Counter(wanted):
         return present
     raise ConflictError(
-        f'The boxes of “{present.image.name}” were changed meanwhile (version {present.version}); load them again.',
+        f'The boxes of “{present.image.name}” were changed meanwhile (version {present.version}); load them '
+        'again.',
         field='version',
     )
 
@@ -228,5 +229,6 @@ def make_box(row: Annotation) -> Box:
 def _require_detection_project(project: Project) -> None:
     if project.task != Task.DETECTION:
         raise ConflictError(
-            'This is a classification project, whose photos have one class each; only a detection project has boxes.'
+            'This is a classification project, whose photos have one class each; only a detection project '
+            'has boxes.'
         )

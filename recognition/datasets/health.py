@@ -167,7 +167,8 @@ def _find_image_set_problems(
         if largest.images >= IMBALANCE * smallest.images:
             yield DatasetProblem(
                 'imbalance',
-                f'“{largest.label}” has {largest.images} images and “{smallest.label}” has {smallest.images}: '
+                f'“{largest.label}” has {largest.images} images and “{smallest.label}” has '
+                f'{smallest.images}: '
                 'the small class will often be missed.',
                 smallest.label,
             )
@@ -194,7 +195,10 @@ def _find_problems_of_label(health: LabelHealth) -> Iterator[DatasetProblem]:
         )
         yield DatasetProblem('few', message, health.label, severe=True)
     elif health.images < FEW_IMAGES:
-        message = f'“{health.label}” has only {health.images} images: its accuracy cannot be measured; add at least {FEW_IMAGES}.'
+        message = (
+            f'“{health.label}” has only {health.images} images: its accuracy cannot be measured; '
+            f'add at least {FEW_IMAGES}.'
+        )
         yield DatasetProblem('few', message, health.label)
 
 

@@ -17,14 +17,16 @@ def prepare() -> list[str]:
     call_command('collectstatic', interactive=False, verbosity=0)
     names = catalog.sync_starter()
     lines = [
-        f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo download NAME` adds more.'
+        f'{len(names)} source models of the starter zoo; where there is internet, `manage.py zoo download '
+        'NAME` adds more.'
     ]
     lines += downloads.install_packaged()
     lines += compute_missing_signatures()
     administrator, password = first_admin.ensure_administrator()
     if password is not None:
         lines += [
-            f'Sign in as {administrator.get_username()} with the password {password} (it is shown only this once).'
+            f'Sign in as {administrator.get_username()} with the password {password} (it is shown only this '
+            'once).'
         ]
     return lines
 

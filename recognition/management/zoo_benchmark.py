@@ -137,7 +137,8 @@ def format_table(result: BenchmarkResult) -> str:
     lines.append(f'{len(result.sources)} sources on {len(result.targets)} targets (seeds): {seeds}')
     if coverage := result.forecast:
         lines.append(
-            '90 % intervals of the forecast accuracy, fitted without the target, cover the selected source on '
+            '90 % intervals of the forecast accuracy, fitted without the target, cover the selected source '
+            'on '
             f'{coverage.targets_covered:.0%} of the targets and {coverage.covered:.0%} of the selections '
             f'from random halves of the zoo; median width {coverage.width:.2f}'
         )

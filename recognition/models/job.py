@@ -110,7 +110,9 @@ class Job(models.Model):
     result = models.JSONField(
         default=dict,
         blank=True,
-        help_text='Of a detection job, the detections; of a source import, the source or the field to correct.',
+        help_text=(
+            'Of a detection job, the detections; of a source import, the source or the field to correct.'
+        ),
     )
     cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=60, blank=True)

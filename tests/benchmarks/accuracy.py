@@ -213,7 +213,8 @@ def run(sets: list[str], sources: list[str], seeds: list[int], side: int, out: P
 
 def show(done: dict[str, Any]) -> None:
     print(
-        '| set | source | cells | ours | instant model | plain finetune | out-of-fold said | CPU ours : plain |'
+        '| set | source | cells | ours | instant model | plain finetune | out-of-fold said | CPU ours : '
+        'plain |'
     )
     print('| --- | --- | --- | --- | --- | --- | --- | --- |')
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -103,7 +103,8 @@ def compared(way: str, source: SourceModelSpec, known: DetectionManifest, folder
         spent['fast'].append(timed(lambda: fast_training.train(known, proposals, source, fast, Quiet())))
     seconds = {which: sum(each) / len(each) for which, each in spent.items()}
     times = seconds['slow'] / seconds['fast']
-    return f'| {source.name} | {way} | {limit} | {steps} | {seconds["slow"]:.0f} | {seconds["fast"]:.1f} | {times:.1f} |'
+    measured = f'{seconds["slow"]:.0f} | {seconds["fast"]:.1f} | {times:.1f}'
+    return f'| {source.name} | {way} | {limit} | {steps} | {measured} |'
 
 
 def timed(action: Callable[[], object]) -> float:

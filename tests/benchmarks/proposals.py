@@ -68,7 +68,8 @@ def main() -> None:
             best, n = np.concatenate(covers[name]), len(photos)
             print(
                 f'| {folder.name} | {name} | {counts[name] / n:.0f} | {seconds[name] / n:.3f} | '
-                f'{seconds["ours"] / seconds[name]:.2f} | {(best >= 0.5).mean():.3f} | {(best >= 0.7).mean():.3f} |',
+                f'{seconds["ours"] / seconds[name]:.2f} | {(best >= 0.5).mean():.3f} | '
+                f'{(best >= 0.7).mean():.3f} |',
                 flush=True,
             )
 

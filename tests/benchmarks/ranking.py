@@ -53,7 +53,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     features = rng.random((IMAGES, WIDTH))
     print(
-        '| stored signatures | they take (MiB) | score all (ms) | peak of the process (MiB) | rank with 200 bootstraps (s) |'
+        '| stored signatures | they take (MiB) | score all (ms) | peak of the process (MiB) | rank with 200 '
+        'bootstraps (s) |'
     )
     print('| --- | --- | --- | --- | --- |')
     for sources in (1_000, 100_000, 1_000_000):

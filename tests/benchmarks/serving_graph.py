@@ -98,7 +98,8 @@ def measure(subject: Subject, folder: Path) -> str:
     plain, best, sealed = (1000 * median(column) for column in zip(*rounds, strict=True))
     return (
         f'| {subject.title} | {engine["precision"]} | {plain:.2f} | {best:.2f} | {sealed:.2f} '
-        f'| {plain / sealed:.1f} x / {best / sealed:.1f} x | {agreement(eager, graph, pixels) if subject.learned else "-"} |'
+        f'| {plain / sealed:.1f} x / {best / sealed:.1f} x | '
+        f'{agreement(eager, graph, pixels) if subject.learned else "-"} |'
     )
 
 
@@ -113,7 +114,8 @@ def agreement(eager: torch.nn.Module, graph: OpenVinoEngine, pixels: np.ndarray)
 def main() -> None:
     torch.set_num_threads(1)
     print(
-        '| network, weights, side | graph | plain call (ms) | inference mode (ms) | graph (ms) | ratios | top-1 agreement |'
+        '| network, weights, side | graph | plain call (ms) | inference mode (ms) | graph (ms) | ratios | '
+        'top-1 agreement |'
     )
     print('| --- | --- | --- | --- | --- | --- | --- |')
     for subject in subjects():

@@ -205,7 +205,8 @@ def measure(architecture: str, side: int, folder: Path, photos: list[bytes]) -> 
     waits.sort()
     return (
         f'| {architecture} | {side} | {1000 * median(bare):.2f} | {1000 * median(asked):.2f} | {ratio:.2f} x '
-        f'| {1000 * waits[len(waits) // 2]:.0f} / {1000 * waits[int(len(waits) * 0.95)]:.0f} | {resident} / {proportional} |'
+        f'| {1000 * waits[len(waits) // 2]:.0f} / {1000 * waits[int(len(waits) * 0.95)]:.0f} | {resident} / '
+        f'{proportional} |'
     )
 
 
@@ -213,7 +214,8 @@ def main() -> None:
     photos = _sealed.photos(40)
     print(f'{CLIENTS} clients, photos of {sum(map(len, photos)) / len(photos) / 1000:.0f} kB')
     print(
-        '| network | side | decode + network (CPU ms) | request (CPU ms) | ratio | p50 / p95 (ms) | memory RSS / PSS (MB) |'
+        '| network | side | decode + network (CPU ms) | request (CPU ms) | ratio | p50 / p95 (ms) | memory '
+        'RSS / PSS (MB) |'
     )
     print('| --- | --- | --- | --- | --- | --- | --- |')
     for architecture, side in (

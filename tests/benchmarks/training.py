@@ -164,12 +164,14 @@ def show(trial: Trial, rounds: int) -> None:
         correct, n = right(taken[0][place].model, source, judge), len(judge.images)
         low, high = wilson_interval(correct, n)
         print(
-            f'| {name} | {cpu:.1f} | {ratio:.3f} | {wall:.1f} | {correct / n:.1%} ({low:.1%} to {high:.1%}) |',
+            f'| {name} | {cpu:.1f} | {ratio:.3f} | {wall:.1f} | {correct / n:.1%} ({low:.1%} to {high:.1%}) '
+            '|',
             flush=True,
         )
     epoch = median((row[3].cpu - row[1].cpu) / row[0].cpu for row in taken)
     print(
-        f'an epoch of the whole network, without decoding, features and linear head: {epoch:.3f} of an epoch of the plain loop'
+        f'an epoch of the whole network, without decoding, features and linear head: {epoch:.3f} of an epoch '
+        'of the plain loop'
     )
 
 

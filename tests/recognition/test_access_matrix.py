@@ -167,7 +167,8 @@ def differences(
         expected = {404} if method != 'options' else {200, 404}
         if answers[0] != answers[1] or answers[0][0] not in expected | {405}:
             found.append(
-                f'{method} {route.pattern}: {answers[0][0]} but {answers[1][0]}: {unlike(answers[0][1], answers[1][1])}'
+                f'{method} {route.pattern}: {answers[0][0]} but {answers[1][0]}: '
+                f'{unlike(answers[0][1], answers[1][1])}'
             )
         if SECRET in answers[0][1]:
             found.append(f'{method} {route.pattern} tells a secret')

@@ -32,7 +32,9 @@ FORECAST = {
         {'images': 40, 'accuracy': 0.85, 'judged': 40, 'interval': [0.7, 0.93]},
     ],
     'gain': {'images': 40, 'middle': 0.03, 'low': 0.0, 'high': 0.07},
-    'sentence': 'Expected accuracy 0.80 to 0.94; collecting 40 more photos would add about 0.03 (0.00 to 0.07).',
+    'sentence': (
+        'Expected accuracy 0.80 to 0.94; collecting 40 more photos would add about 0.03 (0.00 to 0.07).'
+    ),
 }
 
 

@@ -18,7 +18,16 @@ def add_source(folder: Path, name: str, seed: int, **fields) -> SourceModel:
     path = folder / f'{name}.safetensors'
     save_file(architecture('lenet5').build(3).state_dict(), path)
     known = {
-        'architecture': 'lenet5', 'weights': str(path), 'digest': file_digest(path), 'size': 1, 'side': 32, 'mean': [0.5] * 3,
-        'std': [0.2] * 3, 'images': 9, 'classes': 3, 'origin': 'imported', 'approved_at': timezone.now(),
-    }  # fmt: skip
+        'architecture': 'lenet5',
+        'weights': str(path),
+        'digest': file_digest(path),
+        'size': 1,
+        'side': 32,
+        'mean': [0.5] * 3,
+        'std': [0.2] * 3,
+        'images': 9,
+        'classes': 3,
+        'origin': 'imported',
+        'approved_at': timezone.now(),
+    }
     return SourceModel.objects.create(name=name, **{**known, **fields})

@@ -49,7 +49,10 @@ FAST_RCNN = DetectorInfo(
     options=FastRcnnSpec,
     name='Fast R-CNN',
     summary='fast',
-    why='Fast R-CNN runs the network once on a photo and classifies each proposed region from the feature map.',
+    why=(
+        'Fast R-CNN runs the network once on a photo and classifies each proposed region from the feature '
+        'map.'
+    ),
     curve_note=(
         'The training loss after each epoch. '
         'In the first epochs only the new layers are trained, then all of them.'

@@ -232,7 +232,8 @@ def assign_file_names(
 def check_size(data: bytes, where: str) -> bytes:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(
-            f'{make_printable(where, 200)} has {len(data):,} bytes; an annotation file may have {MAX_DOCUMENT_BYTES:,}'
+            f'{make_printable(where, 200)} has {len(data):,} bytes; an annotation file may have '
+            f'{MAX_DOCUMENT_BYTES:,}'
         )
     return data
 

@@ -20,5 +20,6 @@ class Command(BaseCommand):
         gone = purge.purge(timedelta(days=max(days, 0)))
         files = f'; {gone.imports} files of failed source imports were deleted' if gone.imports else ''
         self.stdout.write(
-            f'{gone.projects} projects and {gone.images} photos ({gone.bytes / 2**20:.1f} MB) were deleted permanently{files}'
+            f'{gone.projects} projects and {gone.images} photos ({gone.bytes / 2**20:.1f} MB) were deleted '
+            f'permanently{files}'
         )

@@ -31,9 +31,19 @@ def world(project, alice):
     api_keys.issue(alice, 'laptop', 'predict')
     for name in ('named', 'free', 'graft-generic'):
         SourceModel.objects.create(
-            name=name, architecture='lenet5', weights=f'/nowhere/{name}.pth', digest=name, size=1000, mean=[0.5] * 3,
-            std=[0.2] * 3, images=9, classes=3, class_names=['x', 'y', 'z'], origin='imported', approved_at=timezone.now(),
-        )  # fmt: skip
+            name=name,
+            architecture='lenet5',
+            weights=f'/nowhere/{name}.pth',
+            digest=name,
+            size=1000,
+            mean=[0.5] * 3,
+            std=[0.2] * 3,
+            images=9,
+            classes=3,
+            class_names=['x', 'y', 'z'],
+            origin='imported',
+            approved_at=timezone.now(),
+        )
     return job
 
 

@@ -24,9 +24,17 @@ ADD = reverse('admin:recognition_sourcemodel_add')
 
 def add_row(name: str = 'mine', **fields) -> SourceModel:
     known = {
-        'architecture': 'lenet5', 'weights': f'/nowhere/{name}.pth', 'digest': name, 'size': 1000, 'mean': [0.5] * 3,
-        'std': [0.2] * 3, 'images': 9, 'classes': 3, 'origin': 'imported', 'approved_at': timezone.now(),
-    }  # fmt: skip
+        'architecture': 'lenet5',
+        'weights': f'/nowhere/{name}.pth',
+        'digest': name,
+        'size': 1000,
+        'mean': [0.5] * 3,
+        'std': [0.2] * 3,
+        'images': 9,
+        'classes': 3,
+        'origin': 'imported',
+        'approved_at': timezone.now(),
+    }
     return SourceModel.objects.create(name=name, **{**known, **fields})
 
 
@@ -72,11 +80,23 @@ class TestAdding:
             ({'side': 8}, 'side', 'greater than or equal to 16'),
             ({'images': 0}, 'images', 'greater than or equal to 1'),
             ({'images': 2**31}, 'images', 'less than or equal to'),
-            ({'classes_file': SimpleUploadedFile('c.json', b'{"a": 1}')}, 'classes_file', 'c.json must hold a list'),
-            ({'classes_file': SimpleUploadedFile('c.json', b'[' * 100_000)}, 'classes_file', 'c.json can be read neither'),
-            ({'classes_file': SimpleUploadedFile('c.txt', b'\xff\xfe\x00')}, 'classes_file', 'c.txt can be read neither'),
+            (
+                {'classes_file': SimpleUploadedFile('c.json', b'{"a": 1}')},
+                'classes_file',
+                'c.json must hold a list',
+            ),
+            (
+                {'classes_file': SimpleUploadedFile('c.json', b'[' * 100_000)},
+                'classes_file',
+                'c.json can be read neither',
+            ),
+            (
+                {'classes_file': SimpleUploadedFile('c.txt', b'\xff\xfe\x00')},
+                'classes_file',
+                'c.txt can be read neither',
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_what_is_wrong_is_told_beside_its_field_and_nothing_is_kept(
         self, keeper, settings, fields, field, reason
     ):
@@ -197,9 +217,16 @@ def trainings(project):
     ]
     for version, (source, told) in enumerate(reports, 1):
         TrainedModel.objects.create(
-            project=project, version=version, artifact='a', digest='d', labels=['a'], source_name=source, images=9, report=told,
+            project=project,
+            version=version,
+            artifact='a',
+            digest='d',
+            labels=['a'],
+            source_name=source,
+            images=9,
+            report=told,
             provisional=version == 4,
-        )  # fmt: skip
+        )
 
 
 class TestTrackRecord:

@@ -30,7 +30,7 @@ def test_two_keys_differ(alice):
 
 
 @pytest.mark.parametrize(
-    'misclassified',
+    'wrong',
     ['', 'graft_', 'graft_' + 'x' * 43, 'graft_' + 'x' * 10**6, 'other', 'graft_é', '\0', 'graft_\ud800'],
 )
 def test_a_wrong_key_is_no_key(alice, wrong):

@@ -100,9 +100,17 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
     settings.TORCHVISION_URL = mirror.url
     folder = Path(settings.ZOO_DIR) / '.downloads'
     told = {
-        'source': 'lenet5_imagenet', 'architecture': 'lenet5', 'side': 32, 'mean': [0.1] * 3, 'std': [0.2] * 3,
-        'class_names': ['a', 'b', 'c'], 'dataset': 'ImageNet-1k', 'images': 7, 'title': 'T', 'licence': 'L' * 300,
-    }  # fmt: skip
+        'source': 'lenet5_imagenet',
+        'architecture': 'lenet5',
+        'side': 32,
+        'mean': [0.1] * 3,
+        'std': [0.2] * 3,
+        'class_names': ['a', 'b', 'c'],
+        'dataset': 'ImageNet-1k',
+        'images': 7,
+        'title': 'T',
+        'licence': 'L' * 300,
+    }
     real = subprocess_call.call
 
     def ask(module, request, **options):

@@ -76,8 +76,11 @@ class TestJob:
             row,
         )
         assert (row.name, row.architecture, row.title, row.class_names) == (
-            'lenet5_digits', 'lenet5', 'Digits', ['eins', 'zwei', 'drei'],
-        )  # fmt: skip
+            'lenet5_digits',
+            'lenet5',
+            'Digits',
+            ['eins', 'zwei', 'drei'],
+        )
         assert (row.added_by, row.status, AuditEvent.objects.get().user) == (alice, 'offered', alice)
         assert list_zoo_files(settings) == [Path(row.weights)]
 
@@ -178,8 +181,12 @@ class TestJob:
             bob,
         )
         assert list(job.events.values_list('old', 'new')) == [
-            ('queued', 'running'), ('running', 'failed'), ('failed', 'queued'), ('queued', 'running'), ('running', 'succeeded'),
-        ]  # fmt: skip
+            ('queued', 'running'),
+            ('running', 'failed'),
+            ('failed', 'queued'),
+            ('queued', 'running'),
+            ('running', 'succeeded'),
+        ]
 
     @pytest.mark.usefixtures('in_this_process')
     def test_a_copy_of_what_is_there_is_refused(self, alice):

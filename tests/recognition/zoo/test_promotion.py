@@ -77,9 +77,16 @@ def model(project):
 
 def add(name: str, **fields) -> SourceModel:
     known = {
-        'architecture': 'lenet5', 'weights': '/nowhere', 'digest': name, 'size': 1, 'mean': [0.5] * 3, 'std': [0.2] * 3,
-        'images': 9, 'classes': 3, 'origin': 'imported',
-    }  # fmt: skip
+        'architecture': 'lenet5',
+        'weights': '/nowhere',
+        'digest': name,
+        'size': 1,
+        'mean': [0.5] * 3,
+        'std': [0.2] * 3,
+        'images': 9,
+        'classes': 3,
+        'origin': 'imported',
+    }
     return SourceModel.objects.create(name=name, **{**known, **fields})
 
 
@@ -316,7 +323,10 @@ class TestWhoSeesIt:
     def test_who_joins_later_reads_no_name_that_he_may_not_see(self, private_source, alice, charlie, client):
         SourceModel.objects.update(title='Secret roses')
         other = projects.create_project(alice, 'Other')
-        why = 'Secret roses (flowers) gave the best linear model; flowers-v2 did not. Secret roses, ready at once.'
+        why = (
+            'Secret roses (flowers) gave the best linear model; flowers-v2 did not. '
+            'Secret roses, ready at once.'
+        )
         probes = [{'name': 'flowers', 'accuracy': 0.9, 'interval': [0.8, 1.0]}]
         told = {
             'why': why,

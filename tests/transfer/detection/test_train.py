@@ -153,9 +153,11 @@ def test_the_report_says_for_each_class_how_many_there_were(fast, room):
 def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, fast, rcnn):
     image = next(image for image in split_manifest(room[1], 0.3, 0)[1].images if image.boxes)
     code = (
-        'import json, sys; from pathlib import Path; from transfer.serving.detector import DetectionPredictor;'
+        'import json, sys; from pathlib import Path; from transfer.serving.detector import '
+        'DetectionPredictor;'
         'photo = Path(sys.argv[1]).read_bytes();'
-        'answers = [DetectionPredictor(Path(folder)).detect(photo)[0].boxes[0].tolist() for folder in sys.argv[2:]];'
+        'answers = [DetectionPredictor(Path(folder)).detect(photo)[0].boxes[0].tolist() for folder in '
+        'sys.argv[2:]];'
         'assert "torch" not in sys.modules; print(json.dumps(answers))'
     )
     told = subprocess.run(

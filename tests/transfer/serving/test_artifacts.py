@@ -144,7 +144,8 @@ def test_meta_cannot_name_files_outside_its_folder(folder):
 def test_an_artifact_is_read_without_torch(folder):
     code = (
         'import sys; from pathlib import Path; from transfer.serving import artifacts;'
-        'folder = Path(sys.argv[1]); artifacts.verify(folder, artifacts.read_meta(folder)); sys.exit("torch" in sys.modules)'
+        'folder = Path(sys.argv[1]); artifacts.verify(folder, artifacts.read_meta(folder)); sys.exit("torch" '
+        'in sys.modules)'
     )
     assert subprocess.run([sys.executable, '-c', code, str(folder)]).returncode == 0
 

@@ -19,7 +19,10 @@ from transfer.spec.report import Progress
 from transfer.worker import heartbeat, runner
 
 ROOT = Path(__file__).resolve().parents[3]
-ECHO = 'import sys; queue = sys.stdin.readline().strip(); open(sys.argv[1], "a").write(queue + "\\n"); sys.exit(queue == "bad")'
+ECHO = (
+    'import sys; queue = sys.stdin.readline().strip(); '
+    'open(sys.argv[1], "a").write(queue + "\\n"); sys.exit(queue == "bad")'
+)
 STUBBORN = 'import sys, time; sys.stdin.readline(); open(sys.argv[1], "w").close(); time.sleep(600)'
 
 
@@ -167,6 +170,7 @@ def test_what_a_killed_training_has_forked_ends_with_it(start, tmp_path):
 def test_openvino_calls_nobody():
     code = (
         'import sys, transfer.serving.openvino_engine;'
-        'assert "openvino.tools.ovc.telemetry_stub" in sys.modules; assert sys.modules["openvino_telemetry"] is None'
+        'assert "openvino.tools.ovc.telemetry_stub" in sys.modules; assert sys.modules["openvino_telemetry"] '
+        'is None'
     )
     assert subprocess.run([sys.executable, '-c', code], cwd=ROOT, timeout=120).returncode == 0

@@ -31,7 +31,8 @@ from queue import Empty
 from kombu import Connection
 import recognition.celery
 until = time.monotonic() + 20
-with Connection('spool://', transport_options={'folder': sys.argv[1], 'polling_interval': 0.01}) as connection:
+options = {'folder': sys.argv[1], 'polling_interval': 0.01}
+with Connection('spool://', transport_options=options) as connection:
     queue = connection.SimpleQueue('work')
     with open(sys.argv[2], 'w', buffering=1) as log:
         while time.monotonic() < until:

@@ -117,11 +117,30 @@ def test_plain_networks_with_batch_norm_and_dense_layers_split_where_they_say():
 
 def test_all_classification_networks_of_torchvision_and_lenet_are_there():
     families_wanted = {
-        'alexnet', 'vgg16', 'vgg16_bn', 'googlenet', 'inception_v3', 'resnet50', 'resnext50_32x4d', 'wide_resnet50_2',
-        'densenet121', 'squeezenet1_1', 'shufflenet_v2_x1_0', 'mobilenet_v2', 'mobilenet_v3_small', 'mnasnet1_0',
-        'efficientnet_b0', 'efficientnet_v2_s', 'regnet_y_400mf', 'convnext_tiny', 'swin_t', 'swin_v2_t', 'vit_b_16',
-        'maxvit_t', 'lenet5',
-    }  # fmt: skip
+        'alexnet',
+        'vgg16',
+        'vgg16_bn',
+        'googlenet',
+        'inception_v3',
+        'resnet50',
+        'resnext50_32x4d',
+        'wide_resnet50_2',
+        'densenet121',
+        'squeezenet1_1',
+        'shufflenet_v2_x1_0',
+        'mobilenet_v2',
+        'mobilenet_v3_small',
+        'mnasnet1_0',
+        'efficientnet_b0',
+        'efficientnet_v2_s',
+        'regnet_y_400mf',
+        'convnext_tiny',
+        'swin_t',
+        'swin_v2_t',
+        'vit_b_16',
+        'maxvit_t',
+        'lenet5',
+    }
     assert families_wanted <= set(registry.names())
     assert len(registry.names()) >= 80
     assert registry.architecture('inception_v3').side == 299
