@@ -25,13 +25,13 @@ class GraftAdmin(AdminSite):
     site_title = 'Graft administration'
     index_title = 'Overview'
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> TemplateResponse:
         """Add to the lists the source models that wait for approval, and recent activity, as far as the user
         may see them.
         """
         from recognition.models import AuditEvent, SourceModel  # this module is loaded before the models are
 
-        shown: dict[str, Any] = {}
+        shown: dict[str, object] = {}
         if request.user.has_perm('recognition.view_sourcemodel'):
             shown['offered'] = SourceModel.objects.with_status('offered').order_by('created_at')
         if request.user.has_perm('recognition.view_auditevent'):
@@ -39,7 +39,7 @@ class GraftAdmin(AdminSite):
         page: TemplateResponse = super().index(request, {**shown, **(extra_context or {})})
         return page
 
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, object]]:
         apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
         if app_label is not None:
             return apps
@@ -56,7 +56,7 @@ class GraftAdmin(AdminSite):
         return [section for section in sections + others if section['models']]
 
 
-def _make_section(title: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+def _make_section(title: str, models: list[dict[str, object]]) -> dict[str, object]:
     """In the shape of an app of Django's index; `app_url` is where its heading leads."""
     return {
         'name': title,

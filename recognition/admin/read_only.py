@@ -25,7 +25,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     list_per_page = 50
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         plural = str(self.opts.verbose_name_plural)
         return super().changelist_view(

@@ -106,7 +106,7 @@ class SignaturePages(ReadOnlyAdmin):
             )
         return redirect('admin:recognition_sourcemodel_change', pk)
 
-    def get_signature_panel(self, row: SourceModel, reference: str) -> dict[str, Any]:
+    def get_signature_panel(self, row: SourceModel, reference: str) -> dict[str, object]:
         """What the page shows of it. reference: the digest of the reference model."""
         return {
             'progress': signature_jobs.get_progress(row),

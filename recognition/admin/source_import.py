@@ -57,14 +57,14 @@ class ImportPages(ReadOnlyAdmin):
         ]
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         jobs = import_jobs.list_imports() if self.has_add_permission(request) else []
         imports = [{'job': job, 'progress': import_jobs.get_progress(job)} for job in jobs]
         return super().changelist_view(request, {'imports': imports, **(extra_context or {})})
 
     def add_view(
-        self, request: HttpRequest, form_url: str = '', extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, form_url: str = '', extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -155,7 +155,7 @@ class ImportPages(ReadOnlyAdmin):
         )
         return redirect('admin:recognition_sourcemodel_changelist') if discarded else _redirect_to(job)
 
-    def get_import_context(self, request: HttpRequest, job: Job) -> dict[str, Any]:
+    def get_import_context(self, request: HttpRequest, job: Job) -> dict[str, object]:
         spec = import_jobs.read_spec(job)
         return {
             **self.admin_site.each_context(request),
@@ -167,7 +167,12 @@ class ImportPages(ReadOnlyAdmin):
         }
 
     def render_form(
-        self, request: HttpRequest, form: SourceForm, template: str, context: dict[str, Any], status: int = 0
+        self,
+        request: HttpRequest,
+        form: SourceForm,
+        template: str,
+        context: dict[str, object],
+        status: int = 0,
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),

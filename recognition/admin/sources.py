@@ -110,7 +110,7 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
         self.records = track_records.compute_track_records()
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         self.load_page_data()
         return super().changelist_view(request, extra_context)
@@ -245,11 +245,11 @@ class SourceModelAdmin(BenchmarkPages, SignaturePages, ImportPages):
         request: HttpRequest,
         object_id: str,
         form_url: str = '',
-        extra_context: dict[str, Any] | None = None,
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         self.load_page_data()
         row = self.get_object(request, object_id)
-        context: dict[str, Any] = {}
+        context: dict[str, object] = {}
         if isinstance(row, SourceModel):
             actions = ACTIONS_BY_STATUS[row.status] if self.has_manage_permission(request) else ()
             context = {

@@ -116,7 +116,7 @@ def paginate(rows: QuerySet[Any], request: Request, view: APIView, schema: type[
     return pages.get_paginated_response(schema(page, many=True, context={'request': request}).data)
 
 
-def validate(schema: type[Serializer[Any]], values: Any) -> dict[str, Any]:
+def validate(schema: type[Serializer[Any]], values: Any) -> dict[str, object]:
     serializer = schema(data=values)
     if unknown := sorted(str(name) for name in set(values) - set(serializer.fields)):
         raise exceptions.ValidationError({unknown[0]: ['unknown field']})

@@ -36,7 +36,7 @@ class InvalidQueryError(GraftError):
     status = 400
 
 
-def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+def handle_exception(error: Exception, context: dict[str, object]) -> Response | None:
     """The response to an expected error; None for any other, which is a bug (500)."""
     response = _respond(error)
     if response is not None:

@@ -76,7 +76,7 @@ def make_page_schema(schema: type[Serializer[Any]]) -> Serializer[Any]:
     return inline_serializer(f'{schema.__name__.removesuffix("Out")}Page', fields=fields)
 
 
-def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def add_errors(result: dict[str, Any], **_: Any) -> dict[str, object]:
     """Postprocessing hook of drf-spectacular: add the possible errors to every operation."""
     result.setdefault('components', {}).setdefault('schemas', {})['Error'] = ERROR_SCHEMA
     for path, operations in result['paths'].items():
@@ -91,7 +91,7 @@ def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
-def _describe_error(description: str) -> dict[str, Any]:
+def _describe_error(description: str) -> dict[str, object]:
     return {
         'description': description,
         'content': {'application/json': {'schema': {'$ref': '#/components/schemas/Error'}}},

@@ -27,7 +27,7 @@ class BoundedJsonParser(JSONParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         _check_parser_length(parser_context, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
             return super().parse(stream, media_type, parser_context)

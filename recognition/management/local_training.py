@@ -36,7 +36,7 @@ class LocalTraining:
 def train(
     path: Path,
     name: str,
-    options: dict[str, Any],
+    options: dict[str, object],
     on_progress: Callable[[Progress], None],
     task: str = Task.CLASSIFICATION,
 ) -> LocalTraining:
@@ -171,7 +171,7 @@ def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
     return [score.to_json() for score in image.scores]
 
 
-def _detect(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
+def _detect(model: TrainedModel, path: Path) -> list[dict[str, object]]:
     with _name_file_in_errors(path):
         (image,) = prediction.detect(model, [path.read_bytes()]).images
     return [box.to_json() for box in image.detections]

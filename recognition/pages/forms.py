@@ -72,7 +72,7 @@ class TrainingForm(forms.Form):
             if name in options:
                 self.fields[name] = make_form_field(options[name], sources)
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Read the learning rates line by line.
 
         Their limits are checked with the other options when the training starts.
@@ -88,7 +88,7 @@ class TrainingForm(forms.Form):
                 return cleaned
         return {**cleaned, 'rates': rates} if 'rates' in cleaned else cleaned
 
-    def get_options(self) -> dict[str, Any]:
+    def get_options(self) -> dict[str, object]:
         """The options that differ from the defaults, as start_training takes them.
 
         An unticked checkbox is not sent, so checkboxes count only when the other options were sent with them.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -46,7 +45,7 @@ def show_model(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     return render(request, 'report.html', context)
 
 
-def _promotion_context(request: HttpRequest, model: TrainedModel) -> dict[str, Any]:
+def _promotion_context(request: HttpRequest, model: TrainedModel) -> dict[str, object]:
     is_owner = listings.get_role(require_user(request), model.project) == Role.OWNER
     may_promote = is_owner and promotion.is_possible(model)
     return {

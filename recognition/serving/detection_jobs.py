@@ -33,7 +33,7 @@ class DetectionJobSpec:
     threshold: float | None  # None: the model's own
     names: tuple[str, ...]  # of the images, which lie in storage until the job ends
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod
@@ -103,7 +103,7 @@ def read_spec(job: Job) -> DetectionJobSpec:
     return DetectionJobSpec.from_json(job.spec)
 
 
-def describe_job(job: Job) -> dict[str, Any]:
+def describe_job(job: Job) -> dict[str, object]:
     """The JSON of a detection job. `result`: at its end, the JSON of its DetectionResult."""
     return {
         'id': str(job.pk),

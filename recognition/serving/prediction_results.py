@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from recognition.models import TrainedModel
 
@@ -24,7 +23,7 @@ class ModelVersion:
     def from_model(cls, model: TrainedModel) -> ModelVersion:
         return cls(str(model.pk), model.version, model.provisional)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {'model': self.id, 'version': self.version, 'provisional': self.provisional}
 
 
@@ -33,7 +32,7 @@ class ClassScore:
     label: str
     score: float  # calibrated probability, 0 to 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {'label': self.label, 'score': round(self.score, 6)}
 
 
@@ -43,7 +42,7 @@ class ImageClassification:
 
     scores: tuple[ClassScore, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {'scores': [score.to_json() for score in self.scores]}
 
 
@@ -58,7 +57,7 @@ class DetectedBox:
     x1: float
     y1: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         corners = {'x0': self.x0, 'y0': self.y0, 'x1': self.x1, 'y1': self.y1}
         return {'label': self.label, 'score': round(self.score, 6), **corners}
 
@@ -71,7 +70,7 @@ class ImageDetections:
     height: int
     detections: tuple[DetectedBox, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         boxes = [box.to_json() for box in self.detections]
         return {'width': self.width, 'height': self.height, 'detections': boxes}
 
@@ -81,7 +80,7 @@ class ClassificationResult:
     model: ModelVersion
     images: tuple[ImageClassification, ...]
 
-    def to_json(self, names: Sequence[str]) -> dict[str, Any]:
+    def to_json(self, names: Sequence[str]) -> dict[str, object]:
         """names: what each image is called, in their order."""
         return {**self.model.to_json(), 'images': _name_images(names, self.images)}
 
@@ -92,7 +91,7 @@ class DetectionResult:
     threshold: float  # the lowest score of a detection: the model's own threshold unless one was asked for
     images: tuple[ImageDetections, ...]
 
-    def to_json(self, names: Sequence[str]) -> dict[str, Any]:
+    def to_json(self, names: Sequence[str]) -> dict[str, object]:
         """names: what each image is called, in their order."""
         images = _name_images(names, self.images)
         return {**self.model.to_json(), 'threshold': round(self.threshold, 6), 'images': images}
@@ -100,5 +99,5 @@ class DetectionResult:
 
 def _name_images(
     names: Sequence[str], images: Sequence[ImageClassification | ImageDetections]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     return [{'name': name, **image.to_json()} for name, image in zip(names, images, strict=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -132,7 +131,7 @@ def _record_event(publication: Publication, model: TrainedModel, action: str, us
     audit.record(user, action, f'{publication.name} -> model {model.pk}')
 
 
-def describe_publication(publication: Publication) -> dict[str, Any]:
+def describe_publication(publication: Publication) -> dict[str, object]:
     """The JSON of a published name: its model, the previous model, and its history, newest first."""
     earlier = find_previous_model(publication)
     return {

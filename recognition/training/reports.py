@@ -10,7 +10,7 @@ from recognition.zoo import redaction
 
 # What a model's report takes over from transfer.spec.report.TrainReport, and what stands there when it was
 # not measured.
-REPORT_DEFAULTS: dict[str, Any] = {
+REPORT_DEFAULTS: dict[str, object] = {
     'ranking': [],
     'probes': [],
     'forecast': {},
@@ -27,7 +27,7 @@ REPORT_DEFAULTS: dict[str, Any] = {
 }
 
 
-def job_status(job: Job) -> dict[str, Any]:
+def job_status(job: Job) -> dict[str, object]:
     """Describe a training. `queue_position`: jobs before it; null unless it is queued. `model`: the model it
     has made so far.
     """
@@ -48,7 +48,7 @@ def job_status(job: Job) -> dict[str, Any]:
     }
 
 
-def model_summary(model: TrainedModel) -> dict[str, Any]:
+def model_summary(model: TrainedModel) -> dict[str, object]:
     """One line of a list of models. accuracy: out-of-fold, 0 to 1, with its 95 % interval; null where not
     measured."""
     return {
@@ -85,7 +85,7 @@ def model_report(model: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _sort_rates(plan: dict[str, Any]) -> dict[str, Any]:
+def _sort_rates(plan: dict[str, Any]) -> dict[str, object]:
     """The plan with its rates from the input of the network to its head. PostgreSQL's jsonb forgets the order
     of keys."""
     groups, rates = plan.get('groups', []), plan.get('rates', {})

@@ -9,7 +9,6 @@ that is cancelled or fails after its instant model keeps that one, still marked 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -57,7 +56,7 @@ def _write_model(job: Job, artifact: str, sealed: SealedModel, *, provisional: b
     # locked, so that versions are assigned one at a time
     Project.objects.select_for_update().get(pk=project_id)
     report = sealed.report
-    columns: dict[str, Any] = {
+    columns: dict[str, object] = {
         'provisional': provisional,
         'task': job.kind,
         'artifact': artifact,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -29,7 +28,7 @@ def list_training_options(task: str = '') -> tuple[TrainingOption, ...]:
     return tuple(option for option in OPTIONS.values() if not task or option.task in ('', task))
 
 
-def start_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:
+def start_training(project: Project, user: AbstractBaseUser, options: dict[str, object]) -> Job:
     """Queue a training. `options` are fields of a TrainSpec, all of them optional.
 
     Errors: NotReadyError (naming what is missing), InvalidInputError (naming the option), QueueFullError.
@@ -40,12 +39,12 @@ def start_training(project: Project, user: AbstractBaseUser, options: dict[str, 
     return job
 
 
-def create_local_training(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> Job:
+def create_local_training(project: Project, user: AbstractBaseUser, options: dict[str, object]) -> Job:
     """A training that no worker takes, for recognition.management.local_training. Errors: as `start`."""
     return _create_job(project, user, options, queue=LOCAL_QUEUE)
 
 
-def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any], queue: str = '') -> Job:
+def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, object], queue: str = '') -> Job:
     state = check_readiness(project)
     if not state.ready:
         raise NotReadyError(' '.join(state.missing))
@@ -63,14 +62,14 @@ def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, Any
     return job
 
 
-def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, Any]) -> TrainSpec:
+def _freeze_spec(project: Project, user: AbstractBaseUser, options: dict[str, object]) -> TrainSpec:
     """Check the options, and fix them with the source models that this user may use: what the training will
     do.
     """
     for name in FIXED_FIELDS:
         if name in options:
             raise InvalidInputError(f'{name} cannot be chosen', field=name)
-    fixed: dict[str, Any] = {
+    fixed: dict[str, object] = {
         'task': str(project.task),
         'divergence': settings.P2L_DIVERGENCE,
         'sources': [],

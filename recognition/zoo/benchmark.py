@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from django.conf import settings
 
@@ -141,7 +141,7 @@ def _start_child(message: str, stdout: int) -> subprocess.Popen[str]:
     return child
 
 
-def _build_request(request: BenchmarkRequest) -> dict[str, Any]:
+def _build_request(request: BenchmarkRequest) -> dict[str, object]:
     for name, minimum in MINIMUMS.items():
         if getattr(request, name) < minimum:
             raise InvalidInputError(f'{name} must be at least {minimum}.', field=name)

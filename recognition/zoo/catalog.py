@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -171,7 +170,7 @@ def sync_starter() -> tuple[str, ...]:
 def _register_starter(source: StarterModel) -> None:
     known = SourceModel.objects.filter(name=source.name).first()
     signatures = {digest: list(numbers) for digest, numbers in source.signatures.items()}
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         'title': source.title,
         'architecture': source.architecture,
         'parameters': parameter_count(source.weights),

@@ -44,7 +44,7 @@ class ImportSpec:
     size: int  # bytes
     metadata: SourceMetadata
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         values = {name: getattr(self.metadata, name) for name in FORM_FIELDS}
         return {'file': self.file, 'file_name': self.file_name, 'size': self.size, **values}
 

@@ -25,7 +25,7 @@ def redact_source_name(model: TrainedModel) -> str:
     return model.source_name
 
 
-def redact_report(model: TrainedModel, report: dict[str, Any]) -> dict[str, Any]:
+def redact_report(model: TrainedModel, report: dict[str, object]) -> dict[str, Any]:
     """The report without the names and titles of sources that not every member of the model's project may
     see.
     """

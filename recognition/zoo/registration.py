@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -311,7 +310,7 @@ def _run_inspection(
     on_stage: Callable[[str], None],
     on_tick: Callable[[], None],
 ) -> Inspection:
-    request: dict[str, Any] = {
+    request: dict[str, object] = {
         'path': str(path),
         'architecture': metadata.architecture,
         'side': metadata.side,

@@ -128,7 +128,7 @@ class BenchmarkResult:
 
     made_at: str  # ISO 8601
     folder: str
-    setup: dict[str, Any]  # as transfer.selection.benchmark.matrix was asked
+    setup: dict[str, object]  # as transfer.selection.benchmark.matrix was asked
     targets: tuple[TargetSummary, ...]
     sources: tuple[BenchmarkSource, ...]
     accuracy: tuple[tuple[float | None, ...], ...]  # (targets, sources), mean over seeds; None: not run
@@ -139,7 +139,7 @@ class BenchmarkResult:
     forecast: ForecastCoverage | None  # None: too few targets
     weights: WeightsComparison
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod

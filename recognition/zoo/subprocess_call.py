@@ -82,7 +82,7 @@ def _parse_answer(line: str) -> dict[str, Any]:
 
 def _read_until_exit(
     child: subprocess.Popen[str],
-    request: dict[str, Any],
+    request: dict[str, object],
     seconds: float,
     on_progress: OnProgress,
     on_tick: Callable[[], None],

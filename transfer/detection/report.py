@@ -85,7 +85,7 @@ def compute_interval(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.C
     return list(wilson_interval(round(low * objects), objects))
 
 
-def _describe_class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> dict[str, Any]:
+def _describe_class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> dict[str, object]:
     measured = bool(kind.objects)
     return {
         'label': name,
@@ -119,7 +119,7 @@ def _describe_image(
     place: int,
     missed: int,
     false: int,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     image, detections = measured.images[place], found[place]
     shown = np.flatnonzero(detections.scores >= score_threshold)[:SHOWN]
     return {
@@ -140,7 +140,7 @@ def _describe_image(
     }
 
 
-def _describe_box(label: str, corners: Sequence[float] | np.ndarray) -> dict[str, Any]:
+def _describe_box(label: str, corners: Sequence[float] | np.ndarray) -> dict[str, object]:
     return {'label': label, 'box': [round(float(value), 2) for value in corners]}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
 
 from transfer.data.decode import decode_image
 from transfer.detection import export
@@ -91,13 +90,13 @@ def seal(
     return SealedModel(str(folder), digest, report)
 
 
-def _engine(why_not: str) -> dict[str, Any]:
+def _engine(why_not: str) -> dict[str, object]:
     return {'name': 'torch' if why_not else 'openvino', 'precision': 'float32', 'why_not': why_not}
 
 
 def _check_graphs(
     folder: Path, meta: ArtifactMeta, trained: TrainedDetector, evaluation: Evaluation
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The engine, with how near the graphs are to torch on a few photos.
 
     Torch itself where they are not near.

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -181,7 +180,7 @@ def evaluate(
 
 
 def _make_optimizer(trainable: TrainableModel) -> torch.optim.Optimizer:
-    groups: list[dict[str, Any]] = []
+    groups: list[dict[str, object]] = []
     for name, parameters in trainable.groups:
         rate = trainable.rates[name]
         for parameter in parameters:

@@ -62,14 +62,14 @@ class ArtifactMeta:
     preprocessing: Preprocessing
     temperature: float
     engine: dict[str, Any]  # name, precision, largest difference to torch, top-1 agreement, why not
-    source: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, object] = field(default_factory=dict)
     why: str = ''
     provisional: bool = False
-    spec: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, object] = field(default_factory=dict)
     data_digest: str = ''
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, object] = field(default_factory=dict)
     # of a detector: its kind, its options, how it is fed; else empty
     detection: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
@@ -142,7 +142,7 @@ def _tuples(values: Mapping[str, Any], *names: str) -> dict[str, tuple[float, ..
     return {name: tuple(values[name]) for name in names}
 
 
-def omit_signatures(spec: TrainSpec) -> dict[str, Any]:
+def omit_signatures(spec: TrainSpec) -> dict[str, object]:
     """The spec without the candidates' signatures: their digests name them, and 512 numbers each would be
     most of the file."""
     values = spec.to_json()
@@ -151,5 +151,5 @@ def omit_signatures(spec: TrainSpec) -> dict[str, Any]:
     return values
 
 
-def omit_signature(source: SourceModelSpec) -> dict[str, Any]:
+def omit_signature(source: SourceModelSpec) -> dict[str, object]:
     return {name: value for name, value in dataclasses.asdict(source).items() if name != 'signature'}

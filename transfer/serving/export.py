@@ -78,7 +78,7 @@ def export(
     folder: Path,
     *,
     keep_onnx: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write weights.safetensors, graph.xml/.bin and model.onnx into `folder`; returns which engine serves it
     and why.
 
@@ -212,7 +212,7 @@ def _choose(checks: list[PrecisionCheck]) -> PrecisionCheck | None:
     return min([exact, *worth], key=lambda check: check.milliseconds)
 
 
-def _served_by_torch(folder: Path, why: str, checks: list[PrecisionCheck]) -> dict[str, Any]:
+def _served_by_torch(folder: Path, why: str, checks: list[PrecisionCheck]) -> dict[str, object]:
     for path in folder.iterdir():
         if path.name != WEIGHTS:
             path.unlink()

@@ -42,7 +42,7 @@ def describe(
     choices: tuple[str, ...] = (),
     unit: str = '',
     task: str = '',
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The metadata that make an option of a dataclass field; see Option."""
     return {
         'description': description,

@@ -118,7 +118,7 @@ class PlanReport:
     folds: int | None = field(default=None, metadata=OPTIONAL)
     folds_run: int | None = field(default=None, metadata=OPTIONAL)
     best_epoch: int | None = field(default=None, metadata=OPTIONAL)
-    options: dict[str, Any] | None = field(default=None, metadata=OPTIONAL)  # of a detector
+    options: dict[str, object] | None = field(default=None, metadata=OPTIONAL)  # of a detector
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class EpochMetrics:
     def from_json(values: Mapping[str, Any]) -> EpochMetrics:
         return EpochMetrics(**values)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return dict(to_json(self))
 
 
@@ -218,14 +218,14 @@ class TrainReport:
     curve: tuple[EpochMetrics, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
     # The serving engine: its name, the largest difference to torch, agreement, and why it is not OpenVINO.
-    engine: dict[str, Any] = field(default_factory=dict)
+    engine: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # sentences: batch halved, source left out ...
     data_digest: str = ''
     seed: int = 0
     signature: DataSignature | None = field(default=None, metadata=PART)
-    detection: dict[str, Any] = field(default_factory=dict)  # of a detector: see transfer.detection.report
+    detection: dict[str, object] = field(default_factory=dict)  # of a detector: see transfer.detection.report
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return dict(to_json(self))
 
 

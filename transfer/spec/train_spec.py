@@ -208,7 +208,7 @@ class TrainSpec:
     )
 
     @staticmethod
-    def from_json(values: dict[str, Any]) -> TrainSpec:
+    def from_json(values: dict[str, object]) -> TrainSpec:
         """InvalidSpecError, naming the field, for unknown keys, wrong types and values outside the table."""
         spec: TrainSpec = read_spec(TrainSpec, values)
         for name, choices in (('divergence', DIVERGENCES), ('task', TASKS)):
@@ -218,7 +218,7 @@ class TrainSpec:
             _check_detector(detector.field, getattr(spec, detector.field))
         return spec
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return dataclasses.asdict(self)
 
 

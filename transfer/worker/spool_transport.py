@@ -60,11 +60,11 @@ class Channel(virtual.Channel):
     def _has_queue(self, queue: str, **_: Any) -> bool:
         return self._folder(queue).is_dir()
 
-    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+    def _put(self, queue: str, message: dict[str, object], **_: Any) -> None:
         path = self._folder(queue) / f'{time.time_ns():020d}-{uuid.uuid4().hex}'
         write_text(path, dumps(message), sync=True)
 
-    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, object]:
         for name in self._messages(queue):
             path = self._folder(queue) / name
             try:
@@ -107,7 +107,7 @@ class Transport(virtual.Transport):
     implements = base.Transport.implements.extend(exchange_type=frozenset(['direct']))
 
     @property
-    def default_connection_params(self) -> dict[str, Any]:
+    def default_connection_params(self) -> dict[str, object]:
         return {}  # no host, no port
 
     def driver_version(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
 from recognition.api.schemas.fields import Schema
@@ -36,7 +34,7 @@ class ModelOut(Schema):
     published = serializers.ListField(child=serializers.CharField(), help_text='Its published names.')
     created_at = serializers.DateTimeField()
 
-    def to_representation(self, instance: TrainedModel) -> dict[str, Any]:
+    def to_representation(self, instance: TrainedModel) -> dict[str, object]:
         return reports.model_summary(instance)
 
 
@@ -73,7 +71,7 @@ class ModelReportOut(ModelOut):
         help_text='Figures of a detector on held-out images; {} for a classifier.'
     )
 
-    def to_representation(self, instance: TrainedModel) -> dict[str, Any]:
+    def to_representation(self, instance: TrainedModel) -> dict[str, object]:
         return reports.model_report(instance)
 
 
@@ -91,7 +89,7 @@ class PublicationOut(Schema):
     history = serializers.ListField(child=serializers.DictField(), help_text='Newest first.')
     created_at = serializers.DateTimeField()
 
-    def to_representation(self, instance: Publication) -> dict[str, Any]:
+    def to_representation(self, instance: Publication) -> dict[str, object]:
         return publishing.describe_publication(instance)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
 from recognition.api.schemas.fields import FiniteField, Schema
@@ -119,5 +117,5 @@ class DetectionJobOut(JobOut):
     model = serializers.UUIDField()
     result = DetectOut(allow_null=True, help_text='The detections; null until the job succeeded.')
 
-    def to_representation(self, instance: Job) -> dict[str, Any]:
+    def to_representation(self, instance: Job) -> dict[str, object]:
         return detection_jobs.describe_job(instance)

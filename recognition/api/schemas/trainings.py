@@ -102,5 +102,5 @@ class TrainingOut(JobOut):
     )
     events = serializers.ListField(child=serializers.DictField(), help_text='Changes of the state.')
 
-    def to_representation(self, instance: Job) -> dict[str, Any]:
+    def to_representation(self, instance: Job) -> dict[str, object]:
         return reports.job_status(instance)

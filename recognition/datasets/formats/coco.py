@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from recognition.datasets.formats.records import (
     AnnotationCollector,
@@ -52,7 +51,7 @@ def read(data: bytes, uploaded: Mapping[str, ImageSize], where: str = 'the COCO 
     return collector.finish()
 
 
-def parse(data: bytes, where: str) -> dict[str, Any]:
+def parse(data: bytes, where: str) -> dict[str, object]:
     try:
         document = json.loads(decode_text(data, where))
     except RecursionError as error:
@@ -66,7 +65,7 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
     return document
 
 
-def _read_box(row: dict[str, Any], image: str, label: str, collector: AnnotationCollector) -> None:
+def _read_box(row: dict[str, object], image: str, label: str, collector: AnnotationCollector) -> None:
     box = row.get('bbox')
     if not isinstance(box, list) or len(box) != 4:
         return collector.reject(image, 'an annotation without a box of four numbers')
@@ -76,7 +75,7 @@ def _read_box(row: dict[str, Any], image: str, label: str, collector: Annotation
     return collector.box(image, label, (x, y, x + width, y + height), difficult)
 
 
-def _read_rows(document: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
+def _read_rows(document: dict[str, object], name: str, where: str) -> list[dict[str, object]]:
     rows = document.get(name, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidInputError(f'{make_printable(where, 200)}: {name} must be a list of objects')
@@ -113,8 +112,8 @@ def write(annotations: Annotations) -> Iterator[tuple[str, bytes]]:
     yield 'annotations.json', json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode()
 
 
-def _make_annotation_rows(annotations: Annotations, categories: dict[str, int]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def _make_annotation_rows(annotations: Annotations, categories: dict[str, int]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
     for image_number, image in enumerate(annotations.images, 1):
         for box in image.boxes:
             width, height = box.x1 - box.x0, box.y1 - box.y0

@@ -87,7 +87,7 @@ class Command(BaseCommand):
         except GraftError as error:
             raise CommandError(error.message) from error
 
-    def _list(self, options: dict[str, Any]) -> str:
+    def _list(self, options: dict[str, object]) -> str:
         if options['architectures']:
             return '\n'.join(registration.list_architectures())
         reference = catalog.get_reference_digest()
@@ -101,7 +101,7 @@ class Command(BaseCommand):
             for row in rows
         )
 
-    def _sync(self, options: dict[str, Any]) -> str:
+    def _sync(self, options: dict[str, object]) -> str:
         names = catalog.sync_starter()
         summary = f'{len(names)} source models of the starter zoo: {", ".join(names) or "none found"}'
         return '\n'.join([summary, *downloads.install_packaged(), *bootstrap.compute_missing_signatures()])
@@ -152,10 +152,10 @@ class Command(BaseCommand):
         kept = '' if deleted else ' Its file is kept for the trained models that refer to it.'
         return f'{options["name"]} was removed.{kept}'
 
-    def _benchmark(self, options: dict[str, Any]) -> str:
+    def _benchmark(self, options: dict[str, object]) -> str:
         return zoo_benchmark.run_benchmark(options, sys.stderr)
 
-    def _fit(self, options: dict[str, Any]) -> str:
+    def _fit(self, options: dict[str, object]) -> str:
         return zoo_benchmark.fit(options)
 
 

@@ -73,7 +73,7 @@ class HardPhoto:
     boxes: tuple[BoxShape, ...]
 
 
-def build_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, Any]:
+def build_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, object]:
     """The template variables of a detector's report that a classifier's does not have."""
     figures = report['detection']
     info = get_info(figures['kind'])

@@ -7,7 +7,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +51,7 @@ def run_cell(
     seed: int,
     setup: BenchmarkSetup,
     machine: Machine,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Finetune once and test.
 
     Seconds are CPU time on a CPU, so that other processes do not count.
@@ -125,12 +124,12 @@ def _measure_without_finetuning(
     labels: np.ndarray,
     machine: Machine,
     timer: _StepTimer,
-) -> tuple[dict[str, Any], Probe]:
+) -> tuple[dict[str, object], Probe]:
     """What can be measured on the learned images without finetuning, each with its own seconds."""
     classes = int(labels.max()) + 1
     probe = fit_probe(features, labels, classes, assign_folds(labels, list(pixels.digests), 5, 0))
     timer.lap('probe')
-    known: dict[str, Any] = {
+    known: dict[str, object] = {
         'probe': accuracy(probe.logits, labels),
         'probe_right': encode_hits(probe.logits, labels),
     }

@@ -37,7 +37,7 @@ SETS = {
 }
 
 
-def fetch_timm(request: dict[str, Any], on_bytes: OnBytes = ignore_progress) -> dict[str, Any]:
+def fetch_timm(request: dict[str, Any], on_bytes: OnBytes = ignore_progress) -> dict[str, object]:
     name, home = request['name'], request['url'].rstrip('/')
     if not NAME.fullmatch(name):
         raise UnusableSourceError(f'{name} is no name of a timm model: ask for timm/NAME or timm/NAME.TAG')

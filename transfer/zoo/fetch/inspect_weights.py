@@ -45,7 +45,7 @@ class WrongDescriptionError(UnusableSourceError):
 
 def inspect_weights(
     request: dict[str, Any], on_stage: Callable[[str], None] = lambda stage: None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Load the file into its network and try it once. Errors: UnusableSourceError, UnreadableImageError."""
     on_stage('read')
     state = read_state(Path(request['path']))
@@ -127,7 +127,7 @@ def find_fitting_architectures(state: State) -> list[str]:
     return found
 
 
-def answer(request: dict[str, Any], on_stage: Callable[[str], None]) -> dict[str, Any]:
+def answer(request: dict[str, Any], on_stage: Callable[[str], None]) -> dict[str, object]:
     """What `inspect_weights` finds, or the error."""
     try:
         return inspect_weights(request, on_stage)
@@ -143,7 +143,7 @@ def answer(request: dict[str, Any], on_stage: Callable[[str], None]) -> dict[str
         return _out_of_memory(int(request['memory']))
 
 
-def _out_of_memory(limit: int) -> dict[str, Any]:
+def _out_of_memory(limit: int) -> dict[str, object]:
     return {'error': f'the network needs more than {limit >> 20} MiB of memory'}
 
 
@@ -166,7 +166,7 @@ def write_fingerprints() -> None:
     FINGERPRINTS.write_text(json.dumps(values, indent=1) + '\n')
 
 
-def answer_within_limits(request: dict[str, Any]) -> dict[str, Any]:
+def answer_within_limits(request: dict[str, Any]) -> dict[str, object]:
     """As `answer`, in a process that may not take more memory than the request says, nor write a file."""
     limit = int(request['memory'])
     # RLIMIT_DATA, not RLIMIT_AS: torch reserves gigabytes of addresses that it never touches.

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from transfer.spec.errors import TrainingError
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 
 def answer_request(answer: Callable[[Json], Json]) -> None:

@@ -116,7 +116,7 @@ def _describe(name: str, weights: str, entry: Any, home: str) -> PublishedWeight
     )
 
 
-def fetch_torchvision(request: dict[str, Any], on_bytes: OnBytes = ignore_progress) -> dict[str, Any]:
+def fetch_torchvision(request: dict[str, Any], on_bytes: OnBytes = ignore_progress) -> dict[str, object]:
     if not request['name']:
         return {'listed': [_to_row(entry) for entry in list_published(request['url'])]}
     found = find_published(request['name'], request['url'])

@@ -180,7 +180,7 @@ class _WithoutMemory(TorchFunctionMode):
         function: Callable[..., Any],
         types: Any,
         args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        kwargs: dict[str, object] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if function in self.MAKERS and kwargs.get('device') is None:

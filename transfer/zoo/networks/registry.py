@@ -47,7 +47,7 @@ FAMILIES: dict[str, tuple[Layout, dict[str, Any]]] = {
 
 # The auxiliary heads only served to train from scratch; init_weights=False spares minutes of truncated
 # normals.
-BUILD_OPTIONS: dict[str, dict[str, Any]] = {
+BUILD_OPTIONS: dict[str, dict[str, object]] = {
     'googlenet': {'aux_logits': False, 'init_weights': False},
     'inception': {'aux_logits': False, 'init_weights': False},
 }
@@ -92,11 +92,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(ARCHITECTURES))
 
 
-def _builder(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module]:
+def _builder(name: str, options: dict[str, object]) -> Callable[[int], nn.Module]:
     return partial(_build, name, options)
 
 
-def _build(name: str, options: dict[str, Any], classes: int) -> nn.Module:
+def _build(name: str, options: dict[str, object], classes: int) -> nn.Module:
     return get_model(name, weights=None, num_classes=classes, **options)
 
 
