@@ -154,10 +154,10 @@ def ours(
     spec = TrainSpec(sources=(source,), source=source.name, seed=seed)
     sealed = train(manifest, spec, folder / 'work', Silent(), folder / 'cache')
     model, report = unsealed(source, len(manifest.labels), Path(sealed.folder)), sealed.report
-    linear = next(row['accuracy'] for row in report.probes)
+    linear = next(row.accuracy for row in report.probes)
     return model, {
         'winner': report.winner,
-        'plan': report.plan['name'],
+        'plan': report.plan.name if report.plan else '',
         'out_of_fold': report.accuracy,
         'linear_out_of_fold': linear,
     }
