@@ -139,7 +139,7 @@ def test_one_class_alone_is_refused(ready, photos, settings):
 def test_an_empty_zip_is_refused(ready, tmp_path, settings):
     with zipfile.ZipFile(tmp_path / 'empty.zip', 'w'):
         pass
-    assert 'no image' in refused('train', tmp_path / 'empty.zip')
+    assert 'no usable image' in refused('train', tmp_path / 'empty.zip')
     assert nothing_is_left(settings)
 
 

