@@ -103,9 +103,9 @@ def test_what_systems_leave_behind_and_strays_are_skipped_and_listed():
 @pytest.mark.django_db
 def test_a_picture_of_another_kind_is_rejected_with_a_reason_rather_than_skipped(project):
     archive = write_zip({'a.tiff': b'II*\0' + bytes(64), 'b.heic': b'\0\0\0\x18ftypheic' + bytes(64)})
-    verdicts = add_images(project, None, read_upload('x.zip', archive))
-    assert [verdict.outcome for verdict in verdicts] == ['rejected', 'rejected']
-    assert 'TIFF' in verdicts[0].reason and 'HEIC' in verdicts[1].reason
+    results = add_images(project, None, read_upload('x.zip', archive))
+    assert [result.outcome for result in results] == ['rejected', 'rejected']
+    assert 'TIFF' in results[0].reason and 'HEIC' in results[1].reason
 
 
 def test_an_image_gives_itself():
@@ -206,6 +206,6 @@ def test_a_folder_of_this_machine_reads_like_a_zip(tmp_path):
 def test_a_zip_of_real_photos_labels_itself(project, shared):
     paths = sorted((shared / 'classification' / 'flower').glob('*/*.jpg'))[::10]
     archive = write_zip({f'flower/{path.parent.name}/{path.name}': path.read_bytes() for path in paths})
-    verdicts = add_images(project, None, read_upload('flower.zip', archive))
-    assert [verdict.label for verdict in verdicts] == [path.parent.name for path in paths]
-    assert {verdict.outcome for verdict in verdicts} == {'created'}
+    results = add_images(project, None, read_upload('flower.zip', archive))
+    assert [result.label for result in results] == [path.parent.name for path in paths]
+    assert {result.outcome for result in results} == {'created'}

@@ -28,8 +28,8 @@ MEBIBYTE = 2**20
 
 
 def outcomes(project, archive: io.BytesIO) -> dict[str, tuple[str, str]]:
-    verdicts = add_images(project, None, read_upload('x.zip', archive))
-    return {verdict.name: (verdict.outcome, verdict.reason) for verdict in verdicts}
+    results = add_images(project, None, read_upload('x.zip', archive))
+    return {result.name: (result.outcome, result.reason) for result in results}
 
 
 def everything_below(folder) -> set[str]:
@@ -190,8 +190,8 @@ def test_names_that_differ_by_case_or_normal_form_are_both_kept(project):
         name: draw_photo(n, side=16)
         for n, name in enumerate(['A.jpg', 'a.jpg', one, other, 'CON.jpg', 'NUL'])
     }
-    verdicts = add_images(project, None, read_upload('x.zip', write_zip(entries)))
-    assert [verdict.outcome for verdict in verdicts] == ['created'] * 6
+    results = add_images(project, None, read_upload('x.zip', write_zip(entries)))
+    assert [result.outcome for result in results] == ['created'] * 6
     assert Image.objects.values('key').distinct().count() == 6
 
 
@@ -201,18 +201,18 @@ def test_folders_that_differ_by_normal_form_only_are_one_class(project):
         unicodedata.normalize(form, f'café/{form}.jpg'): draw_photo(n, side=16)
         for n, form in enumerate(['NFC', 'NFD'])
     }
-    verdicts = add_images(
+    results = add_images(
         project, None, read_upload('x.zip', write_zip(entries | {'tea/1.jpg': draw_photo(7, side=16)}))
     )
-    assert [verdict.label for verdict in verdicts] == ['café', 'café', 'tea']
+    assert [result.label for result in results] == ['café', 'café', 'tea']
 
 
 @pytest.mark.django_db
 def test_a_name_of_300_bytes_is_kept_cut_to_what_can_be_shown(project):
     name = 'ü' * 200 + '.jpg'
-    [verdict] = add_images(project, None, read_upload('x.zip', write_zip({name: PHOTO})))
-    row = Image.objects.get(pk=verdict.image_id)
-    assert verdict.outcome == 'created' and row.name.endswith('.jpg') and len(row.name) <= 255
+    [result] = add_images(project, None, read_upload('x.zip', write_zip({name: PHOTO})))
+    row = Image.objects.get(pk=result.image_id)
+    assert result.outcome == 'created' and row.name.endswith('.jpg') and len(row.name) <= 255
 
 
 @pytest.mark.django_db
@@ -220,9 +220,9 @@ def test_a_name_of_300_bytes_is_kept_cut_to_what_can_be_shown(project):
 def test_names_in_any_encoding_are_kept(project, raw):
     placeholder = b'p' * len(raw)
     archive = replace_bytes(write_zip({placeholder.decode(): PHOTO}, zipfile.ZIP_STORED), placeholder, raw)
-    [verdict] = add_images(project, None, read_upload('x.zip', archive))
-    assert verdict.outcome == 'created' and verdict.name.endswith('.jpg')
-    assert verdict.name == 'été.jpg' or raw != 'été.jpg'.encode()
+    [result] = add_images(project, None, read_upload('x.zip', archive))
+    assert result.outcome == 'created' and result.name.endswith('.jpg')
+    assert result.name == 'été.jpg' or raw != 'été.jpg'.encode()
 
 
 def test_names_that_claim_to_be_utf8_and_are_not_refuse_the_archive_with_a_verdict():
@@ -231,8 +231,8 @@ def test_names_that_claim_to_be_utf8_and_are_not_refuse_the_archive_with_a_verdi
         .getvalue()
         .replace('éé'.encode(), b'\xff\xff\xff\xff')
     )
-    [verdict] = read_upload('x.zip', io.BytesIO(data))
-    assert isinstance(verdict, UploadResult) and verdict.outcome == 'rejected'
+    [result] = read_upload('x.zip', io.BytesIO(data))
+    assert isinstance(result, UploadResult) and result.outcome == 'rejected'
 
 
 # Encrypted and damaged.
