@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,20 @@ def own_storage(settings, tmp_path):
     settings.SPOOL_DIR = tmp_path / 'broker'
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / 'incoming'
     settings.FILE_UPLOAD_TEMP_DIR.mkdir()
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat_inside_a_transaction(request, monkeypatch):
+    """The thread of a heartbeat has a connection of its own. What a test has not committed it does not see: it
+    would take the job for lost (PostgreSQL), or wait for the lock of the test (SQLite). It writes nothing, unless
+    the test commits."""
+    marker = request.node.get_closest_marker('django_db')
+    commits = {'transactional_db', 'live_server'} & set(request.fixturenames)
+    if commits or (marker and marker.kwargs.get('transaction')):
+        return
+    from transfer.worker import heartbeat
+
+    monkeypatch.setattr(heartbeat, 'HEARTBEAT_INTERVAL', threading.TIMEOUT_MAX)
 
 
 @pytest.fixture
