@@ -32,9 +32,9 @@ def own_storage(settings, tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_heartbeat_inside_a_transaction(request, monkeypatch):
-    """The thread of a heartbeat has a connection of its own. What a test has not committed it does not see: it
-    would take the job for lost (PostgreSQL), or wait for the lock of the test (SQLite). It writes nothing, unless
-    the test commits."""
+    """Heartbeats wait for ever unless the test commits. Their thread has a connection of its own, and does not
+    see what is not committed: it would take the job for lost (PostgreSQL), or wait for the test's lock
+    (SQLite)."""
     marker = request.node.get_closest_marker('django_db')
     commits = {'transactional_db', 'live_server'} & set(request.fixturenames)
     if commits or (marker and marker.kwargs.get('transaction')):
