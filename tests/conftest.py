@@ -32,7 +32,7 @@ def own_storage(settings, tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_heartbeat_inside_a_transaction(request, monkeypatch):
-    """Heartbeats wait for ever unless the test commits. Their thread has a connection of its own, and does not
+    """Heartbeats never come unless the test commits. Their thread has a connection of its own, and does not
     see what is not committed: it would take the job for lost (PostgreSQL), or wait for the test's lock
     (SQLite)."""
     marker = request.node.get_closest_marker('django_db')
