@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.data.manifests import Manifest
 from transfer.pipeline import train
-from transfer.selection.choose import choose_reference_rows
 from transfer.serving.classifier import Predictor
 from transfer.spec.errors import JobCancelledError, TrainingError, UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import TrainSpec
@@ -331,12 +330,3 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
     assert found[0] <= found[1] + 1e-9
     # flat signatures are the same distribution, but lie at different distances
     assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')
-
-
-def test_the_reference_looks_at_two_hundred_photos_at_most_and_at_every_class():
-    labels = np.repeat([2, 0, 1], [900, 90, 10])
-    rows = choose_reference_rows(labels)
-    assert len(rows) == 200
-    assert rows.tolist() == sorted(set(rows))
-    assert np.bincount(labels[rows]).tolist() == pytest.approx([18, 2, 180], abs=1)
-    assert choose_reference_rows(np.array([1, 0, 1])).tolist() == [0, 1, 2]
