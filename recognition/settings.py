@@ -191,7 +191,10 @@ LOCAL_CACHE = DATA_DIR / 'cache'
 ZOO_DIR = DATA_DIR / 'zoo'  # weights of imported and pulled source models
 STARTER_ZOO = BASE_DIR / 'transfer' / 'zoo' / 'starter'  # ships with the repository
 # Source models that come in installed Python packages.
-PACKAGED_SOURCES = env.words('PACKAGED_SOURCES', 'efficientnet_lite0_imagenet')
+PACKAGED_SOURCES = env.words(
+    'PACKAGED_SOURCES',
+    'efficientnet_lite0_imagenet,efficientnet_lite1_imagenet,efficientnet_lite2_imagenet',
+)
 # For `zoo download`; may be a mirror.
 TORCHVISION_URL = env.text('TORCHVISION_URL', 'https://download.pytorch.org/models')
 # For `zoo download timm/...`; may be a mirror.

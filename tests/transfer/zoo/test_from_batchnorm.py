@@ -30,7 +30,15 @@ def remembering(name: str, photos: torch.Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    'name', ['efficientnet_lite0', 'mobilenet_v2', 'densenet121', 'shufflenet_v2_x0_5', 'mnasnet0_5']
+    'name',
+    [
+        'efficientnet_lite0',
+        'efficientnet_lite2',
+        'mobilenet_v2',
+        'densenet121',
+        'shufflenet_v2_x0_5',
+        'mnasnet0_5',
+    ],
 )
 def test_it_is_the_mean_feature_of_those_images(name):
     photos = torch.rand(24, 3, 64, 64) * torch.rand(24, 3, 1, 1)

@@ -25,7 +25,7 @@ STARTERS = {starter.name: starter for starter in read_starter_models()}
 pytestmark = pytest.mark.skipif(REFERENCE not in STARTERS, reason='the starter zoo has not been trained yet')
 
 
-@pytest.fixture(scope='module', params=[REFERENCE, package.SOURCE])
+@pytest.fixture(scope='module', params=[REFERENCE, package.REFERENCE])
 def reference(request, tmp_path_factory):
     """The networks that every installation may class_means through."""
     return load_reference(request.param, STARTER, tmp_path_factory.mktemp('packaged'))

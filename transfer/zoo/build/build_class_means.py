@@ -40,7 +40,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('sources', type=Path)
-    parser.add_argument('--reference', default=package.SOURCE)
+    parser.add_argument('--reference', default=package.REFERENCE)
     options = parser.parse_args()
     tensors = load_file(FILE) if FILE.exists() else {}
     with tempfile.TemporaryDirectory() as folder:

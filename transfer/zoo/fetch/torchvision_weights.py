@@ -25,12 +25,12 @@ from transfer.zoo.fetch.http_download import (
     write_bytes_progress,
 )
 from transfer.zoo.fetch.json_process import answer_request
-from transfer.zoo.networks import registry
+from transfer.zoo.networks import efficientnet_lite, registry
 
 HOME = 'https://download.pytorch.org/models'
 DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.pth$')
 FIRST = 'IMAGENET1K_V1'
-OURS = ('lenet5', 'efficientnet_lite0')  # networks that torchvision does not know
+OURS = ('lenet5', *efficientnet_lite.SCALES)  # networks that torchvision does not know
 # Not a classifier: its last layers are NaN by intention.
 FEATURES_ONLY = 'IMAGENET1K_FEATURES'
 IMAGES = 1_281_167  # of the training part of ImageNet-1k

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Google 2020, after Tan and Le, ICML 2019): EfficientNet-B0 without
+"""EfficientNet-Lite0, 1 and 2 (Google 2020, after Tan and Le, ICML 2019): EfficientNet without
 squeeze-and-excitation, with ReLU6.
 
 TensorFlow pads a strided convolution at the right and bottom only, so its windows sit one pixel further than
@@ -10,6 +10,8 @@ with a side that 32 divides; elsewhere some windows sit one pixel off.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -27,8 +29,26 @@ STAGES = (
     (6, 3, 1, 320, 1),
 )
 STEM, LAST = 32, 1280  # channels; Lite scales neither
-DROPOUT = 0.2
-SCALE = (127 / 255, 128 / 255)  # mean and deviation of its input, of 0..1
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How one network of the family differs from Lite0 (compound scaling, section 3.3 of the paper)."""
+
+    width: float  # multiplies the channels of every stage
+    depth: float  # multiplies the blocks of every stage but the first and the last
+    side: int  # pixels
+    dropout: float
+
+
+# The published sides of Lite1 and Lite2 are 240 and 260. A side that 32 divides is used instead, for which
+# the padding below is exact.
+SCALES = {
+    'efficientnet_lite0': Scale(1.0, 1.0, 224, 0.2),
+    'efficientnet_lite1': Scale(1.0, 1.1, 224, 0.2),
+    'efficientnet_lite2': Scale(1.1, 1.2, 256, 0.3),
+}
+NORMALISATION = (127 / 255, 128 / 255)  # mean and deviation of its input, of 0..1
 WIDER = 2  # pixels of a strided kernel
 
 
@@ -51,42 +71,58 @@ class Block(nn.Module):
         return images + found if self.residual else found
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """Input (n, 3, side, side), output (n, classes)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, scale: Scale, classes: int) -> None:
         super().__init__()
         body: list[nn.Module] = [_convolution(3, STEM, 3, 2)]
         before = STEM
-        for expansion, kernel, stride, channels, blocks in STAGES:
+        for place, (expansion, kernel, stride, channels, blocks) in enumerate(STAGES):
+            channels = _scale_channels(channels, scale.width)
+            if 0 < place < len(STAGES) - 1:
+                blocks = math.ceil(blocks * scale.depth)
             for number in range(blocks):
                 body.append(Block(before, channels, kernel, stride if number == 0 else 1, expansion))
                 before = channels
         self.features = nn.Sequential(*body, _convolution(before, LAST, 1))
-        self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(LAST, classes))
+        self.classifier = nn.Sequential(nn.Dropout(scale.dropout), nn.Linear(LAST, classes))
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(images).mean((2, 3)))
         return logits
 
 
-def rename_weights(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published state under this network's names. Its tensors come in the order of the forward pass, as
-    ours do.
+def build(name: str, classes: int) -> nn.Module:
+    """A fresh network of the family. KeyError for a name that SCALES does not hold."""
+    return EfficientNetLite(SCALES[name], classes)
+
+
+def rename_weights(name: str, published: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The published state of that network under our names. Its tensors come in the order of the forward pass,
+    as ours do.
 
     ValueError for a state that is not of this network.
     """
     with torch.device('meta'):
-        own = EfficientNetLite0(len(next(reversed(published.values())))).state_dict()
+        own = build(name, len(next(reversed(published.values())))).state_dict()
     if len(own) != len(published):
         raise ValueError(f'{len(published)} tensors instead of {len(own)}')
     found = {}
-    for (name, wanted), values in zip(own.items(), published.values(), strict=True):
+    for (key, wanted), values in zip(own.items(), published.values(), strict=True):
         wider = wanted.shape[2:] != values.shape[2:]
-        found[name] = (nn.functional.pad(values, (WIDER, 0, WIDER, 0)) if wider else values).contiguous()
-        if found[name].shape != wanted.shape:
-            raise ValueError(f'{name} has the shape {tuple(values.shape)}')
+        found[key] = (nn.functional.pad(values, (WIDER, 0, WIDER, 0)) if wider else values).contiguous()
+        if found[key].shape != wanted.shape:
+            raise ValueError(f'{key} has the shape {tuple(values.shape)}')
     return found
+
+
+def _scale_channels(channels: int, width: float) -> int:
+    """The multiple of 8 next to channels x width, never more than 10 % below it (as the published code
+    rounds)."""
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 def _convolution(

@@ -117,16 +117,18 @@ def _register_all() -> None:
         layout, departures = FAMILIES[family]
         build = _builder(name, BUILD_OPTIONS.get(family, {}))
         register(Architecture(name, build, layout, side=_published_side(name), **departures))
-    mean, std = ((value,) * 3 for value in efficientnet_lite.SCALE)
-    register(
-        Architecture(
-            'efficientnet_lite0',
-            efficientnet_lite.EfficientNetLite0,
-            torchvision_families.inverted_residuals,
-            mean=mean,
-            std=std,
+    mean, std = ((value,) * 3 for value in efficientnet_lite.NORMALISATION)
+    for name, scale in efficientnet_lite.SCALES.items():
+        register(
+            Architecture(
+                name,
+                partial(efficientnet_lite.build, name),
+                torchvision_families.inverted_residuals,
+                side=scale.side,
+                mean=mean,
+                std=std,
+            )
         )
-    )
     register(
         Architecture(
             'lenet5',
