@@ -55,10 +55,11 @@ def test_two_targets_are_too_few_to_change_anything():
 def test_a_target_is_judged_with_weights_that_it_had_no_part_in():
     similarity, size, table = world(best_is_near=True)
     accuracy = table.accuracy.copy()
-    accuracy[0, :, 0] = [0.9, 0.1, 0.1]  # the odd one out: its scores must not move towards it
+    accuracy[1, :, 0] = [1.0, 0.0, 0.0]  # only the large source is good there, which the nearer one hides
     odd = AccuracyTable(table.targets, table.sources, accuracy)
+    assert best_weights(similarity, size, odd) != best_weights(similarity, size, table)
     np.testing.assert_allclose(
-        held_out_scores(similarity, size, odd)[0], held_out_scores(similarity, size, table)[0]
+        held_out_scores(similarity, size, odd)[1], held_out_scores(similarity, size, table)[1]
     )
 
 

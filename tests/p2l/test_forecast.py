@@ -82,6 +82,23 @@ def test_an_interval_of_fewer_photos_is_wider():
     assert few.high - few.low > many.high - many.low
 
 
+def test_an_interval_by_hand():
+    """Its unit is the spread of targets and the counting noise 1 / (n p q) of probe and test; its sides
+    differ."""
+    known = Forecaster(intercept=0, probe=1, score=0.5, spread=0.3, below=1, above=2, targets=9, rows=9)
+    for test_images, noise in ((None, 0.04), (400, 0.01), (np.inf, 0.0)):
+        unit = np.sqrt(0.3**2 + 0.04 + noise)
+        found = known.predict(0.5, 100, 0.0, test_images)
+        wanted = sigmoid(np.array([0, -unit, 2 * unit]))
+        assert (found.middle, found.low, found.high) == pytest.approx(tuple(wanted))
+
+
+def test_log_odds_count_half_an_image_on_either_side():
+    assert log_odds(0.75, 4) == pytest.approx(np.log(3.5 / 1.5))
+    assert log_odds(0.0, 9) == pytest.approx(-np.log(9.5 / 0.5))
+    assert log_odds(0.5, 1000) == 0
+
+
 def test_sources_that_no_choice_takes_neither_move_nor_widen_the_interval():
     known = record(spread=0.1)
     wild = dataclasses.replace(record(spread=2.0, seed=1), weight=np.zeros(80))

@@ -122,6 +122,12 @@ def test_a_signature_of_another_reference_is_refused_by_name(world):
         rank_sources(world[0], [SourceProfile('odd', 10, np.ones(D + 1))])
 
 
+@pytest.mark.parametrize('value', [-0.1, np.nan, np.inf])
+def test_a_signature_with_a_number_that_no_mean_feature_can_be_is_refused_by_name(world, value):
+    with pytest.raises(ValueError, match='signature of odd must be 24 finite numbers, none negative'):
+        rank_sources(world[0], [SourceProfile('odd', 10, [*np.ones(D - 1), value])])
+
+
 def item(name: str, dataset: str) -> RankedSource:
     return RankedSource(name, 0.1, 10, 0, 0, 0, 0, True, dataset)
 
