@@ -94,7 +94,7 @@ def _read_seconds_per_image(artifact: str, digest: str) -> float:
     same folder.
     """
     meta = read_meta(storage.local_path(f'models/{artifact}/meta.json').parent)
-    return float(meta.detection.get('serving_seconds', 0.0))
+    return meta.detector.serving_seconds or 0.0
 
 
 def get_threshold(model: TrainedModel) -> float:

@@ -25,6 +25,7 @@ from recognition.datasets.formats import voc
 from recognition.datasets.formats.records import ImageSize
 from transfer.data.manifests import BoxedImage, DetectionManifest, LabelledBox
 from transfer.pipeline import train
+from transfer.spec.records import to_json
 from transfer.spec.report import Progress, SealedModel
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 from transfer.zoo.weights import file_digest
@@ -89,28 +90,28 @@ def measure(name: str, detector: str, cache: Path) -> str:
     finally:
         shutil.rmtree(folder)
     minutes, known = (time.process_time() - begun) / 60, report.detection
-    low, high = known['interval']
+    low, high = known.interval
     kept = {
         'set': name,
         'detector': detector,
         'options': options,
         'minutes': minutes,
         'seconds': report.seconds,
-        'found': known,
+        'found': to_json(known),
     }
     print(json.dumps(kept), file=sys.stderr, flush=True)
     cells = [
         name,
         detector,
         report.source,
-        f'{known["ap11"]:.3f} ({low:.2f} to {high:.2f})',
-        f'{known["ap"]:.3f}',
-        f'{known["coco"]["ap"]:.3f}',
-        f'{known["proposals"]["half"]:.3f}' if known['proposals'] else 'its own',
-        f'{known["train_images"]} / {known["test_images"]}',
+        f'{known.ap11:.3f} ({low:.2f} to {high:.2f})',
+        f'{known.ap:.3f}',
+        f'{known.coco.ap:.3f}',
+        f'{known.proposals.half:.3f}' if known.proposals else 'its own',
+        f'{known.train_images} / {known.test_images}',
         f'{minutes:.1f}',
-        f'{1000 * known["seconds"]:.0f}',
-        ', '.join(f'{row["label"]} {row["ap11"]:.3f} (n = {row["n"]})' for row in known['classes']),
+        f'{1000 * known.seconds:.0f}',
+        ', '.join(f'{row.label} {row.ap11:.3f} (n = {row.n})' for row in known.classes),
     ]
     return f'| {" | ".join(cells)} |'
 

@@ -182,7 +182,7 @@ def bare_seconds(folder: Path, photos: list[bytes]) -> float:
     from transfer.serving.openvino_engine import OpenVinoEngine
 
     meta = read_meta(folder)
-    engine = OpenVinoEngine(folder / 'graph.xml', meta.engine['precision'], streams=1)
+    engine = OpenVinoEngine(folder / 'graph.xml', meta.engine.precision, streams=1)
     side = meta.preprocessing.side
     engine.logits(decode(photos[0], side)[None])
     started = time.process_time()

@@ -11,7 +11,7 @@ from recognition.datasets.upload_results import IncomingFile
 from recognition.datasets.uploads import add_images
 from recognition.models import Image, Job, Project, SourceModel, TrainedModel
 from tests.support.photos import draw_photo
-from transfer.spec.report import TrainReport
+from transfer.spec.report import EngineInfo, TrainReport
 
 MALICIOUS_NAME = '<img src=x onerror=alert(1)>'
 LONG_NAME = 'Averyveryverylongnamewithoutanyspaces' * 3
@@ -82,7 +82,7 @@ def make_full_report(wrong: list[dict]) -> dict:
         },
         curve=[{'epoch': 1, 'loss': 0.9, 'accuracy': 0.6}, {'epoch': 2, 'loss': 0.5, 'accuracy': 0.9}],
         seconds={'decode': 1.0, 'finetune': 3.0},
-        engine={'name': 'openvino', 'agreement': 1.0, 'largest_difference': 2e-6, 'why_not': ''},
+        engine=EngineInfo('openvino', agreement=1.0, largest_difference=2e-6),
         notes=('The batch was halved to 16.',),
         data_digest='d' * 64,
     )

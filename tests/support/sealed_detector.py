@@ -10,7 +10,8 @@ from recognition import storage
 from recognition.models import Project, TrainedModel
 from recognition.models.project import Task
 from transfer.runtime.atomic_write import replace_folder
-from transfer.serving.artifacts import ArtifactMeta, Preprocessing, write_meta
+from transfer.serving.artifacts import ArtifactMeta, DetectorMeta, Preprocessing, write_meta
+from transfer.spec.report import EngineInfo
 from transfer.spec.train_spec import SourceModelSpec
 
 LABELS = ('bolt', 'nut')
@@ -33,17 +34,17 @@ def seal(folder: Path, score_threshold: float = 0.05) -> str:
     network = architecture(SOURCE.architecture)
     model = FastRcnn(network, network.build(3), len(LABELS), spec).eval()
     given = Preprocessing.of(SOURCE)
-    detection = {
-        'kind': 'fast-rcnn',
-        'spec': dataclasses.asdict(spec),
-        'stride': model.stride,
-        'channels': model.channels,
-        'least_side': spec.short_side,
-        'proposals': 'selective-search',
-        'limit': 100,
-        'score_threshold': score_threshold,
-        'serving_seconds': 0.5,
-    }
+    detection = DetectorMeta(
+        kind='fast-rcnn',
+        spec=dataclasses.asdict(spec),
+        stride=model.stride,
+        channels=model.channels,
+        least_side=spec.short_side,
+        proposals='selective-search',
+        limit=100,
+        score_threshold=score_threshold,
+        serving_seconds=0.5,
+    )
     with replace_folder(folder) as aside:
         assert export(model, given, aside) == ''
         meta = ArtifactMeta(
@@ -51,7 +52,7 @@ def seal(folder: Path, score_threshold: float = 0.05) -> str:
             SOURCE.architecture,
             given,
             1.0,
-            {'name': 'openvino', 'precision': 'float32'},
+            EngineInfo('openvino'),
             detection=detection,
         )
         return write_meta(aside, meta)

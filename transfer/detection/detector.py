@@ -14,7 +14,7 @@ from torch import nn
 from transfer.data.manifests import DetectionManifest
 from transfer.regions.postprocess import Inference
 from transfer.serving.artifacts import ArtifactMeta
-from transfer.spec.detectors import DetectorInfo
+from transfer.spec.detectors import DetectorInfo, DetectorOptions
 from transfer.spec.report import EpochMetrics, Report
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
@@ -38,9 +38,12 @@ class TrainedDetector:
     infer: Inference
     # writes weights and graphs into a folder; returns why there are no graphs, or ''
     export: Callable[[Path], str]
-    metadata: dict[str, Any]  # what rebuilds and feeds it: part of Meta.detection
+    options: DetectorOptions  # by which it was trained
+    least_side: int  # pixels: what the shorter side of a photo is decoded to at least
     build_source_network: Callable[[], nn.Module]  # the source's network with the backbone that was trained
     curve: tuple[EpochMetrics, ...] = ()  # its loss by epoch: TrainReport.curve
+    stride: int | None = None  # of a feature map that regions are pooled from, in pixels
+    channels: int | None = None  # of that feature map
 
 
 class Detector(Protocol):

@@ -16,6 +16,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from transfer.regions.boxes import iou
 from transfer.regions.postprocess import Detections, GroundTruth
+from transfer.spec.report import CocoFigures, Mistakes
 
 FOUND = 0.5  # IoU (VOC)
 TOUCHES = 0.1  # IoU below which a detection has nothing to do with an object (Hoiem et al. 2012)
@@ -37,19 +38,6 @@ class Curve:
 
     def precision(self) -> np.ndarray:
         return np.cumsum(self.right) / np.arange(1, len(self.right) + 1)
-
-
-@dataclass(frozen=True)
-class Mistakes:
-    """The n best detections of each class, n being its number of objects (Hoiem et al. 2012), by what they
-    are.
-    """
-
-    right: int
-    localisation: int  # the right class, but IoU 0.1 to 0.5, or found already
-    confusion: int  # on an object of another class
-    background: int  # on nothing
-    missed: int  # objects that no detection found, of any score
 
 
 def compute_curves(
@@ -103,25 +91,19 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def compute_coco_ap(
-    truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int
-) -> dict[str, float]:
+def compute_coco_ap(truths: Sequence[GroundTruth], found: Sequence[Detections], classes: int) -> CocoFigures:
     """COCO's figures by a maintained library: AP over IoU 0.5 to 0.95, AP at 0.5 and at 0.75.
 
     Difficult objects go in as crowds, COCO's own word for objects that nobody is asked for.
     """
     if not any((~truth.difficult).any() for truth in truths):
-        return {'ap': 0.0, 'ap50': 0.0, 'ap75': 0.0}
+        return CocoFigures(0.0, 0.0, 0.0)
     known, rows = COCO(_coco_document(truths, classes)), _coco_rows(found)
     if not rows:
-        return {'ap': 0.0, 'ap50': 0.0, 'ap75': 0.0}
+        return CocoFigures(0.0, 0.0, 0.0)
     evaluation = COCOeval_faster(known, known.loadRes(rows), 'bbox', print_function=_ignore_messages)
     evaluation.run()
-    return {
-        'ap': float(evaluation.stats[0]),
-        'ap50': float(evaluation.stats[1]),
-        'ap75': float(evaluation.stats[2]),
-    }
+    return CocoFigures(*(float(value) for value in evaluation.stats[:3]))
 
 
 def _ignore_messages(*words: object) -> None:

@@ -35,7 +35,7 @@ def get_detector(kind: str) -> Detector:
 
 def load_graphs(folder: Path, meta: ArtifactMeta) -> Inference:
     """Inference by the artifact's graphs, without torch. IncompatibleArtifactError for an unknown kind."""
-    kind = meta.detection['kind']
+    kind = meta.detector.kind
     if kind not in DETECTORS:
         raise IncompatibleArtifactError(f'the model in {folder.name} is of the unknown kind {kind!r}')
     inference: Inference = import_module(f'{__package__}.{DETECTORS[kind].field}.infer').load_graphs(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
@@ -12,38 +10,55 @@ from transfer.data.manifests import BoxedImage, DetectionManifest
 from transfer.detection import evaluation
 from transfer.features.metrics import wilson_interval
 from transfer.regions.postprocess import Detections, GroundTruth
-from transfer.regions.proposals import Recall
+from transfer.spec.report import (
+    BoxReport,
+    ClassDetectionReport,
+    DetectionReport,
+    Interval,
+    Recall,
+    WorstImage,
+)
 
 POINTS = 60  # of a curve that a page draws
 SHOWN = 20  # boxes of an image in the list of the worst
 
 
 def compute_figures(
-    measured: DetectionManifest, found: Sequence[Detections], recall: Recall, score_threshold: float
-) -> dict[str, Any]:
-    """TrainReport.detection, all plain JSON.
+    kind: str,
+    measured: DetectionManifest,
+    found: Sequence[Detections],
+    recall: Recall | None,
+    *,
+    seconds: float,
+    train_images: int,
+) -> DetectionReport:
+    """The figures of a detector of that kind by what it found on the images of `measured`, in their order.
 
-    ap11: VOC 2007; ap: all points (VOC 2010 on); both at IoU 0.5. coco: ap over IoU 0.5 to 0.95, ap50, ap75.
-    Intervals: 95 %, images drawn again with replacement. `mistakes` is about the n best detections of a class
-    of n objects (Hoiem et al. 2012). `worst` shows detections of at least `score_threshold`.
+    `worst` shows the detections that people are shown: those of at least the score threshold, which is chosen
+    here. `seconds`, `train_images` and `recall` are reported as they are.
     """
+    score_threshold = choose_score_threshold(measured, found)
     truths, classes = [read_ground_truth(image) for image in measured.images], len(measured.labels)
-    kinds = evaluation.compute_curves(truths, found, classes)
-    return {
-        'ap11': evaluation.mean_ap(kinds) or 0.0,
-        'ap': _mean([evaluation.all_point_ap(kind) for kind in kinds if kind.objects]),
-        'interval': compute_interval(truths, kinds),
-        'coco': evaluation.compute_coco_ap(truths, found, classes),
-        'objects': sum(kind.objects for kind in kinds),
-        'classes': [_describe_class(measured.labels[kind.label], truths, kind) for kind in kinds],
-        'mistakes': asdict(evaluation.count_mistakes(truths, found, classes)),
-        'proposals': asdict(recall),
-        'score_threshold': score_threshold,
-        'worst': [
+    curves = evaluation.compute_curves(truths, found, classes)
+    return DetectionReport(
+        kind=kind,
+        ap11=evaluation.mean_ap(curves) or 0.0,
+        ap=_mean([evaluation.all_point_ap(curve) for curve in curves if curve.objects]),
+        interval=compute_interval(truths, curves),
+        coco=evaluation.compute_coco_ap(truths, found, classes),
+        objects=sum(curve.objects for curve in curves),
+        classes=tuple(_describe_class(measured.labels[curve.label], truths, curve) for curve in curves),
+        mistakes=evaluation.count_mistakes(truths, found, classes),
+        proposals=recall,
+        score_threshold=score_threshold,
+        worst=tuple(
             _describe_image(measured, found, score_threshold, *row)
             for row in evaluation.rank_worst_images(truths, found, score_threshold)
-        ],
-    }
+        ),
+        seconds=seconds,
+        train_images=train_images,
+        test_images=len(measured.images),
+    )
 
 
 def choose_score_threshold(measured: DetectionManifest, found: Sequence[Detections]) -> float:
@@ -74,42 +89,48 @@ def read_ground_truth(image: BoxedImage) -> GroundTruth:
     )
 
 
-def compute_interval(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.Curve]) -> list[float]:
+def compute_interval(truths: Sequence[GroundTruth], kinds: Sequence[evaluation.Curve]) -> Interval:
     """95 % of the VOC 2007 mean AP. Where no drawing of the images errs (or none is right) they cannot tell
     how far off the figure may be: then it is that of so many objects, all found or none (Wilson).
     """
     low, high = evaluation.bootstrap_interval(truths, kinds)
     if low < high:
-        return [low, high]
+        return low, high
     objects = sum(kind.objects for kind in kinds)
-    return list(wilson_interval(round(low * objects), objects))
+    return wilson_interval(round(low * objects), objects)
 
 
-def _describe_class(name: str, truths: Sequence[GroundTruth], kind: evaluation.Curve) -> dict[str, object]:
-    measured = bool(kind.objects)
-    return {
-        'label': name,
-        'n': kind.objects,
-        'ap11': evaluation.eleven_point_ap(kind) if measured else None,
-        'ap': evaluation.all_point_ap(kind) if measured else None,
-        'interval': compute_interval(truths, [kind]) if measured else None,
-        'curve': _thin_curve(kind) if measured else [],
-    }
+def _describe_class(
+    name: str, truths: Sequence[GroundTruth], curve: evaluation.Curve
+) -> ClassDetectionReport:
+    if not curve.objects:
+        return ClassDetectionReport(name, 0, None, None, None, ())
+    return ClassDetectionReport(
+        label=name,
+        n=curve.objects,
+        ap11=evaluation.eleven_point_ap(curve),
+        ap=evaluation.all_point_ap(curve),
+        interval=compute_interval(truths, [curve]),
+        curve=_thin_curve(curve),
+    )
 
 
-def _thin_curve(kind: evaluation.Curve) -> list[list[float]]:
-    """[recall, precision, score] where something was found, at no more than 60 places, and at the end of the
+def _thin_curve(kind: evaluation.Curve) -> tuple[tuple[float, float, float], ...]:
+    """(recall, precision, score) where something was found, at no more than 60 places, and at the end of the
     curve.
     """
     if not len(kind.scores):
-        return []
+        return ()
     found = np.flatnonzero(kind.right)
     few = (
         found[np.unique(np.linspace(0, len(found) - 1, POINTS).round().astype(int))] if len(found) else found
     )
     places = np.unique([*few, len(kind.scores) - 1])
-    rows = np.stack([kind.recall()[places], kind.precision()[places], kind.scores[places]], 1)
-    return [[round(float(value), 4) for value in row] for row in rows]
+    columns = (kind.recall()[places], kind.precision()[places], kind.scores[places])
+    return tuple(
+        (round(float(recall), 4), round(float(precision), 4), round(float(score), 4))
+        for recall, precision, score in zip(*columns, strict=True)
+    )
 
 
 def _describe_image(
@@ -119,29 +140,34 @@ def _describe_image(
     place: int,
     missed: int,
     false: int,
-) -> dict[str, object]:
+) -> WorstImage:
     image, detections = measured.images[place], found[place]
     shown = np.flatnonzero(detections.scores >= score_threshold)[:SHOWN]
-    return {
-        'id': image.id,
-        'name': image.name,
-        'width': image.width,
-        'height': image.height,
-        'missed': missed,
-        'false': false,
-        'ground_truth': [
-            _describe_box(measured.labels[box.label], (box.x0, box.y0, box.x1, box.y1)) for box in image.boxes
-        ],
-        'detections': [
-            _describe_box(measured.labels[detections.labels[index]], detections.boxes[index])
-            | {'score': float(detections.scores[index])}
+    return WorstImage(
+        id=image.id,
+        name=image.name,
+        width=image.width,
+        height=image.height,
+        missed=missed,
+        false=false,
+        ground_truth=tuple(
+            BoxReport(measured.labels[box.label], _round_corners((box.x0, box.y0, box.x1, box.y1)))
+            for box in image.boxes
+        ),
+        detections=tuple(
+            BoxReport(
+                measured.labels[detections.labels[index]],
+                _round_corners(detections.boxes[index]),
+                float(detections.scores[index]),
+            )
             for index in shown
-        ],
-    }
+        ),
+    )
 
 
-def _describe_box(label: str, corners: Sequence[float] | np.ndarray) -> dict[str, object]:
-    return {'label': label, 'box': [round(float(value), 2) for value in corners]}
+def _round_corners(corners: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(float(value), 2) for value in corners)
+    return x0, y0, x1, y1
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -15,6 +15,7 @@ from transfer.runtime.atomic_write import replace_folder
 from transfer.selection.choose import SourceChoice
 from transfer.serving.artifacts import (
     ArtifactMeta,
+    DetectorMeta,
     Preprocessing,
     omit_signature,
     omit_signatures,
@@ -22,7 +23,7 @@ from transfer.serving.artifacts import (
 )
 from transfer.serving.detector import load_inference, measure_seconds
 from transfer.serving.export import versions
-from transfer.spec.report import SealedModel, TrainReport
+from transfer.spec.report import EngineInfo, SealedModel, TrainReport
 
 CHECKED = 4  # photos on which the sealed graphs are compared with torch
 
@@ -42,13 +43,9 @@ def seal(
     it too.
     """
     name = 'provisional' if provisional else 'sealed'
-    folder = context.workdir / name
-    known = trained.metadata | {
-        'kind': context.info.kind,
-        'proposals': context.spec.proposals,
-        'limit': context.proposal_limit,
-        'score_threshold': report.detection['score_threshold'],
-    }
+    folder, figures = context.workdir / name, report.detection
+    assert figures is not None  # every detector has them
+    known = _describe_detector(context, trained, figures.score_threshold)
     with (
         context.tracker.phase('provisional' if provisional else 'seal', 'Sealing the model'),
         replace_folder(folder) as aside,
@@ -59,7 +56,7 @@ def seal(
             architecture=chosen.source.architecture,
             preprocessing=Preprocessing.of(chosen.source),
             temperature=1.0,
-            engine=_engine(why_not),
+            engine=EngineInfo('torch' if why_not else 'openvino', why_not=why_not),
             source=omit_signature(chosen.source),
             why=chosen.why,
             provisional=provisional,
@@ -71,41 +68,55 @@ def seal(
         )
         meta = dataclasses.replace(meta, engine=_check_graphs(aside, meta, trained, evaluation))
         seconds = _measure_seconds(aside, meta, evaluation)
-        detection = report.detection | {'final_train_images': trained.images, 'serving_seconds': seconds}
-        if trained.curve != report.curve:
-            detection |= {'refit_curve': [point.to_json() for point in trained.curve]}
+        figures = dataclasses.replace(
+            figures,
+            final_train_images=trained.images,
+            serving_seconds=seconds,
+            refit_curve=None if trained.curve == report.curve else trained.curve,
+        )
         if not provisional:
             network = trained.build_source_network()
-            detection['backbone'] = write_source(network, chosen.source, context.crops, aside)
+            backbone = write_source(network, chosen.source, context.crops, aside)
+            figures = dataclasses.replace(figures, backbone=backbone)
         report = dataclasses.replace(
             report,
-            detection=detection,
+            detection=figures,
             engine=meta.engine,
             seconds={phase: round(spent, 3) for phase, spent in context.tracker.seconds.items()},
         )
-        meta = dataclasses.replace(
-            meta, detection=known | {'serving_seconds': seconds}, report=report.to_json()
-        )
+        known = dataclasses.replace(known, serving_seconds=seconds)
+        meta = dataclasses.replace(meta, detection=known, report=report.to_json())
         digest = write_meta(aside, meta)
     return SealedModel(str(folder), digest, report)
 
 
-def _engine(why_not: str) -> dict[str, object]:
-    return {'name': 'torch' if why_not else 'openvino', 'precision': 'float32', 'why_not': why_not}
+def _describe_detector(
+    context: DetectionContext, trained: TrainedDetector, score_threshold: float
+) -> DetectorMeta:
+    return DetectorMeta(
+        kind=context.info.kind,
+        spec=dataclasses.asdict(trained.options),
+        least_side=trained.least_side,
+        proposals=context.spec.proposals,
+        limit=context.proposal_limit,
+        score_threshold=score_threshold,
+        stride=trained.stride,
+        channels=trained.channels,
+    )
 
 
 def _check_graphs(
     folder: Path, meta: ArtifactMeta, trained: TrainedDetector, evaluation: Evaluation
-) -> dict[str, object]:
+) -> EngineInfo:
     """The engine, with how near the graphs are to torch on a few photos.
 
     Torch itself where they are not near.
     """
-    if meta.engine['name'] == 'torch':
+    if meta.engine.name == 'torch':
         return meta.engine
     infer = load_inference(folder, meta, 'cpu')
     pairs = [
-        (decode_image(image.path, trained.metadata['least_side']), regions)
+        (decode_image(image.path, trained.least_side), regions)
         for image, regions in zip(evaluation.manifest.images[:CHECKED], evaluation.proposals, strict=False)
     ]
     by_torch = [trained.infer(photo, regions) for photo, regions in pairs]
@@ -116,11 +127,11 @@ def _check_graphs(
     if check.largest_difference > export.CLOSE:
         export.delete_graphs(folder)
         why_not = 'the converted graphs do not compute what the network computes'
-        return _engine(why_not) | dataclasses.asdict(check)
-    return meta.engine | dataclasses.asdict(check) | {'milliseconds': round(1000 * seconds)}
+        return EngineInfo('torch', why_not=why_not, **dataclasses.asdict(check))
+    return dataclasses.replace(meta.engine, **dataclasses.asdict(check), milliseconds=round(1000 * seconds))
 
 
 def _measure_seconds(folder: Path, meta: ArtifactMeta, evaluation: Evaluation) -> float:
     """What serving will take for a photo: a request for many is answered by a job because of it."""
     photos = [Path(image.path).read_bytes() for image in evaluation.manifest.images[:CHECKED]]
-    return round(measure_seconds(load_inference(folder, meta, 'cpu'), photos, meta.detection), 3)
+    return round(measure_seconds(load_inference(folder, meta, 'cpu'), photos, meta.detector), 3)

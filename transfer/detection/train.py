@@ -14,7 +14,7 @@ from transfer.data.detection_splits import keep_trainable_box_labels, split_mani
 from transfer.data.manifests import DetectionManifest
 from transfer.detection.context import DetectionContext, Evaluation, PhaseReport
 from transfer.detection.detector import DetectorTrainingData, TrainedDetector
-from transfer.detection.report import choose_score_threshold, compute_figures, read_ground_truth
+from transfer.detection.report import compute_figures, read_ground_truth
 from transfer.detection.sealing import seal
 from transfer.detection.source_choice import choose_detector_source
 from transfer.regions.postprocess import Detections
@@ -149,7 +149,7 @@ def _evaluate(
     seconds = 0.0
     with context.tracker.phase('evaluate', f'Evaluating on {len(held_out.images)} held-out photos'):
         for image, regions in zip(held_out.images, proposals, strict=True):
-            photo = decode_image(image.path, trained.metadata['least_side'])
+            photo = decode_image(image.path, trained.least_side)
             started = time.process_time()
             detections.append(trained.infer(photo, regions))
             seconds += time.process_time() - started
@@ -161,18 +161,20 @@ def _summarise(
     context: DetectionContext, trained: TrainedDetector, chosen: SourceChoice, evaluation: Evaluation
 ) -> TrainReport:
     """The report of the evaluated detector, before it is sealed."""
-    held_out, detections = evaluation.manifest, evaluation.detections
+    held_out = evaluation.manifest
     truths = [read_ground_truth(image).boxes for image in held_out.images]
-    coverage = measure_recall(truths, evaluation.proposals)
-    known = compute_figures(held_out, detections, coverage, choose_score_threshold(held_out, detections))
-    if context.info.proposes_regions:
-        known['proposals'] = {}  # its own cannot be told from its detections
-    counts = {'train_images': trained.images, 'test_images': len(held_out.images)}
-    known |= {'kind': context.info.kind, 'seconds': evaluation.seconds} | counts
-    low, high = known['interval']
+    figures = compute_figures(
+        context.info.kind,
+        held_out,
+        evaluation.detections,
+        # A detector's own proposals cannot be told from its detections.
+        None if context.info.proposes_regions else measure_recall(truths, evaluation.proposals),
+        seconds=evaluation.seconds,
+        train_images=trained.images,
+    )
     return TrainReport(
-        accuracy=known['ap11'],
-        interval=(low, high),
+        accuracy=figures.ap11,
+        interval=figures.interval,
         images=len(context.manifest.images),
         labels=context.manifest.labels,
         winner=context.info.kind,
@@ -181,10 +183,10 @@ def _summarise(
         ranking=chosen.ranking,
         probes=chosen.probes,
         curve=trained.curve,
-        plan=PlanReport(chosen.why, context.device.type, options=trained.metadata['spec']),
+        plan=PlanReport(chosen.why, context.device.type, options=trained.options),
         notes=tuple(context.notes),
         data_digest=context.manifest.digest,
         seed=context.spec.seed,
-        detection=known,
+        detection=figures,
         signature=context.crops.signature,
     )

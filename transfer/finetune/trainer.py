@@ -18,6 +18,7 @@ from transfer.finetune.inputs import Inputs
 from transfer.finetune.parallel import ProgressCallback
 from transfer.runtime.checkpoints import Checkpoint
 from transfer.runtime.device import FORWARD_BATCH, autocast, run_in_batches, seed_dropout, train_dropout_only
+from transfer.spec.records import from_json
 from transfer.spec.report import EpochMetrics
 
 WEIGHT_DECAY = 0.01  # AdamW's, on weights; not on biases and norms
@@ -239,4 +240,4 @@ def _load_history(checkpoint: Checkpoint, network: nn.Module, optimizer: torch.o
     if state is None:
         return History()
     logits = list(state.tensors['logits'].numpy()) if 'logits' in state.tensors else []
-    return History(logits, [EpochMetrics.from_json(point) for point in state.progress['curve']])
+    return History(logits, [from_json(EpochMetrics, point) for point in state.progress['curve']])

@@ -11,7 +11,6 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from transfer.regions.boxes import iou
 from transfer.regions.selective_search import presets
 from transfer.regions.selective_search.search import search
 from transfer.regions.selective_search.setting import FAST
+from transfer.spec.report import Recall
 
 LIMIT = 2000  # boxes an image, as R-CNN and Fast R-CNN use (about 2,000 and the top 2,000)
 VERSION = 1  # of the boxes in the cache: raised when any way gives others for the same image
@@ -35,16 +35,6 @@ METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     'opencv-fast': presets.opencv_fast,
     'opencv-quality': presets.opencv_quality,
 }
-
-
-@dataclass(frozen=True)
-class Recall:
-    """Which share of the true boxes has a proposal over it: no detector on these proposals finds more."""
-
-    boxes: int  # true ones
-    half: float  # covered at IoU 0.5
-    seven: float  # at IoU 0.7
-    proposals: float  # an image, mean
 
 
 def propose(pixels: np.ndarray, method: str = 'selective-search', limit: int = LIMIT) -> np.ndarray:

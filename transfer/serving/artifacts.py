@@ -19,12 +19,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
+from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, InvalidRecordError
+from transfer.spec.records import OPTIONAL, PART, from_json, renamed_from, to_json
+from transfer.spec.report import EngineInfo
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
 FORMAT = 1
@@ -33,9 +33,6 @@ WEIGHTS = 'weights.safetensors'
 GRAPH = 'graph.xml'
 ONNX = 'model.onnx'
 SOURCE = 'source.safetensors'  # of a detector
-
-# Keys of `Meta.detection` in artifacts that were sealed before version 0.1.0.
-OLD_KEYS = {'at_score': 'score_threshold', 'answer_seconds': 'serving_seconds'}
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,23 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class DetectorMeta:
+    """What rebuilds a detector and feeds it: `detection` in meta.json."""
+
+    kind: str  # a key of transfer.spec.detectors.DETECTORS
+    spec: dict[str, object]  # its options, as DetectorInfo.read_options takes them
+    least_side: int  # pixels: what the shorter side of a photo is decoded to at least
+    proposals: str  # the method that proposes regions
+    limit: int  # regions of a photo
+    # The score from which on detections are shown.
+    score_threshold: float = field(metadata=renamed_from('at_score'))
+    stride: int | None = field(default=None, metadata=OPTIONAL)  # of the feature map, in pixels
+    channels: int | None = field(default=None, metadata=OPTIONAL)  # of the feature map
+    # From the bytes of a photo to its boxes, on a CPU; None where it was not measured.
+    serving_seconds: float | None = field(default=None, metadata=OPTIONAL | renamed_from('answer_seconds'))
+
+
+@dataclass(frozen=True)
 class ArtifactMeta:
     """meta.json. `digest` is the SHA-256 of its bytes; as it names every file's digest, it stands for the
     whole folder."""
@@ -61,7 +75,7 @@ class ArtifactMeta:
     architecture: str
     preprocessing: Preprocessing
     temperature: float
-    engine: dict[str, Any]  # name, precision, largest difference to torch, top-1 agreement, why not
+    engine: EngineInfo
     source: dict[str, object] = field(default_factory=dict)
     why: str = ''
     provisional: bool = False
@@ -70,16 +84,22 @@ class ArtifactMeta:
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     report: dict[str, object] = field(default_factory=dict)
-    # of a detector: its kind, its options, how it is fed; else empty
-    detection: dict[str, Any] = field(default_factory=dict)
+    detection: DetectorMeta | None = field(default=None, metadata=PART)  # None of a classifier
     files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
     digest: str = ''
+
+    @property
+    def detector(self) -> DetectorMeta:
+        """IncompatibleArtifactError where this is a classifier."""
+        if self.detection is None:
+            raise IncompatibleArtifactError('the model is a classifier and not a detector')
+        return self.detection
 
 
 def write_meta(folder: Path, meta: ArtifactMeta) -> str:
     """Write meta.json over the files that lie in the folder; returns the artifact's digest."""
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != META}
-    values = {'format': FORMAT, **dataclasses.asdict(dataclasses.replace(meta, files=files))}
+    values = {'format': FORMAT, **to_json(dataclasses.replace(meta, files=files))}
     del values['digest']
     data = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False).encode()
     (folder / META).write_bytes(data)
@@ -103,7 +123,7 @@ def read_meta(folder: Path) -> ArtifactMeta:
         raise IncompatibleArtifactError(
             f'the model in {folder.name} is of another format than this version reads ({FORMAT})'
         )
-    return _meta(values, hashlib.sha256(data).hexdigest(), folder)
+    return _read_record(values, hashlib.sha256(data).hexdigest(), folder)
 
 
 def verify(folder: Path, meta: ArtifactMeta) -> None:
@@ -121,25 +141,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def _meta(values: Mapping[str, Any], digest: str, folder: Path) -> ArtifactMeta:
+def _read_record(values: dict[str, object], digest: str, folder: Path) -> ArtifactMeta:
     try:
-        detection = {OLD_KEYS.get(name, name): value for name, value in values.get('detection', {}).items()}
-        values = {**values, 'detection': detection}
-        preprocessing = Preprocessing(
-            **{**values['preprocessing'], **_tuples(values['preprocessing'], 'mean', 'std')}
-        )
-        meta = ArtifactMeta(
-            **{**values, 'preprocessing': preprocessing, 'labels': tuple(values['labels']), 'digest': digest}
-        )
-    except (KeyError, TypeError) as error:
-        raise CorruptArtifactError(f'{META} of {folder.name} lacks what a model needs') from error
+        meta = from_json(ArtifactMeta, {**values, 'digest': digest})
+    except InvalidRecordError as error:
+        raise CorruptArtifactError(
+            f'{META} of {folder.name} lacks what a model needs: {error.message}'
+        ) from error
     if any(Path(name).name != name for name in meta.files) or WEIGHTS not in meta.files:
         raise CorruptArtifactError(f'{META} of {folder.name} names files that a model does not have')
     return meta
-
-
-def _tuples(values: Mapping[str, Any], *names: str) -> dict[str, tuple[float, ...]]:
-    return {name: tuple(values[name]) for name in names}
 
 
 def omit_signatures(spec: TrainSpec) -> dict[str, object]:

@@ -69,17 +69,15 @@ class Predictor:
 
 def _choose_streams(meta: ArtifactMeta) -> int:
     milliseconds = [
-        check['milliseconds']
-        for check in meta.engine.get('checks', [])
-        if check['precision'] == meta.engine.get('precision')
+        check.milliseconds for check in meta.engine.checks or () if check.precision == meta.engine.precision
     ]
     return 1 if milliseconds and milliseconds[0] < FAST_MILLISECONDS else STREAMS
 
 
 def _load_engine(folder: Path, meta: ArtifactMeta, device: str, streams: int) -> ClassifierEngine:
-    if device == 'cpu' and meta.engine.get('name') == 'openvino':
+    if device == 'cpu' and meta.engine.name == 'openvino':
         try:
-            return OpenVinoEngine(folder / GRAPH, meta.engine['precision'], streams)
+            return OpenVinoEngine(folder / GRAPH, meta.engine.precision, streams)
         except (
             RuntimeError
         ) as error:  # the files are those that were sealed, yet this runtime cannot read them

@@ -15,7 +15,6 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from transfer.runtime.softmax import softmax
 from transfer.serving.artifacts import GRAPH, ONNX, WEIGHTS, Preprocessing
 from transfer.serving.openvino_engine import OpenVinoEngine, offers_bfloat16
 from transfer.serving.openvino_import import openvino
+from transfer.spec.report import EngineInfo, PrecisionCheck
 
 AGREEMENT = 0.99  # least share of sample images with torch's first class: below it a precision is not used
 CLOSE = 0.01  # largest difference of a probability at which a float32 graph counts as the same network
@@ -39,16 +39,6 @@ ROUNDS = 3  # of the timing; the least one counts, as everything else on the mac
 BATCH = 32  # images a torch forward pass of the check
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PrecisionCheck:
-    """One precision of the graph against torch on the sample."""
-
-    precision: str
-    largest_difference: float  # of any probability
-    agreement: float  # share of images with the same first class
-    milliseconds: float  # CPU time of one image alone, one thread
 
 
 class ServedNetwork(nn.Module):
@@ -78,7 +68,7 @@ def export(
     folder: Path,
     *,
     keep_onnx: bool,
-) -> dict[str, object]:
+) -> EngineInfo:
     """Write weights.safetensors, graph.xml/.bin and model.onnx into `folder`; returns which engine serves it
     and why.
 
@@ -110,16 +100,15 @@ def export(
         )
     if not keep_onnx:
         (folder / ONNX).unlink()
-    return {
-        'name': 'openvino',
-        'precision': chosen.precision,
-        'largest_difference': chosen.largest_difference,
-        'agreement': chosen.agreement,
-        'images': len(sample),
-        'checks': [asdict(check) for check in checks],
-        'torch_milliseconds': _milliseconds(lambda: _torch_logits(served, sample[:1])),
-        'why_not': '',
-    }
+    return EngineInfo(
+        name='openvino',
+        precision=chosen.precision,
+        largest_difference=chosen.largest_difference,
+        agreement=chosen.agreement,
+        images=len(sample),
+        checks=tuple(checks),
+        torch_milliseconds=_milliseconds(lambda: _torch_logits(served, sample[:1])),
+    )
 
 
 def versions() -> dict[str, str]:
@@ -212,16 +201,11 @@ def _choose(checks: list[PrecisionCheck]) -> PrecisionCheck | None:
     return min([exact, *worth], key=lambda check: check.milliseconds)
 
 
-def _served_by_torch(folder: Path, why: str, checks: list[PrecisionCheck]) -> dict[str, object]:
+def _served_by_torch(folder: Path, why: str, checks: list[PrecisionCheck]) -> EngineInfo:
     for path in folder.iterdir():
         if path.name != WEIGHTS:
             path.unlink()
-    return {
-        'name': 'torch',
-        'precision': 'float32',
-        'checks': [asdict(check) for check in checks],
-        'why_not': why,
-    }
+    return EngineInfo(checks=tuple(checks), why_not=why)
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ Loaded = Union[Predictor, 'DetectionPredictor']
 def load_model(folder: Path, *, digest: str = '', device: str = 'cpu') -> Loaded:
     """Load the classifier or the detector of an artifact. Errors: CorruptArtifactError,
     IncompatibleArtifactError."""
-    if not read_meta(folder).detection:
+    if read_meta(folder).detection is None:
         return Predictor(folder, digest=digest, device=device)
     # Only here: compiled proposals take a second to load.
     from transfer.serving.detector import DetectionPredictor

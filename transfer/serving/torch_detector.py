@@ -17,7 +17,7 @@ from transfer.spec.errors import IncompatibleArtifactError, InvalidSpecError, Un
 def load_torch(folder: Path, meta: ArtifactMeta, device: str) -> Inference:
     """The detector rebuilt from its architecture with the artifact's weights, for one photo at a time."""
     try:
-        infer = get_detector(meta.detection['kind']).load(folder, meta, device)
+        infer = get_detector(meta.detector.kind).load(folder, meta, device)
     except InvalidSpecError as error:
         raise IncompatibleArtifactError(f'the model in {folder.name}: {error.message}') from error
     except UnusableSourceError as error:

@@ -17,6 +17,7 @@ from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
 
 Options = TypeVar('Options')
+DetectorOptions = FastRcnnSpec | FasterRcnnSpec | RcnnSpec
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ class InvalidSpecError(TrainingError):
         self.field = field
 
 
+class InvalidRecordError(TrainingError):
+    """Stored JSON is not the record that it should be; the message names the field."""
+
+    code = 'invalid_record'
+
+
 class UnreadableImageError(TrainingError):
     code = 'unreadable_image'
 

@@ -1,20 +1,17 @@
 """What a training reports while it runs, and the report of a trained model. No torch.
 
-Every record has one JSON form: its fields by name (`TrainReport.to_json`). docs/api.md describes each part.
+Every record has one JSON form: its fields by name (transfer.spec.records). docs/api.md describes each part.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
+
+from transfer.spec.detectors import DetectorOptions
+from transfer.spec.records import OPTIONAL, PART, renamed_from, to_json
 
 Interval = tuple[float, float]  # 95 %
-# Marks a field that is left out of the JSON where it is None.
-OPTIONAL = {'optional': True}
-# Marks a part that is {} in the JSON where it is None: it was not measured.
-PART = {'part': True}
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ class PlanReport:
     folds: int | None = field(default=None, metadata=OPTIONAL)
     folds_run: int | None = field(default=None, metadata=OPTIONAL)
     best_epoch: int | None = field(default=None, metadata=OPTIONAL)
-    options: dict[str, object] | None = field(default=None, metadata=OPTIONAL)  # of a detector
+    options: DetectorOptions | None = field(default=None, metadata=OPTIONAL)  # of a detector
 
 
 @dataclass(frozen=True)
@@ -180,10 +177,6 @@ class EpochMetrics:
     validation_loss: float | None = field(default=None, metadata=OPTIONAL)
     seconds: float | None = field(default=None, metadata=OPTIONAL)
 
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> EpochMetrics:
-        return EpochMetrics(**values)
-
     def to_json(self) -> dict[str, object]:
         return dict(to_json(self))
 
@@ -194,6 +187,130 @@ class DataSignature:
 
     reference: str  # digest of the reference model
     mean: list[float]  # of P2L's feature over the images
+
+
+@dataclass(frozen=True)
+class PrecisionCheck:
+    """One precision of a classifier's graph against torch on the sample."""
+
+    precision: str
+    largest_difference: float  # of any probability
+    agreement: float  # share of images with the same first class
+    milliseconds: float  # CPU time of one image alone, one thread
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What serves a sealed model, and how far its graph is from torch. What was not measured is left out."""
+
+    name: str = 'torch'  # or openvino
+    precision: str = 'float32'  # or bfloat16
+    largest_difference: float | None = field(default=None, metadata=OPTIONAL)  # of a probability or score
+    # Of a classifier: share of images with the same first class; of a detector: of boxes within a pixel.
+    agreement: float | None = field(default=None, metadata=OPTIONAL)
+    images: int | None = field(default=None, metadata=OPTIONAL)  # that it was compared on
+    checks: tuple[PrecisionCheck, ...] | None = field(default=None, metadata=OPTIONAL)  # of a classifier
+    torch_milliseconds: float | None = field(default=None, metadata=OPTIONAL)  # CPU time of one image
+    milliseconds: float | None = field(default=None, metadata=OPTIONAL)  # of a detector: of one photo
+    why_not: str = ''  # a sentence: why it is not OpenVINO
+
+
+@dataclass(frozen=True)
+class CocoFigures:
+    """Average precision as COCO defines it: over IoU 0.5 to 0.95, at 0.5 and at 0.75."""
+
+    ap: float
+    ap50: float
+    ap75: float
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The n best detections of each class, n being its number of objects (Hoiem et al. 2012), by what they
+    are.
+    """
+
+    right: int
+    localisation: int  # the right class, but IoU 0.1 to 0.5, or found already
+    confusion: int  # on an object of another class
+    background: int  # on nothing
+    missed: int  # objects that no detection found, of any score
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Which share of the true boxes has a proposal over it: no detector on these proposals finds more."""
+
+    boxes: int  # true ones
+    half: float  # covered at IoU 0.5
+    seven: float  # at IoU 0.7
+    proposals: float  # an image, mean
+
+
+@dataclass(frozen=True)
+class ClassDetectionReport:
+    """The average precision of one class, with its interval and curve; None where it has no object."""
+
+    label: str
+    n: int  # objects
+    ap11: float | None
+    ap: float | None
+    interval: Interval | None  # of ap11
+    curve: tuple[tuple[float, float, float], ...]  # (recall, precision, score)
+
+
+@dataclass(frozen=True)
+class BoxReport:
+    """A box on an image of the report: a labelled one, or a detection, which has a score."""
+
+    label: str
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the upright image
+    score: float | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """An image on which the detector errs much."""
+
+    id: str
+    name: str
+    width: int  # pixels, upright
+    height: int
+    missed: int  # objects
+    false: int  # detections
+    ground_truth: tuple[BoxReport, ...] = field(metadata=renamed_from('truth'))
+    detections: tuple[BoxReport, ...] = field(metadata=renamed_from('found'))
+
+
+@dataclass(frozen=True)
+class DetectionReport:
+    """The figures of a detector, every one from images that it was not trained on.
+
+    Before version 0.1.0 some keys had other names, and what has a default was not written.
+    """
+
+    kind: str  # a key of transfer.spec.detectors.DETECTORS
+    ap11: float  # VOC 2007, at IoU 0.5
+    ap: float  # all points (VOC 2010 on), at IoU 0.5
+    interval: Interval  # of ap11: images drawn again with replacement
+    coco: CocoFigures
+    objects: int
+    classes: tuple[ClassDetectionReport, ...]
+    mistakes: Mistakes
+    proposals: Recall | None = field(metadata=PART)  # None of a detector that makes its own
+    # From this score on, detections are shown.
+    score_threshold: float = field(metadata=renamed_from('at_score'))
+    worst: tuple[WorstImage, ...]
+    seconds: float  # of CPU time an image, without proposals
+    train_images: int = field(metadata=renamed_from('learned'))
+    test_images: int = field(metadata=renamed_from('measured'))
+    # Of the detector that is served, which may have been trained on all images after the evaluation.
+    final_train_images: int | None = field(default=None, metadata=OPTIONAL | renamed_from('served'))
+    # What serving takes for a photo, from its bytes to its boxes.
+    serving_seconds: float | None = field(default=None, metadata=OPTIONAL | renamed_from('answer_seconds'))
+    refit_curve: tuple[EpochMetrics, ...] | None = field(default=None, metadata=OPTIONAL)
+    # Why its backbone cannot be a source model; '' where it can, None where nobody tried.
+    backbone: str | None = field(default=None, metadata=OPTIONAL | renamed_from('as_source'))
 
 
 @dataclass(frozen=True)
@@ -217,13 +334,12 @@ class TrainReport:
     calibration: CalibrationReport | None = field(default=None, metadata=PART)
     curve: tuple[EpochMetrics, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
-    # The serving engine: its name, the largest difference to torch, agreement, and why it is not OpenVINO.
-    engine: dict[str, object] = field(default_factory=dict)
+    engine: EngineInfo | None = field(default=None, metadata=PART)
     notes: tuple[str, ...] = ()  # sentences: batch halved, source left out ...
     data_digest: str = ''
     seed: int = 0
     signature: DataSignature | None = field(default=None, metadata=PART)
-    detection: dict[str, object] = field(default_factory=dict)  # of a detector: see transfer.detection.report
+    detection: DetectionReport | None = field(default=None, metadata=PART)  # of a detector
 
     def to_json(self) -> dict[str, object]:
         return dict(to_json(self))
@@ -247,18 +363,3 @@ class Report(Protocol):
         """A first model is sealed and may be used while a better one is trained: the instant model, or the
         detector that was evaluated.
         """
-
-
-def to_json(value: Any) -> Any:
-    """A record as plain JSON types, its fields by name; see OPTIONAL and PART for those that are None."""
-    if dataclasses.is_dataclass(value):
-        return {
-            each.name: {} if held is None and 'part' in each.metadata else to_json(held)
-            for each in dataclasses.fields(value)
-            if (held := getattr(value, each.name)) is not None or 'optional' not in each.metadata
-        }
-    if isinstance(value, Mapping):
-        return {name: to_json(held) for name, held in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(held) for held in value]
-    return value

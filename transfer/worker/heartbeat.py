@@ -15,6 +15,7 @@ from recognition.models import Job
 from recognition.models.project import Task
 from recognition.training import results
 from transfer.spec.errors import JobCancelledError
+from transfer.spec.records import from_json
 from transfer.spec.report import EpochMetrics, Progress, SealedModel
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class JobReport:
     def __init__(self, job: Job, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.job = job
         self.attempt = job.attempt
-        self.curve = [EpochMetrics.from_json(epoch) for epoch in job.curve]
+        self.curve = [from_json(EpochMetrics, epoch) for epoch in job.curve]
         self.on_progress = on_progress
         self.phase = ''
         self.lost = False

@@ -3,6 +3,7 @@ templates."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,16 @@ from typing import Any
 from recognition.models import Image, TrainedModel
 from recognition.pages.report.charts import SIDE
 from recognition.serving import detection_jobs
-from recognition.training.detectors import get_info
+from recognition.training.detectors import (
+    BoxReport,
+    ClassDetectionReport,
+    DetectionReport,
+    Mistakes,
+    WorstImage,
+    get_info,
+    read_engine,
+    read_figures,
+)
 
 # Colours of classes; the seventh class has the first colour again.
 HUES = 6
@@ -75,77 +85,75 @@ class HardPhoto:
 
 def build_context(model: TrainedModel, report: Mapping[str, Any]) -> dict[str, object]:
     """The template variables of a detector's report that a classifier's does not have."""
-    figures = report['detection']
-    info = get_info(figures['kind'])
+    figures = read_figures(report)
+    info = get_info(figures.kind)
     return {
         'figures': figures,
+        'final_curve': [point.to_json() for point in figures.refit_curve or ()],
         'detector_name': info.name,
         'curve_note': info.curve_note,
         'cost': describe_cost(model, report),
         'training_photos': describe_training_photos(figures, provisional=model.provisional),
-        'curves': lay_out_curves(figures['classes']),
-        'errors': lay_out_errors(figures['mistakes']),
-        'hard_photos': list_hard_photos(model),
+        'curves': lay_out_curves(figures.classes),
+        'errors': lay_out_errors(figures.mistakes),
+        'hard_photos': list_hard_photos(model, figures.worst),
     }
 
 
-def lay_out_curves(classes: Sequence[Mapping[str, Any]]) -> tuple[PrecisionRecallCurve, ...]:
+def lay_out_curves(classes: Sequence[ClassDetectionReport]) -> tuple[PrecisionRecallCurve, ...]:
     curves = []
     for number, row in enumerate(classes):
-        low, high = row['interval'] or (None, None)
+        low, high = row.interval or (None, None)
         points = ' '.join(
-            f'{recall * SIDE:.1f},{(1 - precision) * SIDE:.1f}' for recall, precision, _ in row['curve']
+            f'{recall * SIDE:.1f},{(1 - precision) * SIDE:.1f}' for recall, precision, _ in row.curve
         )
         hue = number % HUES
-        curves.append(
-            PrecisionRecallCurve(row['label'], hue, points, row['n'], row['ap11'], low, high, row['ap'])
-        )
+        curves.append(PrecisionRecallCurve(row.label, hue, points, row.n, row.ap11, low, high, row.ap))
     return tuple(curves)
 
 
-def lay_out_errors(counts: Mapping[str, int]) -> tuple[ErrorBar, ...]:
+def lay_out_errors(mistakes: Mistakes) -> tuple[ErrorBar, ...]:
+    counts = dataclasses.asdict(mistakes)
     longest = max([*counts.values(), 1])
     return tuple(
         ErrorBar(name, explanation, counts[kind], round(100 * counts[kind] / longest, 1))
         for kind, (name, explanation) in ERROR_KINDS.items()
-        if kind in counts
     )
 
 
-def list_hard_photos(model: TrainedModel) -> tuple[HardPhoto, ...]:
+def list_hard_photos(model: TrainedModel, entries: Sequence[WorstImage]) -> tuple[HardPhoto, ...]:
     """The photos with the most missed and false boxes, worst first."""
-    entries = model.report.get('detection', {}).get('worst', [])
-    ids = [entry['id'] for entry in entries if entry.get('id')]
+    ids = [entry.id for entry in entries if entry.id]
     rows = Image.objects.present().filter(project=model.project, id__in=ids)
     images = {str(image.pk): image for image in rows}
     hues = {label: number % HUES for number, label in enumerate(model.labels)}
     return tuple(
         HardPhoto(
-            image=images.get(entry.get('id', '')),
-            name=entry['name'],
-            width=entry['width'],
-            height=entry['height'],
-            missed=entry['missed'],
-            false=entry['false'],
+            image=images.get(entry.id),
+            name=entry.name,
+            width=entry.width,
+            height=entry.height,
+            missed=entry.missed,
+            false=entry.false,
             boxes=(
-                *(_lay_out_box('ground-truth', row, hues) for row in entry['ground_truth']),
-                *(_lay_out_box('detection', row, hues) for row in entry['detections']),
+                *(_lay_out_box('ground-truth', row, hues) for row in entry.ground_truth),
+                *(_lay_out_box('detection', row, hues) for row in entry.detections),
             ),
         )
         for entry in entries
     )
 
 
-def _lay_out_box(kind: str, row: Mapping[str, Any], hues: Mapping[str, int]) -> BoxShape:
-    x0, y0, x1, y1 = row['box']
+def _lay_out_box(kind: str, row: BoxReport, hues: Mapping[str, int]) -> BoxShape:
+    x0, y0, x1, y1 = row.box
     width, height = round(x1 - x0, 2), round(y1 - y0, 2)
-    return BoxShape(kind, row['label'], hues.get(row['label'], 0), x0, y0, width, height, row.get('score'))
+    return BoxShape(kind, row.label, hues.get(row.label, 0), x0, y0, width, height, row.score)
 
 
-def describe_training_photos(figures: Mapping[str, Any], *, provisional: bool) -> str:
+def describe_training_photos(figures: DetectionReport, *, provisional: bool) -> str:
     """Which photos trained the detector that is served, and which measured it."""
-    trained, tested = figures['train_images'], figures['test_images']
-    final = figures.get('final_train_images', trained)
+    trained, tested = figures.train_images, figures.test_images
+    final = trained if figures.final_train_images is None else figures.final_train_images
     if final > trained:
         return (
             f'all {final} photos. The figures come from a detector with the same settings, trained on '
@@ -157,19 +165,16 @@ def describe_training_photos(figures: Mapping[str, Any], *, provisional: bool) -
 
 def describe_cost(model: TrainedModel, report: Mapping[str, Any]) -> str:
     """Seconds per photo as measured at export, and from how many photos on a request is answered by a job."""
-    figures = report['detection']
-    seconds = (
-        figures.get('serving_seconds')
-        or (report['engine'].get('milliseconds') or 1000 * figures['seconds']) / 1000
-    )
-    unit = 's per photo' if 'serving_seconds' in figures else 's per photo on one processor core'
-    sentences = [f'{seconds:.1f} {unit}']
-    info = get_info(figures['kind'])
-    if info.proposes_regions:
+    figures, engine = read_figures(report), read_engine(report)
+    seconds = figures.serving_seconds or (engine.milliseconds or 1000 * figures.seconds) / 1000
+    is_measured = figures.serving_seconds is not None
+    sentences = [f'{seconds:.1f} {"s per photo" if is_measured else "s per photo on one processor core"}']
+    info = get_info(figures.kind)
+    if figures.proposals is None:
         sentences[0] += '.'
     else:
-        regions = f'{round(figures["proposals"]["proposals"]):,} regions'
-        if 'serving_seconds' in figures:
+        regions = f'{round(figures.proposals.proposals):,} regions'
+        if is_measured:
             sentences[0] += f', in which {regions} are proposed and classified.'
         else:
             sentences[0] += f' for {regions}, and about 0.2 s to propose them.'

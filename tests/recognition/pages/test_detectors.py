@@ -12,6 +12,7 @@ from recognition.models.project import Task
 from recognition.pages.forms import TrainingForm
 from recognition.pages.report import detector_charts
 from tests.support.photos import draw_photo
+from transfer.spec.report import ClassDetectionReport
 
 pytestmark = pytest.mark.django_db
 
@@ -150,9 +151,7 @@ def test_the_report_says_which_photos_made_the_detector_and_which_the_figures(br
 
 
 def test_a_class_without_things_has_a_row_and_no_figure():
-    empty = detector_charts.lay_out_curves(
-        [{'label': 'x', 'n': 0, 'ap11': None, 'ap': None, 'interval': None, 'curve': []}]
-    )
+    empty = detector_charts.lay_out_curves([ClassDetectionReport('x', 0, None, None, None, ())])
     assert (empty[0].points, empty[0].ap11, empty[0].low) == ('', None, None)
 
 

@@ -23,6 +23,7 @@ from recognition.training.start import start_training
 from recognition.zoo import catalog, promotion, redaction
 from recognition.zoo.promotion import Offer
 from transfer.serving.artifacts import ArtifactMeta, Preprocessing, read_meta, write_meta
+from transfer.spec.report import EngineInfo
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
 
@@ -41,7 +42,7 @@ def seal(project: Project, version: int = 1, name: str = 'lenet5', **fields) -> 
     folder.mkdir(parents=True)
     save_file(model.state_dict(), folder / 'weights.safetensors')
     preprocessing = Preprocessing(network.side, (0.4,) * 3, (0.3,) * 3)
-    write_meta(folder, ArtifactMeta(('daisy', 'rose'), name, preprocessing, 1.0, {'name': 'torch'}))
+    write_meta(folder, ArtifactMeta(('daisy', 'rose'), name, preprocessing, 1.0, EngineInfo()))
     artifact = f'{project.pk}/{version}'
     storage.publish_artifact(folder, artifact)
     report = {'signature': {'reference': 'ref', 'mean': SIGNATURE}}

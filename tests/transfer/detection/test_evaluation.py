@@ -175,21 +175,21 @@ def test_our_precision_at_101_points_is_that_of_the_library(seed):
     # at most.
     known, rounding = e.compute_coco_ap(truths, detections, 3), 1 / 101 / 3 + 1e-9
     assert e.mean_ap(e.compute_curves(truths, detections, 3, at=0.5), 101) == pytest.approx(
-        known['ap50'], abs=rounding
+        known.ap50, abs=rounding
     )
     assert e.mean_ap(e.compute_curves(truths, detections, 3, at=0.75), 101) == pytest.approx(
-        known['ap75'], abs=rounding
+        known.ap75, abs=rounding
     )
     ladder = [
         e.mean_ap(e.compute_curves(truths, detections, 3, at=at), 101)
         for at in np.arange(0.5, 0.96, 0.05).round(2)
     ]
-    assert np.mean(ladder) == pytest.approx(known['ap'], abs=rounding)
+    assert np.mean(ladder) == pytest.approx(known.ap, abs=rounding)
 
 
 def test_no_detections_and_no_objects_are_no_error():
-    assert e.compute_coco_ap([truth((0, 0, 9, 9, 0))], [found()], 1)['ap'] == 0.0
-    assert e.compute_coco_ap([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1)['ap'] == 0.0
+    assert e.compute_coco_ap([truth((0, 0, 9, 9, 0))], [found()], 1).ap == 0.0
+    assert e.compute_coco_ap([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1).ap == 0.0
     assert e.count_mistakes([truth()], [found((0, 0, 9, 9, 0, 0.5))], 1) == e.Mistakes(0, 0, 0, 0, 0)
 
 

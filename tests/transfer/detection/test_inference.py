@@ -19,12 +19,13 @@ from transfer.data.manifests import DetectionManifest
 from transfer.detection.detector import DetectorTrainingData, TrainedDetector
 from transfer.detection.fast_rcnn import infer
 from transfer.detection.registry import get_detector, load_graphs
-from transfer.serving.artifacts import ArtifactMeta, Preprocessing
+from transfer.serving.artifacts import ArtifactMeta, DetectorMeta, Preprocessing
 from transfer.spec.detectors import DETECTORS
 from transfer.spec.errors import IncompatibleArtifactError, InvalidSpecError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
+from transfer.spec.report import EngineInfo
 from transfer.spec.train_spec import TrainSpec
 
 SPEC = TrainSpec(
@@ -68,10 +69,20 @@ def train(world, kind: str, spec: TrainSpec, folder: Path) -> TrainedDetector:
 def export(trained: TrainedDetector, kind: str, source, folder: Path) -> tuple[ArtifactMeta, str]:
     folder.mkdir()
     why_not = trained.export(folder)
-    meta = ArtifactMeta(
-        LABELS, source.architecture, Preprocessing.of(source), 1.0, {}, detection=trained.metadata
+    known = DetectorMeta(
+        kind=kind,
+        spec=dataclasses.asdict(trained.options),
+        least_side=trained.least_side,
+        proposals='selective-search',
+        limit=100,
+        score_threshold=0.5,
+        stride=trained.stride,
+        channels=trained.channels,
     )
-    return dataclasses.replace(meta, detection=meta.detection | {'kind': kind}), why_not
+    preprocessing = Preprocessing.of(source)
+    return ArtifactMeta(
+        LABELS, source.architecture, preprocessing, 1.0, EngineInfo(), detection=known
+    ), why_not
 
 
 def crowd(image) -> np.ndarray:
@@ -183,6 +194,10 @@ def test_an_unknown_kind_is_refused(tmp_path):
     assert get_detector('auto').info.kind == 'fast-rcnn'
     with pytest.raises(InvalidSpecError, match='detector must be one of'):
         get_detector('yolo')
-    meta = ArtifactMeta(LABELS, 'squeezenet1_1', Preprocessing(64, (0.5,) * 3, (0.5,) * 3), 1.0, {})
+    preprocessing = Preprocessing(64, (0.5,) * 3, (0.5,) * 3)
+    meta = ArtifactMeta(LABELS, 'squeezenet1_1', preprocessing, 1.0, EngineInfo('openvino'))
+    with pytest.raises(IncompatibleArtifactError, match='classifier'):
+        load_graphs(tmp_path, meta)
+    known = DetectorMeta('yolo', {}, 100, 'selective-search', 100, 0.5)
     with pytest.raises(IncompatibleArtifactError, match='yolo'):
-        load_graphs(tmp_path, dataclasses.replace(meta, detection={'kind': 'yolo'}))
+        load_graphs(tmp_path, dataclasses.replace(meta, detection=known))

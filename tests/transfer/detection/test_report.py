@@ -38,4 +38,4 @@ def test_where_nothing_is_right_the_threshold_is_in_the_middle():
 def test_a_faultless_test_of_four_objects_may_still_be_off_by_what_four_objects_can_tell():
     truths = [read_ground_truth(photo(BOXES[:2])), read_ground_truth(photo(BOXES[2:]))]
     all_found = [found(BOXES[:2], [0.9, 0.8]), found(BOXES[2:], [0.7, 0.6])]
-    assert compute_interval(truths, compute_curves(truths, all_found, 1)) == list(wilson_interval(4, 4))
+    assert compute_interval(truths, compute_curves(truths, all_found, 1)) == wilson_interval(4, 4)

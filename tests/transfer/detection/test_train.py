@@ -124,17 +124,17 @@ def rcnn(room):
 
 def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
     known = fast.report.detection
-    assert (known['train_images'], known['test_images']) == (8, 4)
-    assert known['proposals']['half'] == 1.0
-    assert known['ap11'] > 0.3
-    assert fast.report.accuracy == known['ap11']
+    assert (known.train_images, known.test_images) == (8, 4)
+    assert known.proposals.half == 1.0
+    assert known.ap11 > 0.3
+    assert fast.report.accuracy == known.ap11
     assert fast.report.interval[0] <= fast.report.accuracy <= fast.report.interval[1]
     assert json.loads(json.dumps(fast.report.to_json()))['winner'] == 'fast-rcnn'
 
 
 def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
-    assert faster.report.engine['name'] == 'torch' and 'torch serves it' in faster.report.engine['why_not']
-    assert (faster.report.winner, faster.report.detection['proposals']) == ('faster-rcnn', {})
+    assert faster.report.engine.name == 'torch' and 'torch serves it' in faster.report.engine.why_not
+    assert (faster.report.winner, faster.report.detection.proposals) == ('faster-rcnn', None)
     found, photo = DetectionPredictor(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
     assert (photo.width, photo.height) == synthetic_scenes.SIZE
     assert ((found.boxes >= 0) & (found.boxes <= 120)).all() and set(found.labels.tolist()) <= {0, 1}
@@ -143,10 +143,10 @@ def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
 def test_the_report_says_for_each_class_how_many_there_were(fast, room):
     measured = split_manifest(room[1], 0.3, 0)[1]
     counts = [sum(box.label == label for image in measured.images for box in image.boxes) for label in (0, 1)]
-    assert [(row['label'], row['n']) for row in fast.report.detection['classes']] == list(
+    assert [(row.label, row.n) for row in fast.report.detection.classes] == list(
         zip(synthetic_scenes.LABELS, counts, strict=True)
     )
-    curve = fast.report.detection['classes'][0]['curve']
+    curve = fast.report.detection.classes[0].curve
     assert all(0 <= recall <= 1 and 0 <= precision <= 1 for recall, precision, _ in curve)
 
 
@@ -173,8 +173,8 @@ def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, f
     ]
     assert json.loads(told.stdout) == [found.boxes[0].tolist() for found in here]
     for sealed in (fast, rcnn):
-        assert sealed.report.engine['name'] == 'openvino'
-        assert sealed.report.engine['largest_difference'] < 0.01
+        assert sealed.report.engine.name == 'openvino'
+        assert sealed.report.engine.largest_difference < 0.01
 
 
 @pytest.mark.parametrize('which', ['fast', 'rcnn'])
@@ -235,7 +235,7 @@ def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(dete
         == Path(whole.folder, 'weights.safetensors').read_bytes()
     )
     for key in ('ap11', 'refit_curve'):
-        assert resumed.report.detection[key] == whole.report.detection[key]
+        assert getattr(resumed.report.detection, key) == getattr(whole.report.detection, key)
     assert resumed.report.curve == whole.report.curve and len(whole.report.curve) > 1
     assert [heard.fraction for heard in counting.recorded] == sorted(
         heard.fraction for heard in counting.recorded
@@ -245,11 +245,11 @@ def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(dete
 def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_its_place(room, fast, told):
     [first] = told.instants
     assert [read_meta(Path(sealed.folder)).provisional for sealed in (first, fast)] == [True, False]
-    assert [sealed.report.detection['final_train_images'] for sealed in (first, fast)] == [8, 12]
+    assert [sealed.report.detection.final_train_images for sealed in (first, fast)] == [8, 12]
     for key in ('train_images', 'test_images', 'ap11', 'score_threshold', 'classes', 'worst'):
-        assert first.report.detection[key] == fast.report.detection[key]
-    threshold = first.report.detection['score_threshold']
-    assert read_meta(Path(fast.folder)).detection['score_threshold'] == threshold
+        assert getattr(first.report.detection, key) == getattr(fast.report.detection, key)
+    threshold = first.report.detection.score_threshold
+    assert read_meta(Path(fast.folder)).detection.score_threshold == threshold
     assert (
         Path(first.folder, 'weights.safetensors').read_bytes()
         != Path(fast.folder, 'weights.safetensors').read_bytes()
@@ -263,9 +263,9 @@ def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_
     assert [point.epoch for point in curve] == list(range(1, epochs['finetune'] + 1))
     assert curve[-1].loss < curve[0].loss
     assert fast.report.curve == first.report.curve
-    assert len(fast.report.detection['refit_curve']) == len(fast.report.curve)
-    seconds = fast.report.detection['serving_seconds']
-    assert 0 < seconds == read_meta(Path(fast.folder)).detection['serving_seconds'] < 5
+    assert len(fast.report.detection.refit_curve) == len(fast.report.curve)
+    seconds = fast.report.detection.serving_seconds
+    assert 0 < seconds == read_meta(Path(fast.folder)).detection.serving_seconds < 5
     found, _ = DetectionPredictor(Path(fast.folder)).detect(Path(room[1].images[0].path).read_bytes())
     assert len(found)
 
@@ -273,8 +273,8 @@ def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_
 def test_without_the_refit_the_evaluated_detector_is_the_one_that_is_served(room, faster):
     report = RecordingReport()
     plain = learn(room, 'faster-rcnn', 'plain', report, refit=False)
-    assert report.instants == [] and plain.report.detection['final_train_images'] == 8
-    assert plain.report.detection['ap11'] == faster.report.detection['ap11']
+    assert report.instants == [] and plain.report.detection.final_train_images == 8
+    assert plain.report.detection.ap11 == faster.report.detection.ap11
     assert not {heard.phase for heard in report.recorded} & {'provisional', 'refit'}
 
 
@@ -362,7 +362,7 @@ def box(label: int) -> LabelledBox:
 def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which, room, request, tmp_path):
     sealed = request.getfixturevalue(which)
     folder, (_, manifest, source_model) = Path(sealed.folder), room
-    assert sealed.report.detection['backbone'] == ''
+    assert sealed.report.detection.backbone == ''
     assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
     path = folder / 'source.safetensors'
     # SqueezeNet's new head is not the one of its family

@@ -12,6 +12,7 @@ import pytest
 from tests.support import sealed_classifier
 from transfer.serving import artifacts
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError
+from transfer.spec.records import to_json
 
 
 @pytest.fixture(scope='module')
@@ -48,14 +49,15 @@ def test_meta_tells_labels_preprocessing_temperature_source_seed_and_versions(or
     assert (meta.source['name'], meta.why, meta.seed) == ('none', 'the only one', 7)
     assert set(meta.versions) == {'python', 'torch', 'torchvision', 'openvino', 'numpy'}
     assert meta.digest == model.digest
-    assert meta.report['engine'] == model.report.engine == meta.engine
+    assert meta.engine == model.report.engine
+    assert meta.report['engine'] == to_json(meta.engine)
 
 
 def test_the_report_that_comes_back_says_how_far_the_graph_is_from_torch(original):
     _, model = original
-    assert model.report.engine['name'] == 'openvino'
-    assert model.report.engine['agreement'] >= 0.99
-    assert 0 <= model.report.engine['largest_difference'] < 0.05
+    assert model.report.engine.name == 'openvino'
+    assert model.report.engine.agreement >= 0.99
+    assert 0 <= model.report.engine.largest_difference < 0.05
 
 
 def test_signatures_stay_out_of_meta(tmp_path):
@@ -139,6 +141,43 @@ def test_meta_cannot_name_files_outside_its_folder(folder):
     change(folder, files={'weights.safetensors': digest, '../../etc/passwd': digest})
     with pytest.raises(CorruptArtifactError):
         artifacts.read_meta(folder)
+
+
+def test_a_detector_of_an_earlier_version_is_read(folder):
+    change(
+        folder,
+        detection={
+            'kind': 'fast-rcnn',
+            'spec': {'pool': 7, 'hidden': [256]},
+            'least_side': 600,
+            'proposals': 'selective-search',
+            'limit': 2000,
+            'at_score': 0.4,
+            'answer_seconds': 1.5,
+            'stride': 16,
+            'channels': 512,
+        },
+    )
+    known = artifacts.read_meta(folder).detector
+    assert (known.score_threshold, known.serving_seconds) == (0.4, 1.5)
+    assert (known.stride, known.channels, known.spec['hidden']) == (16, 512, [256])
+
+
+def test_a_detector_that_lacks_its_threshold_is_corrupt_and_the_field_is_named(folder):
+    known = {'kind': 'rcnn', 'spec': {}, 'least_side': 600, 'proposals': 'selective-search', 'limit': 20}
+    change(folder, detection=known)
+    with pytest.raises(CorruptArtifactError, match=r'detection\.score_threshold is missing'):
+        artifacts.read_meta(folder)
+    change(folder, detection=known | {'score_threshold': '0.4'})
+    with pytest.raises(CorruptArtifactError, match=r'detection\.score_threshold must be float'):
+        artifacts.read_meta(folder)
+
+
+def test_a_classifier_has_no_detector(folder):
+    meta = artifacts.read_meta(folder)
+    assert meta.detection is None and json.loads((folder / 'meta.json').read_text())['detection'] == {}
+    with pytest.raises(IncompatibleArtifactError, match='classifier'):
+        _ = meta.detector
 
 
 def test_an_artifact_is_read_without_torch(folder):

@@ -102,8 +102,8 @@ class DataDependent(nn.Module):
 
 def test_a_conversion_that_fails_leaves_the_weights_and_its_reason(tmp_path):
     model = sealed_classifier.seal(tmp_path / 'model', model=DataDependent())
-    assert model.report.engine['name'] == 'torch'
-    assert model.report.engine['why_not']
+    assert model.report.engine.name == 'torch'
+    assert model.report.engine.why_not
     assert {path.name for path in (tmp_path / 'model').iterdir()} == {'meta.json', 'weights.safetensors'}
 
 

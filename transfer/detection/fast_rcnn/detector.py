@@ -64,17 +64,15 @@ class FastRcnnDetector:
             images=len(data.manifest.images),
             infer=torch_inference(model, preprocessing, options),
             export=lambda folder: export(model, preprocessing, folder),
-            metadata={
-                'spec': dataclasses.asdict(options),
-                'stride': model.stride,
-                'channels': model.channels,
-                'least_side': options.short_side,
-            },
+            options=options,
+            least_side=options.short_side,
             build_source_network=lambda: source_network(source, model),
+            stride=model.stride,
+            channels=model.channels,
         )
 
     def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
-        network, options = architecture(meta.architecture), FAST_RCNN.read_options(meta.detection['spec'])
+        network, options = architecture(meta.architecture), FAST_RCNN.read_options(meta.detector.spec)
         model = FastRcnn(network, network.build(2), len(meta.labels), options)
         if options.svd:
             model.dense = compress(model.dense, options.svd)

@@ -17,6 +17,7 @@ from transfer.regions.roi_pooling import pool_regions
 from transfer.serving.artifacts import GRAPH, ArtifactMeta
 from transfer.serving.openvino_engine import OpenVinoGraph
 from transfer.spec.detectors import FAST_RCNN
+from transfer.spec.errors import CorruptArtifactError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 
 HEADS_GRAPH = 'heads.xml'
@@ -73,10 +74,15 @@ def distinct_regions(regions: np.ndarray, stride: int, *, align: bool) -> tuple[
 
 
 def load_graphs(folder: Path, meta: ArtifactMeta) -> FastRcnnInference:
-    """Inference by the artifact's two OpenVINO graphs. RuntimeError when the runtime cannot read them."""
-    spec = FAST_RCNN.read_options(meta.detection['spec'])
+    """Inference by the artifact's two OpenVINO graphs.
+
+    RuntimeError when the runtime cannot read them; CorruptArtifactError where meta.json lacks their sizes.
+    """
+    known, spec = meta.detector, FAST_RCNN.read_options(meta.detector.spec)
     assert isinstance(spec, FastRcnnSpec)
+    if known.stride is None or known.channels is None:
+        raise CorruptArtifactError(f'the model in {folder.name} does not tell the size of its feature map')
     extractor = OpenVinoGraph(folder / GRAPH, np.zeros((1, 128, 160, 3), np.uint8))
-    pooled = (1, meta.detection['channels'], spec.pool, spec.pool)
+    pooled = (1, known.channels, spec.pool, spec.pool)
     heads = OpenVinoGraph(folder / HEADS_GRAPH, np.zeros(pooled, np.float32))
-    return FastRcnnInference(extractor.run, heads.run, len(meta.labels), meta.detection['stride'], spec)
+    return FastRcnnInference(extractor.run, heads.run, len(meta.labels), known.stride, spec)

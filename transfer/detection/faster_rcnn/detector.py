@@ -55,13 +55,14 @@ class FasterRcnnDetector:
             images=len(data.manifest.images),
             infer=torch_inference(model),
             export=export,
-            metadata={'spec': dataclasses.asdict(options), 'least_side': options.short_side},
+            options=options,
+            least_side=options.short_side,
             build_source_network=lambda: build_source_network(source, model.backbone.body),
         )
 
     def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:
         network, given = architecture(meta.architecture), meta.preprocessing
-        options = FASTER_RCNN.read_options(meta.detection['spec'])
+        options = FASTER_RCNN.read_options(meta.detector.spec)
         model = build(network, network.build(2), len(meta.labels), options, given.mean, given.std)
         load_weights(model, folder, meta)
         return torch_inference(model.eval().to(device))

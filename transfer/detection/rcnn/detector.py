@@ -58,7 +58,8 @@ class RcnnDetector:
             images=len(data.manifest.images),
             infer=torch_inference(network, preprocessing, options, classes, device),
             export=export,
-            metadata={'spec': dataclasses.asdict(options), 'least_side': LEAST_SIDE},
+            options=options,
+            least_side=LEAST_SIDE,
             build_source_network=lambda: copy_stages(source, trained.model),
         )
 
@@ -67,7 +68,7 @@ class RcnnDetector:
         model = network.build(2)
         network.replace_head(model, 5 * classes)
         load_weights(model, folder, meta)
-        options = RCNN.read_options(meta.detection['spec'])
+        options = RCNN.read_options(meta.detector.spec)
         return torch_inference(model.eval(), meta.preprocessing, options, classes, device)
 
 

@@ -72,6 +72,6 @@ def boxes_as_decoded(photo: UprightImage, boxes: np.ndarray) -> np.ndarray:
 
 def load_graphs(folder: Path, meta: ArtifactMeta) -> RcnnInference:
     """Inference by the artifact's OpenVINO graph. RuntimeError when the runtime cannot read it."""
-    spec, side = RCNN.read_options(meta.detection['spec']), meta.preprocessing.side
+    spec, side = RCNN.read_options(meta.detector.spec), meta.preprocessing.side
     graph = OpenVinoGraph(folder / GRAPH, np.zeros((1, side, side, 3), np.uint8))
     return RcnnInference(graph.run, len(meta.labels), meta.preprocessing, spec)
