@@ -127,6 +127,7 @@ class TestSources:
             catalog.get_reference()
 
 
+@pytest.mark.usefixtures('in_this_process')
 class TestImport:
     def test_a_file_is_examined_copied_and_registered(self, tmp_path, settings, alice):
         path = save_lenet(tmp_path / 'lenet5_digits.pth')
@@ -205,7 +206,6 @@ class TestImport:
         assert refusal.value.field == field
         assert list_zoo_file_names(settings) == []
 
-    @pytest.mark.slow
     def test_the_longest_architecture_that_begins_the_files_name_counts(self, tmp_path):
         # LeNet's weights: so the refusal names the choice
         path = save_lenet(tmp_path / 'vgg16_bn_flowers.pth')
@@ -328,6 +328,7 @@ class TestRemove:
 
 
 class TestCommand:
+    @pytest.mark.usefixtures('in_this_process')
     def test_it_lists_imports_and_removes(self, tmp_path, starter, capsys):
         path = save_lenet(tmp_path / 'lenet5_tiny.pth', seed=9)
         call_command('zoo', 'list')
@@ -420,6 +421,7 @@ def share_right(
 
 @pytest.mark.shared
 @pytest.mark.slow
+@pytest.mark.usefixtures('in_this_process')
 def test_the_six_real_networks_import_and_are_right_about_real_photos(shared, alice):
     for path in sorted((shared / 'weights').glob('*.pth')):
         registration.import_source(

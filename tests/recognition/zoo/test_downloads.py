@@ -94,6 +94,7 @@ def test_it_knows_torchvisions_files():
     } <= set(asked)
 
 
+@pytest.mark.usefixtures('in_this_process')
 def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirror, monkeypatch):
     """The way of a whole pull, with a small network in the place of torchvision's: a process that tells where
     it lies."""

@@ -52,6 +52,7 @@ class Malice:
 
 
 class TestJob:
+    @pytest.mark.usefixtures('in_this_process')
     def test_a_worker_of_the_answers_queue_makes_the_file_a_source(self, settings, alice):
         job = import_jobs.start_import(
             upload_weights(),
@@ -96,6 +97,7 @@ class TestJob:
         assert import_jobs.get_weights_path(job).stat().st_ino == there
         assert run_job(job).state == State.SUCCEEDED
 
+    @pytest.mark.usefixtures('in_this_process')
     @pytest.mark.parametrize(
         ('changes', 'reason'),
         [
@@ -232,12 +234,13 @@ class TestJob:
             import_jobs.start_import(upload, metadata_of(), alice)
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
 
-    def test_it_tells_its_stages(self, alice):
-        told = []
+    def test_the_process_that_inspects_reports_its_stages(self, alice):
+        phases = []
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         assert queue.claim(job)
-        execute.run_attempt(job, on_progress=lambda progress: told.append(progress.phase))
-        assert list(dict.fromkeys(told)) == ['digest', 'read', 'fit', 'try']
+        execute.run_attempt(job, on_progress=lambda progress: phases.append(progress.phase))
+        assert list(dict.fromkeys(phases)) == ['digest', 'read', 'fit', 'try']
+        assert SourceModel.objects.get().architecture == 'lenet5'
 
 
 class TestStopping:
@@ -289,6 +292,7 @@ class TestStopping:
 
 
 class TestKill:
+    @pytest.mark.usefixtures('in_this_process')
     def test_the_next_attempt_examines_again_and_one_source_comes_of_it(self, settings, alice):
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         assert job.claim(f'{queue.processes.local_prefix()}4194305~1')  # a process that never was
@@ -298,6 +302,7 @@ class TestKill:
         assert run_job(job).attempt == 2
         assert list_zoo_files(settings) == [Path(SourceModel.objects.get().weights)]
 
+    @pytest.mark.usefixtures('in_this_process')
     def test_who_lost_the_job_while_it_examined_registers_nothing(self, alice, monkeypatch):
         job = import_jobs.start_import(upload_weights(), metadata_of(), alice)
         real = subprocess_call.call
@@ -318,7 +323,7 @@ class TestKill:
         execute.run_attempt(job)
         job.refresh_from_db()
         assert (job.state, SourceModel.objects.count()) == (State.QUEUED, 0)
-        monkeypatch.undo()
+        monkeypatch.setattr(subprocess_call, 'call', real)
         assert run_job(job).state == State.SUCCEEDED
 
     def test_a_file_that_never_arrived_in_whole_is_found_by_its_row(self, settings, alice):

@@ -121,6 +121,7 @@ def names(user, project=None) -> list[str]:
 
 
 class TestOffer:
+    @pytest.mark.usefixtures('in_this_process')
     def test_it_carries_all_that_a_source_needs_and_is_signed_already(self, model, alice):
         # a name that nobody chose gives way: to refuse it would tell of a source that she may not see
         add('flowers-v1')
@@ -208,6 +209,7 @@ class TestOffer:
             with pytest.raises(error, match=why):
                 promotion.offer(model, Offer(share=True), alice)
 
+    @pytest.mark.usefixtures('in_this_process')
     def test_of_a_detector_its_body_is_offered_under_a_head_that_knows_background(
         self, project, alice, charlie
     ):
@@ -219,6 +221,7 @@ class TestOffer:
         assert load(source)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
         assert names(charlie) == []
 
+    @pytest.mark.usefixtures('in_this_process')
     @pytest.mark.parametrize('damage', ['missing', 'weights', 'meta'])
     def test_a_damaged_artifact_is_named_and_nothing_is_kept(self, model, alice, damage, settings):
         folder = storage.artifact_folder(model.artifact)
@@ -390,6 +393,7 @@ class TestWhoSeesIt:
 
 
 class TestDoors:
+    @pytest.mark.usefixtures('in_this_process')
     def test_the_owner_offers_shares_and_withdraws_on_the_models_page(self, client, project, alice):
         model = seal(project, 1, 'squeezenet1_1')  # whose new head is not the one of its family
         client.force_login(alice)
