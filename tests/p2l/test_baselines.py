@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from p2l.benchmark.baselines import (
+    collect_finetunings,
     evaluate_baselines,
     exhaustive_seconds,
     find_default_source,
     score_by_choice,
+    score_by_forecast,
     score_similarity,
+    score_size,
     selection_probabilities,
 )
 from p2l.benchmark.records import read_record, select_with_signature
-from tests.support.benchmark_records import copy_target, write_evaluation
+from tests.support.benchmark_records import SOURCES, copy_target, write_evaluation
 
 
 @pytest.fixture
@@ -163,3 +166,72 @@ def test_a_run_that_was_broken_off_before_the_first_cell_of_a_new_seed_can_be_re
     look = json.loads((folder / 'looks' / 'a--0.json').read_text())
     (folder / 'looks' / 'a--2.json').write_text(json.dumps(look | {'seed': 2}))
     assert read_record(folder).complete.shape == (3, 2)
+
+
+@pytest.fixture
+def five_targets(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation')
+    for new in ('d', 'e'):
+        copy_target(folder, 'a', new)
+    return folder
+
+
+def change_cells(folder, target, **values):
+    for file in (folder / 'cells').glob(f'{target}--*'):
+        file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def forecasts(folder, count):
+    record = read_record(folder)
+    by_choice, _ = score_by_choice(record, count)
+    return score_by_forecast(record, by_choice, count)
+
+
+def test_a_forecast_of_a_target_does_not_know_how_its_own_finetunings_came_out(five_targets):
+    before = forecasts(five_targets, 5)
+    change_cells(five_targets, 'b', accuracy=0.99)
+    after = forecasts(five_targets, 5)
+    np.testing.assert_allclose(after[1], before[1])
+    assert not np.allclose(after[0], before[0])
+
+
+def test_only_sources_that_were_probed_have_a_forecast(five_targets):
+    found = forecasts(five_targets, 2)
+    assert (np.isfinite(found).sum(2) == 2).all()
+
+
+def test_a_finetuning_counts_the_images_of_its_probe_and_of_its_test(record):
+    rows = collect_finetunings(record)
+    assert set(rows.probe_images) == {40}
+    assert set(rows.test_images) == {100}
+    assert len(rows.target) == 3 * 2 * 4
+    first = (rows.target == 0) & (rows.seed == 0)
+    assert rows.accuracy[first].tolist() == [0.8, 0.7, 0.85, 0.5]
+
+
+def test_of_one_data_set_the_larger_network_scores_higher_by_almost_nothing(record):
+    huge, small, *near = score_size(record)
+    assert 0 < huge - small < 1e-5
+    assert small > max(near)
+
+
+def test_class_by_class_a_source_of_the_targets_own_classes_is_nearer_than_its_mean(tmp_path):
+    folder = write_evaluation(tmp_path / 'evaluation')
+    setup = json.loads((folder / 'setup.json').read_text())
+    look = json.loads((folder / 'looks' / 'c--0.json').read_text())
+    apart = [[9.0, 1, 1, 1, 1, 1], [1.0, 9, 1, 1, 1, 1]]
+    (folder / 'looks' / 'c--0.json').write_text(
+        json.dumps(look | {'class_means': apart, 'mean': np.mean(apart, 0).tolist()})
+    )
+    setup['looks'] = {'near-b': {'means': apart, 'images': [5, 5]}}
+    setup['sources']['near-a']['signature'] = setup['sources']['near-b']['signature'] = [5, 5, 1, 1, 1, 1]
+    (folder / 'setup.json').write_text(json.dumps(setup))
+    scores = score_similarity(read_record(folder), 'emd')[2, 0]
+    assert scores[3] == pytest.approx(1) and scores[2] == pytest.approx(-1)
+
+
+def test_the_seed_that_was_not_run_whole_has_no_part_in_any_baseline(tmp_path):
+    whole = read_record(write_evaluation(tmp_path / 'whole', left_out={('a', n, 1) for n in SOURCES}))
+    partial = read_record(write_evaluation(tmp_path / 'partial', left_out={('a', 'near-a', 1)}))
+    for one, other in zip(evaluate_baselines(whole), evaluate_baselines(partial), strict=True):
+        assert other.by_target == pytest.approx(one.by_target), one.name

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from scipy.stats import weightedtau
 
 from p2l.benchmark.metrics import (
     AccuracyTable,
@@ -174,3 +175,31 @@ def test_without_imagenet_the_largest_source_is_no_better_than_chance(published)
     )
     assert size.chance == pytest.approx(1 / 6, abs=0.01)
     assert size.top1 == pytest.approx(0.143, abs=0.001)
+
+
+def test_the_static_baseline_gives_ties_half_a_rank_and_puts_strangers_last():
+    known = table([[0.9, 0.9, 0.5, np.nan], [0.4, 0.6, 0.5, 0.7]])
+    assert score_by_other_targets(known)[1].tolist() == [-0.25, -0.25, -1, -1]
+
+
+def test_chance_is_among_the_sources_that_were_run():
+    found = evaluate_baseline('first', np.zeros((2, 3)), table([[np.nan, 0.8, 0.5], [0.4, 0.6, 0.5]]))
+    assert found.chance == pytest.approx((1 / 2 + 1 / 3) / 2)
+
+
+def test_a_seed_without_scores_says_nothing_of_a_baseline():
+    scores = np.array([[[1.0, 3, 2], [np.nan] * 3], [[1, 3, 2], [1, 3, 2]]])
+    assert evaluate_baseline('half', scores, table(HAND, seeds=2)).by_target == pytest.approx((0.1, 0.0))
+
+
+def test_in_the_order_a_source_without_a_score_stands_last():
+    found = evaluate_baseline('some', np.array([[np.nan, 2, 1], [np.nan, 2, 1]]), table(HAND))
+    wanted = [weightedtau([0, 2, 1], row).statistic for row in HAND]
+    assert found.tau == pytest.approx(np.mean(wanted)) != 1
+
+
+def test_the_interval_holds_95_of_100_resamples():
+    rows = [[0.5 + 0.01 * index, 0.9] for index in range(20)]
+    found = evaluate_baseline('first', np.tile([1.0, 0.0], (20, 1)), table(rows)).regret
+    error = np.std(0.01 * np.arange(20)) / np.sqrt(20)
+    assert (found.high - found.low) / error == pytest.approx(2 * 1.96, rel=0.1)

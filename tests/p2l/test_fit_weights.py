@@ -50,6 +50,8 @@ def test_two_targets_are_too_few_to_change_anything():
     found = fit_size_weight(similarity, size, table)
     assert not found.better
     assert found.weights == WEIGHTS
+    similarity, size, table = world(best_is_near=True, targets=2)
+    assert fit_size_weight(similarity, size, table, used=(1.5, 6.0)).weights == (1.5, 6.0)
 
 
 def test_a_target_is_judged_with_weights_that_it_had_no_part_in():

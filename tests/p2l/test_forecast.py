@@ -166,3 +166,29 @@ def test_a_curve_that_falls_by_chance_promises_nothing_but_may_hide_a_rise():
 
 def test_one_size_says_nothing_of_the_slope():
     assert forecast_gain([CurvePoint(100, 0.7, 100)], 50) is None
+
+
+def test_the_slope_is_of_a_line_weighted_by_counting_noise_and_its_band_as_wide_as_that_allows():
+    points = [CurvePoint(50, 0.6, 100), CurvePoint(100, 0.75, 400), CurvePoint(200, 0.77, 200)]
+    tests = np.array([point.test_images for point in points])
+    odds = np.array([log_odds(point.accuracy, point.test_images) for point in points])
+    weights = tests * sigmoid(odds) * (1 - sigmoid(odds))
+    slope = np.polyfit([0, 1, 2], odds, 1, w=np.sqrt(weights))[0]
+    error = 1.959964 / np.sqrt(weights @ (np.arange(3) - weights @ np.arange(3) / weights.sum()) ** 2)
+    found = forecast_gain(points, 200)  # one doubling
+    wanted = [sigmoid(odds[2] + max(0.0, rise)) for rise in (slope, slope - error, slope + error)]
+    assert (found.middle, found.low, found.high) == pytest.approx(tuple(wanted - sigmoid(odds[2])))
+
+
+def test_a_target_unlike_all_others_lies_outside_the_interval_that_they_make():
+    known = record(targets=8, spread=0.05)
+    lost = np.where(known.target == 3, 0.02, known.accuracy)
+    covered, _ = validate_intervals(dataclasses.replace(known, accuracy=lost))
+    assert not covered[known.target == 3].any()
+    assert covered[known.target != 3].all()
+
+
+def test_what_the_count_of_photos_explains_is_no_spread_of_targets():
+    # 40 images of a test scatter by 0.35 in log odds, and every target is like the others
+    assert fit_forecaster(record(targets=30, spread=0.0, test_images=40)).spread < 0.25
+    assert fit_forecaster(record(targets=30, spread=0.6, test_images=40)).spread > 0.4

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from p2l.signatures import EPSILON, ClassMeans, compute_class_means, log_signatures, mean_feature, signature
+from p2l.signatures import (
+    EPSILON,
+    ClassMeans,
+    compute_class_means,
+    log_signatures,
+    mean_feature,
+    round_mean_feature,
+    signature,
+)
 
 matrices = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 8)), elements=st.floats(0, 100))
 
@@ -72,3 +80,9 @@ def test_an_image_drawn_twice_counts_twice_and_a_class_not_drawn_is_left_out():
 def test_class_means_that_make_no_sense_are_refused(means, images):
     with pytest.raises(ValueError, match=r'must|needed'):
         ClassMeans(np.array(means), np.array(images))
+
+
+def test_a_stored_feature_is_a_plain_number_of_six_digits():
+    found = round_mean_feature(np.array([1 / 3, 2e-7], dtype=np.float32))
+    assert found == [0.333333, 0.0]
+    assert {type(value) for value in found} == {float}

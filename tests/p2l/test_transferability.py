@@ -102,3 +102,12 @@ def test_length_does_not_matter_to_neighbours():
 def test_features_and_labels_must_fit(measure):
     with pytest.raises(ValueError, match='one label an image'):
         measure(np.full((3, 1), 1.0), [0, 1])
+
+
+def test_of_two_images_the_other_one_is_asked_however_far_it_lies():
+    assert knn_accuracy([[1.0, 0.0], [-0.9, 0.3]], [1, 1]) == 1
+
+
+def test_outputs_below_nought_are_refused_though_their_sum_is_one():
+    with pytest.raises(ValueError, match='sum one'):
+        leep([[1.5, -0.5], [0.5, 0.5]], [0, 1])
