@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transfer.spec.detectors import DETECTORS, DetectorInfo
+from transfer.spec.detector_info import DetectorInfo
+from transfer.spec.detectors import DETECTORS
 from transfer.spec.records import from_json
 from transfer.spec.report import (
     BoxReport,
@@ -44,7 +45,7 @@ def list_choices() -> list[tuple[str, str]]:
 def get_info(kind: str) -> DetectorInfo[Any]:
     """Name and sentences of a kind; of a kind that this version does not know, the kind itself as its
     name."""
-    unknown = DetectorInfo(kind=kind, field='', options=dict, name=kind, summary='', why='')
+    unknown = DetectorInfo(kind=kind, options=dict, name=kind, summary='', why='')
     return DETECTORS.get(kind, unknown)
 
 

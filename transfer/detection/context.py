@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,14 +36,20 @@ class DetectionContext:
     def __post_init__(self) -> None:
         self.detector = get_detector(self.spec.detector)
         self.info = self.detector.info
-        wanted = self.detector.proposal_limit(self.spec)
-        self.options = self.detector.adapt_to_device(self.spec, self.device)
+        wanted = dataclasses.replace(self.spec.get_options(self.info), seed=self.spec.seed)
+        self.options = self.detector.adapt_to_device(wanted, self.device)
         self.proposal_limit = self.detector.proposal_limit(self.options)
-        if self.proposal_limit < wanted:
+        if self.proposal_limit < (limit := self.detector.proposal_limit(wanted)):
             self.notes.append(
                 f'Without a GPU {self.info.name} looks at the best {self.proposal_limit} regions of a photo '
-                f'instead of {wanted:,}.'
+                f'instead of {limit:,}.'
             )
+
+    def adapted_spec(self) -> TrainSpec:
+        """The spec with the options that this machine can afford."""
+        return dataclasses.replace(
+            self.spec, detector_options=self.spec.detector_options | {self.info.field: self.options}
+        )
 
 
 @dataclass(frozen=True)

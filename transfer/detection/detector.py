@@ -14,9 +14,9 @@ from torch import nn
 from transfer.data.manifests import DetectionManifest
 from transfer.regions.postprocess import Inference
 from transfer.serving.artifacts import ArtifactMeta
-from transfer.spec.detectors import DetectorInfo, DetectorOptions
+from transfer.spec.detector_info import DetectorInfo, Options
 from transfer.spec.report import EpochMetrics, Report
-from transfer.spec.train_spec import SourceModelSpec, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainedDetector:
     infer: Inference
     # writes weights and graphs into a folder; returns why there are no graphs, or ''
     export: Callable[[Path], str]
-    options: DetectorOptions  # by which it was trained
+    options: Any  # by which it was trained: the dataclass of its DetectorInfo
     least_side: int  # pixels: what the shorter side of a photo is decoded to at least
     build_source_network: Callable[[], nn.Module]  # the source's network with the backbone that was trained
     curve: tuple[EpochMetrics, ...] = ()  # its loss by epoch: TrainReport.curve
@@ -46,25 +46,22 @@ class TrainedDetector:
     channels: int | None = None  # of that feature map
 
 
-class Detector(Protocol):
-    """One kind of detector. Its options are one field of the TrainSpec that its methods take and give."""
+class Detector(Protocol[Options]):
+    """One kind of detector. `Options` is the dataclass that its DetectorInfo names."""
 
     @property
-    def info(self) -> DetectorInfo[Any]: ...
+    def info(self) -> DetectorInfo[Options]: ...
 
-    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
-        """The spec with the options that this machine can afford.
+    def adapt_to_device(self, options: Options, device: torch.device) -> Options:
+        """The options that this machine can afford: without a GPU fewer regions or smaller photos."""
 
-        Without a GPU fewer regions or smaller photos.
-        """
-
-    def proposal_limit(self, spec: TrainSpec) -> int:
+    def proposal_limit(self, options: Options) -> int:
         """How many proposals of an image it looks at."""
 
-    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
-        """The spec by which each of `all_images` is seen as often as each of `images` is by this one."""
+    def scale_schedule(self, options: Options, images: int, all_images: int) -> Options:
+        """The options by which each of `all_images` is seen as often as each of `images` is by these."""
 
-    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
+    def train(self, data: DetectorTrainingData, options: Options, report: Report) -> TrainedDetector:
         """TrainingError when no image has a box, or the loss diverges; Cancelled from the report."""
 
     def load(self, folder: Path, meta: ArtifactMeta, device: str) -> Inference:

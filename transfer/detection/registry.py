@@ -2,8 +2,8 @@
 
 No torch until a detector is asked for: a server of sealed graphs runs without.
 
-Each kind has a package in transfer.detection, named in its row of transfer.spec.detectors, with these
-modules:
+Each kind of transfer.spec.detectors has a package in transfer.detection, named as DetectorInfo.field, with
+these modules:
 
     detector.py   DETECTOR, a transfer.detection.detector.Detector; imports torch
     infer.py      load_graphs(folder, meta): inference by sealed graphs; imports no torch
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfer.regions.postprocess import Inference
 from transfer.serving.artifacts import ArtifactMeta
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from transfer.detection.detector import Detector
 
 
-def get_detector(kind: str) -> Detector:
+def get_detector(kind: str) -> Detector[Any]:
     """The detector of that kind; `auto` is the default. InvalidSpecError for one that does not exist."""
     kind = DEFAULT if kind == 'auto' else kind
     if kind not in DETECTORS:
         raise InvalidSpecError(f'detector must be one of {", ".join(DETECTORS)}', 'detector')
-    detector: Detector = import_module(f'{__package__}.{DETECTORS[kind].field}.detector').DETECTOR
+    detector: Detector[Any] = import_module(f'{__package__}.{DETECTORS[kind].field}.detector').DETECTOR
     return detector
 
 

@@ -60,7 +60,7 @@ def seal(
             source=omit_signature(chosen.source),
             why=chosen.why,
             provisional=provisional,
-            spec=omit_signatures(context.options),
+            spec=omit_signatures(context.adapted_spec()),
             data_digest=context.manifest.digest,
             seed=context.spec.seed,
             versions=versions(),

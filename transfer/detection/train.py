@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,9 +131,7 @@ def _refit(
         return _train_with_curve(context, data, options)
 
 
-def _train_with_curve(
-    context: DetectionContext, data: DetectorTrainingData, options: TrainSpec
-) -> TrainedDetector:
+def _train_with_curve(context: DetectionContext, data: DetectorTrainingData, options: Any) -> TrainedDetector:
     curve = LossCurve(data.workdir / 'curve.json')
     trained = context.detector.train(data, options, PhaseReport(context.tracker, curve))
     curve.write()

@@ -7,12 +7,23 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
 
 from transfer.spec.errors import InvalidSpecError
 
-Kind = Literal['integer', 'number', 'boolean', 'choice', 'text', 'numbers by name', 'object']
+Kind = Literal[
+    'integer', 'number', 'boolean', 'choice', 'text', 'integers', 'numbers', 'numbers by name', 'object'
+]
+KINDS: dict[Any, Kind] = {
+    bool: 'boolean',
+    int: 'integer',
+    float: 'number',
+    str: 'text',
+    tuple[int, ...]: 'integers',
+    tuple[float, ...]: 'numbers',
+    dict[str, float]: 'numbers by name',
+}
 
 
 @dataclass(frozen=True)
@@ -23,28 +34,33 @@ class Option:
     kind: Kind
     default: Any
     description: str  # one sentence, for OpenAPI and forms
-    low: float | None = None  # inclusive; of each value where the kind is 'numbers by name'
+    low: float | None = None  # inclusive; of each value where there are several
     high: float | None = None  # inclusive
     choices: tuple[str, ...] = ()
     unit: str = ''
     task: str = ''  # 'classification' or 'detection' where only that task uses it
+    options: Mapping[str, Option] = field(default_factory=dict)  # of an 'object', by name
 
     @property
     def has_limits(self) -> bool:
         return self.low is not None and self.high is not None
 
 
-def describe(
+def option(
+    default: Any,
     description: str,
-    *,
     low: float | None = None,
     high: float | None = None,
+    *,
     choices: tuple[str, ...] = (),
     unit: str = '',
     task: str = '',
-) -> dict[str, object]:
-    """The metadata that make an option of a dataclass field; see Option."""
-    return {
+) -> Any:
+    """A dataclass field that is an option; see Option.
+
+    A default that can be changed, as a dict, is given as its type.
+    """
+    known = {
         'description': description,
         'low': low,
         'high': high,
@@ -52,30 +68,24 @@ def describe(
         'unit': unit,
         'task': task,
     }
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=known)
+    return field(default=default, metadata=known)
 
 
 def list_options(spec: type[Any]) -> dict[str, Option]:
-    """The fields of a dataclass whose metadata `describe` made, by name, in the order of their definition."""
+    """The fields of a dataclass that `option` made, by name, in the order of their definition."""
     hints = typing.get_type_hints(spec)
     return {
-        field.name: Option(
-            field.name,
-            _kind_of(hints[field.name], field.metadata['choices']),
-            field.default_factory() if field.default_factory is not MISSING else field.default,
-            **field.metadata,
+        each.name: Option(
+            each.name,
+            'choice' if each.metadata['choices'] else KINDS[hints[each.name]],
+            each.default_factory() if each.default_factory is not MISSING else each.default,
+            **each.metadata,
         )
-        for field in dataclasses.fields(spec)
-        if field.metadata
+        for each in dataclasses.fields(spec)
+        if each.metadata
     }
-
-
-def _kind_of(hint: Any, choices: tuple[str, ...]) -> Kind:
-    if choices:
-        return 'choice'
-    if dataclasses.is_dataclass(hint):
-        return 'object'
-    kinds: dict[Any, Kind] = {bool: 'boolean', int: 'integer', float: 'number', str: 'text'}
-    return kinds.get(hint, 'numbers by name')
 
 
 def read_spec(spec: type[Any], values: object, where: str = 'spec') -> Any:
@@ -98,16 +108,14 @@ def read_spec(spec: type[Any], values: object, where: str = 'spec') -> Any:
 def check_option(allowed: Option, value: Any, where: str) -> None:
     """InvalidSpecError when the value, or a number in it, lies outside the limits or is none of the
     choices."""
-    field = where.removeprefix('spec.')
+    path = where.removeprefix('spec.')
     if allowed.choices and value not in allowed.choices:
-        raise InvalidSpecError(f'{field} must be one of {", ".join(allowed.choices)}', field)
+        raise InvalidSpecError(f'{path} must be one of {", ".join(allowed.choices)}', path)
     if not allowed.has_limits:
         return
     for name, number in _numbers(value):
         if not allowed.low <= number <= allowed.high:  # type: ignore[operator]  # NaN is refused too
-            raise InvalidSpecError(
-                f'{field}{name} must be between {allowed.low:g} and {allowed.high:g}', field
-            )
+            raise InvalidSpecError(f'{path}{name} must be between {allowed.low:g} and {allowed.high:g}', path)
 
 
 def _numbers(value: Any) -> list[tuple[str, float]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from transfer.spec.detectors import DetectorOptions
 from transfer.spec.records import OPTIONAL, PART, renamed_from, to_json
 
 Interval = tuple[float, float]  # 95 %
@@ -115,7 +114,7 @@ class PlanReport:
     folds: int | None = field(default=None, metadata=OPTIONAL)
     folds_run: int | None = field(default=None, metadata=OPTIONAL)
     best_epoch: int | None = field(default=None, metadata=OPTIONAL)
-    options: DetectorOptions | None = field(default=None, metadata=OPTIONAL)  # of a detector
+    options: object = field(default=None, metadata=OPTIONAL)  # of a detector, of its own dataclass
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rest_framework import serializers
@@ -11,6 +12,16 @@ from recognition.models import Job
 from recognition.models.job import State
 from recognition.training import reports
 from recognition.training.start import TrainingOption, list_training_options
+
+
+class DetectorOptionsIn(Schema):
+    """Options of one kind of detector; its fields are made from their table."""
+
+    def to_internal_value(self, data: Any) -> dict[str, object]:
+        unknown = sorted(str(name) for name in set(data) - set(self.fields)) if isinstance(data, dict) else []
+        if unknown:
+            raise serializers.ValidationError({unknown[0]: ['unknown field']})
+        return dict(super().to_internal_value(data))
 
 
 class TrainingIn(Schema):
@@ -24,7 +35,7 @@ def make_option_field(option: TrainingOption) -> serializers.Field[Any, Any, Any
     """The field of one option, with the limits, choices and description of the table of options."""
     limits: dict[str, Any] = {}
     if option.has_limits:
-        number = int if option.kind == 'integer' else float
+        number = int if option.kind in ('integer', 'integers') else float
         limits = {'min_value': number(option.low or 0), 'max_value': number(option.high or 0)}
     help_text = _describe_option(option)
     if option.kind == 'boolean':
@@ -37,8 +48,14 @@ def make_option_field(option: TrainingOption) -> serializers.Field[Any, Any, Any
         return serializers.ChoiceField(choices=option.choices, required=False, help_text=help_text)
     if option.kind == 'numbers by name':
         return serializers.DictField(child=FiniteField(**limits), required=False, help_text=help_text)
+    if option.kind == 'integers':
+        return serializers.ListField(
+            child=serializers.IntegerField(**limits), required=False, help_text=help_text
+        )
+    if option.kind == 'numbers':
+        return serializers.ListField(child=FiniteField(**limits), required=False, help_text=help_text)
     if option.kind == 'object':
-        return serializers.DictField(required=False, help_text=help_text)
+        return DETECTOR_SCHEMAS[option.name](required=False, help_text=help_text)
     return serializers.CharField(required=False, help_text=help_text)
 
 
@@ -47,9 +64,21 @@ def _describe_option(option: TrainingOption) -> str:
     if option.task:
         words.append(f'For {option.task} only.')
     if option.kind not in ('object', 'numbers by name'):
-        default = str(option.default).lower() if option.kind == 'boolean' else option.default
+        default = option.default if isinstance(option.default, str) else json.dumps(option.default)
         words.append(f'Default: {default}.')
     return ' '.join(words)
+
+
+# One class each, by the name of its option: a schema names its parts by their classes.
+DETECTOR_SCHEMAS: dict[str, type[DetectorOptionsIn]] = {
+    option.name: type(
+        f'{option.name.title().replace("_", "")}Options',
+        (DetectorOptionsIn,),
+        {name: make_option_field(inner) for name, inner in option.options.items()},
+    )
+    for option in list_training_options()
+    if option.kind == 'object'
+}
 
 
 class EpochOut(Schema):

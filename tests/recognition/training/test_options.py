@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from recognition.api.errors import get_first_error
 from recognition.api.schemas.trainings import TrainingIn
 from recognition.pages.forms import LABELS, TrainingForm
 from recognition.training.start import list_training_options
@@ -38,6 +39,8 @@ def make_value(option, number: float) -> object:
     """The number as this option takes it."""
     if option.kind == 'numbers by name':
         return {'head': number}
+    if option.kind in ('integers', 'numbers'):
+        return [int(number) if option.kind == 'integers' else number]
     return int(number) if option.kind == 'integer' else number
 
 
@@ -61,6 +64,32 @@ def test_the_limits_are_the_same_everywhere(option):
         assert is_valid_in_api({option.name: value}) is expected
         if option.name in LABELS and option.kind != 'numbers by name':
             assert is_valid_in_form(option.name, value, option.task or 'classification') is expected
+
+
+@pytest.mark.parametrize(
+    ('name', 'option'),
+    [(option.name, inner) for option in list_training_options() for inner in option.options.values()],
+    ids=lambda value: getattr(value, 'name', value),
+)
+def test_the_options_of_a_detector_are_the_same_everywhere(name, option):
+    field = TrainingIn().fields[name].fields[option.name]
+    assert field.help_text.startswith(option.description)
+    if option.kind == 'boolean':
+        values = [(not option.default, True), ('perhaps', False)]
+    else:
+        numbers = [(option.low, True), (option.high, True), (option.low - 1, False), (option.high + 1, False)]
+        values = [(make_value(option, number), expected) for number, expected in numbers]
+    for value, expected in [*values, ({}, False)]:
+        assert is_valid_spec({name: {option.name: value}}) is expected
+        assert is_valid_in_api({name: {option.name: value}}) is expected
+
+
+def test_an_option_that_a_detector_has_not_is_refused_and_named():
+    schema = TrainingIn(data={'rcnn': {'layers': 3}})
+    assert not schema.is_valid() and get_first_error(schema.errors) == (
+        'rcnn.layers',
+        'rcnn.layers: unknown field',
+    )
 
 
 @pytest.mark.parametrize('option', CHOICES, ids=lambda option: option.name)

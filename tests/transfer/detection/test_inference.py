@@ -28,26 +28,23 @@ from transfer.spec.rcnn import RcnnSpec
 from transfer.spec.report import EngineInfo
 from transfer.spec.train_spec import TrainSpec
 
-SPEC = TrainSpec(
-    task='detection',
-    fast_rcnn=FastRcnnSpec(
-        short_side=96,
-        long_side=160,
-        rois_per_image=32,
-        reduce=16,
-        hidden=(32,),
-        pool=3,
-        frozen_stages=0,
-        head_steps=8,
-        epochs=2,
-        rate=0.002,
-        warm_up=2,
-    ),
-    faster_rcnn=FasterRcnnSpec(
-        short_side=96, long_side=160, anchors=(16, 32), reduce=16, pool=3, hidden=32, epochs=1
-    ),
-    rcnn=RcnnSpec(proposals=60, steps=2, batch=8),
+FAST = FastRcnnSpec(
+    short_side=96,
+    long_side=160,
+    rois_per_image=32,
+    reduce=16,
+    hidden=(32,),
+    pool=3,
+    frozen_stages=0,
+    head_steps=8,
+    epochs=2,
+    rate=0.002,
+    warm_up=2,
 )
+FASTER = FasterRcnnSpec(
+    short_side=96, long_side=160, anchors=(16, 32), reduce=16, pool=3, hidden=32, epochs=1
+)
+RCNN = RcnnSpec(proposals=60, steps=2, batch=8)
 
 
 @pytest.fixture(scope='module')
@@ -59,11 +56,11 @@ def world(tmp_path_factory):
     return folder, DetectionManifest(LABELS, (first,)), second, write_source(folder)
 
 
-def train(world, kind: str, spec: TrainSpec, folder: Path) -> TrainedDetector:
+def train(world, kind: str, options: object, folder: Path) -> TrainedDetector:
     _, manifest, _, source = world
     proposals = [propose_around(image, seed) for seed, image in enumerate(manifest.images)]
     data = DetectorTrainingData(manifest, proposals, source, folder, torch.device('cpu'))
-    return get_detector(kind).train(data, spec, RecordingReport())
+    return get_detector(kind).train(data, options, RecordingReport())
 
 
 def export(trained: TrainedDetector, kind: str, source, folder: Path) -> tuple[ArtifactMeta, str]:
@@ -94,8 +91,7 @@ def crowd(image) -> np.ndarray:
 
 @pytest.mark.parametrize('align', [False, True])
 def test_fast_rcnn_answers_alike_by_torch_and_by_its_graphs(align, world, tmp_path):
-    spec = dataclasses.replace(SPEC, fast_rcnn=dataclasses.replace(SPEC.fast_rcnn, align=align))
-    trained = train(world, 'fast-rcnn', spec, tmp_path)
+    trained = train(world, 'fast-rcnn', dataclasses.replace(FAST, align=align), tmp_path)
     meta, why_not = export(trained, 'fast-rcnn', world[3], tmp_path / 'sealed')
     assert why_not == ''
     image = world[2]
@@ -119,7 +115,7 @@ def test_regions_are_merged_only_where_pooling_rounds_them(align, merges, world,
 
     torch.manual_seed(1)
     network = architecture('squeezenet1_1')
-    spec = dataclasses.replace(SPEC.fast_rcnn, align=align, class_std=0.5)
+    spec = dataclasses.replace(FAST, align=align, class_std=0.5)
     model = FastRcnn(network, network.build(3), 2, spec).eval()
     pooled: list[int] = []
     pool = infer.pool_regions
@@ -152,7 +148,7 @@ def test_regions_are_merged_only_where_pooling_rounds_them(align, merges, world,
 
 
 def test_rcnn_answers_alike_by_torch_and_by_its_graph(world, tmp_path):
-    trained = train(world, 'rcnn', SPEC, tmp_path)
+    trained = train(world, 'rcnn', RCNN, tmp_path)
     meta, why_not = export(trained, 'rcnn', world[3], tmp_path / 'sealed')
     assert why_not == ''
     photo, proposals = decode_image(world[2].path), propose_around(world[2], 5)
@@ -168,7 +164,7 @@ def test_rcnn_answers_alike_by_torch_and_by_its_graph(world, tmp_path):
 
 
 def test_faster_rcnn_is_reloaded_as_it_was_and_has_no_graph(world, tmp_path):
-    trained = train(world, 'faster-rcnn', SPEC, tmp_path)
+    trained = train(world, 'faster-rcnn', FASTER, tmp_path)
     meta, why_not = export(trained, 'faster-rcnn', world[3], tmp_path / 'sealed')
     assert 'torch serves it' in why_not
     photo, none = decode_image(world[2].path), np.zeros((0, 4))
@@ -181,11 +177,11 @@ def test_faster_rcnn_is_reloaded_as_it_was_and_has_no_graph(world, tmp_path):
 def test_every_kind_of_the_table_has_a_detector_with_options_of_its_own(kind):
     detector = get_detector(kind)
     assert detector.info is DETECTORS[kind]
-    options = getattr(TrainSpec(), detector.info.field)
+    options = TrainSpec().get_options(detector.info)
     assert isinstance(options, detector.info.options)
-    adapted = detector.adapt_to_device(TrainSpec(), torch.device('cpu'))
-    assert detector.proposal_limit(adapted) <= detector.proposal_limit(TrainSpec())
-    assert detector.adapt_to_device(TrainSpec(), torch.device('cuda')) == TrainSpec()
+    adapted = detector.adapt_to_device(options, torch.device('cpu'))
+    assert detector.proposal_limit(adapted) <= detector.proposal_limit(options)
+    assert detector.adapt_to_device(options, torch.device('cuda')) == options
     written = dataclasses.asdict(options)
     assert detector.info.read_options({k: list(v) if isinstance(v, tuple) else v for k, v in written.items()})
 

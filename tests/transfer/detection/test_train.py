@@ -84,7 +84,7 @@ def spec_for(room, detector: str, **changes) -> TrainSpec:
         sources=(room[2],),
         task='detection',
         detector=detector,
-        **{'fast_rcnn': FAST, 'faster_rcnn': FASTER, 'rcnn': RCNN} | changes,
+        **{'detector_options': {'fast_rcnn': FAST, 'faster_rcnn': FASTER, 'rcnn': RCNN}} | changes,
     )
 
 
@@ -223,13 +223,14 @@ class Stopped(Exception):
 def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(detector, room, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
     monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
-    short = {'fast_rcnn': dataclasses.replace(FAST, epochs=2, head_steps=4, rois_per_image=16)}
-    whole = learn(room, detector, f'whole-{detector}', **short)
+    short = dataclasses.replace(FAST, epochs=2, head_steps=4, rois_per_image=16)
+    options = {'fast_rcnn': short, 'faster_rcnn': FASTER, 'rcnn': RCNN}
+    whole = learn(room, detector, f'whole-{detector}', detector_options=options)
     name, counting = f'stopped-{detector}', RecordingReport()
     for phase in ('finetune', 'refit'):
         with pytest.raises(Stopped):
-            learn(room, detector, name, StopsIn(phase, after=4), **short)
-    resumed = learn(room, detector, name, counting, **short)
+            learn(room, detector, name, StopsIn(phase, after=4), detector_options=options)
+    resumed = learn(room, detector, name, counting, detector_options=options)
     assert (
         Path(resumed.folder, 'weights.safetensors').read_bytes()
         == Path(whole.folder, 'weights.safetensors').read_bytes()
@@ -279,14 +280,12 @@ def test_without_the_refit_the_evaluated_detector_is_the_one_that_is_served(room
 
 
 def test_the_refit_looks_at_each_photo_as_often():
-    spec = TrainSpec()
-    fast = get_detector('fast-rcnn').scale_schedule(spec, 70, 100).fast_rcnn
+    fast = get_detector('fast-rcnn').scale_schedule(FastRcnnSpec(), 70, 100)
     assert (fast.epochs, fast.head_steps) == (16, round(600 / 0.7))
-    assert (
-        get_detector('fast-rcnn').scale_schedule(spec, 14, 20).fast_rcnn.epochs == 43
-    )  # 300 steps of two of 14 photos
-    assert get_detector('faster-rcnn').scale_schedule(spec, 70, 100).faster_rcnn.epochs == 15
-    assert get_detector('rcnn').scale_schedule(spec, 70, 100).rcnn.steps == round(200 / 0.7)
+    few = get_detector('fast-rcnn').scale_schedule(FastRcnnSpec(), 14, 20)
+    assert few.epochs == 43  # 300 steps of two of 14 photos
+    assert get_detector('faster-rcnn').scale_schedule(FasterRcnnSpec(), 70, 100).epochs == 15
+    assert get_detector('rcnn').scale_schedule(RcnnSpec(), 70, 100).steps == round(200 / 0.7)
 
 
 class StopsIn(RecordingReport):
@@ -311,7 +310,7 @@ def test_a_detector_that_is_not_there_is_refused(room):
 
 
 def test_options_of_a_detector_survive_json():
-    spec = TrainSpec(fast_rcnn=FAST, rcnn=RCNN, detector='rcnn', task='detection')
+    spec = TrainSpec(detector='rcnn', task='detection', detector_options={'fast_rcnn': FAST, 'rcnn': RCNN})
     assert TrainSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 

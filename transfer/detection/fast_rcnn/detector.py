@@ -25,9 +25,9 @@ from transfer.detection.fast_rcnn.svd import compress
 from transfer.detection.sgd import epochs_for
 from transfer.regions.postprocess import Inference
 from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
-from transfer.spec.detectors import FAST_RCNN
+from transfer.spec.fast_rcnn import FAST_RCNN, FastRcnnSpec
 from transfer.spec.report import Report
-from transfer.spec.train_spec import SourceModelSpec, TrainSpec
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.networks.architecture import Architecture
 from transfer.zoo.networks.registry import architecture
 
@@ -35,26 +35,22 @@ from transfer.zoo.networks.registry import architecture
 class FastRcnnDetector:
     info = FAST_RCNN
 
-    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
-        options = spec.fast_rcnn
-        if device.type != 'cuda':
-            short_side = min(options.short_side, options.cpu_short_side)
-            options = dataclasses.replace(options, short_side=short_side)
-        return dataclasses.replace(spec, fast_rcnn=options)
+    def adapt_to_device(self, options: FastRcnnSpec, device: torch.device) -> FastRcnnSpec:
+        if device.type == 'cuda':
+            return options
+        return dataclasses.replace(options, short_side=min(options.short_side, options.cpu_short_side))
 
-    def proposal_limit(self, spec: TrainSpec) -> int:
-        return spec.fast_rcnn.proposals
+    def proposal_limit(self, options: FastRcnnSpec) -> int:
+        return options.proposals
 
-    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
-        options = dataclasses.replace(
-            spec.fast_rcnn,
-            epochs=epochs_for(images, spec.fast_rcnn, training.LEAST_EPOCHS),
-            head_steps=round(spec.fast_rcnn.head_steps * all_images / images),
+    def scale_schedule(self, options: FastRcnnSpec, images: int, all_images: int) -> FastRcnnSpec:
+        return dataclasses.replace(
+            options,
+            epochs=epochs_for(images, options, training.LEAST_EPOCHS),
+            head_steps=round(options.head_steps * all_images / images),
         )
-        return dataclasses.replace(spec, fast_rcnn=options)
 
-    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
-        options = dataclasses.replace(spec.fast_rcnn, seed=spec.seed)
+    def train(self, data: DetectorTrainingData, options: FastRcnnSpec, report: Report) -> TrainedDetector:
         source, checkpoint = data.source, data.workdir / 'fast-rcnn.safetensors'
         model = training.train(
             data.manifest, data.proposals, source, options, report, data.device.type, checkpoint
@@ -107,4 +103,4 @@ def source_network(source: SourceModelSpec, model: FastRcnn) -> nn.Module:
     return build_source_network(source, model.body, model.dense if is_own else None, find_dense)
 
 
-DETECTOR: Detector = FastRcnnDetector()
+DETECTOR: Detector[FastRcnnSpec] = FastRcnnDetector()

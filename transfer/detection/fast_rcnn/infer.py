@@ -16,9 +16,8 @@ from transfer.regions.resize import resize_photo, scale_boxes
 from transfer.regions.roi_pooling import pool_regions
 from transfer.serving.artifacts import GRAPH, ArtifactMeta
 from transfer.serving.openvino_engine import OpenVinoGraph
-from transfer.spec.detectors import FAST_RCNN
 from transfer.spec.errors import CorruptArtifactError
-from transfer.spec.fast_rcnn import FastRcnnSpec
+from transfer.spec.fast_rcnn import FAST_RCNN, FastRcnnSpec
 
 HEADS_GRAPH = 'heads.xml'
 
@@ -79,7 +78,6 @@ def load_graphs(folder: Path, meta: ArtifactMeta) -> FastRcnnInference:
     RuntimeError when the runtime cannot read them; CorruptArtifactError where meta.json lacks their sizes.
     """
     known, spec = meta.detector, FAST_RCNN.read_options(meta.detector.spec)
-    assert isinstance(spec, FastRcnnSpec)
     if known.stride is None or known.channels is None:
         raise CorruptArtifactError(f'the model in {folder.name} does not tell the size of its feature map')
     extractor = OpenVinoGraph(folder / GRAPH, np.zeros((1, 128, 160, 3), np.uint8))

@@ -16,9 +16,8 @@ from transfer.detection.sgd import epochs_for
 from transfer.regions.postprocess import Inference
 from transfer.regions.proposals import LIMIT
 from transfer.serving.artifacts import ArtifactMeta
-from transfer.spec.detectors import FASTER_RCNN
+from transfer.spec.faster_rcnn import FASTER_RCNN, FasterRcnnSpec
 from transfer.spec.report import Report
-from transfer.spec.train_spec import TrainSpec
 from transfer.zoo.networks.registry import architecture
 
 WHY_NO_GRAPH = 'Faster R-CNN proposes its own regions, which graphs do not hold: torch serves it'
@@ -27,24 +26,20 @@ WHY_NO_GRAPH = 'Faster R-CNN proposes its own regions, which graphs do not hold:
 class FasterRcnnDetector:
     info = FASTER_RCNN
 
-    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
-        options = spec.faster_rcnn
-        if device.type != 'cuda':
-            short_side = min(options.short_side, options.cpu_short_side)
-            options = dataclasses.replace(options, short_side=short_side)
-        return dataclasses.replace(spec, faster_rcnn=options)
+    def adapt_to_device(self, options: FasterRcnnSpec, device: torch.device) -> FasterRcnnSpec:
+        if device.type == 'cuda':
+            return options
+        return dataclasses.replace(options, short_side=min(options.short_side, options.cpu_short_side))
 
-    def proposal_limit(self, spec: TrainSpec) -> int:
+    def proposal_limit(self, options: FasterRcnnSpec) -> int:
         """It looks at none; the sources are compared on crops of so many."""
         return LIMIT
 
-    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
-        epochs = epochs_for(images, spec.faster_rcnn, training.LEAST_EPOCHS)
-        return dataclasses.replace(spec, faster_rcnn=dataclasses.replace(spec.faster_rcnn, epochs=epochs))
+    def scale_schedule(self, options: FasterRcnnSpec, images: int, all_images: int) -> FasterRcnnSpec:
+        return dataclasses.replace(options, epochs=epochs_for(images, options, training.LEAST_EPOCHS))
 
-    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
-        options, source = dataclasses.replace(spec.faster_rcnn, seed=spec.seed), data.source
-        checkpoint = data.workdir / 'faster-rcnn.safetensors'
+    def train(self, data: DetectorTrainingData, options: FasterRcnnSpec, report: Report) -> TrainedDetector:
+        source, checkpoint = data.source, data.workdir / 'faster-rcnn.safetensors'
         model = training.train(data.manifest, source, options, report, data.device.type, checkpoint)
 
         def export(folder: Path) -> str:
@@ -68,4 +63,4 @@ class FasterRcnnDetector:
         return torch_inference(model.eval().to(device))
 
 
-DETECTOR: Detector = FasterRcnnDetector()
+DETECTOR: Detector[FasterRcnnSpec] = FasterRcnnDetector()

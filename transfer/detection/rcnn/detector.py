@@ -17,31 +17,27 @@ from transfer.detection.rcnn.model import margins_network, torch_inference
 from transfer.regions.postprocess import Inference
 from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
 from transfer.serving.export import ServedNetwork
-from transfer.spec.detectors import RCNN
+from transfer.spec.rcnn import RCNN, RcnnSpec
 from transfer.spec.report import Report
-from transfer.spec.train_spec import TrainSpec
 from transfer.zoo.networks.registry import architecture
 
 
 class RcnnDetector:
     info = RCNN
 
-    def adapt_to_device(self, spec: TrainSpec, device: torch.device) -> TrainSpec:
-        options = spec.rcnn
-        if device.type != 'cuda':
-            proposals = min(options.proposals, options.cpu_proposals)
-            options = dataclasses.replace(options, proposals=proposals)
-        return dataclasses.replace(spec, rcnn=options)
+    def adapt_to_device(self, options: RcnnSpec, device: torch.device) -> RcnnSpec:
+        if device.type == 'cuda':
+            return options
+        return dataclasses.replace(options, proposals=min(options.proposals, options.cpu_proposals))
 
-    def proposal_limit(self, spec: TrainSpec) -> int:
-        return spec.rcnn.proposals
+    def proposal_limit(self, options: RcnnSpec) -> int:
+        return options.proposals
 
-    def scale_schedule(self, spec: TrainSpec, images: int, all_images: int) -> TrainSpec:
-        options = dataclasses.replace(spec.rcnn, steps=round(spec.rcnn.steps * all_images / images))
-        return dataclasses.replace(spec, rcnn=options)
+    def scale_schedule(self, options: RcnnSpec, images: int, all_images: int) -> RcnnSpec:
+        return dataclasses.replace(options, steps=round(options.steps * all_images / images))
 
-    def train(self, data: DetectorTrainingData, spec: TrainSpec, report: Report) -> TrainedDetector:
-        options, source = dataclasses.replace(spec.rcnn, seed=spec.seed), data.source
+    def train(self, data: DetectorTrainingData, options: RcnnSpec, report: Report) -> TrainedDetector:
+        source = data.source
         trained = training.train(
             data.manifest, data.proposals, source, options, data.workdir, report, data.device.type
         )
@@ -72,4 +68,4 @@ class RcnnDetector:
         return torch_inference(model.eval(), meta.preprocessing, options, classes, device)
 
 
-DETECTOR: Detector = RcnnDetector()
+DETECTOR: Detector[RcnnSpec] = RcnnDetector()

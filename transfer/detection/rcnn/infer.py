@@ -20,8 +20,7 @@ from transfer.regions.postprocess import (
 from transfer.regions.warp import warp_region
 from transfer.serving.artifacts import GRAPH, ArtifactMeta, Preprocessing
 from transfer.serving.openvino_engine import OpenVinoGraph
-from transfer.spec.detectors import RCNN
-from transfer.spec.rcnn import RcnnSpec
+from transfer.spec.rcnn import RCNN, RcnnSpec
 
 
 class RcnnInference:

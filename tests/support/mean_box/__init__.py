@@ -1,0 +1,1 @@
+"""A fourth detector, as somebody would add it: its options, its package, and a program that uses it."""
