@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from transfer.data.decode import decode
 from transfer.data.manifests import Manifest
+from transfer.runtime.atomic_write import replace_file
 
 LIMIT = 8 * 2**30  # bytes of decoded pixels kept for later trainings; what was used longest ago goes first
 
@@ -50,7 +50,6 @@ def open_pixels(
     digests = tuple(image.digest for image in manifest.images)
     path = folder / f'{_key(digests, side, policy)}.npy'
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder, len(digests) * side * side * 3)
         _decode_all(manifest, side, policy, path, on_progress, threads or min(8, os.cpu_count() or 1))
     os.utime(path)
@@ -64,10 +63,9 @@ def _key(digests: tuple[str, ...], side: int, policy: str) -> str:
 def _decode_all(
     manifest: Manifest, side: int, policy: str, path: Path, on_progress: Callable[[float], None], threads: int
 ) -> None:
-    """Decode into a file beside, then rename. The decoders release the GIL, so threads use every core."""
+    """The decoders release the GIL, so threads use every core."""
     count = len(manifest.images)
-    aside = path.with_name(f'{path.stem}.{uuid.uuid4().hex}.part')
-    try:
+    with replace_file(path) as aside:
         array = np.lib.format.open_memmap(aside, 'w+', np.uint8, (count, side, side, 3))
 
         def fill(index: int) -> None:
@@ -78,9 +76,6 @@ def _decode_all(
                 list(pool.map(fill, range(start, min(start + 64, count))))
                 on_progress(min(start + 64, count) / count)
         array.flush()
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _make_room(folder: Path, needed: int) -> None:

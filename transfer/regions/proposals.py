@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from transfer.regions.boxes import iou
 from transfer.regions.selective_search import presets
 from transfer.regions.selective_search.search import search
 from transfer.regions.selective_search.setting import FAST
+from transfer.runtime.atomic_write import replace_file
 from transfer.spec.report import Recall
 
 LIMIT = 2000  # boxes an image, as R-CNN and Fast R-CNN use (about 2,000 and the top 2,000)
@@ -72,7 +72,6 @@ def propose_all(
     how many are ready; what it raises (JobCancelledError) stops the rest.
     """
     folder = cache / 'proposals' / _cache_key(method, limit)
-    folder.mkdir(parents=True, exist_ok=True)
     pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
     try:
         waiting = [pool.submit(_propose_cached, image, folder, method, limit) for image in images]
@@ -104,10 +103,8 @@ def _propose_cached(image: BoxedImage, folder: Path, method: str, limit: int) ->
     if (known := _read_cached(path)) is not None:
         return known
     boxes = propose_for_photo(image.path, method, limit)
-    aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
-    with aside.open('wb') as file:
+    with replace_file(path) as aside, aside.open('wb') as file:
         np.save(file, boxes, allow_pickle=False)
-    aside.replace(path)
     return boxes
 
 

@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import get_model
+
+from transfer.runtime.atomic_write import replace_file
 
 CACHE_SIZE = 144  # pixels of the cached square: the largest training side (128) over 0.9
 HELD_OUT_EVERY = 7  # every seventh image of a class is held out: 14 %
@@ -270,9 +271,9 @@ def train(recipe: Recipe, data: LabelledArrays, out: Path) -> tuple[nn.Module, f
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
-    aside = path.with_suffix('.part')
-    torch.save({'model': model.state_dict(), 'optimizer': optimizer.state_dict(), 'epochs': epochs}, aside)
-    os.replace(aside, path)
+    state = {'model': model.state_dict(), 'optimizer': optimizer.state_dict(), 'epochs': epochs}
+    with replace_file(path) as aside:
+        torch.save(state, aside)
 
 
 def resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
