@@ -108,7 +108,9 @@ class ImportPages(ReadOnlyAdmin):
         row = import_jobs.find_imported_source(job)
         if row is None:
             self.message_user(
-                request, f'Source model “{job.spec["name"]}” was removed since.', messages.WARNING
+                request,
+                f'Source model “{import_jobs.read_spec(job).name}” was removed since.',
+                messages.WARNING,
             )
             return redirect('admin:recognition_sourcemodel_changelist')
         self.message_user(request, f'Source model “{row.name}” was added to the zoo.', messages.SUCCESS)
@@ -117,7 +119,7 @@ class ImportPages(ReadOnlyAdmin):
     def show_retry_form(self, request: HttpRequest, job: Job) -> HttpResponse:
         form = RetrySourceForm.from_job(job)
         if job.state == State.FAILED:
-            form.show_error(job.result.get('field', ''), job.error_message)
+            form.show_error(import_jobs.read_result(job).field or '', job.error_message)
         return self.render_retry(request, job, form, 200)
 
     def retry(self, request: HttpRequest, job: Job) -> HttpResponse:

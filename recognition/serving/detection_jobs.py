@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -21,6 +20,7 @@ from recognition.models import Job, Project, TrainedModel
 from recognition.models.job import JobKind, JobQuerySet, State
 from recognition.serving import prediction
 from recognition.serving.prediction_results import DetectionResult
+from transfer.spec.records import from_json, to_json
 
 NamedImages = Sequence[tuple[str, bytes]]
 
@@ -32,13 +32,6 @@ class DetectionJobSpec:
     model: str  # id
     threshold: float | None  # None: the model's own
     names: tuple[str, ...]  # of the images, which lie in storage until the job ends
-
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> DetectionJobSpec:
-        return cls(values['model'], values['threshold'], tuple(values['names']))
 
 
 def detect_or_enqueue(
@@ -100,7 +93,7 @@ def delete_expired() -> int:
 
 
 def read_spec(job: Job) -> DetectionJobSpec:
-    return DetectionJobSpec.from_json(job.spec)
+    return from_json(DetectionJobSpec, job.spec)
 
 
 def describe_job(job: Job) -> dict[str, object]:
@@ -140,7 +133,7 @@ def _start_job(
         kind=JobKind.DETECTION_JOB,
         project_id=model.project_id,
         created_by_id=user.pk,
-        spec=spec.to_json(),
+        spec=to_json(spec),
         queue=queue.UPLOAD_QUEUE,
     )
     storage.save_detection_images(job.pk, photos)

@@ -34,6 +34,7 @@ from recognition.zoo.selection_params import (
     read_selection_params,
 )
 from transfer.runtime import atomic_write
+from transfer.spec.records import from_json, to_json
 
 PRODUCT_RULE = 'shortlist'  # in the name of the rule that trainings follow
 BASELINES = ('random', 'largest', 'generic', 'static')  # the names of their rules begin so
@@ -76,7 +77,7 @@ def compare_rules(folder: Path) -> BenchmarkResult:
         weights=_compare_weights(record),
     )
     for path in (folder / RESULT, get_benchmark_folder() / RESULT):
-        atomic_write.write_json(path, result.to_json(), indent=1)
+        atomic_write.write_json(path, to_json(result), indent=1)
     return result
 
 
@@ -118,9 +119,7 @@ def _fit(record: records.BenchmarkRecord, used: tuple[float, float]) -> fit_weig
 
 
 def _summarize_rules(compared: list[metrics.BaselineResult]) -> tuple[RuleResult, ...]:
-    return tuple(
-        RuleResult.from_json(dataclasses.asdict(rule) | {'random_top1': rule.chance}) for rule in compared
-    )
+    return tuple(from_json(RuleResult, dataclasses.asdict(rule)) for rule in compared)
 
 
 def _compute_gains(compared: list[metrics.BaselineResult]) -> tuple[AccuracyGain, ...]:

@@ -12,7 +12,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -29,6 +28,7 @@ from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind, JobQuerySet, State
 from recognition.zoo import registration
 from recognition.zoo.registration import SourceMetadata
+from transfer.spec.records import OPTIONAL, from_json, renamed_from, to_json
 
 FILE_LIFETIME = timedelta(days=1)  # how long the file of a refused import is kept
 DISCARDED = 'The import was discarded while its file was being sent.'
@@ -37,37 +37,45 @@ UNSUCCESSFUL = (State.FAILED, State.CANCELLED)
 
 @dataclass(frozen=True)
 class ImportSpec:
-    """What a job is to import, as its row keeps it in one flat JSON object."""
+    """What a job is to import, as its row keeps it: the file, and what the form says of it."""
 
     file: str  # its name in the zoo's folder
-    file_name: str  # what its owner calls it
+    # What its owner calls the file.
+    file_name: str = dataclasses.field(metadata=renamed_from('shown'))
     size: int  # bytes
-    metadata: SourceMetadata
-
-    def to_json(self) -> dict[str, object]:
-        values = {name: getattr(self.metadata, name) for name in FORM_FIELDS}
-        return {'file': self.file, 'file_name': self.file_name, 'size': self.size, **values}
+    name: str
+    architecture: str
+    dataset: str
+    domain: str
+    images: int
+    class_names: tuple[str, ...]
+    licence: str
+    title: str
+    side: int
+    approved: bool
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ImportSpec:
-        """Read a row; jobs of before v0.1.0 call `file_name` `shown`."""
-        form = {name: values[name] for name in FORM_FIELDS}
-        metadata = SourceMetadata(**{**form, 'class_names': tuple(form['class_names'])})
-        return cls(values['file'], values.get('file_name') or values['shown'], values['size'], metadata)
+    def from_form(cls, file: str, file_name: str, size: int, metadata: SourceMetadata) -> ImportSpec:
+        return cls(file, file_name, size, **{name: getattr(metadata, name) for name in FORM_FIELDS})
+
+    @property
+    def metadata(self) -> SourceMetadata:
+        return SourceMetadata(**{name: getattr(self, name) for name in FORM_FIELDS})
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What became of an import, as its row keeps it."""
+
+    # Primary key of the source model that it became.
+    source: int | None = dataclasses.field(default=None, metadata=OPTIONAL)
+    # Of the form, what must be corrected; '' where it is the file.
+    field: str | None = dataclasses.field(default=None, metadata=OPTIONAL)
 
 
 # The part of SourceMetadata that the form asks for.
-FORM_FIELDS = (
-    'name',
-    'architecture',
-    'dataset',
-    'domain',
-    'images',
-    'class_names',
-    'licence',
-    'title',
-    'side',
-    'approved',
+FORM_FIELDS = tuple(
+    each.name for each in dataclasses.fields(ImportSpec) if each.name not in ('file', 'file_name', 'size')
 )
 
 
@@ -80,11 +88,11 @@ def start_import(upload: UploadedFile, metadata: SourceMetadata, user: AbstractB
     file_name, size = naming.make_printable(upload.name or ''), upload.size or 0
     metadata = _validate(file_name, size, metadata)
     file = registration.choose_weights_path(metadata.name, Path(file_name).suffix)
-    spec = ImportSpec(file.name, file_name, size, metadata)
+    spec = ImportSpec.from_form(file.name, file_name, size, metadata)
     # In a queue that no worker serves until its file is there: a crash in between leaves a row, by which the
     # file is found.
     job = Job.objects.create(
-        kind=JobKind.SOURCE_IMPORT, spec=spec.to_json(), queue=UPLOAD_QUEUE, created_by_id=user.pk
+        kind=JobKind.SOURCE_IMPORT, spec=to_json(spec), queue=UPLOAD_QUEUE, created_by_id=user.pk
     )
     try:
         registration.store_upload(upload, file)
@@ -123,7 +131,7 @@ def retry_import(job: Job, metadata: SourceMetadata, user: AbstractBaseUser) -> 
     # It may still be arriving, or may never have arrived in full.
     if not file.exists() or file.stat().st_size != spec.size:
         raise InvalidInputError(f'{spec.file_name} is not stored in full: choose it again.', field='file')
-    changed = dataclasses.replace(spec, metadata=metadata).to_json()
+    changed = to_json(ImportSpec.from_form(spec.file, spec.file_name, spec.size, metadata))
     with transaction.atomic():
         # The queue too: an import that was cancelled before its file had arrived is still in UPLOAD_QUEUE.
         fields = {'spec': changed, 'created_by_id': user.pk, 'queue': settings.SERVING_QUEUE}
@@ -145,7 +153,7 @@ def discard_import(job: Job, user: AbstractBaseUser) -> None:
     """
     if not _delete(job):
         raise ConflictError('This file is being checked, or is in the zoo already.')
-    audit.record(user, 'discard import', job.spec['name'])
+    audit.record(user, 'discard import', read_spec(job).name)
 
 
 def find_import(job_id: uuid.UUID) -> Job:
@@ -162,9 +170,10 @@ def list_imports() -> JobQuerySet:
 
 def find_imported_source(job: Job) -> SourceModel | None:
     """Find the source that a job imported; None before its end, and when the source has left the zoo."""
-    if job.state != State.SUCCEEDED:
+    source = read_result(job).source
+    if job.state != State.SUCCEEDED or source is None:
         return None
-    return SourceModel.objects.filter(pk=job.result.get('source')).first()
+    return SourceModel.objects.filter(pk=source).first()
 
 
 def get_progress(job: Job) -> status.JobProgress:
@@ -175,11 +184,15 @@ def get_progress(job: Job) -> status.JobProgress:
 
 
 def read_spec(job: Job) -> ImportSpec:
-    return ImportSpec.from_json(job.spec)
+    return from_json(ImportSpec, job.spec)
+
+
+def read_result(job: Job) -> ImportResult:
+    return from_json(ImportResult, job.result)
 
 
 def get_weights_path(job: Job) -> Path:
-    return registration.ensure_zoo_folder() / job.spec['file']
+    return registration.ensure_zoo_folder() / read_spec(job).file
 
 
 def delete_expired() -> int:

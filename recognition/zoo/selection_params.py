@@ -8,12 +8,12 @@ ships with Graft counts. Every training and the administrators' page read them.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
+from transfer.spec.records import from_json, renamed_from
 from transfer.spec.train_spec import TrainSpec
 
 RESULT = 'result.json'
@@ -48,21 +48,12 @@ class RuleResult:
     regret: IntervalEstimate  # best accuracy - accuracy of the source that the rule picks
     relative: IntervalEstimate  # accuracy of the pick / best accuracy
     top1: float  # share of targets whose pick is the best source, or within seed noise of it
-    random_top1: float  # the same for a random pick
+    random_top1: float = field(metadata=renamed_from('chance'))  # the same for a random pick
     top3_regret: float  # when the first three are finetuned and the best is kept
     tau: float  # weighted Kendall tau of scores and accuracies
     by_target: tuple[float, ...]  # regret of each target
     seconds: float  # mean cost of one selection
     share: float  # of the cost of finetuning every source
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> RuleResult:
-        """Read a rule; results of before v0.1.0 call `random_top1` `chance`."""
-        read: dict[str, Any] = {name: IntervalEstimate(**values[name]) for name in ('regret', 'relative')}
-        read['by_target'] = tuple(values['by_target'])
-        read['random_top1'] = values.get('random_top1', values.get('chance'))
-        unchanged = ('name', 'top1', 'top3_regret', 'tau', 'seconds', 'share')
-        return cls(**{name: values[name] for name in unchanged}, **read)
 
 
 @dataclass(frozen=True)
@@ -79,8 +70,8 @@ class AccuracyGain:
 class TargetSummary:
     name: str
     classes: int
-    train_images: int
-    test_images: int
+    train_images: int = field(metadata=renamed_from('images'))
+    test_images: int = field(metadata=renamed_from('held'))
     seeds: int
     noise: float  # standard error of the difference of two sources' accuracies; 0: one seed only
 
@@ -91,7 +82,7 @@ class BenchmarkSource:
     dataset: str
     images: int
     parameters: int
-    has_signature: bool
+    has_signature: bool = field(metadata=renamed_from('signed'))
 
 
 @dataclass(frozen=True)
@@ -123,7 +114,7 @@ class WeightsComparison:
 @dataclass(frozen=True)
 class BenchmarkResult:
     """What a benchmark of source selection found; JSON in the benchmark's folder and in the installation's
-    own.
+    own. Results of before v0.1.0 have other names for some keys.
     """
 
     made_at: str  # ISO 8601
@@ -134,33 +125,11 @@ class BenchmarkResult:
     accuracy: tuple[tuple[float | None, ...], ...]  # (targets, sources), mean over seeds; None: not run
     rules: tuple[RuleResult, ...]
     ahead_of: tuple[AccuracyGain, ...]
-    with_signature: SignatureComparison | None  # None: all sources have one, or fewer than two
+    # None: all sources have one, or fewer than two.
+    with_signature: SignatureComparison | None = field(metadata=renamed_from('signed'))
     exhaustive_seconds: float  # finetuning every source on a target, mean
     forecast: ForecastCoverage | None  # None: too few targets
     weights: WeightsComparison
-
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> BenchmarkResult:
-        """Read a result; those of before v0.1.0 have other names for some keys."""
-        with_signature = values.get('with_signature', values.get('signed'))
-        forecast, weights = values['forecast'], values['weights']
-        return cls(
-            made_at=values['made_at'],
-            folder=values['folder'],
-            setup=values['setup'],
-            targets=tuple(_read_target(target) for target in values['targets']),
-            sources=tuple(_read_source(source) for source in values['sources']),
-            accuracy=tuple(tuple(row) for row in values['accuracy']),
-            rules=tuple(RuleResult.from_json(rule) for rule in values['rules']),
-            ahead_of=tuple(AccuracyGain(**gain) for gain in values['ahead_of']),
-            with_signature=None if with_signature is None else _read_comparison(with_signature),
-            exhaustive_seconds=values['exhaustive_seconds'],
-            forecast=None if forecast is None else ForecastCoverage(**forecast),
-            weights=WeightsComparison(**{**weights, 'weights': tuple(weights['weights'])}),
-        )
 
 
 def get_benchmark_folder() -> Path:
@@ -175,7 +144,7 @@ def get_benchmark_folder() -> Path:
 def read_latest_result() -> BenchmarkResult | None:
     """The newest benchmark on this installation; None before the first."""
     path = get_benchmark_folder() / RESULT
-    return BenchmarkResult.from_json(json.loads(path.read_text())) if path.is_file() else None
+    return from_json(BenchmarkResult, json.loads(path.read_text())) if path.is_file() else None
 
 
 def read_selection_params() -> SelectionParams:
@@ -190,18 +159,3 @@ def read_selection_params() -> SelectionParams:
             weights = (values['weights'][0], values['weights'][1])
             return SelectionParams(weights, values['forecast'], values['origin'])
     return SelectionParams(TrainSpec().weights, {}, 'no recorded accuracies yet')
-
-
-def _read_target(values: dict[str, Any]) -> TargetSummary:
-    earlier = {'images': 'train_images', 'held': 'test_images'}
-    return TargetSummary(**{earlier.get(name, name): value for name, value in values.items()})
-
-
-def _read_source(values: dict[str, Any]) -> BenchmarkSource:
-    earlier = {'signed': 'has_signature'}
-    return BenchmarkSource(**{earlier.get(name, name): value for name, value in values.items()})
-
-
-def _read_comparison(values: dict[str, Any]) -> SignatureComparison:
-    rules = tuple(RuleResult.from_json(rule) for rule in values['rules'])
-    return SignatureComparison(tuple(values['sources']), rules)

@@ -7,7 +7,6 @@ it.
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import uuid
 import zipfile
@@ -28,9 +27,20 @@ from recognition.jobs.queue import enqueue
 from recognition.models import Job, SourceModel
 from recognition.models.job import JobKind
 from recognition.zoo import catalog
+from transfer.spec.records import from_json, to_json
+from transfer.spec.train_spec import SourceModelSpec
 
 # As in transfer/zoo/signatures/compute.py: more would move the mean by less than a feature's own noise.
 MAX_IMAGES = 1000
+
+
+@dataclass(frozen=True)
+class SignatureSpec:
+    """What a signature job is to do, as its row keeps it."""
+
+    source: int  # primary key of the source model
+    name: str  # of the source model
+    reference: SourceModelSpec  # as it was when the job was queued
 
 
 @dataclass(frozen=True)
@@ -85,11 +95,14 @@ def start(row: SourceModel, user: AbstractBaseUser | None) -> Job:
         raise InvalidInputError(
             f'There are no images of {row.name}: send a zip or a folder of them.', field='images'
         )
-    spec = {'source': row.pk, 'name': row.name, 'reference': dataclasses.asdict(catalog.get_reference())}
+    spec = SignatureSpec(row.pk, row.name, catalog.get_reference())
     created_by = None if user is None else user.pk
     with transaction.atomic():
         job = Job.objects.create(
-            kind=JobKind.SIGNATURE, spec=spec, queue=settings.TRAINING_QUEUE, created_by_id=created_by
+            kind=JobKind.SIGNATURE,
+            spec=to_json(spec),
+            queue=settings.TRAINING_QUEUE,
+            created_by_id=created_by,
         )
         audit.record(user, 'compute signature', row.name)
         enqueue(job)
@@ -108,6 +121,10 @@ def start_missing(user: AbstractBaseUser | None) -> StartedJobs:
     possible = [row for row in rows if has_images(row)]
     jobs = tuple(start(row, user) for row in possible if find_running(row) is None)
     return StartedJobs(jobs, tuple(row.name for row in rows if row not in possible))
+
+
+def read_spec(job: Job) -> SignatureSpec:
+    return from_json(SignatureSpec, job.spec)
 
 
 def has_images(row: SourceModel) -> bool:

@@ -12,6 +12,7 @@ from recognition.zoo import benchmark_results, selection_params
 from tests.support.benchmark_records import copy_target, write_evaluation
 from tests.support.photos import draw_photo
 from tests.support.weights_files import write_starter_model
+from transfer.spec.records import from_json, to_json
 from transfer.spec.train_spec import TrainSpec
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,7 @@ def unlearned(settings, tmp_path):
 def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(recorded):
     result = benchmark_results.compare_rules(recorded)
     written = json.loads((recorded / 'result.json').read_text())
-    assert selection_params.BenchmarkResult.from_json(written) == result
+    assert from_json(selection_params.BenchmarkResult, written) == result
     assert selection_params.read_latest_result() == result
     assert [target.name for target in result.targets] == ['a', 'b', 'c']
     assert result.accuracy[0] == pytest.approx([0.805, 0.705, 0.855, 0.505])
@@ -49,7 +50,7 @@ def test_a_conclusion_is_kept_beside_the_cells_and_for_the_administrators_page(r
 
 def test_results_and_parameters_of_before_the_first_release_are_still_read(recorded, settings, unlearned):
     result = benchmark_results.compare_rules(recorded)
-    values = result.to_json()
+    values = to_json(result)
     for target in values['targets']:
         target |= {'images': target.pop('train_images'), 'held': target.pop('test_images')}
     for source in values['sources']:

@@ -6,7 +6,9 @@ from django.db import transaction
 
 from recognition.errors import GraftError, InvalidInputError
 from recognition.zoo import import_jobs, registration
+from recognition.zoo.import_jobs import ImportResult
 from transfer.spec.errors import JobCancelledError
+from transfer.spec.records import to_json
 from transfer.spec.report import Progress
 from transfer.worker.jobs.attempt import Attempt
 
@@ -47,7 +49,7 @@ def import_source(attempt: Attempt) -> None:
         )
         with transaction.atomic():
             registration.register(row, job.created_by, approved=spec.metadata.approved)
-            if not job.succeed(attempt.number, result={'source': row.pk}):
+            if not job.succeed(attempt.number, result=to_json(ImportResult(source=row.pk))):
                 raise JobCancelledError
     except GraftError as error:
-        job.fail(attempt.number, error.code, error.message, result={'field': error.field})
+        job.fail(attempt.number, error.code, error.message, result=to_json(ImportResult(field=error.field)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,9 +12,9 @@ from recognition import storage
 from recognition.datasets import manifests
 from recognition.models import Project, SourceModel
 from recognition.models.project import Task
+from recognition.zoo import signature_jobs
 from transfer.spec.errors import JobCancelledError, UnusableSourceError
 from transfer.spec.report import Progress, Report
-from transfer.spec.train_spec import SourceModelSpec
 from transfer.worker.jobs.attempt import Attempt
 
 
@@ -28,10 +27,10 @@ def sign_source(attempt: Attempt) -> None:
     from transfer.zoo.signatures.compute import compute_signature_resumably, sample_evenly  # torch
 
     job, report, folder = attempt.job, attempt.report, attempt.folder
-    row = SourceModel.objects.filter(pk=job.spec['source']).first()
+    spec = signature_jobs.read_spec(job)
+    row = SourceModel.objects.filter(pk=spec.source).first()
     if row is None:
         raise UnusableSourceError('The source model is not in the zoo any more.')
-    reference = _read_reference(job.spec['reference'])
     report.progress(Progress('sign', 0.0, f'Fetching the images of {row.name}'))
     paths = sample_evenly(_find_images(row, folder, report))
 
@@ -40,21 +39,15 @@ def sign_source(attempt: Attempt) -> None:
         report.progress(Progress('sign', done / len(paths), message))
 
     signature = compute_signature_resumably(
-        reference, paths, folder / 'running_total.json', report_images_done
+        spec.reference, paths, folder / 'running_total.json', report_images_done
     )
     report.progress(Progress('signed', 1.0, _summarize(signature.images, signature.skipped)))
     with transaction.atomic():
         if not job.succeed(attempt.number):
             raise JobCancelledError
         locked = SourceModel.objects.select_for_update().get(pk=row.pk)
-        locked.signatures = {**locked.signatures, reference.digest: list(signature.mean)}
+        locked.signatures = {**locked.signatures, spec.reference.digest: list(signature.mean)}
         locked.save(update_fields=['signatures'])
-
-
-def _read_reference(values: dict[str, Any]) -> SourceModelSpec:
-    """Read the reference model as it was when the job was queued."""
-    numbers = {name: tuple(values[name]) for name in ('mean', 'std', 'signature')}
-    return SourceModelSpec(**{**values, **numbers})
 
 
 def _find_images(row: SourceModel, folder: Path, report: Report) -> list[Path]:
