@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -235,3 +236,10 @@ def test_the_seed_that_was_not_run_whole_has_no_part_in_any_baseline(tmp_path):
     partial = read_record(write_evaluation(tmp_path / 'partial', left_out={('a', 'near-a', 1)}))
     for one, other in zip(evaluate_baselines(whole), evaluate_baselines(partial), strict=True):
         assert other.by_target == pytest.approx(one.by_target), one.name
+
+
+def test_the_sources_with_a_signature_cost_their_own_seconds_and_one_alone_is_no_comparison(record):
+    known = select_with_signature(record)
+    assert exhaustive_seconds(known).tolist() == pytest.approx([20.0] * 3)
+    alone = dataclasses.replace(record.sources[3], signature=None)
+    assert select_with_signature(dataclasses.replace(record, sources=(*record.sources[:3], alone))) is None

@@ -68,3 +68,10 @@ def test_the_spec_names_the_strengths():
     assert Augmentation.of(TrainSpec(flip=False, crop=0.9, jitter=0.1, lighting=0.2)) == Augmentation(
         False, 0.9, 0.1, 0.2
     )
+
+
+def test_every_picture_of_a_batch_has_a_brightness_of_its_own():
+    grey = torch.full((400, 3, 4, 4), 0.5)
+    out = augment(grey, Augmentation(flip=False, crop=1.0, jitter=0.2), generator())
+    # uniform from 0.8 to 1.2 times the grey: a deviation of 0.4 / sqrt(12); the colour balance adds a little
+    assert float(out.mean((1, 2, 3)).std()) == pytest.approx(0.5 * 0.4 / 12**0.5, rel=0.15)

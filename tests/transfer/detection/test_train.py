@@ -19,8 +19,7 @@ from tests.support.small_training import RecordingReport
 torch = pytest.importorskip('torch')
 
 from transfer.data.decode import decode
-from transfer.data.detection_splits import keep_trainable_box_labels, split_manifest
-from transfer.data.manifests import DetectionManifest, LabelledBox
+from transfer.data.detection_splits import split_manifest
 from transfer.detection.crops import cut_crops
 from transfer.detection.fast_rcnn import svd
 from transfer.detection.fast_rcnn.detector import source_network
@@ -31,7 +30,7 @@ from transfer.runtime import checkpoints
 from transfer.serving.artifacts import read_meta
 from transfer.serving.detector import DetectionPredictor
 from transfer.spec.detectors import DETECTORS
-from transfer.spec.errors import CorruptArtifactError, InvalidSpecError, TrainingError, UnreadableImageError
+from transfer.spec.errors import CorruptArtifactError, InvalidSpecError, UnreadableImageError
 from transfer.spec.fast_rcnn import FastRcnnSpec
 from transfer.spec.faster_rcnn import FasterRcnnSpec
 from transfer.spec.rcnn import RcnnSpec
@@ -312,49 +311,6 @@ def test_a_detector_that_is_not_there_is_refused(room):
 def test_options_of_a_detector_survive_json():
     spec = TrainSpec(detector='rcnn', task='detection', detector_options={'fast_rcnn': FAST, 'rcnn': RCNN})
     assert TrainSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
-
-
-def test_a_split_has_each_class_on_both_sides_and_does_not_hang_on_the_order():
-    manifest = DetectionManifest(
-        ('common', 'rare'),
-        tuple(
-            dataclasses.replace(EMPTY, digest=f'{n:02}', boxes=(box(0),) if n > 1 else (box(1),))
-            for n in range(20)
-        ),
-    )
-    for seed in range(5):
-        learned, measured = split_manifest(manifest, 0.3, seed)
-        assert len(learned.images) + len(measured.images) == 20
-        for part in (learned, measured):
-            assert {found.label for image in part.images for found in image.boxes} == {0, 1}
-        turned = DetectionManifest(manifest.labels, manifest.images[::-1])
-        assert {image.digest for image in split_manifest(turned, 0.3, seed)[1].images} == {
-            image.digest for image in measured.images
-        }
-
-
-def test_copies_of_a_photo_stay_on_one_side():
-    images = tuple(dataclasses.replace(EMPTY, digest=f'{n % 6}', boxes=(box(0),)) for n in range(12))
-    learned, measured = split_manifest(DetectionManifest(('thing',), images), 0.3, 1)
-    assert not {image.digest for image in learned.images} & {image.digest for image in measured.images}
-
-
-def test_a_class_on_one_photo_is_left_out_and_too_few_photos_are_refused():
-    images = [dataclasses.replace(EMPTY, digest=f'{n}', boxes=(box(1),)) for n in range(5)]
-    images[0] = dataclasses.replace(images[0], boxes=(box(0), box(1)))
-    kept, notes = keep_trainable_box_labels(DetectionManifest(('once', 'often'), tuple(images)))
-    assert kept.labels == ('often',)
-    assert [found.label for image in kept.images for found in image.boxes] == [0] * 5
-    assert 'once' in notes[0]
-    with pytest.raises(TrainingError, match='at least 4'):
-        keep_trainable_box_labels(DetectionManifest(('often',), (images[1], images[2])))
-
-
-EMPTY = synthetic_scenes.BoxedImage('', 100, 80, (), '', 'photo.jpg')
-
-
-def box(label: int) -> LabelledBox:
-    return LabelledBox(10, 10, 40, 40, label)
 
 
 @pytest.mark.parametrize('which', ['fast', 'faster', 'rcnn'])

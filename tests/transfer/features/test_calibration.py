@@ -9,6 +9,7 @@ from transfer.features.calibration import (
     LIMITS,
     bin_by_confidence,
     calibrate,
+    calibrated_loss,
     expected_calibration_error,
     fit_temperature,
 )
@@ -59,3 +60,9 @@ def test_the_reliability_diagram_counts_every_image_once():
     assert [(row.low, row.n) for row in bins] == [(0.7, 1), (0.9, 3)]
     assert bins[1].accuracy == pytest.approx(2 / 3)
     assert expected_calibration_error(bins) == pytest.approx((0.3 + 3 * abs(0.95 + 0.92 + 1 - 2) / 3) / 4)
+
+
+def test_overconfidence_that_calibration_corrects_costs_nothing():
+    logits, labels = honest_logits(300)
+    assert calibrated_loss(logits * 5, labels) == pytest.approx(calibrated_loss(logits, labels), abs=1e-4)
+    assert log_loss(logits * 5, labels) > 1.5 * log_loss(logits, labels)

@@ -81,3 +81,32 @@ def test_the_same_features_give_the_same_head():
     first, second = (linear_probe.fit_probe(features, labels, 3, folds_of(labels)) for _ in range(2))
     assert np.array_equal(first.head.weight, second.head.weight)
     assert np.array_equal(first.logits, second.logits)
+
+
+def test_what_tells_little_is_fitted_with_a_strong_penalty_and_what_tells_all_with_a_weak_one():
+    features, _ = blobs(n=200, width=100)
+    by_lot = np.random.default_rng(5).permutation(np.arange(200) % 4)
+    strong = linear_probe.fit_probe(features, by_lot, 4, folds_of(by_lot)).penalty
+    features, labels = blobs(n=200, distance=3)
+    weak = linear_probe.fit_probe(features, labels, 3, folds_of(labels)).penalty
+    assert strong == linear_probe.PENALTIES[-1]
+    assert weak == linear_probe.PENALTIES[0]
+
+
+def test_the_head_of_a_fold_is_the_same_whatever_the_labels_of_that_fold_are():
+    features, labels = blobs(n=60, width=30, distance=0.35)
+    folds = folds_of(labels, 3)
+    first = linear_probe.fit_probe(features, labels, 3, folds).fold_heads
+    for fold in range(3):
+        for shift in (1, 2):
+            told = np.where(folds == fold, (labels + shift) % 3, labels)
+            again = linear_probe.fit_probe(features, told, 3, folds).fold_heads
+            np.testing.assert_allclose(again[fold].weight, first[fold].weight, atol=1e-6)
+
+
+def test_a_feature_that_hardly_varies_decides_nothing():
+    features, _ = blobs(n=120, width=20)
+    labels = np.random.default_rng(5).permutation(np.arange(120) % 2)
+    tiny = (1e-6 * labels + 0.5).astype(np.float32)[:, None]
+    found = linear_probe.fit_probe(np.hstack([features, tiny]), labels, 2, folds_of(labels))
+    assert accuracy(found.logits, labels) < 0.7

@@ -72,3 +72,10 @@ def test_a_pair_is_compared_where_it_differs():
     labels = np.array([0, 0, 1, 1])
     a, b = np.eye(2)[[0, 0, 1, 0]], np.eye(2)[[1, 0, 0, 1]]
     assert paired_gain(a, b, labels) == (2, 1)
+
+
+def test_a_temperature_divides_the_scores():
+    logits = np.array([[4.0, 1, 0], [0, 3, 1]])
+    labels = np.array([0, 2])
+    assert log_loss(logits, labels, 2.0) == pytest.approx(log_loss(logits / 2, labels))
+    assert log_loss(logits, labels, 2.0) != pytest.approx(log_loss(logits, labels))

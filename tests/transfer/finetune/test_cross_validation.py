@@ -10,8 +10,9 @@ import torch
 
 from tests.support.small_training import source
 from transfer.data.cache import Pixels
+from transfer.data.splits import assign_folds
 from transfer.features.extract import extract_features_uncached
-from transfer.features.linear_probe import LinearHead, Probe
+from transfer.features.linear_probe import LinearHead, Probe, fit_probe
 from transfer.features.metrics import accuracy
 from transfer.features.network import Machine, Network
 from transfer.finetune import cross_validation
@@ -168,3 +169,15 @@ def test_the_first_fold_decides_which_rates_are_used_unless_they_were_given(task
     assert set(runner.heads) == {'head without the first fold'}
     given = KnownRuns(dataclasses.replace(free, spec=task.spec), {1.0: low, 3.0: high})
     assert cross_validation._run_first_fold(given, FOLDS, 2, probe)[0] == 1.0
+
+
+def test_each_run_starts_from_the_head_that_has_not_seen_its_fold(task, machine, tmp_path):
+    """At rates of next to nothing the scores out of fold are those of the heads."""
+    rates = dict.fromkeys(task.spec.rates, 1e-9)
+    spec = dataclasses.replace(task.spec, rates=rates)
+    still = dataclasses.replace(task, spec=spec, plan=Plan('all', '', '', rates, epochs=1))
+    folds = assign_folds(task.labels, list(task.pixels.digests), 3, spec.seed, tiny=0)
+    probe = fit_probe(task.features, task.labels, 4, folds)
+    result = finetune(still, machine, tmp_path / 'checkpoints', lambda done, progress: None)
+    np.testing.assert_allclose(result.logits, probe.logits, atol=1e-3)
+    assert result.facts.folds_run == 3
