@@ -87,7 +87,7 @@ def read_upload(name: str, file: IO[bytes]) -> Iterator[IncomingFile | UploadRes
         reason = (
             'is not a zip archive' if suffix == '.zip' else 'is an archive of an unsupported kind: send a zip'
         )
-        return iter([UploadResult(naming.make_printable(name), 'rejected', reason)])
+        return iter([UploadResult(naming.make_printable(name), 'rejected', reason, code='archive')])
     return iter([IncomingFile(name, lambda: _read_image_bytes(file), _measure_size(file), None)])
 
 
@@ -122,7 +122,7 @@ def read_folder(folder: Path) -> Iterator[IncomingFile | UploadResult]:
     around = find_common_folder(names)
     for name, path in zip(names, files, strict=True):
         if path.is_symlink() or not path.is_file():
-            yield UploadResult(naming.make_printable(name), 'rejected', 'is a link or a device, not a file')
+            yield _reject_special_file(name)
         elif result := _reject_path(name):
             yield result
         else:
@@ -188,14 +188,13 @@ def _reject_path(path: str) -> UploadResult | None:
     """The result for a path of an archive or folder that is not an image; None when it may be one."""
     if result := _reject_unsafe_path(path):
         return result
-    suffix = PurePosixPath(path).suffix.lower()
+    shown, suffix = naming.make_printable(path), PurePosixPath(path).suffix.lower()
     if suffix and suffix not in IMAGE_SUFFIXES + UNSUPPORTED_IMAGES:
-        hint = '; if it holds boxes, import it into a detection project' if may_hold_boxes(path) else ''
-        return UploadResult(
-            naming.make_printable(path),
-            'skipped',
-            f'is not an image ({naming.make_printable(suffix, 20)}){hint}',
-        )
+        reason = f'is not an image ({naming.make_printable(suffix, 20)})'
+        if may_hold_boxes(path):
+            hint = 'if it holds boxes, import it into a detection project'
+            return UploadResult(shown, 'skipped', f'{reason}; {hint}', code='annotation_file')
+        return UploadResult(shown, 'skipped', reason, code='not_an_image')
     return None
 
 
@@ -211,17 +210,17 @@ def _reject_unsafe_path(path: str) -> UploadResult | None:
         or parts[0][1:2] == ':'
         or '\0' in path
     ):
-        return UploadResult(shown, 'rejected', 'has an unsafe path')
+        return UploadResult(shown, 'rejected', 'has an unsafe path', code='unsafe_path')
     if len(parts) > MAX_DEPTH:
-        return UploadResult(shown, 'rejected', 'is in too many folders')
+        return UploadResult(shown, 'rejected', 'is in too many folders', code='unsafe_path')
     if (
         '__MACOSX' in parts
         or any(part.startswith('.') for part in parts)
         or parts[-1].lower() in SYSTEM_FILES
     ):
-        return UploadResult(shown, 'skipped', 'is a file of the operating system')
+        return UploadResult(shown, 'skipped', 'is a file of the operating system', code='system_file')
     if PurePosixPath(path).suffix.lower() in ARCHIVE_SUFFIXES:
-        return UploadResult(shown, 'rejected', 'is an archive inside an archive')
+        return UploadResult(shown, 'rejected', 'is an archive inside an archive', code='archive')
     return None
 
 
@@ -310,9 +309,8 @@ def _open_zip(name: str, file: IO[bytes]) -> zipfile.ZipFile | UploadResult:
     except GraftError:
         raise
     except Exception as error:  # on hostile directories the reader raises errors of every class
-        return UploadResult(
-            naming.make_printable(name), 'rejected', f'is a damaged zip archive ({type(error).__name__})'
-        )
+        reason = f'is a damaged zip archive ({type(error).__name__})'
+        return UploadResult(naming.make_printable(name), 'rejected', reason, code='archive')
     _check_limits(name, size, [entry for entry in archive.infolist() if not entry.is_dir()])
     return archive
 
@@ -358,18 +356,21 @@ def _decode_name(entry: zipfile.ZipInfo) -> str:
 
 def _reject_link(entry: zipfile.ZipInfo) -> UploadResult | None:
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return UploadResult(
-            naming.make_printable(_decode_name(entry)), 'rejected', 'is a link or a device, not a file'
-        )
+        return _reject_special_file(_decode_name(entry))
     return None
+
+
+def _reject_special_file(name: str) -> UploadResult:
+    reason = 'is a link or a device, not a file'
+    return UploadResult(naming.make_printable(name), 'rejected', reason, code='not_a_file')
 
 
 def _reject_unreadable_entry(entry: zipfile.ZipInfo) -> UploadResult | None:
     shown = naming.make_printable(_decode_name(entry))
     if entry.flag_bits & 0x1:
-        return UploadResult(shown, 'rejected', 'is encrypted')
+        return UploadResult(shown, 'rejected', 'is encrypted', code='archive')
     if entry.compress_type not in COMPRESSION_METHODS:
-        return UploadResult(shown, 'rejected', 'is compressed by an unsupported method')
+        return UploadResult(shown, 'rejected', 'is compressed by an unsupported method', code='archive')
     return None
 
 

@@ -97,7 +97,7 @@ def _read_file(file: IncomingFile) -> _FileContent | UploadResult:
             raise TooLargeError(f'is larger than {settings.MAX_IMAGE_BYTES // 2**20} MB')
         data = file.read()
     except GraftError as error:
-        return UploadResult(name, 'rejected', error.message)
+        return UploadResult(name, 'rejected', error.message, code=error.code)
     return _FileContent(name, label, data, hashlib.sha256(data).hexdigest())
 
 
@@ -132,20 +132,18 @@ def _add_batch(
     _delete_stored(
         project, (item.id for digest, item in stored.items() if rows[digest].image_id != str(item.id))
     )
-    reasons = {digest: result for digest, result in outcomes.items() if isinstance(result, str)}
+    errors = {digest: result for digest, result in outcomes.items() if isinstance(result, GraftError)}
     return [
-        item if isinstance(item, UploadResult) else _make_result(item, first, rows, reasons) for item in batch
+        item if isinstance(item, UploadResult) else _make_result(item, first, rows, errors) for item in batch
     ]
 
 
-def _store_image(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _StoredImage | str:
-    """Check and store one image (in a thread, so without the database); a string is the reason of a
-    rejection.
-    """
+def _store_image(project_id: uuid.UUID, image_id: uuid.UUID, data: bytes) -> _StoredImage | GraftError:
+    """Check and store one image (in a thread, so without the database); an error is why it is rejected."""
     try:
         header, stored, suffix, thumbnail = _transcode(data)
     except GraftError as error:
-        return error.message
+        return error
     key, thumbnail_key = f'images/{project_id}/{image_id}.{suffix}', f'thumbnails/{project_id}/{image_id}.jpg'
     storage.save(key, stored)
     storage.save(thumbnail_key, thumbnail)
@@ -265,15 +263,17 @@ def _make_row_result(row: Image, before: Image | None, stored: _StoredImage | No
 
 
 def _make_result(
-    item: _FileContent, first: dict[str, _FileContent], rows: dict[str, UploadResult], reasons: dict[str, str]
+    item: _FileContent,
+    first: dict[str, _FileContent],
+    rows: dict[str, UploadResult],
+    errors: dict[str, GraftError],
 ) -> UploadResult:
-    if reason := reasons.get(item.digest):
-        return UploadResult(item.name, 'rejected', reason)
+    if error := errors.get(item.digest):
+        return UploadResult(item.name, 'rejected', error.message, code=error.code)
     result = rows.get(item.digest)
     if result is None:
-        return UploadResult(
-            item.name, 'rejected', 'was removed from the project at this moment; add it again'
-        )
+        reason = 'was removed from the project at this moment; add it again'
+        return UploadResult(item.name, 'rejected', reason, code='conflict')
     if first[item.digest] is item:
         return replace(result, name=item.name)
     reason = f'is the same image as “{first[item.digest].name}”'

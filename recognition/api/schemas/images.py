@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from recognition.api.schemas.fields import Schema
 from recognition.datasets.labels import MAX_IMAGES
+from recognition.datasets.upload_results import CODES
 from recognition.models import Image
 
 NEW_LABEL = 'A label that does not exist is created. null removes the label.'
@@ -93,6 +94,12 @@ class UploadResultOut(Schema):
     name = serializers.CharField()
     outcome = serializers.ChoiceField(choices=['created', 'duplicate', 'restored', 'rejected', 'skipped'])
     reason = serializers.CharField(allow_blank=True, help_text='Why it was rejected or skipped; else empty.')
+    code = serializers.ChoiceField(
+        choices=['', *CODES],
+        help_text='The same for programs: '
+        + '; '.join(f'`{code}`: {words}' for code, words in CODES.items())
+        + '.',
+    )
     image = serializers.UUIDField(source='image_id', allow_null=True, help_text='Id of the image.')
     label = serializers.CharField(allow_null=True)
 

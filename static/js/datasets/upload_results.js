@@ -8,6 +8,7 @@ import { cloneTemplate, query, queryOptional, setText } from '../site/dom.js';
  * @property {string} name
  * @property {Outcome} outcome
  * @property {string} reason
+ * @property {string} [code] the reason for programs (recognition/datasets/upload_results.py)
  * @property {string | null} [label]
  *
  * @typedef {object} BoxCounts
@@ -33,7 +34,6 @@ const OUTCOMES = {
   failed: { mark: '!', words: 'failed' },
 };
 const STORED = 500; // results that go along to the project's page
-const MAY_HOLD_BOXES = /\bboxes\b/; // in the reason that the server gives (recognition/datasets/archives.py)
 
 export class UploadResults {
   /** @param {HTMLElement} panel */
@@ -77,11 +77,11 @@ export class UploadResults {
    * @param {HTMLElement} row
    * @param {FileResult} result
    */
-  report(row, { name, outcome, reason, label }) {
+  report(row, { name, outcome, reason, code, label }) {
     const { counts } = this.totals;
     counts[outcome] = (counts[outcome] ?? 0) + 1;
     this.totals.hasLabels ||= Boolean(label);
-    if (outcome === 'skipped' && MAY_HOLD_BOXES.test(reason)) this.totals.unreadAnnotations += 1;
+    if (code === 'annotation_file') this.totals.unreadAnnotations += 1;
     if (outcome !== 'created' && this.remarkable.length < STORED) {
       this.remarkable.push({ name, outcome, reason });
     }

@@ -65,6 +65,7 @@ def test_photos_and_zips_come_in_together_and_each_gets_a_verdict(program, addre
         ('rose/bad.jpg', 'rejected', None),
         ('4.jpg', 'duplicate', None),
     ]
+    assert [entry['code'] for entry in told['files']] == ['', '', '', 'system_file', 'invalid_image', '']
     assert Image.objects.count() == 3
 
 

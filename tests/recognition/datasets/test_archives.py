@@ -13,7 +13,7 @@ from recognition.datasets.archives import (
     read_folder,
     read_upload,
 )
-from recognition.datasets.upload_results import IncomingFile, UploadResult
+from recognition.datasets.upload_results import CODES, IncomingFile, UploadResult
 from recognition.datasets.uploads import add_images
 from recognition.errors import InvalidInputError
 from tests.support.photos import draw_photo
@@ -100,12 +100,29 @@ def test_what_systems_leave_behind_and_strays_are_skipped_and_listed():
     assert set(told(items)) == set(entries) - set(labels(items)) and set(told(items).values()) == {'skipped'}
 
 
+@pytest.mark.parametrize(
+    ('entry', 'code'),
+    [
+        ('voc/1.xml', 'annotation_file'),
+        ('notes/boxes.pdf', 'not_an_image'),
+        ('rose/.DS_Store', 'system_file'),
+        ('rose/more.zip', 'archive'),
+        ('../up.jpg', 'unsafe_path'),
+    ],
+)
+def test_a_file_that_is_left_out_has_a_code_of_its_reason(entry, code):
+    [item] = read_upload('x.zip', write_zip({entry: b'x'}))
+    assert isinstance(item, UploadResult)
+    assert item.code == code and code in CODES
+
+
 @pytest.mark.django_db
 def test_a_picture_of_another_kind_is_rejected_with_a_reason_rather_than_skipped(project):
     archive = write_zip({'a.tiff': b'II*\0' + bytes(64), 'b.heic': b'\0\0\0\x18ftypheic' + bytes(64)})
     results = add_images(project, None, read_upload('x.zip', archive))
     assert [result.outcome for result in results] == ['rejected', 'rejected']
     assert 'TIFF' in results[0].reason and 'HEIC' in results[1].reason
+    assert {result.code for result in results} == {'invalid_image'}
 
 
 def test_an_image_gives_itself():
