@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.data.manifests import Manifest
 from transfer.pipeline import train
+from transfer.serving.artifacts import read_meta
 from transfer.serving.classifier import Predictor
 from transfer.spec.errors import JobCancelledError, TrainingError, UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import TrainSpec
@@ -71,6 +72,46 @@ def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
     assert (found.argmax(1) == [image.label for image in manifest.images]).mean() > 0.9
     assert sealed.report.accuracy > 0.9
     assert len(ears.instants) == 1
+
+
+def test_a_linear_head_without_a_mistake_is_not_finetuned(spec, tmp_path):
+    manifest = write_photos(tmp_path / 'photos', 25, {'a': (200, 60, 60), 'b': (60, 200, 60)})
+    automatic = dataclasses.replace(spec, plan='auto')
+    report = train(manifest, automatic, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
+    assert report.accuracy == 1
+    assert report.plan.name == 'last'
+    assert report.why.startswith('The linear head predicts every image rightly')
+    assert report.curve == ()
+
+
+def test_a_linear_model_is_sealed_as_the_instant_one_was_and_serves_calibrated_scores(
+    spec, manifest, tmp_path
+):
+    ears = RecordingReport()
+    linear = dataclasses.replace(spec, plan='linear')
+    sealed = train(manifest, linear, tmp_path / 'work', ears, tmp_path / 'cache')
+    (instant,) = ears.instants
+    assert same_weights(instant.folder, sealed.folder)
+    metas = [read_meta(Path(model.folder)) for model in (instant, sealed)]
+    assert [meta.provisional for meta in metas] == [True, False]
+    assert metas[1].temperature == sealed.report.calibration.temperature != 1
+    assert sealed.report.engine.images == len(manifest.images)
+    alone = dataclasses.replace(spec, instant_only=True)
+    sealed = train(manifest, alone, tmp_path / 'alone', RecordingReport(), tmp_path / 'cache')
+    assert not read_meta(Path(sealed.folder)).provisional
+
+
+def test_a_finetuned_network_that_is_better_is_sealed_with_its_own_figures(spec, tmp_path):
+    closer = {'a': (124, 118, 118), 'b': (118, 124, 118)}
+    manifest = write_photos(tmp_path / 'photos', 30, closer)
+    eager = dataclasses.replace(spec, epochs=12, batch=16, rates=dict.fromkeys(_groups(), 0.001))
+    ears = RecordingReport()
+    sealed = train(manifest, eager, tmp_path / 'work', ears, tmp_path / 'cache')
+    report = sealed.report
+    assert report.winner == 'finetuned'
+    assert f' {report.accuracy:.1%} right after finetuning' in report.why
+    assert report.accuracy > report.probes[0].accuracy
+    assert not same_weights(ears.instants[0].folder, sealed.folder)
 
 
 def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):

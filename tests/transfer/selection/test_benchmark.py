@@ -12,12 +12,19 @@ import numpy as np
 import pytest
 import torch
 
+from p2l.transferability import leep
 from tests.support.small_training import TINTS, source, write_photos
+from transfer.data.cache import open_pixels
 from transfer.data.manifests import LabelledImage, Manifest
+from transfer.features.network import Machine
+from transfer.runtime.softmax import softmax
+from transfer.selection.benchmark.cell import predict_scores
 from transfer.selection.benchmark.matrix import fill_matrix
 from transfer.selection.benchmark.targets import read_targets, split_target, take_rows
 from transfer.spec.errors import TrainingError
+from transfer.spec.train_spec import SourceModelSpec
 from transfer.worker import tasks
+from transfer.zoo.loading import load
 
 
 @pytest.fixture(autouse=True)
@@ -86,11 +93,35 @@ def test_a_cell_tells_the_accuracy_on_held_out_photos_and_what_was_known_before(
     assert cell['macs'] > 0
 
 
+def test_the_accuracy_is_of_the_finetuned_network_and_that_of_the_linear_head_stands_beside_it(
+    request_of, tmp_path
+):
+    request_of['setup']['scale'] = 300.0  # rates that ruin the network
+    list(fill_matrix(request_of | {'most': 1}))
+    (cell,) = cells(tmp_path).values()
+    assert cell['linear'] > 0.9
+    assert cell['accuracy'] == cell['right'].count('1') / 15 < 0.7
+
+
+def test_leep_is_of_the_probabilities_that_the_source_itself_gives(request_of, tmp_path):
+    list(fill_matrix(request_of | {'most': 1}))
+    (cell,) = cells(tmp_path).values()
+    source_model = SourceModelSpec(**request_of['sources'][0])
+    (target,) = read_targets(tmp_path / 'targets')
+    learned = take_rows(target.manifest, split_target(target.manifest, 4, 0).train)
+    pixels = open_pixels(learned, 32, tmp_path / 'pixels', lambda done: None)
+    machine = Machine(torch.device('cpu'), 'float32', tmp_path, lambda note: None, lambda done: None)
+    scores = predict_scores(load(source_model), source_model, pixels, machine)
+    labels = np.array([image.label for image in learned.images])
+    assert cell['leep'] == pytest.approx(leep(softmax(scores), labels))
+
+
 def test_what_the_reference_sees_is_kept_for_each_target_and_seed(request_of, tmp_path):
     list(fill_matrix(request_of))
     look = json.loads((tmp_path / 'out' / 'looks' / 'tints--0.json').read_text())
     assert look['class_images'] == [4, 4, 4]
     np.testing.assert_allclose(np.mean(look['class_means'], 0), look['mean'], atol=1e-5)
+    assert len({tuple(mean) for mean in look['class_means']}) == 3
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_was(request_of, tmp_path):
