@@ -23,9 +23,9 @@ class Mutant:
     excuse: str = ''  # why it may survive
 
 
-def mutants_of(file: str, tests: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[Mutant]:
-    for what, old, new in rows:
-        yield Mutant(file, what, old, new, tuple(tests.split()))
+def mutants_of(file: str, tests: str, rows: Iterable[tuple[str, ...]]) -> Iterator[Mutant]:
+    for what, old, new, *excuse in rows:
+        yield Mutant(file, what, old, new, tuple(tests.split()), *excuse)
 
 
 def find_broken_anchors(mutants: Iterable[Mutant], root: Path) -> list[str]:
@@ -46,7 +46,7 @@ def _exists(root: Path, test: str) -> bool:
     return (root / file).exists() and (not name or f'def {name}(' in (root / file).read_text())
 
 
-# A row is a mutant: what is wrong then, the text, what replaces it.
+# A row is a mutant: what is wrong then, the text, what replaces it; and why it may survive, if it may.
 # fmt: off
 MUTANTS = [
     *mutants_of('p2l/scores.py', 'tests/p2l/test_scores.py', [
@@ -186,6 +186,319 @@ MUTANTS = [
     *mutants_of('transfer/detection/fast_rcnn/sampling.py', 'tests/transfer/detection/test_fast_rcnn.py', [
         ('background regions learn to move', '(labels > 0) & (', '(labels >= 0) | ('),
         ('a mirrored move keeps its direction', 'shifts[:, 0] *= -1', 'shifts[:, 0] *= 1'),
+    ]),
+    *mutants_of('p2l/signatures.py', 'tests/p2l/test_signatures.py', [
+        ('signatures keep their zeros', 'dtype=np.float64) + EPSILON', 'dtype=np.float64)'),
+        ('a negative feature passes', 'values.min() < 0:', 'values.min() < -1e9:'),
+        ('an image that was drawn twice counts once', '[classes].T * counts', '[classes].T'),
+        ('a class mean is divided by the images, not by their weights', 'totals = membership[present].sum(1)', 'totals = (membership[present] > 0).sum(1)'),
+        ('stored features lose what tells data sets apart', 'DIGITS = 6', 'DIGITS = 1'),
+    ]),
+    *mutants_of('p2l/scores.py', 'tests/p2l/test_scores.py', [
+        ('cosine forgets the length of the target', 'np.linalg.norm(means, axis=1)[:, None] * np', '1 * np'),
+        ('a source trained on nothing passes', '(counts < 1).any()', '(counts < 0).any()'),
+    ]),
+    *mutants_of('p2l/ranking.py', 'tests/p2l/test_ranking.py', [
+        ('all probes are compared with the worst one', 'best = max(correct', 'best = min(correct'),
+        ('of equally preferred sources the worse probe is taken', 'int(correct[place].sum()),', '-int(correct[place].sum()),'),
+        ('the images are never drawn anew', 'draws = generator.multinomial(images, np.full(images, 1 / images), size=count)', 'draws = np.ones((count, images))'),
+        ('stability counts the last block alone', 'wins += np.bincount', 'wins = np.bincount'),
+        ('a signature of another width passes', 'mean.shape != (width,) or ', ''),
+        ('a source without a signature is the least similar', 'parts = np.zeros((len(measured)', 'parts = -9 + np.zeros((len(measured)'),
+        ('the weight of size is forgotten', 'self.size_parts = size_weight * size_scores', 'self.size_parts = size_scores'),
+        ('the earth mover sees one class', 'np.zeros(len(features), dtype=int) if labels is None else np.asarray(labels)', 'np.zeros(len(features), dtype=int)'),
+        ('two ranks of one training differ', 'generator = np.random.default_rng(seed)', 'generator = np.random.default_rng()'),
+    ]),
+    *mutants_of('p2l/forecast.py', 'tests/p2l/test_forecast.py', [
+        ('a seldom chosen source counts like any other in the interval', 'np.cumsum(weight[order])', 'np.cumsum(np.ones(len(order)))'),
+        ('and in the regression', 'sample_weight=weight)', 'sample_weight=None)'),
+        ('the interval reaches up as far as down', 'middle + self.above * unit', 'middle + self.below * unit'),
+        ('the images of the test do not count', 'counted = probe_images if test_images is None else test_images', 'counted = probe_images'),
+        ('an old forecast has no lower side', "{'below': tail, 'above': tail}", "{'below': 0.0, 'above': tail}"),
+        ('two targets are enough', 'len(targets) < MIN_TARGETS', 'len(targets) < 2'),
+        ('intervals are validated on targets that they were fitted to', 'record.select(record.target != target)', 'record.select(record.target >= 0)'),
+        ('the spread holds the counting noise as well', 'np.average(residuals**2 - noise,', 'np.average(residuals**2,'),
+        ('a side that nothing reached turns inside out', 'max(0.0, float(largest[rank - 1]))', 'float(largest[rank - 1])', 'a guard: residuals of a regression with an intercept have both signs, so the largest is above 0'),
+        ('the penalty flattens the regression', 'PENALTY = 1.0', 'PENALTY = 1000.0'),
+    ]),
+    *mutants_of('p2l/learning_curve.py', 'tests/p2l/test_forecast.py', [
+        ('the curve goes on from its smallest set', 'last = max(points', 'last = min(points'),
+        ('a doubling is an e-fold', 'sizes = np.log2(', 'sizes = np.log('),
+        ('a point of few images weighs like one of many', 'weights = counts * np.maximum', 'weights = np.maximum'),
+        ('one size is a curve', 'for point in points}) < 2', 'for point in points}) < 1'),
+    ]),
+    *mutants_of('p2l/transferability.py', 'tests/p2l/test_transferability.py', [
+        ('an opposite neighbour votes against its class', '+= 1 + similarity[rows, column]', '+= similarity[rows, column]'),
+        ('a small set asks the image itself', 'min(neighbours, len(classes) - 1)', 'min(neighbours, len(classes))'),
+        ('what no linear model reaches is forgotten', 'max(0.0, length - float(z @ z))', '0.0'),
+        ('the fixed point is left at once', '<= TOLERANCE * ratio', '<= 1e6 * ratio'),
+        ('long features are nearer', 'unit = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)', 'unit = matrix'),
+        ('outputs that are no probabilities pass', 'theta.min() < 0 or not', 'theta.min() < 0 and not'),
+    ]),
+    *mutants_of('p2l/benchmark/metrics.py', 'tests/p2l/test_benchmark_metrics.py', [
+        ('ties go to the source listed first', 'np.random.default_rng(seed).random((TIE_BREAKS, *scores.shape))', 'np.tile(np.linspace(0, 1, scores.shape[-1]), (TIE_BREAKS, *scores.shape[:-1], 1))'),
+        ('the static baseline looks at its own target', 'others = np.delete(ranks, index, axis=0)', 'others = ranks'),
+        ('a source run on no other target comes first', 'np.maximum(known.sum(0), 1), -1.0)', 'np.maximum(known.sum(0), 1), 1.0)'),
+        ('ties are no half rank', '0.5 * ((values[None] ==', '0.0 * ((values[None] =='),
+        ('chance counts sources that were not run', 'hits.sum(1) / table.known.sum(1)', 'hits.sum(1) / hits.shape[1]'),
+        ('the error of a difference is that of one mean', 'np.sqrt(2 * variance / seeds)', 'np.sqrt(variance / seeds)'),
+        ('a seed without scores counts as no regret', '.sum(1) / scored.sum(1))', '.sum(1) / scored.shape[1])'),
+        ('a source without a score stands first', 'np.nanmin(row) - 1', 'np.nanmax(row) + 1'),
+        ('the better of two baselines is the worse', 'np.array(b.by_target) - np.array(a.by_target)', 'np.array(a.by_target) - np.array(b.by_target)'),
+        ('the interval is that of half the draws', '(2.5, 97.5)', '(25, 75)'),
+        ('the relative accuracy is the regret', '_bootstrap(1 - regrets / best, seed)', '_bootstrap(1 - regrets, seed)'),
+        ('a pair that was not run is picked', 'usable = np.where(table.known[:, None], by_seed, np.nan)', 'usable = np.where(True, by_seed, np.nan)'),
+        ('costs of all targets are one choice', 'seconds=float(np.mean(seconds))', 'seconds=float(np.sum(seconds))'),
+    ]),
+    *mutants_of('p2l/benchmark/fit_weights.py', 'tests/p2l/test_fit_weights.py', [
+        ('weights that are no better are taken', 'better = enough and after', 'better = enough or after'),
+        ('two targets are enough', 'enough = len(table.targets) >= MIN_TARGETS', 'enough = True'),
+        ('the worst weights are taken', '(round(regrets[size_weight], 6)', '(-round(regrets[size_weight], 6)'),
+    ]),
+    *mutants_of('p2l/benchmark/baselines.py', 'tests/p2l/test_baselines.py', [
+        ('of one data set the smaller network goes first', '+ 1e-6 * order)', '- 1e-6 * order)'),
+        ('a source without a signature is the least similar', 'scores[key] = 0.0', 'scores[key] = -9.0'),
+        ('every zoo is the whole one', '.random((RANDOM_ZOOS, len(available))) < 0.5', '.random((RANDOM_ZOOS, len(available))) < 2'),
+        ('a forecast has seen its target', 'fit_forecaster(rows.select(rows.target != target))', 'fit_forecaster(rows)'),
+        ('the forecast looks at sources that were not probed', 'if by_choice[key] > -count:', 'if True:'),
+        ('the best probe decides, within noise or not', 'order = [chosen, *(place for place in by_probe if place != chosen)]', 'order = by_probe'),
+        ('a seed half run is compared', 'np.where(record.complete[:, :, None], by_seed, np.nan)', 'by_seed'),
+        ('finetuning everything costs no finetuning', "_cost(record, 'features', 'probe', 'finetune')", "_cost(record, 'features', 'probe')"),
+        ('a probe counts the test images', 'probe_images=record.train_images[target]', 'probe_images=record.test_images[target]'),
+        ('the earth mover sees one class of a source', 'source.class_means or ClassMeans(', 'ClassMeans('),
+    ]),
+    *mutants_of('p2l/benchmark/records.py', 'tests/p2l/test_baselines.py', [
+        ('paired errors count what both got right', '(one ^ other).sum()', '(one | other).sum()'),
+        ('paired errors are variances', 'np.sqrt(differing) / max(1', 'differing / max(1'),
+        ('pairs are with the worst source', 'np.nanmean(accuracy, 1).argmax(1)', 'np.nanmean(accuracy, 1).argmin(1)'),
+        ('means run over different seeds', 'if not partial.all():', 'if False:'),
+        ('a target that was only begun is compared', 'if count == len(sources)}', 'if count > 0}'),
+        ('one source with a signature is a comparison', 'if not 2 <= len(chosen)', 'if not 1 <= len(chosen)'),
+        ('the sources of a part cost what all of them do', "seconds={name: values[..., chosen] for name", "seconds={name: values for name"),
+    ]),
+    *mutants_of('transfer/runtime/softmax.py', 'tests/transfer/serving/test_export.py::test_softmax_stands_large_numbers_and_flattens_with_temperature', [
+        ('temperature sharpens', 'logits / temperature', 'logits * temperature'),
+        ('large scores overflow', 'scaled - scaled.max(-1, keepdims=True)', 'scaled'),
+    ]),
+    *mutants_of('transfer/data/splits.py', 'tests/transfer/data/test_splits.py', [
+        ('the seed decides nothing', 'np.random.default_rng(seed).permutation(len(members))', 'np.arange(len(members))'),
+        ('labels keep their old numbers', 'position[image.label], image.digest', 'image.label, image.digest'),
+    ]),
+    *mutants_of('transfer/data/detection_splits.py', 'tests/transfer/data/test_detection_splits.py', [
+        ('a copy of a training photo is held out', 'if image.digest not in held)', 'if image.digest not in held or len(held) > 1)'),
+        ('a class is on one side only', 'if all(digest in held for digest in showing):', 'if False:'),
+        ('a class is never tested', 'elif not any(digest in held for digest in showing):', 'elif False:'),
+        ('the order of the images decides', 'sorted({image.digest for image in manifest.images})', 'list(dict.fromkeys(image.digest for image in manifest.images))'),
+        ('difficult objects are enough to learn from', 'box.label == label and not box.difficult for box', 'box.label == label for box'),
+        ('one photo is enough', 'if len(images) >= 2]', 'if len(images) >= 1]'),
+    ]),
+    *mutants_of('transfer/data/augment.py', 'tests/transfer/data/test_augment.py', [
+        ('every image of a batch is jittered alike', 'brightness = _uniform(count,', 'brightness = _uniform(1,'),
+        ('values leave their range', 'return images.clamp(0, 1)', 'return images'),
+    ]),
+    *mutants_of('transfer/features/linear_probe.py', 'tests/transfer/features/test_linear_probe.py', [
+        ('a fold is fitted with its own images', 'outer = [folds != fold for fold in range(k)]', 'outer = [folds >= 0 for fold in range(k)]'),
+        ('the penalty of a fold is chosen with that fold', 'inside = folds != fold\n', 'inside = folds >= 0\n'),
+        ('the worst penalty is chosen', 'penalty = PENALTIES[int(losses.argmin())]', 'penalty = PENALTIES[int(losses.argmax())]'),
+        ('a feature that hardly varies is blown up', 'SMALLEST_SPREAD * spread.mean() + 1e-9', '1e-9'),
+    ]),
+    *mutants_of('transfer/features/extract.py', 'tests/transfer/features/test_extract.py', [
+        ('other weights read the same cache', "f'{source.digest or source.name} {source.mean}", "f'{source.mean}"),
+        ('fresh features go to other images', '{pixels.digests[index]: fresh[place] for place, index in enumerate(sorted(missing))}', '{pixels.digests[index]: fresh[place] for place, index in enumerate(sorted(missing)[::-1])}'),
+    ]),
+    *mutants_of('transfer/features/calibration.py', 'tests/transfer/features/test_calibration.py', [
+        ('the loss is that without the best temperature', 'return log_loss(logits, labels, fit_temperature(logits, labels))', 'return log_loss(logits, labels)'),
+    ]),
+    *mutants_of('transfer/features/metrics.py', 'tests/transfer/features/test_metrics.py', [
+        ('precision is recall', 'int(table[:, index].sum())', 'int(table[index].sum())'),
+        ('the log loss forgets the temperature', 'scaled = logits / temperature', 'scaled = logits'),
+    ]),
+    *mutants_of('transfer/finetune/trainer.py', 'tests/transfer/finetune/test_trainer.py', [
+        ('a frozen group learns', 'parameter.requires_grad_(rate > 0)', 'parameter.requires_grad_(True)'),
+        ('biases decay', "'peak': rate, 'weight_decay': 0.0}", "'peak': rate}"),
+        ('every epoch has the same order', 'return run.seed * 1_000_003 + epoch', 'return run.seed * 1_000_003'),
+        ('a run stops in its first half', 'len(history.logits) < run.epochs / 2', 'len(history.logits) < 0'),
+        ('a run never stops', '>= run.patience', '> 10**9'),
+        ('validation sees augmented images', 'inputs.clean(torch.from_numpy(rows[start:stop]))', 'inputs.training(torch.from_numpy(rows[start:stop]), 0, torch.Generator())'),
+        ('labels are those of other images', 'targets[rows.to(targets.device)]', 'targets[start:stop]'),
+    ]),
+    *mutants_of('transfer/finetune/cross_validation.py', 'tests/transfer/finetune/test_cross_validation.py', [
+        ('the head of all images starts each fold', 'runner.make_fold(one, folds, probe.fold_heads[one],', 'runner.make_fold(one, folds, probe.head,'),
+        ('the first fold starts from the head of all images', 'runner.make_fold(0, folds, probe.fold_heads[0],', 'runner.make_fold(0, folds, probe.head,'),
+        ('the worst epoch is taken', 'return int(np.argmin([calibrated_loss', 'return int(np.argmax([calibrated_loss'),
+        ('the worse scale of the rates is taken', 'best = int(np.argmin(losses))', 'best = int(np.argmax(losses))'),
+        ('nothing is given up early', 'return lost - gained > GIVE_UP_ERRORS', 'return lost - gained > 1e9'),
+        ('everything is given up early', 'return lost - gained > GIVE_UP_ERRORS', 'return lost - gained > -1e9'),
+        ('rates that were given are scaled', '(1.0,) if task.spec.rates else RATE_SCALES', 'RATE_SCALES'),
+        ('the final run leaves a fold out', "rows, spec = np.arange(len(self.task.labels))", "rows, spec = np.arange(len(self.task.labels) - 2)"),
+        ('a new head starts from the bias of another class', 'layer.bias.copy_(torch.from_numpy(head.bias))', 'layer.bias.copy_(torch.from_numpy(head.bias[::-1].copy()))'),
+    ]),
+    *mutants_of('transfer/finetune/inputs.py', 'tests/transfer/finetune/test_inputs.py', [
+        ('the first view is augmented as well', 'batch = images.training(rows, 0, generator) if view else images.clean(rows)', 'batch = images.training(rows, 0, generator)'),
+        ('views do not take turns', '(epoch + rows) % len(self.views)', 'rows % len(self.views)'),
+        ('validation takes a view', 'self.views[0, rows]', 'self.views[-1, rows]'),
+    ]),
+    *mutants_of('transfer/selection/choose.py', 'tests/transfer/selection/test_choose.py', [
+        ('the reference sees the first classes alone', "by_class = np.argsort(labels, kind='stable')", 'by_class = np.arange(len(labels))'),
+        ('negative features reach P2L', 'np.maximum(context.extract_features(reference, rows)[2], 0)', 'context.extract_features(reference, rows)[2]'),
+        ('labels of other rows', 'labels=context.labels[rows]', 'labels=context.labels[: len(rows)]'),
+        ('a signature of another reference is compared', 'signature = source.signature if len(source.signature) == width else None', 'signature = source.signature or None'),
+        ('the last of the ranking serves first', 'for item in ranked:\n        if learned', 'for item in reversed(ranked):\n        if learned'),
+        ('every source is probed', 'shortlist(ranked, context.spec.shortlist)', 'shortlist(ranked, len(ranked))'),
+        ('of equal networks the heavier one is taken', "return scores[item.network.source.name], -macs", "return scores[item.network.source.name], macs"),
+        ('weight counts on a GPU too', "if context.device.type == 'cpu' else 0.0\n        return scores", "if True else 0.0\n        return scores"),
+        ('a source is compared with the worst probe', 'best = max(probed, key', 'best = min(probed, key'),
+        ('the reason told is another one', 'if round(mine, DECIMALS) != round(its, DECIMALS))', 'if round(mine, DECIMALS) == round(its, DECIMALS) or True)'),
+        ('networks that were only probed stay in memory', 'context.release_others(learned.network.source)', 'None'),
+        ('a source that was asked for is not taken', "if context.spec.source != 'auto':\n        return context.probe", "if context.spec.source == '':\n        return context.probe"),
+        ('a source that is not there may be asked for', "context.spec.source not in ('auto', *names)", "context.spec.source not in ('auto', *names, context.spec.source)"),
+    ]),
+    *mutants_of('transfer/selection/context.py', 'tests/transfer/selection/test_context.py', [
+        ('a note is told twice', 'if sentence not in self.notes:', 'if True:'),
+        ('any source signs the images', 'source.digest == self.spec.reference.digest', 'source.digest'),
+        ('the signature holds negative parts', 'mean = np.maximum(features, 0).mean(0', 'mean = features.mean(0'),
+        ('a probe is made twice', 'if source.name not in self._probed:', 'if True:'),
+        ('the folds of a probe are others than the seed says', 'self.spec.folds, self.spec.seed)', 'self.spec.folds, self.spec.seed + 1)'),
+        ('a probe takes five folds, whatever was asked for', 'list(pixels.digests), self.spec.folds', 'list(pixels.digests), 5'),
+        ('every image is seen where some were asked for', 'pixels if rows is None else pixels.rows(rows)', 'pixels'),
+        ('the others are kept', 'self._probed = {source.name: self._probed[source.name]}', 'pass'),
+    ]),
+    *mutants_of('transfer/selection/forecast.py', 'tests/transfer/selection/test_forecast.py', [
+        ('counting noise counts twice', 'test_images=math.inf', 'test_images=len(context.labels)'),
+        ('a part that is tiny makes a point', 'len(labels) / parts > TINY and ', ''),
+        ('a class of one image makes a point', ' and min(counts) >= LEAST_PER_CLASS', ''),
+        ('the right ones of a part are a share of all', 'right / len(labels), len(labels))', 'right / len(labels) / parts, len(labels))'),
+        ('the score is that of the first source', 'for row in choice.ranking if row.name == choice.source.name)', 'for row in choice.ranking)'),
+        ('a large set measures its curve too', 'if len(labels) <= CURVE_UP_TO', 'if True'),
+        ('a head of a part has seen it', 'fit_probe(probed.features[rows], own, classes, fold_of).logits.argmax(1)', 'fit_probe(probed.features[rows], own, classes, fold_of).head.logits(probed.features[rows]).argmax(1)'),
+    ]),
+    *mutants_of('transfer/selection/benchmark/targets.py', 'tests/transfer/selection/test_benchmark.py::test_a_split_draws_so_many_of_each_class_and_leaves_a_third_to_judge_by tests/transfer/selection/test_benchmark.py::test_copies_of_a_photo_are_left_out_and_one_in_two_classes_altogether tests/transfer/selection/test_benchmark.py::test_a_folder_that_is_no_target_is_named', [
+        ('a third of a class is not kept', 'int(len(rows) * TRAIN_SHARE)', 'len(rows)'),
+        ('what was learned is tested on', 'np.flatnonzero(~mask)', 'np.arange(len(mask))'),
+        ('every seed draws the same images', 'generator = np.random.default_rng(seed)', 'generator = np.random.default_rng(0)'),
+        ('a photo in two classes is kept', 'if len(homes[digest]) == 1)', 'if len(homes[digest]) >= 1)'),
+        ('a class of few images passes', 'if count < LEAST_IMAGES:', 'if count < 1:'),
+    ]),
+    *mutants_of('transfer/selection/benchmark/cell.py', 'tests/transfer/selection/test_benchmark.py::test_a_cell_tells_the_accuracy_on_held_out_photos_and_what_was_known_before tests/transfer/selection/test_benchmark.py::test_the_accuracy_is_of_the_finetuned_network_and_that_of_the_linear_head_stands_beside_it tests/transfer/selection/test_benchmark.py::test_leep_is_of_the_probabilities_that_the_source_itself_gives', [
+        ('the accuracy is that of the linear head', "'accuracy': accuracy(logits, test_labels)", "'accuracy': accuracy(linear, test_labels)"),
+        ('right ones are counted wrong', "'1' if hit else '0'", "'0' if hit else '1'"),
+        ('the measure of probabilities gets scores', 'leep(softmax(predict_scores(network.model, network.source, pixels, machine)), labels)', 'leep(softmax(predict_scores(network.model, network.source, pixels, machine), 1e9), labels)'),
+    ]),
+    *mutants_of('transfer/selection/benchmark/matrix.py', 'tests/transfer/selection/test_benchmark.py::test_what_the_reference_sees_is_kept_for_each_target_and_seed tests/transfer/selection/test_benchmark.py::test_a_source_that_changed_under_its_name_is_refused tests/transfer/selection/test_benchmark.py::test_a_cell_that_somebody_else_is_at_is_left_to_them tests/transfer/selection/test_benchmark.py::test_more_seeds_may_be_added_but_nothing_else_changed', [
+        ('cells of another setup are continued', 'if known and {key: known[key] for key in wanted} != wanted:', 'if False:'),
+        ('a source that changed is continued', 'if changed := [key for key in new if key in old and old[key] != new[key]]:', 'if changed := []:'),
+        ('the seeds begin anew', 'range(setup.first_seed, setup.first_seed + setup.seeds)', 'range(setup.seeds)'),
+        ('class means are of all images', 'mean_feature(features[labels == label])', 'mean_feature(features)'),
+        ('two processes fill one cell', 'if not is_ours:', 'if False:'),
+    ]),
+    *mutants_of('transfer/classification/report.py', 'tests/transfer/classification/test_report.py', [
+        ('scores of mistakes are not calibrated', 'softmax(inputs.logits, calibration.temperature)', 'softmax(inputs.logits)'),
+        ('the interval is that of the mistakes', 'interval=wilson_interval(right, len(labels))', 'interval=wilson_interval(len(labels) - right, len(labels))'),
+        ('the confusion is upside down', 'confusion_matrix(predicted, labels, context.classes)', 'confusion_matrix(labels, predicted, context.classes)'),
+        ('the calibration is left out', 'return report, calibration.temperature', 'return report, 1.0'),
+    ]),
+    *mutants_of('transfer/classification/train.py', 'tests/transfer/classification/test_train.py::test_a_linear_model_is_sealed_as_the_instant_one_was_and_serves_calibrated_scores tests/transfer/classification/test_train.py::test_a_class_of_one_image_is_left_out_of_the_model tests/transfer/classification/test_train.py::test_a_linear_head_without_a_mistake_is_not_finetuned tests/transfer/classification/test_train.py::test_a_finetuned_network_that_is_better_is_sealed_with_its_own_figures', [
+        ('a faultless linear head is finetuned', "if instant_accuracy == 1.0 and context.spec.plan == 'auto':", 'if False:'),
+        ('the report of the linear head is kept with the finetuned one', 'result.logits if is_finetuned else probed.probe.logits', 'probed.probe.logits'),
+        ('the sealed head has not seen the first fold', 'model = result.model or attach_head(probed.network, context.classes, probed.probe.head)', 'model = result.model or attach_head(probed.network, context.classes, probed.probe.fold_heads[0])'),
+        ('the finetuned network is thrown away', 'model = result.model or attach_head(', 'model = attach_head('),
+        ('scores are served as they were trained', 'temperature=temperature,', 'temperature=1.0,'),
+        ('a class of one image stays', 'manifest, notes = keep_trainable_labels(manifest)', 'manifest, notes = keep_trainable_labels(manifest)[0] and (manifest, ())'),
+        ('the graph is checked on one image', 'CHECKED_IMAGES = 32', 'CHECKED_IMAGES = 1'),
+        ('the instant model is the last word', 'provisional=not context.spec.instant_only', 'provisional=False'),
+    ]),
+    *mutants_of('transfer/serving/export.py', 'tests/transfer/serving/test_export.py', [
+        ('the graph takes values from 0 to 1', '(1 / (255 * std)).view', '(1 / std).view'),
+        ('the mean is added', '(-mean / std).view', '(mean / std).view'),
+        ('the network is sealed while it drops out', "copy.deepcopy(network).to('cpu', torch.float32).eval()", "copy.deepcopy(network).to('cpu', torch.float32)", 'the network is put into eval mode a second time, as part of ServedNetwork'),
+        ('the caller loses its network', "network = copy.deepcopy(network).to(", "network = network.to("),
+        ('a wrong graph is served', 'if not exact.largest_difference <= CLOSE:', 'if False:'),
+        ('a graph that is not a number is served', 'if not exact.largest_difference <= CLOSE:', 'if exact.largest_difference > CLOSE:'),
+        ('a precision that disagrees is taken', 'if check.agreement >= AGREEMENT and', 'if'),
+        ('a precision that is hardly faster is taken', '<= GAIN * exact.milliseconds', '<= exact.milliseconds'),
+        ('the slowest precision is taken', 'return min([exact, *worth]', 'return max([exact, *worth]'),
+        ('the graph is compared with itself', 'float(np.abs(found - truth).max())', 'float(np.abs(found - found).max())'),
+        ('a failed conversion leaves its files', 'if path.name != WEIGHTS:', 'if False:'),
+    ]),
+    *mutants_of('transfer/serving/sealing.py', 'tests/transfer/serving/test_artifacts.py tests/transfer/serving/test_export.py', [
+        ('the temperature is not stored', 'temperature=float(temperature)', 'temperature=1.0'),
+        ('a provisional model has an ONNX file', 'keep_onnx=not provisional', 'keep_onnx=True'),
+        ('the report does not know the engine', 'report = dataclasses.replace(report, engine=engine)', 'report = dataclasses.replace(report)'),
+    ]),
+    *mutants_of('transfer/serving/classifier.py', 'tests/transfer/serving/test_classifier.py', [
+        ('scores are not calibrated', '.astype(np.float64), self.meta.temperature)', '.astype(np.float64), 1.0)'),
+        ('another model under the same name is served', 'if digest and self.meta.digest != digest:', 'if False:'),
+        ('damaged files are loaded', 'verify(folder, self.meta)', 'None'),
+    ]),
+    *mutants_of('transfer/serving/batching.py', 'tests/transfer/serving/test_batching.py', [
+        ('a caller gets the answers of another', 'start += len(ticket.images)', 'start += 0'),
+        ('a queue without end', 'self._queued + len(images) > self._max_queued', 'False'),
+    ]),
+    *mutants_of('transfer/regions/postprocess.py', 'tests/transfer/detection/test_evaluation.py', [
+        ('a class keeps its worst', 'np.argsort(-scores[chosen, label], kind', 'np.argsort(scores[chosen, label], kind'),
+        ('the worst detection comes first', 'order = np.argsort(-all_scores, kind', 'order = np.argsort(all_scores, kind'),
+        ('boxes leave the photo', 'clipped = clip(boxes[chosen, label], width, height)', 'clipped = boxes[chosen, label]'),
+    ]),
+    *mutants_of('transfer/detection/matching.py', 'tests/transfer/detection/test_matching.py', [
+        ('a difficult object is learned from', 'easy = [box for box in image.boxes if not box.difficult]', 'easy = list(image.boxes)'),
+        ('a region has the label of the object it overlaps least', 'best = table.argmax(1)', 'best = table.argmin(1)'),
+        ('a region on nothing has a class', 'np.where(overlaps > 0,', 'np.where(overlaps >= 0,'),
+        ('empty proposals stay', 'proposed[areas(proposed) > 0]', 'proposed'),
+        ('a class knows the overlaps of every class', 'if box.label == label and not box.difficult]', 'if not box.difficult]'),
+    ]),
+    *mutants_of('transfer/detection/sgd.py', 'tests/transfer/detection/test_sgd.py', [
+        ('the rate does not fall', 'DROP = 0.1', 'DROP = 1.0'),
+        ('the rate does not rise again when the backbone joins', 'since = joined if joined >= 0 else step', 'since = step'),
+        ('biases decay', "'weight_decay': 0.0 if is_bias else spec.decay", "'weight_decay': spec.decay"),
+        ('new layers learn like old ones', '(spec.new_rate if is_new else 1)', '1'),
+        ('gradients are not cut', 'nn.utils.clip_grad_norm_(model.parameters(), spec.clip)', 'None'),
+        ('a resumed training draws what the first one drew', 'np.random.default_rng((spec.seed, step))', 'np.random.default_rng((spec.seed, step - first))'),
+        ('a training that diverged goes on', 'if not math.isfinite(mean_loss):', 'if False:'),
+        ('every epoch has the same order', '(seed, 1, place // images)', '(seed, 1)'),
+    ]),
+    *mutants_of('transfer/detection/evaluation.py', 'tests/transfer/detection/test_evaluation.py', [
+        ('an interval drawn from one image', 'rng.multinomial(len(truths), np.full', 'rng.multinomial(1, np.full'),
+        ('difficult objects are to be found', '((truth.labels == label) & ~truth.difficult).sum()', '(truth.labels == label).sum()'),
+        ('detections are ranked image by image', "order = np.argsort(-scores, kind='stable')", 'order = np.arange(len(scores))'),
+        ('a mistake on another class is background', "'confusion' if overlaps[~same].max(initial=0.0) >= TOUCHES else", "'confusion' if False else"),
+    ]),
+    *mutants_of('transfer/detection/rcnn/svm.py', 'tests/transfer/detection/test_rcnn.py', [
+        ('easy negatives are never dropped', 'negatives = negatives[svm.scores(negatives) >= spec.easy_margin]', 'pass', 'dropping them saves memory: their weight in the SVM is zero'),
+        ('positives are regions of any class', '[entry.labels[truth] == label + 1]', '[entry.labels[truth] > 0]'),
+        ('features are not scaled', 'return spec.feature_norm / mean if mean > 0 else 1.0', 'return 1.0'),
+        ('a class without an example is found', 'NEVER = -1e9', 'NEVER = 1e9'),
+    ]),
+    *mutants_of('transfer/detection/rcnn/regress.py', 'tests/transfer/detection/test_rcnn.py', [
+        ('shifts stay white', '(vectors * roots) @ vectors.T, mean)', 'np.eye(4), mean)'),
+        ('the ridge is forgotten where images are few', 'spec.ridge * np.eye(len(given))', '1e-9 * np.eye(len(given))'),
+        ('far regions learn to move', '& (entry.overlaps > spec.regress_iou)', ''),
+    ]),
+    *mutants_of('transfer/detection/rcnn/finetune.py', 'tests/transfer/detection/test_rcnn.py', [
+        ('half-covered regions are background', 'np.where(entry.overlaps >= spec.foreground_iou, entry.labels, 0)', 'np.where(entry.overlaps >= 0.9, entry.labels, 0)'),
+        ('a batch has as many objects as background', 'round(spec.batch * spec.foreground_share)', 'round(spec.batch * 0.5)'),
+    ]),
+    *mutants_of('transfer/detection/fast_rcnn/sampling.py', 'tests/transfer/detection/test_fast_rcnn.py', [
+        ('regions on nothing are background too', 'regions.overlaps >= spec.background_low)', 'regions.overlaps >= 0)'),
+        ('an empty photo teaches nothing', 'background = np.flatnonzero(regions.overlaps < spec.background_high)', 'pass'),
+        ('a rare class is drawn as rarely as it is', 'if not balance or not len(labels):', 'if True:'),
+        ('targets are not normalised', '- statistics.mean[labels]) / statistics.std[labels]', '- statistics.mean[labels])'),
+    ]),
+    *mutants_of('transfer/detection/fast_rcnn/loss.py', 'tests/transfer/detection/test_fast_rcnn.py', [
+        ('boxes weigh more where there are few', 'max(1, len(labels))', 'max(1, int(moves.sum()))'),
+        ('background moves', 'smooth_l1_loss(own[moves], targets[moves]', 'smooth_l1_loss(own, targets'),
+    ]),
+    *mutants_of('transfer/detection/fast_rcnn/infer.py', 'tests/transfer/detection/test_fast_rcnn.py tests/transfer/detection/test_inference.py', [
+        ('RoIAlign merges what it can tell apart', 'if align:\n', 'if False:\n'),
+    ]),
+    *mutants_of('transfer/detection/crops.py', 'tests/transfer/detection/test_crops.py', [
+        ('background shows objects', '.max(1, initial=0.0) <= APART]', '.max(1, initial=0.0) <= 2]'),
+        ('difficult objects are cut out', 'if box.label == label and not box.difficult', 'if box.label == label'),
+        ('a crop is cut without its surroundings', 'CONTEXT = 0.1', 'CONTEXT = 0.0'),
+    ]),
+    *mutants_of('transfer/detection/report.py', 'tests/transfer/detection/test_report.py', [
+        ('the threshold hangs on the last detection', 'return float((scores[order][place] + after) / 2)', 'return float(scores[order][place])'),
+        ('the threshold is that of the highest precision', 'quality = 2 * hits / (count + sum(kind.objects for kind in kinds))', 'quality = hits / count'),
+        ('a faultless test has no error', 'if low < high:', 'if True:'),
     ]),
 ]
 # fmt: on
