@@ -142,7 +142,8 @@ def test_boxes_drawn_offline_survive_a_reload_and_are_saved_when_the_connection_
     page.context.add_cookies([session])
     page.keyboard.press('e')
     open_editor(page, cells)
-    wait_until_saved(page, cells, ('red', 5, 5, 20, 25)) and wait_until_saved(page, cells, number=1)
+    wait_until_saved(page, cells, ('red', 5, 5, 20, 25))
+    wait_until_saved(page, cells, number=1)
     assert box_annotations.get_boxes(cells, photo(cells, 1).pk).state == 'empty'
 
 
@@ -329,6 +330,7 @@ def test_prelabels_are_accepted_and_rejected_by_keyboard(page_of, alice, cells, 
     page.keyboard.press('a')
     expect(page.locator('#state')).to_have_text(re.compile(f'^{len(detected[first].boxes)} box'))
     expect(page.locator('#saved')).to_have_text('All saved')
+    assert len(list_boxes(cells, first)) == len(detected[first].boxes)
 
 
 def test_next_unlabelled_visits_every_photo_before_it_comes_back(page_of, alice, cells, detected):

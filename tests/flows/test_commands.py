@@ -311,7 +311,7 @@ def test_children_do_not_outlive_a_server_that_is_killed(server):
     assert server.process.wait(10) == -signal.SIGKILL
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path):
+def test_a_port_that_is_taken_is_named_in_one_line(tmp_path):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, 'manage.py', 'serve', '--port', port]

@@ -74,7 +74,7 @@ def source(db, settings, tmp_path):
 
 @pytest.mark.django_db(transaction=True)  # the heart beats in a thread, which must see the job's row
 @pytest.mark.slow
-def test_photos_with_boxes_become_a_model_that_finds_things(source, folder):
+def test_photos_with_boxes_become_a_detector(source, folder):
     told = io.StringIO()
     options = {'fast_rcnn': SMALL}
     call_command(

@@ -114,7 +114,7 @@ def test_one_person_may_not_ask_without_end(program, client_of, charlie, setting
     assert client_of(charlie).get(LIST).status_code == 200
 
 
-def test_whoever_tries_keys_has_to_wait(alice):
+def test_guessing_api_keys_is_throttled(alice):
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION='Bearer graft_guess')
     statuses = [client.get(LIST).status_code for _ in range(62)]

@@ -46,7 +46,7 @@ def test_a_program_draws_changes_and_undoes(program, address):
     assert program.put(address, {'version': 2, 'boxes': [], 'empty': True}).json()['state'] == 'empty'
 
 
-def test_whoever_comes_late_gets_a_conflict_and_whoever_repeats_does_not(program, address):
+def test_a_stale_version_is_a_conflict_and_a_repeated_request_is_not(program, address):
     body = {'version': 0, 'boxes': [BOX]}
     assert program.put(address, body).json() == program.put(address, body).json()
     assert is_refusal(program.put(address, {'version': 0, 'boxes': []}), 409, 'conflict', 'version')
@@ -72,7 +72,7 @@ def test_far_too_many_boxes_are_counted_before_any_is_looked_at(program, address
     assert is_refusal(answer, 422, 'invalid', 'boxes') and '100,000 boxes' in answer.json()['message']
 
 
-def test_the_list_of_images_tells_which_were_looked_at(program, cells, address):
+def test_the_list_of_images_shows_which_were_checked(program, cells, address):
     program.put(address, {'version': 0, 'boxes': [], 'empty': True})
     left = program.get(f'/api/v1/projects/{cells.pk}/images?labelled=false').json()['results']
     assert [(image['name'], image['annotated_at']) for image in left] == [('1.jpg', None)]
@@ -106,9 +106,9 @@ def test_a_strangers_zip_becomes_the_content_of_a_project_in_one_step(program, a
     other = detection_project(alice)
     got = send(program, other, 'set.zip', archive)
     assert got.status_code == 201
-    told = got.json()
+    body = got.json()
     assert (
-        told['created'] == 3 and told['annotations']['boxes'] == 6 and told['annotations']['rejected'] == []
+        body['created'] == 3 and body['annotations']['boxes'] == 6 and body['annotations']['rejected'] == []
     )
 
 

@@ -39,9 +39,9 @@ def files(field: str, *labels: str) -> dict:
 
 
 def test_an_answer_has_the_model_and_calibrated_scores_best_first(predictor, address, model):
-    told = predictor.post(address, files('image', 'red'), format='multipart').json()
-    assert (told['model'], told['version'], told['provisional']) == (str(model.pk), 1, False)
-    [entry] = told['images']
+    body = predictor.post(address, files('image', 'red'), format='multipart').json()
+    assert (body['model'], body['version'], body['provisional']) == (str(model.pk), 1, False)
+    [entry] = body['images']
     scores = [score['score'] for score in entry['scores']]
     assert entry['name'] == 'red.jpg' and entry['scores'][0]['label'] == 'red'
     assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1, abs=1e-5)

@@ -40,9 +40,9 @@ def address(detector):
 
 
 def test_an_answer_has_boxes_within_the_photo_the_surest_first(predictor, address, detector):
-    told = predictor.post(address, {'image': SimpleUploadedFile('a.jpg', PHOTO)}, format='multipart').json()
-    assert (told['model'], told['version'], told['threshold']) == (str(detector.pk), 1, 0.05)
-    [entry] = told['images']
+    body = predictor.post(address, {'image': SimpleUploadedFile('a.jpg', PHOTO)}, format='multipart').json()
+    assert (body['model'], body['version'], body['threshold']) == (str(detector.pk), 1, 0.05)
+    [entry] = body['images']
     assert (entry['name'], entry['width'], entry['height']) == ('a.jpg', 96, 96)
     scores = [found['score'] for found in entry['detections']]
     assert scores and scores == sorted(scores, reverse=True)
@@ -69,13 +69,13 @@ def test_a_threshold_leaves_out_what_is_less_sure(predictor, address):
     everything = predictor.post(f'{address}?threshold=0', PHOTO, content_type='image/jpeg').json()['images'][
         0
     ]['detections']
-    middle = everything[len(everything) // 2]['score'] - 2e-6  # scores are told rounded
+    middle = everything[len(everything) // 2]['score'] - 2e-6  # scores are rounded in the answer
     few = predictor.post(f'{address}?threshold={middle}', PHOTO, content_type='image/jpeg').json()
     assert few['threshold'] == pytest.approx(middle)
     assert few['images'][0]['detections'] == [found for found in everything if found['score'] >= middle]
 
 
-def test_a_photo_that_lies_on_its_side_is_told_upright(predictor, address):
+def test_boxes_of_a_rotated_photo_refer_to_the_upright_image(predictor, address):
     turned = io.BytesIO()
     exif = Picture.Exif()
     exif[0x0112] = 6
@@ -124,7 +124,7 @@ def test_a_detector_whose_files_are_gone_is_unavailable(predictor, address, dete
     assert is_refusal(predictor.post(address, PHOTO, content_type='image/jpeg'), 503, 'model_unavailable')
 
 
-def test_too_many_at_once_are_told_to_come_back(predictor, address, detector):
+def test_too_many_requests_at_once_are_refused(predictor, address, detector):
     prediction.load_model(detector)
     model = prediction._load_current(detector)
     model._places = threading.Semaphore(0)

@@ -73,17 +73,17 @@ def test_few_photos_are_answered_at_once_and_many_by_a_job(ask, predictor, detec
     assert address == f'/api/v1/detection-jobs/{answer.json()["id"]}'
     assert predictor.get(address).json() == answer.json()
     job = work()
-    told = predictor.get(address).json()
-    assert (told['state'], told['finished'], told['error']) == ('succeeded', True, None)
-    assert told['result'] == ask(query='?wait=true').json()
-    assert [entry['name'] for entry in told['result']['images']] == [f'{number}.jpg' for number in range(5)]
+    body = predictor.get(address).json()
+    assert (body['state'], body['finished'], body['error']) == ('succeeded', True, None)
+    assert body['result'] == ask(query='?wait=true').json()
+    assert [entry['name'] for entry in body['result']['images']] == [f'{number}.jpg' for number in range(5)]
     assert job.progress['message'] == 'Detecting on photo 5 of 5' or job.progress['phase'] in (
         'load',
         'detect',
     )
 
 
-def test_who_asks_may_decide(ask, settings):
+def test_the_caller_may_ask_for_a_job_or_for_the_answer_itself(ask, settings):
     assert ask(PHOTOS[:1], '?wait=false').status_code == 202
     assert ask(query='?wait=true').status_code == 200
     settings.MAX_DETECTION_SECONDS = 10
@@ -109,8 +109,8 @@ def test_the_photos_are_gone_when_they_were_looked_at(ask):
 
 def test_a_waiting_one_is_called_off_with_its_photos(ask, predictor):
     address = ask()['Location']
-    told = predictor.post(f'{address}/cancel')
-    assert (told.status_code, told.json()['state']) == (202, 'cancelled')
+    body = predictor.post(f'{address}/cancel')
+    assert (body.status_code, body.json()['state']) == (202, 'cancelled')
     assert kept(Job.objects.get()) == []
     assert is_refusal(predictor.post(f'{address}/cancel'), 409, 'conflict')
 
@@ -124,7 +124,7 @@ def test_a_running_one_is_called_off_at_its_next_word(ask, predictor):
     assert kept(job) == []
 
 
-def test_only_who_asked_sees_the_answer(ask, client_of, bob, charlie, detector):
+def test_only_the_user_who_started_the_job_sees_its_result(ask, client_of, bob, charlie, detector):
     address = ask()['Location']
     for person in (bob, charlie):  # bob works on the same project, but the photos were not his
         assert is_refusal(client_of(person).get(address), 404, 'not_found')
@@ -149,17 +149,17 @@ def test_a_photo_that_is_cut_short_is_named_by_the_job(ask, predictor):
     Picture.effect_noise((200, 200), 90).convert('RGB').save(whole, 'PNG')
     address = ask([*PHOTOS[:4], whole.getvalue()[:9000]])['Location']
     work()
-    told = predictor.get(address).json()
-    assert told['state'] == 'failed' and told['result'] is None
-    assert told['error']['code'] == 'invalid_image' and 'images[4]' in told['error']['message']
+    body = predictor.get(address).json()
+    assert body['state'] == 'failed' and body['result'] is None
+    assert body['error']['code'] == 'invalid_image' and 'images[4]' in body['error']['message']
 
 
 def test_a_model_deleted_meanwhile_answers_no_more(ask, predictor, detector):
     address = ask()['Location']
     detector.delete()
     work()
-    told = predictor.get(address).json()
-    assert told['error'] == {
+    body = predictor.get(address).json()
+    assert body['error'] == {
         'code': 'not_found',
         'message': 'The model was deleted before the detection began.',
     }

@@ -49,15 +49,15 @@ def test_photos_and_zips_come_in_together_and_each_gets_a_verdict(program, addre
         file('4.jpg', draw_photo(3)),
     )
     assert answer.status_code == 201
-    told = answer.json()
-    assert {name: told[name] for name in ('created', 'duplicate', 'restored', 'rejected', 'skipped')} == {
+    body = answer.json()
+    assert {name: body[name] for name in ('created', 'duplicate', 'restored', 'rejected', 'skipped')} == {
         'created': 3,
         'duplicate': 1,
         'restored': 0,
         'rejected': 1,
         'skipped': 1,
     }
-    assert [(entry['name'], entry['outcome'], entry['label']) for entry in told['files']] == [
+    assert [(entry['name'], entry['outcome'], entry['label']) for entry in body['files']] == [
         ('3.jpg', 'created', None),
         ('rose/1.jpg', 'created', 'rose'),
         ('tulip/2.jpg', 'created', 'tulip'),
@@ -65,7 +65,7 @@ def test_photos_and_zips_come_in_together_and_each_gets_a_verdict(program, addre
         ('rose/bad.jpg', 'rejected', None),
         ('4.jpg', 'duplicate', None),
     ]
-    assert [entry['code'] for entry in told['files']] == ['', '', '', 'system_file', 'invalid_image', '']
+    assert [entry['code'] for entry in body['files']] == ['', '', '', 'system_file', 'invalid_image', '']
     assert Image.objects.count() == 3
 
 
@@ -159,8 +159,8 @@ def test_bytes_are_served_so_that_a_browser_runs_nothing(program, address, image
     'name', ['<script>alert(1)</script>.html', 'x.svg\r\nSet-Cookie: a=b', '"; filename=evil.html']
 )
 def test_neither_name_nor_claimed_type_of_a_file_reaches_the_headers(program, address, name):
-    told = send(program, address, file(name, draw_photo(1))).json()
-    answer = program.get(f'{address}/images/{told["files"][0]["image"]}/content')
+    body = send(program, address, file(name, draw_photo(1))).json()
+    answer = program.get(f'{address}/images/{body["files"][0]["image"]}/content')
     assert answer.status_code == 200
     assert not any('evil' in value or 'html' in value or 'a=b' in value for value in answer.headers.values())
 
@@ -183,10 +183,10 @@ def test_nothing_else_of_an_image_can_be_set(program, address, image, field):
 
 def test_many_images_are_labelled_and_put_back(program, address, labelled):
     ids = [str(key) for key in Image.objects.values_list('pk', flat=True)]
-    told = program.post(f'{address}/images/label', {'ids': ids, 'label': 'plant'}).json()
-    assert set(told['previous_labels'].values()) == {'daisy', 'rose'}
+    body = program.post(f'{address}/images/label', {'ids': ids, 'label': 'plant'}).json()
+    assert set(body['previous_labels'].values()) == {'daisy', 'rose'}
     assert Image.objects.filter(label__name='plant').count() == 8
-    assert program.post(f'{address}/images/restore-labels', told).status_code == 204
+    assert program.post(f'{address}/images/restore-labels', body).status_code == 204
     assert Image.objects.filter(label__name='rose').count() == 4
 
 
@@ -221,8 +221,8 @@ def test_labels_are_made_renamed_merged_and_deleted(program, address, labelled):
     assert {name: entry['images'] for name, entry in names.items()} == {'daisy': 4, 'oak': 0, 'rose': 4}
     merged = program.patch(f'{address}/labels/{names["daisy"]["id"]}', {'name': 'rose'}).json()
     assert merged == {'id': names['rose']['id'], 'name': 'rose', 'images': 8, 'boxes': 0}
-    told = program.delete(f'{address}/labels/{merged["id"]}').json()
-    assert len(told['previous_labels']) == 8 and Image.objects.filter(label=None).count() == 8
+    body = program.delete(f'{address}/labels/{merged["id"]}').json()
+    assert len(body['previous_labels']) == 8 and Image.objects.filter(label=None).count() == 8
     assert is_refusal(program.get(f'{address}/labels/{merged["id"]}'), 404, 'not_found')
 
 

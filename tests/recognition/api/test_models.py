@@ -32,35 +32,35 @@ def source(source, tmp_path):
 def test_a_training_is_started_seen_and_called_off(program, address, labelled, source):
     started = program.post(f'{address}/trainings', {'seed': 3, 'source': source.name, 'rates': {'fc': 0.01}})
     assert started.status_code == 202
-    told = started.json()
-    assert told['state'] == 'queued' and told['finished'] is False and told['queue_position'] is not None
-    spec = Job.objects.get(pk=told['id']).spec
+    body = started.json()
+    assert body['state'] == 'queued' and body['finished'] is False and body['queue_position'] is not None
+    spec = Job.objects.get(pk=body['id']).spec
     assert (spec['seed'], spec['source'], spec['rates']) == (3, source.name, {'fc': 0.01})
-    assert program.get(f'/api/v1/trainings/{told["id"]}').json()['id'] == told['id']
-    assert [entry['id'] for entry in program.get(f'{address}/trainings').json()['results']] == [told['id']]
-    cancelled = program.post(f'/api/v1/trainings/{told["id"]}/cancel')
+    assert program.get(f'/api/v1/trainings/{body["id"]}').json()['id'] == body['id']
+    assert [entry['id'] for entry in program.get(f'{address}/trainings').json()['results']] == [body['id']]
+    cancelled = program.post(f'/api/v1/trainings/{body["id"]}/cancel')
     assert cancelled.status_code == 202 and cancelled.json()['state'] == 'cancelled'
-    assert is_refusal(program.post(f'/api/v1/trainings/{told["id"]}/cancel'), 409, 'conflict')
+    assert is_refusal(program.post(f'/api/v1/trainings/{body["id"]}/cancel'), 409, 'conflict')
 
 
-def test_a_running_training_tells_its_progress_and_is_asked_to_stop(program, job):
+def test_a_running_training_reports_progress_and_can_be_cancelled(program, job):
     job.claim('worker')
     job.write_heartbeat(
         job.attempt,
         progress={'phase': 'finetune', 'fraction': 0.5},
         curve=[{'epoch': 1, 'loss': 0.5, 'accuracy': 0.8}],
     )
-    told = program.get(f'/api/v1/trainings/{job.pk}').json()
+    body = program.get(f'/api/v1/trainings/{job.pk}').json()
     assert (
-        told['progress']['phase'] == 'finetune'
-        and told['curve'][0]['accuracy'] == 0.8
-        and told['queue_position'] is None
+        body['progress']['phase'] == 'finetune'
+        and body['curve'][0]['accuracy'] == 0.8
+        and body['queue_position'] is None
     )
-    told = program.post(f'/api/v1/trainings/{job.pk}/cancel').json()
-    assert told['cancel_requested'] and told['state'] == 'running'
+    body = program.post(f'/api/v1/trainings/{job.pk}/cancel').json()
+    assert body['cancel_requested'] and body['state'] == 'running'
 
 
-def test_a_project_that_is_not_ready_is_told_what_it_lacks(program, address, source):
+def test_a_project_that_is_not_ready_is_refused_with_what_it_lacks(program, address, source):
     answer = program.post(f'{address}/trainings', {})
     assert is_refusal(answer, 409, 'not_ready') and 'classes' in answer.json()['message']
 
@@ -97,7 +97,7 @@ def test_one_person_cannot_fill_the_queue(program, address, labelled, source, se
     assert statuses == [202, 202, 429]
 
 
-def test_a_model_tells_everything_that_was_measured(program, address, model):
+def test_a_model_reports_everything_that_was_measured(program, address, model):
     [line] = program.get(f'{address}/models').json()['results']
     assert (line['id'], line['version'], line['accuracy'], line['interval']) == (
         str(model.pk),
@@ -121,8 +121,8 @@ def test_a_model_is_published_replaced_rolled_back_and_taken_down(
         program.post(f'/api/v1/models/{model.pk}/publish', {'name': 'colours'}).json()['model']['version']
         == 1
     )
-    told = program.post(f'/api/v1/models/{second.pk}/publish', {'name': 'colours'}).json()
-    assert told['model']['version'] == 2 and told['previous'] == str(model.pk)
+    body = program.post(f'/api/v1/models/{second.pk}/publish', {'name': 'colours'}).json()
+    assert body['model']['version'] == 2 and body['previous'] == str(model.pk)
     assert predictor.get('/api/v1/models/colours').json()['version'] == 2
     assert predictor.get('/api/v1/publications/colours').json()['model']['version'] == 2
     assert program.post('/api/v1/publications/colours/rollback').json()['model']['version'] == 1

@@ -161,9 +161,7 @@ def test_a_request_that_claims_to_be_larger_than_any_archive(program, project):
     assert is_refusal(answer, 413, 'too_large')
 
 
-def test_a_fault_of_ours_is_told_in_the_same_shape_and_without_its_details(
-    program, project, monkeypatch, client
-):
+def test_an_internal_error_has_the_same_shape_and_no_details(program, project, monkeypatch, client):
     from django.db import connection
 
     def broken(execute, sql, params, many, context):

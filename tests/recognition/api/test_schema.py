@@ -64,7 +64,7 @@ def test_every_operation_has_a_name_of_its_own_and_says_how_it_refuses(schema):
         )
 
 
-def test_the_ways_to_send_an_image_are_told(schema):
+def test_the_ways_to_send_an_image_are_documented(schema):
     bodies = schema['paths']['/api/v1/models/{reference}/classify']['post']['requestBody']['content']
     assert set(bodies) == {'multipart/form-data', 'application/json', 'image/*', 'application/octet-stream'}
 

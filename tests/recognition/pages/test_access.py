@@ -116,7 +116,7 @@ def test_nothing_changes_by_following_a_link(name, addresses, browser):
 
 
 @pytest.mark.parametrize('name', sorted(READ | ONES_OWN - {'create-project', 'create-key'}))
-def test_whoever_is_not_signed_in_is_asked_to(name, addresses, client):
+def test_an_anonymous_user_is_sent_to_the_sign_in_page(name, addresses, client):
     answer = client.get(addresses[name])
     assert (answer.status_code, answer.url.split('?')[0]) == (302, '/login/')
 
@@ -145,7 +145,7 @@ def test_pages_forbid_scripts_and_styles_that_are_not_files_of_ours(browser, add
     assert 'unsafe' not in policy
 
 
-def test_what_is_not_there_is_said_on_a_page_of_ours(browser):
+def test_a_missing_page_has_a_page_of_its_own(browser):
     answer = browser.get('/no-such-page/')
     assert answer.status_code == 404
     assert 'Page not found' in answer.content.decode()

@@ -11,7 +11,7 @@ def test_signing_in_leads_to_the_projects(client, alice):
     assert (answer.status_code, answer.url) == (302, '/')
 
 
-def test_a_wrong_password_is_told_without_saying_which_part_was_wrong(client, alice):
+def test_a_wrong_password_is_refused_without_revealing_which_part_was_wrong(client, alice):
     for name in ('alice', 'nobody'):
         answer = client.post('/login/', {'username': name, 'password': 'wrong'})
         assert 'The user name or the password is wrong.' in visible_text(answer)
@@ -70,9 +70,9 @@ def test_a_key_needs_a_name(browser, alice):
     assert not alice.api_keys.exists()
 
 
-def test_the_zoo_tells_what_every_source_learned_from(browser, source):
+def test_the_zoo_shows_what_every_source_was_trained_on(browser, source):
     page = visible_text(browser.get('/zoo/'))
-    for told in (
+    for text in (
         'Leaves graft-leaf',
         'Photos of leaves',
         '2400',
@@ -81,7 +81,7 @@ def test_the_zoo_tells_what_every_source_learned_from(browser, source):
         'CC0',
         'Ships with Graft',
     ):
-        assert told in page
+        assert text in page
 
 
 def test_the_help_leads_to_the_api(browser):
@@ -95,7 +95,7 @@ def test_only_staff_sees_the_way_to_the_administration(browser_of, alice):
     assert '/admin/' in browser_of(alice).get('/').content.decode()
 
 
-def test_after_many_wrong_passwords_one_has_to_wait_and_is_told_so(client, alice, settings):
+def test_many_wrong_passwords_lock_the_account_for_a_while_and_the_page_says_so(client, alice, settings):
     for _ in range(settings.AXES_FAILURE_LIMIT):
         answer = client.post('/login/', {'username': 'alice', 'password': 'wrong'})
     assert answer.status_code == 429

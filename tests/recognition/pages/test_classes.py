@@ -51,7 +51,7 @@ def test_a_class_is_made_renamed_and_deleted(browser, labelled, image):
     assert labelled.images.filter(label__name='marguerite').count() == 4
 
 
-def test_a_class_that_exists_already_is_told(browser, labelled):
+def test_a_class_that_exists_already_is_refused(browser, labelled):
     answer = browser.post(
         f'/projects/{labelled.pk}/classes/create/',
         {'name': 'rose'},

@@ -83,7 +83,7 @@ def detector(alice, project):
     )
 
 
-def test_the_report_tells_figures_with_n_curves_mistakes_and_the_hardest_photos(browser_of, alice, detector):
+def test_the_report_shows_figures_with_n_curves_mistakes_and_the_hardest_photos(browser_of, alice, detector):
     page = browser_of(alice).get(f'/models/{detector.pk}/').content.decode()
     for words in (
         'mean average precision',
@@ -106,7 +106,7 @@ def test_a_photo_deleted_since_is_named_without_being_shown(browser_of, alice, d
     assert '<image' not in page
 
 
-def test_the_project_offers_to_try_the_detector_and_tells_programs_where_to_ask(browser_of, alice, detector):
+def test_the_project_page_offers_to_try_the_detector_and_shows_its_api_address(browser_of, alice, detector):
     page = browser_of(alice).get(f'/projects/{detector.project_id}/').content.decode()
     assert f'data-detect="/api/v1/models/{detector.pk}/detect"' in page and 'data-classify' not in page
     assert f'/api/v1/models/{detector.pk}/detect?threshold=0.5' in page

@@ -70,8 +70,8 @@ def test_what_a_project_learns_may_be_changed_while_nothing_is_labelled(browser,
     draw(cells, 0)
     answer = browser.get(address).content.decode()
     assert 'Change to' not in answer and '1 of 3 photos labelled' in answer
-    told = browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'classification'}, follow=True)
-    assert 'make another project' in told.content.decode()
+    response = browser.post(reverse('change-task', args=(cells.pk,)), {'task': 'classification'}, follow=True)
+    assert 'make another project' in response.content.decode()
 
 
 def test_a_class_shows_the_photos_that_have_a_box_of_it(browser, cells):

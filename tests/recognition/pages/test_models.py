@@ -12,9 +12,9 @@ from tests.support.page_text import visible_text
 from tests.support.reported_project import MALICIOUS_NAME
 
 
-def test_the_report_tells_every_number_with_its_uncertainty(browser, model):
+def test_the_report_shows_every_number_with_its_uncertainty(browser, model):
     page = visible_text(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
-    for told in (
+    for text in (
         '90.0 %',
         '95 % interval 80.0 % to 95.0 %, n = 40',
         'The finetuned network was kept',
@@ -27,7 +27,7 @@ def test_the_report_tells_every_number_with_its_uncertainty(browser, model):
         'The batch was halved to 16.',
         'finetune 3.0 s',
     ):
-        assert told in page
+        assert text in page
 
 
 def test_intervals_are_drawn_and_read_out(browser, model):
@@ -106,7 +106,7 @@ def test_an_unpublished_name_is_free_again(browser, model):
     assert not Publication.objects.exists()
 
 
-def test_the_report_tells_what_was_expected_and_what_more_photos_would_add(browser, model):
+def test_the_report_shows_the_forecast_and_what_more_photos_would_add(browser, model):
     page = visible_text(browser.get(f'/models/{model.pk}/')).replace('\N{NO-BREAK SPACE}', ' ')
     assert '80 % to 94 %' in page
     assert 'fitted on 6 other data sets. Measured accuracy: 90.0 %' in page

@@ -64,7 +64,7 @@ def test_an_empty_project_cannot_be_trained_and_a_ready_one_can(browser, project
     assert 'disabled' not in button()
 
 
-def test_what_is_missing_is_said(browser, project, alice):
+def test_the_page_says_what_is_missing_for_a_training(browser, project, alice):
     add_photos(project, alice, ['daisy'] * 4 + ['rose'])
     page = visible_text(browser.get(f'/projects/{project.pk}/'))
     assert check_readiness(project).missing[0] in page
@@ -121,7 +121,7 @@ def test_an_owner_lets_a_person_in_by_name(browser, browser_of, project, charlie
     assert browser_of(charlie).get(f'/projects/{project.pk}/').status_code == 200
 
 
-def test_a_name_that_nobody_has_is_told_on_the_members_page(browser, project):
+def test_an_unknown_user_name_is_refused_on_the_members_page(browser, project):
     address = f'/projects/{project.pk}/members/'
     answer = browser.post(
         f'{address}add/',

@@ -34,7 +34,7 @@ def test_options_left_as_they_are_say_nothing():
     assert form.get_options() == {}
 
 
-def test_only_what_was_changed_is_said():
+def test_only_options_that_were_changed_are_listed():
     assert options(source='graft-leaf', epochs='7') == {'source': 'graft-leaf', 'epochs': 7}
 
 
@@ -91,7 +91,7 @@ class TestPages:
         assert f'data-status="/api/v1/trainings/{job.pk}"' in page
         assert 'id="train-form"' not in page
 
-    def test_its_page_tells_what_happened(self, browser, job):
+    def test_its_page_lists_its_events(self, browser, job):
         job.claim('worker one')
         job.fail(job.attempt, 'out_of_memory', 'The photos did not fit into memory.')
         page = visible_text(browser.get(f'/trainings/{job.pk}/'))
@@ -103,7 +103,7 @@ class TestPages:
         job.refresh_from_db()
         assert job.state == 'cancelled'
 
-    def test_a_failed_training_is_told_on_the_project(self, browser, job, labelled):
+    def test_a_failed_training_is_shown_on_the_project_page(self, browser, job, labelled):
         job.claim('worker one')
         job.fail(job.attempt, 'unusable_source', 'The weights are damaged.')
         assert 'The last training failed: The weights are damaged.' in visible_text(

@@ -179,7 +179,7 @@ def test_a_loaded_model_is_kept(model):
     assert best(prediction.classify(model, [sealed_classifier.photo('red', 54)])) == ['red']
 
 
-def test_too_many_at_once_are_told_to_come_back(model):
+def test_too_many_requests_at_once_are_refused_with_retry_after(model):
     predictor = prediction._load_current(model)
     batches = predictor._batches
     computing, gate = threading.Event(), threading.Event()

@@ -142,10 +142,10 @@ def targets(tmp_path):
 
 def test_zoo_evaluate_fills_the_matrix_and_prints_the_rules(zoo_of_two, targets, tmp_path, capsys):
     call_command('zoo', 'benchmark', str(targets), '--seeds', '1', '--threads', '1', '--device', 'cpu')
-    told = capsys.readouterr()
-    assert '2 of 2  tints--graft-tiny--0.json' in told.err
-    assert 'oracle' in told.out
-    assert '2 sources on 1 targets (seeds): tints (1)' in told.out
+    output = capsys.readouterr()
+    assert '2 of 2  tints--graft-tiny--0.json' in output.err
+    assert 'oracle' in output.out
+    assert '2 sources on 1 targets (seeds): tints (1)' in output.out
     assert selection_params.read_latest_result().sources[0].name == 'graft-generic'
 
 

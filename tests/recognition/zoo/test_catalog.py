@@ -241,7 +241,7 @@ class TestSubprocess:
         with pytest.raises(InvalidInputError, match='longer than 0 seconds'):
             subprocess_call.call('transfer.zoo.fetch.inspect_weights', {}, seconds=0.01)
 
-    def test_what_it_tells_before_its_answer_is_heard(self, settings, tmp_path):
+    def test_progress_before_its_answer_is_passed_on(self, settings, tmp_path):
         (tmp_path / 'talker.py').write_text(
             'print(\'{"progress": {"at": 1}}\\n{"progress": {"at": 2}}\\n{"found": 3}\')'
         )
@@ -250,7 +250,7 @@ class TestSubprocess:
         assert subprocess_call.call('talker', {}, seconds=20, on_progress=progress.append) == {'found': 3}
         assert progress == [{'at': 1}, {'at': 2}]
 
-    def test_what_dies_is_told_with_its_last_word(self):
+    def test_the_last_line_of_a_child_that_died_is_in_the_error(self):
         with pytest.raises(InvalidInputError, match=r'No module named transfer\.zoo\.nothing'):
             subprocess_call.call('transfer.zoo.nothing', {}, seconds=20)
 

@@ -50,10 +50,10 @@ def test_it_tells_how_much_is_here_and_of_how_much(settings, mirror, monkeypatch
     mirror.files[urlsplit(torchvision_weights.find_published('squeezenet1_1', mirror.url).url).path] = bytes(
         3 * 2**20
     )
-    told = []
+    calls = []
     with pytest.raises(InvalidInputError, match='is not the published file'):  # of course: these are zeros
-        downloads.download('squeezenet1_1', on_bytes=lambda fetched, total: told.append((fetched, total)))
-    assert told == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
+        downloads.download('squeezenet1_1', on_bytes=lambda received, total: calls.append((received, total)))
+    assert calls == [(part * 2**20, 3 * 2**20) for part in (1, 2, 3)]
 
 
 def test_on_a_terminal_that_is_a_line_and_in_a_pipe_nothing():
@@ -100,7 +100,7 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
     it lies."""
     settings.TORCHVISION_URL = mirror.url
     folder = Path(settings.ZOO_DIR) / '.downloads'
-    told = {
+    fetched = {
         'source': 'lenet5_imagenet',
         'architecture': 'lenet5',
         'side': 32,
@@ -118,7 +118,7 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
         if module != 'transfer.zoo.fetch.torchvision_weights':
             return real(module, request, **options)
         assert request['taken'] == []
-        return {**told, 'path': str(save_lenet(folder / 'lenet5_imagenet.pth'))}
+        return {**fetched, 'path': str(save_lenet(folder / 'lenet5_imagenet.pth'))}
 
     monkeypatch.setattr(subprocess_call, 'call', ask)
     row = downloads.download('lenet5')

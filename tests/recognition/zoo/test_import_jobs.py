@@ -447,7 +447,7 @@ def test_an_error_in_a_callback_ends_the_child(settings, tmp_path):
 @pytest.mark.parametrize(
     'last', ['pass', """print('{"progress": {"stage": "read"}}')""", "print('[]')", "print('no JSON')"]
 )
-def test_a_child_that_ends_without_an_answer_is_told_as_one(settings, tmp_path, last):
+def test_a_child_that_ends_without_an_answer_is_named(settings, tmp_path, last):
     (tmp_path / 'mute.py').write_text(last)
     settings.BASE_DIR = tmp_path
     with pytest.raises(InvalidInputError, match='ended without an answer'):

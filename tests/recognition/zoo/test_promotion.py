@@ -332,7 +332,7 @@ class TestWhoSeesIt:
             'Secret roses, ready at once.'
         )
         probes = [{'name': 'flowers', 'accuracy': 0.9, 'interval': [0.8, 1.0]}]
-        told = {
+        stored_report = {
             'why': why,
             'ranking': [{'name': 'flowers'}, {'name': 'graft-leaf'}],
             'probes': probes,
@@ -346,7 +346,7 @@ class TestWhoSeesIt:
             labels=['flowers', 'x'],
             images=9,
             source_name='flowers',
-            report=told,
+            report=stored_report,
         )
         assert reports.model_report(model)['ranking'][0]['name'] == 'flowers'
         projects.add_member(other, 'charlie', 'viewer')
@@ -400,8 +400,8 @@ class TestDoors:
         page = f'/models/{model.pk}/'
         assert 'Submit as a source model' in client.get(page).content.decode()
         client.post(f'{page}promote/', {'name': 'flowers', 'title': 'Flowers', 'domain': '', 'licence': ''})
-        told = client.get(page).content.decode()
-        assert 'waiting for approval' in told and 'Share with everyone on this server' in told
+        text = client.get(page).content.decode()
+        assert 'waiting for approval' in text and 'Share with everyone on this server' in text
         client.post(f'{page}promote/', {'share': 'on'})
         row = SourceModel.objects.get()
         assert (row.shared_by, row.architecture) == (alice, 'squeezenet1_1+linear')
@@ -423,12 +423,12 @@ class TestDoors:
         assert client.get(address).status_code == 404
         made(model, approved_at=None, signatures={'ref': SIGNATURE})
         answer = client.post(address, {'share': True}, content_type='application/json')
-        told = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': True, 'has_signature': True}
-        assert (answer.status_code, answer.json()) == (200, told)
+        expected = {'name': 'flowers', 'title': '', 'state': 'offered', 'shared': True, 'has_signature': True}
+        assert (answer.status_code, answer.json()) == (200, expected)
         assert client.post(address, {'share': 'perhaps'}, content_type='application/json').status_code == 422
         assert client.post(address, {}, content_type='application/json').json()['field'] == 'share'
         client.force_login(bob)
-        assert client.get(address).json() == told
+        assert client.get(address).json() == expected
         assert client.post(address, {'share': False}, content_type='application/json').status_code == 403
         assert client.delete(address).status_code == 403
         client.force_login(alice)

@@ -249,8 +249,8 @@ class TestPage:
             self.at('compute_signature', source), {'archive': upload}, follow=True
         ).content.decode()
         assert 'The signature of “mine” is being computed.' in page and 'data-follow' in page
-        told = keeper.get(self.at('signature_progress', source)).json()
-        assert (told['state'], told['finished']) == ('queued', False)
+        body = keeper.get(self.at('signature_progress', source)).json()
+        assert (body['state'], body['finished']) == ('queued', False)
         keeper.post(self.at('cancel_signature', source))
         assert keeper.get(self.at('signature_progress', source)).json()['state'] == 'cancelled'
         listing = reverse('admin:recognition_sourcemodel_changelist')

@@ -62,16 +62,16 @@ def same_weights(a: str, b: str) -> bool:
 
 def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
     manifest = write_photos(tmp_path / 'photos')
-    ears = RecordingReport()
+    recorder = RecordingReport()
     sealed = train(
-        manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', ears, tmp_path / 'cache'
+        manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', recorder, tmp_path / 'cache'
     )
     found = Predictor(Path(sealed.folder)).classify(
         [Path(image.path).read_bytes() for image in manifest.images]
     )
     assert (found.argmax(1) == [image.label for image in manifest.images]).mean() > 0.9
     assert sealed.report.accuracy > 0.9
-    assert len(ears.instants) == 1
+    assert len(recorder.instants) == 1
 
 
 def test_a_linear_head_without_a_mistake_is_not_finetuned(spec, tmp_path):
@@ -171,15 +171,15 @@ def test_a_killed_training_goes_on_and_ends_the_same(spec, manifest, tmp_path, s
 
 def test_progress_never_goes_back_and_ends_near_the_end(spec, manifest, tmp_path, monkeypatch):
     monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
-    ears = RecordingReport()
-    train(manifest, spec, tmp_path / 'work', ears, tmp_path / 'cache')
-    fractions = [progress.fraction for progress in ears.recorded]
+    recorder = RecordingReport()
+    train(manifest, spec, tmp_path / 'work', recorder, tmp_path / 'cache')
+    fractions = [progress.fraction for progress in recorder.recorded]
     assert fractions == sorted(fractions)
     assert fractions[-1] > 0.9
-    assert [progress.seconds_left for progress in ears.recorded if progress.phase == 'finetune'][
+    assert [progress.seconds_left for progress in recorder.recorded if progress.phase == 'finetune'][
         -1
     ] is not None
-    assert any(progress.epoch == 3 and progress.accuracy is not None for progress in ears.recorded)
+    assert any(progress.epoch == 3 and progress.accuracy is not None for progress in recorder.recorded)
 
 
 def test_cancelling_reaches_the_caller(spec, manifest, tmp_path):
@@ -194,12 +194,16 @@ def test_cancelling_reaches_the_caller(spec, manifest, tmp_path):
 
 
 def test_only_the_instant_model_when_no_more_is_asked(spec, manifest, tmp_path):
-    ears = RecordingReport()
+    recorder = RecordingReport()
     sealed = train(
-        manifest, dataclasses.replace(spec, instant_only=True), tmp_path / 'work', ears, tmp_path / 'cache'
+        manifest,
+        dataclasses.replace(spec, instant_only=True),
+        tmp_path / 'work',
+        recorder,
+        tmp_path / 'cache',
     )
     assert sealed.report.winner == 'linear'
-    assert ears.instants == []
+    assert recorder.instants == []
     assert Predictor(Path(sealed.folder)).labels == ('a', 'b')
 
 
@@ -260,7 +264,7 @@ def test_the_user_may_choose_the_source(spec, manifest, tmp_path):
     assert report.plan.source_why == 'other was asked for.'
 
 
-def test_of_networks_that_nothing_tells_apart_a_cpu_takes_the_lighter_one(spec, tmp_path):
+def test_of_equally_good_networks_a_cpu_takes_the_lighter_one(spec, tmp_path):
     manifest = write_photos(tmp_path / 'photos')
     light = dataclasses.replace(
         source(tmp_path / 'zoo', 'light'), images=50_000, dataset='same', parameters=60_000
@@ -304,7 +308,7 @@ def test_two_images_a_class_make_a_model(spec, tmp_path):
     assert np.isfinite(report.accuracy)
 
 
-def test_what_cannot_be_trained_is_said_in_a_sentence(spec, manifest, tmp_path):
+def test_what_cannot_be_trained_is_refused_in_a_sentence(spec, manifest, tmp_path):
     one = Manifest(('a', 'b'), tuple(image for image in manifest.images if image.label == 0))
     with pytest.raises(TrainingError, match='two classes'):
         train(one, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')

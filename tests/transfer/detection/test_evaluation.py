@@ -113,8 +113,8 @@ def random_world(
         truths.append(GroundTruth(boxes, labels, rng.random(len(cells)) < difficult))
         seen = np.repeat(np.arange(len(cells)), rng.integers(0, 3, len(cells)))
         moved = boxes[seen] + rng.normal(0, 6, (len(seen), 4))
-        said = np.where(rng.random(len(seen)) < 0.8, labels[seen], rng.integers(0, classes, len(seen)))
-        detections.append(Detections(moved, rng.random(len(seen)), said))
+        predicted = np.where(rng.random(len(seen)) < 0.8, labels[seen], rng.integers(0, classes, len(seen)))
+        detections.append(Detections(moved, rng.random(len(seen)), predicted))
     return truths, detections
 
 

@@ -81,7 +81,7 @@ def test_a_sample_keeps_the_published_shares_and_limits():
         assert not drawn.moves[drawn.labels == 0].any()
 
 
-def test_a_rare_class_is_drawn_as_often_as_a_common_one_unless_told_otherwise():
+def test_a_rare_class_is_sampled_as_often_as_a_common_one_by_default():
     near = np.concatenate(
         [np.array([[10, 10, 50, 50]]) + np.arange(200)[:, None] / 50, np.array([[60, 20, 90, 70.5]])]
     )

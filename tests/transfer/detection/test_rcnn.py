@@ -226,7 +226,7 @@ def test_half_covered_regions_are_neither_positive_nor_negative():
     np.testing.assert_allclose(machine.weight, again.weight)
 
 
-def test_a_class_without_examples_is_told_of_nothing():
+def test_a_class_without_examples_is_never_predicted():
     known, features = clouds(4)
     empty = [match_regions(TWO_OBJECTS, scatter_boxes(n), 300) for n in range(2)]
     rows = [np.ones((len(entry.boxes), 8), np.float32) for entry in empty]
@@ -304,7 +304,7 @@ def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world, t
         tmp_path,
         report,
     )
-    assert [heard.phase for heard in report.recorded][-1] == 'svm'
+    assert [progress.phase for progress in report.recorded][-1] == 'svm'
     assert all(
         one.fraction <= other.fraction
         for one, other in zip(report.recorded, report.recorded[1:], strict=False)

@@ -52,7 +52,7 @@ def train(
 @pytest.mark.parametrize('stop_after', [1, 5, 11])
 def test_an_interrupted_training_ends_with_the_same_bits(stop_after, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
-    whole, told = train()
+    whole, report = train()
     path = tmp_path / 'checkpoint.safetensors'
     with pytest.raises(InterruptedError):
         train(checkpoint=path, stop_after=stop_after)
@@ -60,7 +60,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(stop_after, tmp_path, m
     assert len(rest.recorded) == 12 - stop_after
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
-    assert rest.recorded[-1].loss == told.recorded[-1].loss
+    assert rest.recorded[-1].loss == report.recorded[-1].loss
 
 
 def test_momentum_is_part_of_what_a_resumed_training_goes_on_with(tmp_path, monkeypatch):
@@ -84,9 +84,11 @@ def test_a_finished_training_is_not_repeated(tmp_path):
 
 def test_progress_counts_steps_as_epochs_of_the_schedule():
     _, report = train()
-    assert [heard.epoch for heard in report.recorded] == list(range(1, 13))
-    assert {heard.epochs for heard in report.recorded} == {12}
-    assert [heard.fraction for heard in report.recorded] == pytest.approx([n / 12 for n in range(1, 13)])
+    assert [progress.epoch for progress in report.recorded] == list(range(1, 13))
+    assert {progress.epochs for progress in report.recorded} == {12}
+    assert [progress.fraction for progress in report.recorded] == pytest.approx(
+        [n / 12 for n in range(1, 13)]
+    )
     assert report.recorded[-1].seconds_left == 0
     assert Schedule(30, images=5, images_per_step=2).epoch(3) == 2
 

@@ -67,7 +67,7 @@ RCNN = RcnnSpec(cpu_proposals=60, steps=6, batch=16)
 
 
 @pytest.fixture(scope='module')
-def room(tmp_path_factory):
+def scenes(tmp_path_factory):
     """A folder with twelve scenes and a cache that the tests of this module share."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp('detecting')
@@ -78,50 +78,50 @@ def room(tmp_path_factory):
     )
 
 
-def spec_for(room, detector: str, **changes) -> TrainSpec:
+def spec_for(scenes, detector: str, **changes) -> TrainSpec:
     return TrainSpec(
-        sources=(room[2],),
+        sources=(scenes[2],),
         task='detection',
         detector=detector,
         **{'detector_options': {'fast_rcnn': FAST, 'faster_rcnn': FASTER, 'rcnn': RCNN}} | changes,
     )
 
 
-def learn(room, detector: str, name: str, ears: RecordingReport | None = None, **changes):
-    folder, manifest, _ = room
+def learn(scenes, detector: str, name: str, recorder: RecordingReport | None = None, **changes):
+    folder, manifest, _ = scenes
     return train(
         manifest,
-        spec_for(room, detector, **changes),
+        spec_for(scenes, detector, **changes),
         folder / name,
-        ears or RecordingReport(),
+        recorder or RecordingReport(),
         folder / 'cache',
     )
 
 
 @pytest.fixture(scope='module')
-def told():
+def fast_recorder():
     """What the training of the fixture `fast` reported: every step, not only one in half a second."""
     return RecordingReport()
 
 
 @pytest.fixture(scope='module')
-def fast(room, told):
+def fast(scenes, fast_recorder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
-        return learn(room, 'fast-rcnn', 'fast', told)
+        return learn(scenes, 'fast-rcnn', 'fast', fast_recorder)
 
 
 @pytest.fixture(scope='module')
-def faster(room):
-    return learn(room, 'faster-rcnn', 'faster')
+def faster(scenes):
+    return learn(scenes, 'faster-rcnn', 'faster')
 
 
 @pytest.fixture(scope='module')
-def rcnn(room):
-    return learn(room, 'rcnn', 'rcnn')
+def rcnn(scenes):
+    return learn(scenes, 'rcnn', 'rcnn')
 
 
-def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
+def test_fast_rcnn_detects_objects_on_new_photos(fast):
     known = fast.report.detection
     assert (known.train_images, known.test_images) == (8, 4)
     assert known.proposals.half == 1.0
@@ -131,16 +131,16 @@ def test_a_fast_rcnn_finds_things_on_photos_it_has_not_seen(fast):
     assert json.loads(json.dumps(fast.report.to_json()))['winner'] == 'fast-rcnn'
 
 
-def test_faster_rcnn_is_learned_sealed_and_served_by_torch(room, faster):
+def test_faster_rcnn_is_learned_sealed_and_served_by_torch(scenes, faster):
     assert faster.report.engine.name == 'torch' and 'torch serves it' in faster.report.engine.why_not
     assert (faster.report.winner, faster.report.detection.proposals) == ('faster-rcnn', None)
-    found, photo = DetectionPredictor(Path(faster.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    found, photo = DetectionPredictor(Path(faster.folder)).detect(Path(scenes[1].images[0].path).read_bytes())
     assert (photo.width, photo.height) == synthetic_scenes.SIZE
     assert ((found.boxes >= 0) & (found.boxes <= 120)).all() and set(found.labels.tolist()) <= {0, 1}
 
 
-def test_the_report_says_for_each_class_how_many_there_were(fast, room):
-    measured = split_manifest(room[1], 0.3, 0)[1]
+def test_the_report_says_for_each_class_how_many_there_were(fast, scenes):
+    measured = split_manifest(scenes[1], 0.3, 0)[1]
     counts = [sum(box.label == label for image in measured.images for box in image.boxes) for label in (0, 1)]
     assert [(row.label, row.n) for row in fast.report.detection.classes] == list(
         zip(synthetic_scenes.LABELS, counts, strict=True)
@@ -149,8 +149,8 @@ def test_the_report_says_for_each_class_how_many_there_were(fast, room):
     assert all(0 <= recall <= 1 and 0 <= precision <= 1 for recall, precision, _ in curve)
 
 
-def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, fast, rcnn):
-    image = next(image for image in split_manifest(room[1], 0.3, 0)[1].images if image.boxes)
+def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(scenes, fast, rcnn):
+    image = next(image for image in split_manifest(scenes[1], 0.3, 0)[1].images if image.boxes)
     code = (
         'import json, sys; from pathlib import Path; from transfer.serving.detector import '
         'DetectionPredictor;'
@@ -159,27 +159,27 @@ def test_sealed_detectors_answer_as_they_were_measured_and_without_torch(room, f
         'sys.argv[2:]];'
         'assert "torch" not in sys.modules; print(json.dumps(answers))'
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, '-c', code, image.path, fast.folder, rcnn.folder],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]
     here = [
         DetectionPredictor(Path(sealed.folder)).detect(Path(image.path).read_bytes())[0]
         for sealed in (fast, rcnn)
     ]
-    assert json.loads(told.stdout) == [found.boxes[0].tolist() for found in here]
+    assert json.loads(process.stdout) == [found.boxes[0].tolist() for found in here]
     for sealed in (fast, rcnn):
         assert sealed.report.engine.name == 'openvino'
         assert sealed.report.engine.largest_difference < 0.01
 
 
 @pytest.mark.parametrize('which', ['fast', 'rcnn'])
-def test_torch_rebuilds_the_detector_from_its_artifact(which, room, request, tmp_path):
+def test_torch_rebuilds_the_detector_from_its_artifact(which, scenes, request, tmp_path):
     folder = Path(request.getfixturevalue(which).folder)
-    photo = Path(room[1].images[0].path).read_bytes()
+    photo = Path(scenes[1].images[0].path).read_bytes()
     by_graph, _ = DetectionPredictor(folder).detect(photo)
     by_torch, _ = DetectionPredictor(as_torch(folder, tmp_path / 'bare')).detect(photo)
     shared = min(len(by_graph), len(by_torch))
@@ -219,17 +219,17 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize('detector', DETECTORS)
-def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(detector, room, monkeypatch):
+def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(detector, scenes, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
     monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
     short = dataclasses.replace(FAST, epochs=2, head_steps=4, rois_per_image=16)
     options = {'fast_rcnn': short, 'faster_rcnn': FASTER, 'rcnn': RCNN}
-    whole = learn(room, detector, f'whole-{detector}', detector_options=options)
+    whole = learn(scenes, detector, f'whole-{detector}', detector_options=options)
     name, counting = f'stopped-{detector}', RecordingReport()
     for phase in ('finetune', 'refit'):
         with pytest.raises(Stopped):
-            learn(room, detector, name, StopsIn(phase, after=4), detector_options=options)
-    resumed = learn(room, detector, name, counting, detector_options=options)
+            learn(scenes, detector, name, StopsIn(phase, after=4), detector_options=options)
+    resumed = learn(scenes, detector, name, counting, detector_options=options)
     assert (
         Path(resumed.folder, 'weights.safetensors').read_bytes()
         == Path(whole.folder, 'weights.safetensors').read_bytes()
@@ -237,13 +237,15 @@ def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(dete
     for key in ('ap11', 'refit_curve'):
         assert getattr(resumed.report.detection, key) == getattr(whole.report.detection, key)
     assert resumed.report.curve == whole.report.curve and len(whole.report.curve) > 1
-    assert [heard.fraction for heard in counting.recorded] == sorted(
-        heard.fraction for heard in counting.recorded
+    assert [progress.fraction for progress in counting.recorded] == sorted(
+        progress.fraction for progress in counting.recorded
     )
 
 
-def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_its_place(room, fast, told):
-    [first] = told.instants
+def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_its_place(
+    scenes, fast, fast_recorder
+):
+    [first] = fast_recorder.instants
     assert [read_meta(Path(sealed.folder)).provisional for sealed in (first, fast)] == [True, False]
     assert [sealed.report.detection.final_train_images for sealed in (first, fast)] == [8, 12]
     for key in ('train_images', 'test_images', 'ap11', 'score_threshold', 'classes', 'worst'):
@@ -255,7 +257,7 @@ def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_
         != Path(fast.folder, 'weights.safetensors').read_bytes()
     )
     epochs = {
-        phase: max(heard.epoch for heard in told.recorded if heard.phase == phase)
+        phase: max(progress.epoch for progress in fast_recorder.recorded if progress.phase == phase)
         for phase in ('finetune', 'refit')
     }
     assert epochs['finetune'] == epochs['refit']
@@ -266,16 +268,16 @@ def test_the_evaluated_detector_is_served_until_one_trained_on_all_photos_takes_
     assert len(fast.report.detection.refit_curve) == len(fast.report.curve)
     seconds = fast.report.detection.serving_seconds
     assert 0 < seconds == read_meta(Path(fast.folder)).detection.serving_seconds < 5
-    found, _ = DetectionPredictor(Path(fast.folder)).detect(Path(room[1].images[0].path).read_bytes())
+    found, _ = DetectionPredictor(Path(fast.folder)).detect(Path(scenes[1].images[0].path).read_bytes())
     assert len(found)
 
 
-def test_without_the_refit_the_evaluated_detector_is_the_one_that_is_served(room, faster):
+def test_without_the_refit_the_evaluated_detector_is_the_one_that_is_served(scenes, faster):
     report = RecordingReport()
-    plain = learn(room, 'faster-rcnn', 'plain', report, refit=False)
+    plain = learn(scenes, 'faster-rcnn', 'plain', report, refit=False)
     assert report.instants == [] and plain.report.detection.final_train_images == 8
     assert plain.report.detection.ap11 == faster.report.detection.ap11
-    assert not {heard.phase for heard in report.recorded} & {'provisional', 'refit'}
+    assert not {progress.phase for progress in report.recorded} & {'provisional', 'refit'}
 
 
 def test_the_refit_looks_at_each_photo_as_often():
@@ -299,7 +301,7 @@ class StopsIn(RecordingReport):
             raise Stopped
 
 
-def test_a_detector_that_is_not_there_is_refused(room):
+def test_a_detector_that_is_not_there_is_refused(scenes):
     with pytest.raises(InvalidSpecError, match='detector'):
         TrainSpec.from_json({'detector': 'yolo'})
     with pytest.raises(InvalidSpecError, match=r'fast_rcnn\.short_side'):
@@ -314,9 +316,11 @@ def test_options_of_a_detector_survive_json():
 
 
 @pytest.mark.parametrize('which', ['fast', 'faster', 'rcnn'])
-def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which, room, request, tmp_path):
+def test_a_detectors_backbone_becomes_a_source_that_classifies_what_was_boxed(
+    which, scenes, request, tmp_path
+):
     sealed = request.getfixturevalue(which)
-    folder, (_, manifest, source_model) = Path(sealed.folder), room
+    folder, (_, manifest, source_model) = Path(sealed.folder), scenes
     assert sealed.report.detection.backbone == ''
     assert 'source.safetensors' in json.loads((folder / 'meta.json').read_text())['files']
     path = folder / 'source.safetensors'
@@ -336,8 +340,8 @@ def test_a_detectors_body_becomes_a_source_that_tells_apart_what_was_boxed(which
     )
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (source_model.mean, source_model.std))
     with torch.inference_mode():
-        said = model((pixels - mean) / std).argmax(1).numpy()
-    assert (said == [image.label for image in crops.images]).mean() > 0.9
+        predicted = model((pixels - mean) / std).argmax(1).numpy()
+    assert (predicted == [image.label for image in crops.images]).mean() > 0.9
     learned, begun = model.state_dict(), load_file(source_model.weights)
     assert any((learned[name] != begun[name]).any() for name in begun if name.startswith('features'))
     again = train(
@@ -361,9 +365,9 @@ def as_source_model(path: Path, source_model: SourceModelSpec) -> SourceModelSpe
     )
 
 
-def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(room):
-    folder, manifest, source_model = room
-    spec = dataclasses.replace(spec_for(room, 'faster-rcnn', refit=False), reference=source_model)
+def test_a_detector_is_signed_by_the_crops_that_the_sources_were_compared_on(scenes):
+    folder, manifest, source_model = scenes
+    spec = dataclasses.replace(spec_for(scenes, 'faster-rcnn', refit=False), reference=source_model)
     report = train(manifest, spec, folder / 'signed', RecordingReport(), folder / 'cache').report
     assert report.signature.reference == source_model.digest
     assert len(report.signature.mean) == registry.architecture(source_model.architecture).feature_size

@@ -53,7 +53,7 @@ def test_each_image_is_scored_by_the_head_of_its_fold():
         assert np.allclose(found.logits[folds == fold], head.logits(features[folds == fold]))
 
 
-def test_classes_apart_are_told_apart():
+def test_separable_classes_are_separated():
     features, labels = blobs(distance=3)
     found = linear_probe.fit_probe(features, labels, 3, folds_of(labels))
     assert accuracy(found.logits, labels) == 1.0

@@ -41,9 +41,9 @@ def test_log_loss_agrees_with_scikit_learn():
 
 
 def test_confusion_has_the_truth_in_its_rows():
-    truth, said = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 2, 2])
-    table = confusion_matrix(said, truth, 3)
-    assert np.array_equal(table, slow_confusion_matrix(truth, said))
+    truth, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 2, 2])
+    table = confusion_matrix(predicted, truth, 3)
+    assert np.array_equal(table, slow_confusion_matrix(truth, predicted))
     assert table[2, 0] == 1
 
 

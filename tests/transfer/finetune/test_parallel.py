@@ -59,25 +59,25 @@ def test_two_runs_are_done_at_the_same_time():
 
 @pytest.mark.parametrize('workers', [1, 2])
 def test_progress_of_all_runs_is_reported_in_the_callers_thread(workers):
-    heard = []
+    calls = []
     run_parallel(
         [reporting_run('a'), reporting_run('b')],
         workers,
-        lambda done, point: heard.append((threading.get_ident(), done, point)),
+        lambda done, point: calls.append((threading.get_ident(), done, point)),
     )
-    assert {thread for thread, _, _ in heard} == {threading.get_ident()}
-    assert [done for _, done, _ in heard] == sorted(done for _, done, _ in heard)
-    assert heard[-1][1] == pytest.approx(1.0)
+    assert {thread for thread, _, _ in calls} == {threading.get_ident()}
+    assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)
+    assert calls[-1][1] == pytest.approx(1.0)
 
 
 def test_only_the_epochs_of_the_first_run_are_reported():
-    heard = []
+    calls = []
     run_parallel(
         [reporting_run('a', seconds=0.01), reporting_run('b', seconds=0.02)],
         2,
-        lambda done, point: heard.append(point),
+        lambda done, point: calls.append(point),
     )
-    assert {point.seconds for point in heard if point} == {0.01}
+    assert {point.seconds for point in calls if point} == {0.01}
 
 
 def test_an_error_of_one_run_stops_the_other_and_is_raised():

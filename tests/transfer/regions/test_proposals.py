@@ -207,7 +207,7 @@ def test_an_image_of_one_colour_or_of_a_few_pixels_is_no_error():
     assert search(np.zeros((3, 400, 3), np.uint8), Setting(width=0)).shape == (0, 4)  # thinner than 20 pixels
 
 
-def test_resizing_tells_the_way_back():
+def test_resizing_returns_the_scale_back():
     image = np.zeros((333, 777, 3), np.uint8)
     resized, (x, y) = at_width(image, 500)
     assert resized.shape[1] == 500

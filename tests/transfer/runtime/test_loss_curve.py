@@ -15,7 +15,7 @@ def test_the_last_word_of_a_pass_counts_and_is_there_after_a_kill(tmp_path):
     assert [(point.epoch, point.loss) for point in again.points()] == [(1, 0.8), (2, 0.5), (3, 0.3)]
 
 
-def test_hundreds_of_passes_are_told_by_some_the_last_among_them(tmp_path):
+def test_a_long_loss_curve_is_thinned_and_keeps_its_last_point(tmp_path):
     curve = LossCurve(tmp_path / 'curve.json')
     for epoch in range(1, 458):
         curve.add(epoch, 1 / epoch)

@@ -67,9 +67,9 @@ def cells(tmp_path):
     }
 
 
-def test_a_cell_tells_the_accuracy_on_held_out_photos_and_what_was_known_before(request_of, tmp_path):
-    told = list(fill_matrix(request_of))
-    assert [step['done'] for step in told] == [1, 2]
+def test_a_cell_holds_the_accuracy_on_held_out_photos_and_what_was_known_before(request_of, tmp_path):
+    steps = list(fill_matrix(request_of))
+    assert [step['done'] for step in steps] == [1, 2]
     found = cells(tmp_path)
     assert list(found) == ['tints--one--0.json', 'tints--two--0.json']
     cell = found['tints--one--0.json']
@@ -130,8 +130,8 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(request_of, tmp_path):
     steps.close()
     first = cells(tmp_path)
     assert len(first) == 1
-    told = list(fill_matrix(request_of))
-    assert told[0]['seconds_left'] is None
+    steps = list(fill_matrix(request_of))
+    assert steps[0]['seconds_left'] is None
     assert cells(tmp_path) | first == cells(tmp_path)
     assert len(cells(tmp_path)) == 2
 
@@ -149,7 +149,10 @@ def test_more_seeds_may_be_added_but_nothing_else_changed(request_of, tmp_path):
     request_of['setup']['seeds'] = 2
     assert len(list(fill_matrix(request_of))) == 4
     request_of['setup'] |= {'seeds': 1, 'first_seed': 5}
-    assert [told['cell'] for told in fill_matrix(request_of)] == ['tints--one--5.json', 'tints--two--5.json']
+    assert [step['cell'] for step in fill_matrix(request_of)] == [
+        'tints--one--5.json',
+        'tints--two--5.json',
+    ]
     request_of['setup']['per_class'] = 3
     with pytest.raises(TrainingError, match='another setup'):
         list(fill_matrix(request_of))
@@ -169,8 +172,8 @@ def test_a_cell_that_somebody_else_is_at_is_left_to_them(request_of, tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         list(fill_matrix(request_of | {'most': 1}))
         assert list(cells(tmp_path)) == ['tints--two--0.json']
-    told = list(fill_matrix(request_of))  # whoever held it died: the cell is made after all
-    assert [step['seconds_left'] is None for step in told] == [False, True]
+    steps = list(fill_matrix(request_of))  # whoever held it died: the cell is made after all
+    assert [step['seconds_left'] is None for step in steps] == [False, True]
     assert len(cells(tmp_path)) == 2
 
 

@@ -49,7 +49,7 @@ def context(tmp_path):
         yield context
 
 
-def test_a_note_is_told_once(context):
+def test_a_note_is_recorded_once(context):
     context.note('The batch was halved.')
     context.note('The batch was halved.')
     assert context.notes == ['The batch was halved.']

@@ -56,15 +56,19 @@ def trained(tmp_path, per_class, forecaster=FORECAST):
         folds=3,
         forecaster=forecaster,
     )
-    ears = RecordingReport()
+    recorder = RecordingReport()
     sealed = train(
-        write_photos(tmp_path / 'photos', per_class, CLOSE), spec, tmp_path / 'work', ears, tmp_path / 'cache'
+        write_photos(tmp_path / 'photos', per_class, CLOSE),
+        spec,
+        tmp_path / 'work',
+        recorder,
+        tmp_path / 'cache',
     )
-    return sealed.report, ears
+    return sealed.report, recorder
 
 
-def test_a_report_tells_what_was_expected_and_what_more_photos_would_add(tmp_path):
-    report, ears = trained(tmp_path, 60)
+def test_a_report_holds_the_forecast_and_what_more_photos_would_add(tmp_path):
+    report, recorder = trained(tmp_path, 60)
     forecast = report.forecast
     assert [point.images for point in forecast.points] == [30, 60, 120]
     assert forecast.points[-1].accuracy == report.probes[0].accuracy
@@ -73,17 +77,17 @@ def test_a_report_tells_what_was_expected_and_what_more_photos_would_add(tmp_pat
     assert (expected.level, expected.targets) == (0.9, 6)
     assert forecast.gain.images == 100
     assert forecast.sentence.startswith('Expected accuracy 0.')
-    finetuning = [word for word in ears.recorded if word.phase == 'finetune']
-    assert {word.forecast for word in finetuning} == {forecast.sentence}
+    finetuning = [progress for progress in recorder.recorded if progress.phase == 'finetune']
+    assert {progress.forecast for progress in finetuning} == {forecast.sentence}
 
 
-def test_of_few_photos_no_curve_is_drawn_and_without_a_record_no_accuracy_foretold(tmp_path):
-    report, ears = trained(tmp_path, 8, forecaster={})
+def test_few_photos_give_no_curve_and_without_a_track_record_there_is_no_forecast(tmp_path):
+    report, recorder = trained(tmp_path, 8, forecaster={})
     assert report.forecast.expected is None
     assert report.forecast.gain is None
     assert report.forecast.sentence == ''
     assert len(report.forecast.points) == 1
-    assert {word.forecast for word in ears.recorded} == {''}
+    assert {progress.forecast for progress in recorder.recorded} == {''}
 
 
 def test_the_sentence():

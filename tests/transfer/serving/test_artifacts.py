@@ -40,7 +40,7 @@ def test_the_folder_holds_weights_graph_onnx_and_meta_and_nothing_was_left_besid
     assert [path.name for path in folder.parent.iterdir()] == ['colours']
 
 
-def test_meta_tells_labels_preprocessing_temperature_source_seed_and_versions(original):
+def test_meta_holds_labels_preprocessing_temperature_source_seed_and_versions(original):
     folder, model = original
     meta = artifacts.read_meta(folder)
     assert meta.labels == sealed_classifier.LABELS

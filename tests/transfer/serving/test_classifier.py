@@ -30,7 +30,7 @@ def folder(original, tmp_path):
     return Path(shutil.copytree(original[0], tmp_path / 'copy'))
 
 
-def test_it_tells_the_colours_apart(folder):
+def test_it_classifies_the_colours(folder):
     photos = [
         sealed_classifier.photo(label, 100 + seed) for label in sealed_classifier.LABELS for seed in range(4)
     ]
@@ -228,7 +228,7 @@ def test_another_model_can_be_had_while_one_is_loading():
         assert slow.result().size == 1
 
 
-def test_a_failed_load_is_told_and_tried_again():
+def test_a_failed_load_raises_and_is_tried_again():
     answers = [CorruptArtifactError('broken'), Loaded(1)]
 
     def load(folder, digest):

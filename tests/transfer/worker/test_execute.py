@@ -61,7 +61,7 @@ def wanted(pid):
     return False
 
 
-def test_each_job_gets_a_process_of_its_own_and_its_status_is_told(start, tmp_path):
+def test_each_job_gets_a_process_of_its_own_whose_exit_status_is_returned(start, tmp_path):
     one = start(ECHO)
     assert [one.run(queue, wanted) for queue in ('cpu', 'bad', 'gpu')] == [0, 1, 0]
     assert (tmp_path / 'log').read_text().split() == ['cpu', 'bad', 'gpu']
@@ -117,7 +117,7 @@ def test_progress_is_written_once_a_second_unless_the_phase_changes(report, djan
 
 
 @pytest.mark.django_db
-def test_a_heartbeat_that_found_the_job_lost_stops_the_training_at_its_next_word(report):
+def test_a_heartbeat_that_finds_the_job_lost_stops_the_training_at_its_next_report(report):
     Job.objects.update(attempt=2)
     report.write_heartbeat()
     with pytest.raises(JobCancelledError):
@@ -125,7 +125,7 @@ def test_a_heartbeat_that_found_the_job_lost_stops_the_training_at_its_next_word
 
 
 @pytest.mark.django_db
-def test_a_training_that_hangs_loses_its_heart(report, monkeypatch):
+def test_the_heartbeat_of_a_training_that_hangs_stops(report, monkeypatch):
     monkeypatch.setattr(heartbeat, 'HEARTBEAT_INTERVAL', 0.01)
     monkeypatch.setattr(heartbeat, 'HANG_TIMEOUT', -1.0)
     hung = threading.Event()

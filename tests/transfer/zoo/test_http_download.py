@@ -183,14 +183,18 @@ class TestTimm:
         assert mirror.asked == []
 
     def test_its_weights_come_from_the_hub_with_what_is_known_of_them(self, timm, repository, folder):
-        told = ask(repository, folder)
-        assert (told['source'], told['architecture'], told['side'], told['mean']) == (
+        answer = ask(repository, folder)
+        assert (answer['source'], answer['architecture'], answer['side'], answer['mean']) == (
             'plain-a1_in1k',
             'timm/plain',
             96,
             [0.4] * 3,
         )
-        assert (told['dataset'], told['images'], told['licence']) == ('ImageNet-1k', 1_281_167, 'apache-2.0')
+        assert (answer['dataset'], answer['images'], answer['licence']) == (
+            'ImageNet-1k',
+            1_281_167,
+            'apache-2.0',
+        )
         assert [path.name for path in folder.iterdir()] == ['plain-a1_in1k.safetensors']
 
     def test_weights_that_are_not_the_hubs_own_are_refused(self, timm, repository, folder):

@@ -154,7 +154,7 @@ def test_a_file_cut_short_is_refused_at_any_length(state, tmp_path, name):
         assert name in refused(source_model(path))
 
 
-def test_a_changed_and_a_missing_file_are_told_apart(state, tmp_path):
+def test_a_changed_file_and_a_missing_file_raise_different_errors(state, tmp_path):
     path = tmp_path / 'a.safetensors'
     save_file(state, path)
     digest = file_digest(path)
