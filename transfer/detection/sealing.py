@@ -42,52 +42,77 @@ def seal(
     `report`: of the detector that was evaluated; one that was trained on all images afterwards is sealed with
     it too.
     """
-    name = 'provisional' if provisional else 'sealed'
-    folder, figures = context.workdir / name, report.detection
-    assert figures is not None  # every detector has them
-    known = _describe_detector(context, trained, figures.score_threshold)
+    folder = context.workdir / ('provisional' if provisional else 'sealed')
     with (
         context.tracker.phase('provisional' if provisional else 'seal', 'Sealing the model'),
         replace_folder(folder) as aside,
     ):
         why_not = trained.export(aside)
-        meta = ArtifactMeta(
-            labels=context.manifest.labels,
-            architecture=chosen.source.architecture,
-            preprocessing=Preprocessing.of(chosen.source),
-            temperature=1.0,
-            engine=EngineInfo('torch' if why_not else 'openvino', why_not=why_not),
-            source=omit_signature(chosen.source),
-            why=chosen.why,
-            provisional=provisional,
-            spec=omit_signatures(context.adapted_spec()),
-            data_digest=context.manifest.digest,
-            seed=context.spec.seed,
-            versions=versions(),
-            detection=known,
-        )
+        meta = _describe_artifact(context, trained, chosen, report, why_not, provisional=provisional)
         meta = dataclasses.replace(meta, engine=_check_graphs(aside, meta, trained, evaluation))
         seconds = _measure_seconds(aside, meta, evaluation)
-        figures = dataclasses.replace(
-            figures,
-            final_train_images=trained.images,
-            serving_seconds=seconds,
-            refit_curve=None if trained.curve == report.curve else trained.curve,
-        )
-        if not provisional:
-            network = trained.build_source_network()
-            backbone = write_source(network, chosen.source, context.crops, aside)
-            figures = dataclasses.replace(figures, backbone=backbone)
-        report = dataclasses.replace(
-            report,
-            detection=figures,
-            engine=meta.engine,
-            seconds={phase: round(spent, 3) for phase, spent in context.tracker.seconds.items()},
-        )
-        known = dataclasses.replace(known, serving_seconds=seconds)
+        backbone = None if provisional else _write_backbone(context, trained, chosen, aside)
+        report = _complete_report(report, context, trained, meta.engine, seconds, backbone)
+        known = dataclasses.replace(meta.detector, serving_seconds=seconds)
         meta = dataclasses.replace(meta, detection=known, report=report.to_json())
         digest = write_meta(aside, meta)
     return SealedModel(str(folder), digest, report)
+
+
+def _describe_artifact(
+    context: DetectionContext,
+    trained: TrainedDetector,
+    chosen: SourceChoice,
+    report: TrainReport,
+    why_not: str,
+    *,
+    provisional: bool,
+) -> ArtifactMeta:
+    """What is known before the graphs are checked; `why_not`: why there are none."""
+    assert report.detection is not None  # every detector has figures
+    return ArtifactMeta(
+        labels=context.manifest.labels,
+        architecture=chosen.source.architecture,
+        preprocessing=Preprocessing.of(chosen.source),
+        temperature=1.0,
+        engine=EngineInfo('torch' if why_not else 'openvino', why_not=why_not),
+        source=omit_signature(chosen.source),
+        why=chosen.why,
+        provisional=provisional,
+        spec=omit_signatures(context.adapted_spec()),
+        data_digest=context.manifest.digest,
+        seed=context.spec.seed,
+        versions=versions(),
+        detection=_describe_detector(context, trained, report.detection.score_threshold),
+    )
+
+
+def _write_backbone(
+    context: DetectionContext, trained: TrainedDetector, chosen: SourceChoice, folder: Path
+) -> str:
+    """Write the backbone as a source model; returns why it could not be made, or ''."""
+    return write_source(trained.build_source_network(), chosen.source, context.crops, folder)
+
+
+def _complete_report(
+    report: TrainReport,
+    context: DetectionContext,
+    trained: TrainedDetector,
+    engine: EngineInfo,
+    seconds: float,
+    backbone: str | None,
+) -> TrainReport:
+    """The report of the evaluated detector with what is known of the one that is sealed."""
+    assert report.detection is not None
+    figures = dataclasses.replace(
+        report.detection,
+        final_train_images=trained.images,
+        serving_seconds=seconds,
+        refit_curve=None if trained.curve == report.curve else trained.curve,
+        backbone=backbone,
+    )
+    spent = {phase: round(seconds, 3) for phase, seconds in context.tracker.seconds.items()}
+    return dataclasses.replace(report, detection=figures, engine=engine, seconds=spent)
 
 
 def _describe_detector(
