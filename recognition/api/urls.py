@@ -17,52 +17,20 @@ urlpatterns = [
     path('docs/', SpectacularSwaggerSplitView.as_view(url_name='api-schema'), name='api-docs'),
     path('projects', projects.ProjectListView.as_view(), name='api-projects'),
     path(PROJECT, projects.ProjectView.as_view(), name='api-project'),
-    path(
-        f'{PROJECT}/restore',
-        projects.ProjectRestoreView.as_view(),
-        name='api-restore-project',
-    ),
+    path(f'{PROJECT}/restore', projects.ProjectRestoreView.as_view(), name='api-restore-project'),
     path(f'{PROJECT}/health', projects.ProjectHealthView.as_view(), name='api-health'),
     path(f'{PROJECT}/members', projects.MemberListView.as_view(), name='api-members'),
     path(f'{PROJECT}/members/<str:username>', projects.MemberView.as_view(), name='api-member'),
     path(f'{PROJECT}/images', images.ImageListView.as_view(), name='api-images'),
     path(f'{PROJECT}/images/label', images.ImagesLabelView.as_view(), name='api-label-images'),
-    path(
-        f'{PROJECT}/images/restore-labels',
-        images.LabelsRestoreView.as_view(),
-        name='api-restore-labels',
-    ),
-    path(
-        f'{PROJECT}/images/delete',
-        images.ImagesDeleteView.as_view(),
-        name='api-delete-images',
-    ),
-    path(
-        f'{PROJECT}/images/restore',
-        images.ImagesRestoreView.as_view(),
-        name='api-restore-images',
-    ),
+    path(f'{PROJECT}/images/restore-labels', images.LabelsRestoreView.as_view(), name='api-restore-labels'),
+    path(f'{PROJECT}/images/delete', images.ImagesDeleteView.as_view(), name='api-delete-images'),
+    path(f'{PROJECT}/images/restore', images.ImagesRestoreView.as_view(), name='api-restore-images'),
     path(IMAGE, images.ImageView.as_view(), name='api-image'),
-    path(
-        f'{IMAGE}/content',
-        images.ImageContentView.as_view(),
-        name='api-image-content',
-    ),
-    path(
-        f'{IMAGE}/thumbnail',
-        images.ImageThumbnailView.as_view(),
-        name='api-image-thumbnail',
-    ),
-    path(
-        f'{IMAGE}/boxes',
-        box_annotations.BoxesView.as_view(),
-        name='api-boxes',
-    ),
-    path(
-        f'{IMAGE}/prelabels',
-        box_annotations.PrelabelsView.as_view(),
-        name='api-prelabels',
-    ),
+    path(f'{IMAGE}/content', images.ImageContentView.as_view(), name='api-image-content'),
+    path(f'{IMAGE}/thumbnail', images.ImageThumbnailView.as_view(), name='api-image-thumbnail'),
+    path(f'{IMAGE}/boxes', box_annotations.BoxesView.as_view(), name='api-boxes'),
+    path(f'{IMAGE}/prelabels', box_annotations.PrelabelsView.as_view(), name='api-prelabels'),
     path(
         f'{PROJECT}/annotations/export',
         box_annotations.AnnotationExportView.as_view(),
@@ -75,11 +43,7 @@ urlpatterns = [
     ),
     path(f'{PROJECT}/labels', labels.LabelListView.as_view(), name='api-labels'),
     path(f'{PROJECT}/labels/<int:label_id>', labels.LabelView.as_view(), name='api-label'),
-    path(
-        f'{PROJECT}/deleted-labels',
-        labels.DeletedLabelListView.as_view(),
-        name='api-deleted-labels',
-    ),
+    path(f'{PROJECT}/deleted-labels', labels.DeletedLabelListView.as_view(), name='api-deleted-labels'),
     path(
         f'{PROJECT}/deleted-labels/<int:deleted_id>/restore',
         labels.LabelRestoreView.as_view(),
@@ -91,11 +55,7 @@ urlpatterns = [
     path(
         'trainings/<uuid:job_id>/cancel', trainings.TrainingCancelView.as_view(), name='api-cancel-training'
     ),
-    path(
-        DETECTION_JOB,
-        predictions.DetectionJobView.as_view(),
-        name='api-detection-job',
-    ),
+    path(DETECTION_JOB, predictions.DetectionJobView.as_view(), name='api-detection-job'),
     path(
         f'{DETECTION_JOB}/cancel',
         predictions.DetectionJobCancelView.as_view(),
