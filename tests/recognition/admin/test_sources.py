@@ -13,6 +13,7 @@ from django.utils import timezone
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
 from recognition.zoo import catalog, track_records
 from tests.support.import_jobs import list_zoo_files, run_job
+from tests.support.source_rows import add_row
 from tests.support.weights_files import upload_weights
 from transfer.zoo.networks.registry import architecture
 
@@ -20,22 +21,6 @@ pytestmark = pytest.mark.django_db
 
 LIST = reverse('admin:recognition_sourcemodel_changelist')
 ADD = reverse('admin:recognition_sourcemodel_add')
-
-
-def add_row(name: str = 'mine', **fields) -> SourceModel:
-    known = {
-        'architecture': 'lenet5',
-        'weights': f'/nowhere/{name}.pth',
-        'digest': name,
-        'size': 1000,
-        'mean': [0.5] * 3,
-        'std': [0.2] * 3,
-        'images': 9,
-        'classes': 3,
-        'origin': 'imported',
-        'approved_at': timezone.now(),
-    }
-    return SourceModel.objects.create(name=name, **{**known, **fields})
 
 
 def said(answer) -> str:
@@ -116,7 +101,7 @@ class TestAdding:
         assert client.post(ADD, {'file': upload_weights(), 'images': 60}).status_code == 403
         assert (
             client.post(
-                reverse('admin:recognition_sourcemodel_do', args=[add_row().pk, 'retire'])
+                reverse('admin:recognition_sourcemodel_do', args=[add_row('mine').pk, 'retire'])
             ).status_code
             == 403
         )
@@ -130,7 +115,7 @@ class TestLife:
         )
 
     def test_each_deed_is_kept_with_who_and_when(self, keeper, settings):
-        row = add_row(approved_at=None)
+        row = add_row('mine', approved_at=None)
         assert 'was approved' in self.do(keeper, row, 'approve')
         assert 'was retired' in self.do(keeper, row, 'retire')
         row.refresh_from_db()
@@ -150,7 +135,7 @@ class TestLife:
     def test_a_removed_source_is_kept_as_long_as_a_models_record_names_it(self, keeper, project, tmp_path):
         file = tmp_path / 'mine.pth'
         file.write_bytes(b'weights')
-        row = add_row(weights=str(file))
+        row = add_row('mine', weights=str(file))
         model = TrainedModel.objects.create(
             project=project, version=1, artifact='a', digest='d', labels=['a'], source_name='mine', images=9
         )
@@ -167,7 +152,7 @@ class TestLife:
 
     def test_only_what_can_be_done_is_offered(self, keeper):
         for row, actions in (
-            (add_row(), {'retire', 'remove'}),
+            (add_row('mine'), {'retire', 'remove'}),
             (add_row('two', approved_at=None), {'approve', 'remove'}),
         ):
             page = keeper.get(reverse('admin:recognition_sourcemodel_change', args=[row.pk]))
@@ -189,7 +174,7 @@ class TestLife:
     ):
         from recognition.serving import trained_models
 
-        add_row(removed_at=timezone.now(), weights=str(tmp_path / 'x.pth'))
+        add_row('mine', removed_at=timezone.now(), weights=str(tmp_path / 'x.pth'))
         model = TrainedModel.objects.create(
             project=project, version=1, artifact='a', digest='d', labels=['a'], source_name='mine', images=9
         )
@@ -245,7 +230,7 @@ class TestTrackRecord:
     ):
         for number in range(12):
             add_row(f'source-{number}')
-        add_row()
+        add_row('mine')
         with django_assert_max_num_queries(15):
             page = said(keeper.get(LIST))
         assert 'best in 2 of 2' in page and '+7.0 points (-31.1 to +45.1)' in page
@@ -274,13 +259,13 @@ class TestList:
         assert found(state='usable') == ['cells', 'oaks']
 
     def test_what_a_file_says_of_itself_is_shown_as_text(self, keeper):
-        add_row(title='<script>alert(1)</script>', licence='<b>', domain='<i>')
+        add_row('mine', title='<script>alert(1)</script>', licence='<b>', domain='<i>')
         page = said(keeper.get(LIST))
         assert '<script>alert' not in page and '&lt;script&gt;' in page
 
 
 def test_a_source_stays_while_an_unfinished_training_may_choose_it(project):
-    add_row(removed_at=timezone.now())
+    add_row('mine', removed_at=timezone.now())
     job = Job.objects.create(project=project)
     assert catalog.delete_removed() == ()
     job.cancel_queued()
