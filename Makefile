@@ -9,9 +9,10 @@ export OMP_WAIT_POLICY := PASSIVE
 # has not begun; what stands together in a file mostly stays together, for fixtures are dear.
 PARALLEL := -n 2 --dist worksteal
 # Seconds each: rooms whose tests neither train, nor start servers, nor drive a browser.
-FAST := tests/test_architecture.py tests/test_house_rules.py tests/test_language.py tests/p2l tests/transfer/data \
-  tests/transfer/regions tests/transfer/runtime tests/recognition/datasets tests/recognition/jobs \
-  tests/recognition/training tests/recognition/api tests/recognition/pages
+FAST := tests/test_architecture.py tests/test_house_rules.py tests/test_language.py tests/test_documents.py \
+  tests/test_environment.py tests/p2l tests/transfer/data tests/transfer/regions tests/transfer/runtime \
+  tests/recognition/datasets tests/recognition/jobs tests/recognition/training tests/recognition/api \
+  tests/recognition/pages
 
 .DEFAULT_GOAL := help
 

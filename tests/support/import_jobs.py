@@ -9,6 +9,15 @@ from recognition.models import Job
 from recognition.zoo import registration
 from transfer.worker import execute
 
+# A module for recognition.zoo.subprocess_call that reports a stage and then takes its time.
+SLEEPER = """
+import os, time
+from pathlib import Path
+Path('pid').write_text(str(os.getpid()))
+print('{"progress": {"stage": "read"}}', flush=True)
+time.sleep(60)
+"""
+
 
 def metadata_of(**changes) -> registration.SourceMetadata:
     """What a person says of a source model to import."""

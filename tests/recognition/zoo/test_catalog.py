@@ -1,6 +1,7 @@
+"""The rows of source models: synchronised, listed with their signatures, retired and removed."""
+
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,7 @@ from django.utils import timezone
 
 from recognition.errors import ConflictError, InvalidInputError, NotFoundError, NotReadyError
 from recognition.models import AuditEvent, Job, SourceModel, TrainedModel
-from recognition.zoo import catalog, registration, subprocess_call
-from tests.support.import_jobs import list_zoo_file_names
-from tests.support.photos import draw_photo
+from recognition.zoo import catalog
 from tests.support.weights_files import save_lenet, write_starter_model
 from transfer.data.decode import decode
 from transfer.zoo.build.sign_starter import sign_starter
@@ -22,28 +21,6 @@ from transfer.zoo.networks.registry import architecture
 from transfer.zoo.weights import file_digest, read_starter_models
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def starter(settings, tmp_path):
-    """A starter zoo of two tiny networks; the first is the reference."""
-    folder = tmp_path / 'starter'
-    folder.mkdir()
-    write_starter_model(folder, 'graft-generic')
-    write_starter_model(folder, 'graft-other')
-    settings.STARTER_ZOO = folder
-    settings.P2L_REFERENCE = 'graft-generic'
-    return folder
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / 'sources' / 'tints'
-    for name, tint in (('red', (200, 40, 40)), ('blue', (40, 40, 200))):
-        (folder / name).mkdir(parents=True)
-        for seed in range(3):
-            (folder / name / f'{seed}.jpg').write_bytes(draw_photo(seed, tint=tint))
-    return folder
 
 
 class TestStarter:
@@ -125,143 +102,6 @@ class TestSources:
         settings.P2L_REFERENCE = 'nowhere'
         with pytest.raises(NotReadyError, match=r"lacks the reference model 'nowhere'.*zoo sync"):
             catalog.get_reference()
-
-
-@pytest.mark.usefixtures('in_this_process')
-class TestImport:
-    def test_a_file_is_examined_copied_and_registered(self, tmp_path, settings, alice):
-        path = save_lenet(tmp_path / 'lenet5_digits.pth')
-        (tmp_path / 'lenet5_digits.classes.json').write_text('["one", "two", "three"]')
-        row = registration.import_source(
-            path, registration.SourceMetadata(dataset='digits', images=60, licence='MIT'), alice
-        )
-        assert (row.name, row.architecture, row.classes, row.side, row.origin) == (
-            'lenet5_digits',
-            'lenet5',
-            3,
-            32,
-            'imported',
-        )
-        assert row.class_names == ['one', 'two', 'three']
-        path.unlink()
-        (source,) = catalog.list_sources(alice)
-        assert load(source) is not None
-        assert list_zoo_file_names(settings) == [Path(row.weights).name]
-        assert AuditEvent.objects.get(action='add source').user == alice
-
-    def test_its_own_images_sign_it_and_count(self, tmp_path, starter, photos, alice):
-        catalog.sync_starter()
-        path = save_lenet(tmp_path / 'lenet5.safetensors', seed=9)
-        row = registration.import_source(
-            path, registration.SourceMetadata(name='mine', images_from=photos), alice
-        )
-        source = next(source for source in catalog.list_sources(alice) if source.name == 'mine')
-        assert row.images == 6
-        assert len(source.signature) == 84
-        assert min(source.signature) >= 0 < max(source.signature)
-
-    @pytest.mark.parametrize('damage', ['code', 'nan', 'classes', 'images'])
-    def test_what_is_wrong_inside_is_refused_and_nothing_is_kept(self, tmp_path, settings, damage):
-        path, said = (
-            tmp_path / 'lenet5.pth',
-            registration.SourceMetadata(images=0 if damage == 'images' else 5),
-        )
-        state = architecture('lenet5').build(3).state_dict()
-        reason = {
-            'code': 'holds code',
-            'nan': 'NaN',
-            'classes': '2 class names .* 3 classes',
-            'images': 'how many images',
-        }[damage]
-        if damage == 'code':
-            state = {'fc': Malice()}
-        if damage == 'nan':
-            state['features.0.bias'][0] = float('nan')
-        if damage == 'classes':
-            said = registration.SourceMetadata(images=5, class_names=('a', 'b'))
-        torch.save(state, path)
-        with pytest.raises(InvalidInputError, match=reason):
-            registration.import_source(path, said)
-        assert list_zoo_file_names(settings) == []
-        assert not SourceModel.objects.exists()
-
-    @pytest.mark.parametrize(
-        ('name', 'said', 'reason', 'field'),
-        [
-            ('missing.pth', {}, 'no file', 'file'),
-            ('lenet5.exe', {}, r'must end in \.safetensors', 'file'),
-            ('lenet5.pth', {'architecture': 'lenet6'}, "no architecture 'lenet6'", 'architecture'),
-            ('lenet5.pth', {'name': '../up'}, 'letters, digits', 'name'),
-            ('lenet5.pth', {'name': 'graft-mine'}, 'reserved for sources that ship', 'name'),
-            ('lenet5.pth', {'images_from': Path('/nowhere')}, 'no folder /nowhere', 'images_from'),
-        ],
-    )
-    def test_what_is_said_wrongly_is_refused_with_its_field(
-        self, tmp_path, settings, name, said, reason, field
-    ):
-        if name != 'missing.pth':
-            save_lenet(tmp_path / name)
-        with pytest.raises(InvalidInputError, match=reason) as refusal:
-            registration.import_source(tmp_path / name, registration.SourceMetadata(images=5, **said))
-        assert refusal.value.field == field
-        assert list_zoo_file_names(settings) == []
-
-    def test_the_longest_architecture_that_begins_the_files_name_counts(self, tmp_path):
-        # LeNet's weights: so the refusal names the choice
-        path = save_lenet(tmp_path / 'vgg16_bn_flowers.pth')
-        with pytest.raises(InvalidInputError, match=r'not of vgg16_bn: .*They fit lenet5'):
-            registration.import_source(path, registration.SourceMetadata(images=5))
-
-    def test_the_same_content_and_the_same_name_are_conflicts(self, starter, tmp_path):
-        catalog.sync_starter()
-        SourceModel.objects.filter(name='graft-other').update(name='taken')
-        twin = tmp_path / 'lenet5.safetensors'
-        twin.write_bytes((starter / 'graft-other.safetensors').read_bytes())
-        with pytest.raises(ConflictError, match='in the zoo already, as taken'):
-            registration.import_source(twin, registration.SourceMetadata(images=5))
-        with pytest.raises(ConflictError, match='called taken already'):
-            registration.import_source(
-                save_lenet(twin, seed=5), registration.SourceMetadata(name='taken', images=5)
-            )
-
-    @pytest.mark.parametrize('content', ['{"a": 1}', '[1]', '['])
-    def test_class_names_must_be_a_list_of_names(self, tmp_path, content):
-        (tmp_path / 'c.json').write_text(content)
-        with pytest.raises(InvalidInputError, match=r'c\.json'):
-            registration.read_class_names(tmp_path / 'c.json')
-
-
-class Malice:
-    def __reduce__(self):
-        return (os.system, ('touch executed',))
-
-
-class TestSubprocess:
-    def test_what_takes_too_long_is_given_up(self):
-        with pytest.raises(InvalidInputError, match='longer than 0 seconds'):
-            subprocess_call.call('transfer.zoo.fetch.inspect_weights', {}, seconds=0.01)
-
-    def test_progress_before_its_answer_is_passed_on(self, settings, tmp_path):
-        (tmp_path / 'talker.py').write_text(
-            'print(\'{"progress": {"at": 1}}\\n{"progress": {"at": 2}}\\n{"found": 3}\')'
-        )
-        settings.BASE_DIR = tmp_path
-        progress = []
-        assert subprocess_call.call('talker', {}, seconds=20, on_progress=progress.append) == {'found': 3}
-        assert progress == [{'at': 1}, {'at': 2}]
-
-    def test_the_last_line_of_a_child_that_died_is_in_the_error(self):
-        with pytest.raises(InvalidInputError, match=r'No module named transfer\.zoo\.nothing'):
-            subprocess_call.call('transfer.zoo.nothing', {}, seconds=20)
-
-    def test_a_file_that_needs_more_memory_than_allowed_is_refused(self, tmp_path):
-        path = save_lenet(tmp_path / 'lenet5.pth')
-        with pytest.raises(InvalidInputError):
-            subprocess_call.call(
-                'transfer.zoo.fetch.inspect_weights',
-                {'path': str(path), 'architecture': 'vgg16', 'side': 0, 'memory': 2**20},
-                seconds=60,
-            )
 
 
 class TestRemove:
@@ -354,81 +194,3 @@ class TestCommand:
         with pytest.raises(CommandError, match=r'^There is no file') as refusal:
             call_command('zoo', 'import', str(tmp_path / 'none.pth'))
         assert '\n' not in str(refusal.value)
-
-
-# Photos of the development images and what the networks should see in them, as words of their class names.
-IMAGENET = {
-    'classification/flower/daisy': ('daisy',),
-    'classification/instrument/accordion': ('accordion',),
-    'classification/instrument/banjo': ('banjo',),
-    'classification/instrument/harp': ('harp',),
-    'classification/instrument/saxophone': ('sax, saxophone',),
-    'classification/instrument/violin': ('violin', 'cello'),
-    'classification/instrument/piano': ('grand piano', 'upright piano'),
-}
-BIRDS = {'sources/object/flamingo': ('Flamingo',), 'sources/object/ibis': ('Ibis', 'Spoonbill')}
-INSECTS = {
-    'sources/object/butterfly': (
-        'Monarch',
-        'Admiral',
-        'Buckeye',
-        'Swallowtail',
-        'Fritillary',
-        'Checkerspot',
-        'Purple',
-        'Viceroy',
-        'Lady',
-        'Moth',
-    ),
-}
-# Share of photos with a right name among the best five: measured 0.97, 1.0, 0.87, 0.89; the iNaturalist
-# pictures are 128 pixels wide, a half of what those networks want.
-LEAST = {
-    'mobilenet_v2_imagenet': (IMAGENET, 0.9),
-    'mobilenet_v3_small_imagenet': (IMAGENET, 0.9),
-    'squeezenet1_0_imagenet': (IMAGENET, 0.8),
-    'squeezenet1_1_imagenet': (IMAGENET, 0.8),
-    'mobilenet_v2_inat_bird': (BIRDS, 0.5),
-    'mobilenet_v2_inat_insect': (INSECTS, 0.7),
-}
-
-
-def read_photos(folder: Path, count: int) -> torch.Tensor:
-    paths = sorted(folder.glob('*.jpg'))[:count]
-    pixels = (
-        torch.from_numpy(np.stack([decode(path, 224, 'centre') for path in paths])).permute(0, 3, 1, 2) / 255
-    )
-    return (pixels - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
-        [0.229, 0.224, 0.225]
-    ).view(3, 1, 1)
-
-
-@torch.inference_mode()
-def share_right(
-    model: torch.nn.Module, names: list[str], root: Path, truth: dict[str, tuple[str, ...]]
-) -> float:
-    hits = []
-    for folder, words in truth.items():
-        scores = model(read_photos(root / folder, 12))
-        if 'background' in names:
-            scores[:, names.index('background')] = -torch.inf
-        hits += [
-            any(word in names[place] for word in words for place in row)
-            for row in scores.topk(5).indices.tolist()
-        ]
-    return float(np.mean(hits))
-
-
-@pytest.mark.shared
-@pytest.mark.slow
-@pytest.mark.usefixtures('in_this_process')
-def test_the_six_real_networks_import_and_are_right_about_real_photos(shared, alice):
-    for path in sorted((shared / 'weights').glob('*.pth')):
-        registration.import_source(
-            path, registration.SourceMetadata(dataset=path.stem.partition('_i')[2], images=1_281_167), alice
-        )
-    names = dict(SourceModel.objects.values_list('name', 'class_names'))
-    assert set(names) == set(LEAST)
-    for source in catalog.list_sources(alice):
-        truth, least = LEAST[source.name]
-        assert share_right(load(source), names[source.name], shared, truth) >= least, source.name

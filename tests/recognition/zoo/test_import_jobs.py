@@ -20,9 +20,8 @@ from recognition.jobs import queue
 from recognition.models import AuditEvent, Job, SourceModel
 from recognition.models.job import State
 from recognition.zoo import catalog, import_jobs, registration, subprocess_call
-from tests.support.import_jobs import list_zoo_files, metadata_of, refuse_job, run_job
+from tests.support.import_jobs import SLEEPER, list_zoo_files, metadata_of, refuse_job, run_job
 from tests.support.weights_files import upload_weights
-from transfer.spec.errors import JobCancelledError
 from transfer.spec.report import Progress
 from transfer.worker import execute
 
@@ -34,16 +33,6 @@ def end_long_ago(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(
         finished_at=timezone.now() - import_jobs.FILE_LIFETIME - timedelta(minutes=1)
     )
-
-
-# A child that tells where it is and then takes its time.
-SLEEPER = """
-import os, time
-from pathlib import Path
-Path('pid').write_text(str(os.getpid()))
-print('{"progress": {"stage": "read"}}', flush=True)
-time.sleep(60)
-"""
 
 
 class Malice:
@@ -427,28 +416,3 @@ class TestForgetting:
         import_jobs.discard_import(job, alice)
         assert (list_zoo_files(settings), Job.objects.count()) == ([], 0)
         assert AuditEvent.objects.get().action == 'discard import'
-
-
-def test_an_error_in_a_callback_ends_the_child(settings, tmp_path):
-    (tmp_path / 'sleeper.py').write_text(SLEEPER)
-    settings.BASE_DIR = tmp_path
-
-    heard = []
-
-    def unwanted() -> None:
-        if heard:
-            raise JobCancelledError
-
-    with pytest.raises(JobCancelledError):
-        subprocess_call.call('sleeper', {}, seconds=30, on_progress=heard.append, on_tick=unwanted)
-    assert not Path(f'/proc/{(tmp_path / "pid").read_text()}').exists()
-
-
-@pytest.mark.parametrize(
-    'last', ['pass', """print('{"progress": {"stage": "read"}}')""", "print('[]')", "print('no JSON')"]
-)
-def test_a_child_that_ends_without_an_answer_is_named(settings, tmp_path, last):
-    (tmp_path / 'mute.py').write_text(last)
-    settings.BASE_DIR = tmp_path
-    with pytest.raises(InvalidInputError, match='ended without an answer'):
-        subprocess_call.call('mute', {}, seconds=30)
