@@ -80,6 +80,7 @@ def test_a_batch_is_a_quarter_objects_at_least_half_covered():
     for image, region, label in foreground:
         assert known[image].overlaps_with(label - 1)[region] >= 0.5
     assert not background[:, 2].any()
+    assert all(known[image].overlaps[region] < 0.5 for image, region, _ in background)
     batch = draw_batch(foreground, background, RcnnSpec(), np.random.default_rng(0))
     assert len(batch) == 128
     assert (batch[:, 2] > 0).sum() == 32
@@ -253,6 +254,17 @@ def test_box_regression_is_ridge_on_whitened_targets(n, d):
         @ vectors.T
     )
     np.testing.assert_allclose(found.shifts(features), undone + targets.mean(0), atol=1e-8)
+
+
+def test_only_regions_near_an_object_of_the_class_teach_where_its_box_lies():
+    known, features = clouds(3)
+    scale = svm.feature_scale(known, features.__getitem__, RcnnSpec())
+    before = regress.train_class(0, known, features.__getitem__, scale, RcnnSpec())
+    for entry, rows in zip(known, features, strict=True):
+        rows[(entry.overlaps <= 0.6) | (entry.labels != 1)] = 1e3
+    after = regress.train_class(0, known, features.__getitem__, scale, RcnnSpec())
+    np.testing.assert_allclose(before.weight, after.weight)
+    assert before.weight.any()
 
 
 def test_shifts_that_are_linear_in_the_features_are_found():

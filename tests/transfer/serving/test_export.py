@@ -65,11 +65,11 @@ def test_the_weights_are_the_networks_own(folder):
 
 def test_every_precision_was_compared_and_the_chosen_one_agrees(folder):
     engine = artifacts.read_meta(folder).engine
-    assert engine['checks'][0]['precision'] == 'float32'
-    chosen = next(check for check in engine['checks'] if check['precision'] == engine['precision'])
-    assert chosen['agreement'] >= export.AGREEMENT
-    assert engine['images'] == 30
-    assert engine['torch_milliseconds'] > 0
+    assert engine.checks[0].precision == 'float32'
+    chosen = next(check for check in engine.checks if check.precision == engine.precision)
+    assert chosen.agreement >= export.AGREEMENT
+    assert engine.images == 30
+    assert engine.torch_milliseconds > 0
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,17 @@ def test_every_precision_was_compared_and_the_chosen_one_agrees(folder):
 def test_precision_is_chosen_by_agreement_and_time(checks, chosen):
     found = export._choose([export.PrecisionCheck(*check) for check in checks])
     assert (found.precision if found else None) == chosen
+
+
+def test_a_check_tells_how_far_the_graph_is_from_the_network(folder):
+    sample = sealed_classifier.sample()
+    right = softmax(truth(sample).astype(np.float64), 1.5)
+    same = export._check(folder / 'graph.xml', 'float32', 1.5, sample, right)
+    assert (same.largest_difference < export.CLOSE, same.agreement) == (True, 1.0)
+    turned = np.roll(right, 1, axis=1)
+    other = export._check(folder / 'graph.xml', 'float32', 1.5, sample, turned)
+    assert other.largest_difference == pytest.approx(np.abs(right - turned).max(), abs=export.CLOSE)
+    assert other.agreement == 0
 
 
 class DataDependent(nn.Module):
@@ -130,7 +141,7 @@ def test_networks_of_the_zoo_convert(name, tmp_path):
     engine = export.export(
         network, artifacts.Preprocessing(64, (0.5,) * 3, (0.25,) * 3), 1.0, pixels, tmp_path, keep_onnx=True
     )
-    assert engine['name'] == 'openvino', engine['why_not']
+    assert engine.name == 'openvino', engine.why_not
 
 
 def test_softmax_stands_large_numbers_and_flattens_with_temperature():
