@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -22,7 +21,9 @@ from recognition.models import Job, Project, Publication, TrainedModel
 from recognition.models.job import State
 from recognition.models.project import Task
 from recognition.serving import prediction
+from recognition.serving.prediction_results import ClassScore, DetectedBox
 from recognition.training.start import create_local_training
+from transfer.spec.records import OPTIONAL, to_json
 from transfer.spec.report import Progress
 from transfer.worker import execute
 
@@ -31,6 +32,39 @@ from transfer.worker import execute
 class LocalTraining:
     model: TrainedModel
     left_out: tuple[UploadResult, ...]  # files that were not used, with the reasons
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What `manage.py train --json` prints of a training: parts of the model's report as they are stored."""
+
+    model: str  # id
+    source: str
+    ranking: list[object]
+    probes: list[object]
+    accuracy: float
+    interval: tuple[float, float]
+    plan: dict[str, object]
+    seconds: dict[str, float]  # by phase
+    detection: dict[str, object] | None = field(default=None, metadata=OPTIONAL)  # of a detector
+
+    def to_json(self) -> dict[str, object]:
+        return dict(to_json(self))
+
+
+@dataclass(frozen=True)
+class FilePrediction:
+    """What a model says of one file: the scores of a classifier, best first, or a detector's boxes."""
+
+    file: str
+    scores: tuple[ClassScore, ...] | None = None
+    detections: tuple[DetectedBox, ...] | None = None
+
+    def to_json(self) -> dict[str, object]:
+        if self.scores is None:
+            return {'file': self.file, 'detections': [box.to_json() for box in self.detections or ()]}
+        scores = [score.to_json() for score in self.scores]
+        return {'file': self.file, 'label': self.scores[0].label, 'scores': scores}
 
 
 def train(
@@ -69,18 +103,23 @@ def run_job(job: Job, watch: Callable[[Progress], None] | None = None) -> Job:
     return job
 
 
-def summarize(model: TrainedModel) -> dict[str, Any]:
-    """What `manage.py train --json` prints of a training."""
+def summarize(model: TrainedModel) -> TrainingSummary:
     report = model.report
-    values = {
-        name: report.get(name) for name in ('ranking', 'probes', 'accuracy', 'interval', 'plan', 'seconds')
-    }
-    detection = {'detection': report.get('detection')} if model.task == Task.DETECTION else {}
-    return {'model': str(model.pk), 'source': model.source_name, **values, **detection}
+    return TrainingSummary(
+        model=str(model.pk),
+        source=model.source_name,
+        ranking=report['ranking'],
+        probes=report['probes'],
+        accuracy=report['accuracy'],
+        interval=(report['interval'][0], report['interval'][1]),
+        plan=report['plan'],
+        seconds=report['seconds'],
+        detection=report['detection'] if model.task == Task.DETECTION else None,
+    )
 
 
-def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Classify images, or detect objects on them; one JSON object for each.
+def predict(reference: str, paths: Sequence[Path]) -> list[FilePrediction]:
+    """Classify images, or detect objects on them.
 
     reference: a model's id, a published name, or the name of a project, whose newest model is used.
 
@@ -93,10 +132,9 @@ def predict(reference: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
     predictions = []
     for path in paths:  # one at a time: an error then names its file
         if model.task == Task.DETECTION:
-            predictions.append({'file': str(path), 'detections': _detect(model, path)})
+            predictions.append(FilePrediction(str(path), detections=_detect(model, path)))
         else:
-            scores = _classify(model, path)
-            predictions.append({'file': str(path), 'label': scores[0]['label'], 'scores': scores})
+            predictions.append(FilePrediction(str(path), scores=_classify(model, path)))
     return predictions
 
 
@@ -165,16 +203,16 @@ def _add_annotated_images(project: Project, user: AbstractBaseUser, path: Path) 
     return [*imported.results, *refused]
 
 
-def _classify(model: TrainedModel, path: Path) -> list[dict[str, Any]]:
+def _classify(model: TrainedModel, path: Path) -> tuple[ClassScore, ...]:
     with _name_file_in_errors(path):
         (image,) = prediction.classify(model, [path.read_bytes()]).images
-    return [score.to_json() for score in image.scores]
+    return image.scores
 
 
-def _detect(model: TrainedModel, path: Path) -> list[dict[str, object]]:
+def _detect(model: TrainedModel, path: Path) -> tuple[DetectedBox, ...]:
     with _name_file_in_errors(path):
         (image,) = prediction.detect(model, [path.read_bytes()]).images
-    return [box.to_json() for box in image.detections]
+    return image.detections
 
 
 @contextlib.contextmanager

@@ -91,10 +91,13 @@ def add_fit_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run_benchmark(options: dict[str, Any], stream: TextIO) -> str:
-    """Run a benchmark, with a line of progress for each cell on `stream`; return its table."""
-    names = tuple(name.strip() for name in options['sources'].split(',') if name.strip())
-    folder = options['out'] or selection_params.get_benchmark_folder()
+def run_benchmark(stream: TextIO, *, sources: str, out: Path | None, **options: Any) -> str:
+    """Run a benchmark, with a line of progress for each cell on `stream`; return its table.
+
+    `options`: those of `add_benchmark_arguments`.
+    """
+    names = tuple(name.strip() for name in sources.split(',') if name.strip())
+    folder = out or selection_params.get_benchmark_folder()
     fields = {name: options[name] for name in REQUEST_FIELDS}
     request = benchmark.BenchmarkRequest(**fields, out=folder, sources=names)
     for cell in benchmark.run_benchmark(request):
@@ -103,11 +106,13 @@ def run_benchmark(options: dict[str, Any], stream: TextIO) -> str:
     return format_table(benchmark_results.compare_rules(folder))
 
 
-def fit(options: dict[str, Any]) -> str:
-    """Fit the selection parameters to a benchmark; return what changed, as text."""
-    fitted = benchmark_results.fit_selection_params(
-        options['folder'] or selection_params.get_benchmark_folder(), options['keep']
-    )
+def fit(folder: Path | None, keep: Path | None) -> str:
+    """Fit the selection parameters to a benchmark (None: this installation's newest); return what changed, as
+    text.
+
+    `keep`: as benchmark_results.fit_selection_params.
+    """
+    fitted = benchmark_results.fit_selection_params(folder or selection_params.get_benchmark_folder(), keep)
     before, after = (f'{weights[0]:g} : {weights[1]:g}' for weights in (fitted.before, fitted.after))
     change = f'are now {after}' if fitted.changed else f'stay {before}: fitting does not lower the regret'
     return (

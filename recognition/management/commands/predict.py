@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recognition.errors import GraftError
 from recognition.management import bootstrap, local_training
+from recognition.management.local_training import FilePrediction
 
 
 class Command(BaseCommand):
@@ -31,18 +32,17 @@ class Command(BaseCommand):
         except GraftError as error:
             raise CommandError(error.message) from error
         if options['json']:
-            self.stdout.write(json.dumps(predictions))
+            self.stdout.write(json.dumps([item.to_json() for item in predictions]))
             return
         for item in predictions:
             self.stdout.write(_format(item))
 
 
-def _format(item: dict[str, Any]) -> str:
-    if 'detections' not in item:
-        return f'{item["file"]}: {item["label"]} ({item["scores"][0]["score"]:.1%})'
+def _format(item: FilePrediction) -> str:
+    if item.scores is not None:
+        return f'{item.file}: {item.scores[0].label} ({item.scores[0].score:.1%})'
     boxes = [
-        f'{box["label"]} ({box["score"]:.1%}) at {box["x0"]:.0f}, {box["y0"]:.0f} '
-        f'to {box["x1"]:.0f}, {box["y1"]:.0f}'
-        for box in item['detections']
+        f'{box.label} ({box.score:.1%}) at {box.x0:.0f}, {box.y0:.0f} to {box.x1:.0f}, {box.y1:.0f}'
+        for box in item.detections or ()
     ]
-    return f'{item["file"]}: {"; ".join(boxes) or "no detections"}'
+    return f'{item.file}: {"; ".join(boxes) or "no detections"}'

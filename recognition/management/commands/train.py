@@ -63,11 +63,11 @@ class Command(BaseCommand):
         for result in trained.left_out:
             self.stderr.write(f'{result.name} was not used: it {result.reason}', self.style.NOTICE)
         summary = local_training.summarize(trained.model)
-        low, high = summary['interval']
+        low, high = summary.interval
         metric = 'mAP (VOC 2007)' if task == 'detection' else 'accuracy'
         self.stdout.write(
-            f'Model {summary["model"]}: {summary["accuracy"]:.1%} {metric} ({low:.1%} to {high:.1%}), '
-            f'based on {summary["source"]}'
+            f'Model {summary.model}: {summary.accuracy:.1%} {metric} ({low:.1%} to {high:.1%}), '
+            f'based on {summary.source}'
         )
         if options['json']:
-            self.stdout.write(json.dumps(summary))
+            self.stdout.write(json.dumps(summary.to_json()))

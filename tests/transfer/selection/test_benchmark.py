@@ -69,7 +69,7 @@ def cells(tmp_path):
 
 def test_a_cell_holds_the_accuracy_on_held_out_photos_and_what_was_known_before(request_of, tmp_path):
     steps = list(fill_matrix(request_of))
-    assert [step['done'] for step in steps] == [1, 2]
+    assert [step.done for step in steps] == [1, 2]
     found = cells(tmp_path)
     assert list(found) == ['tints--one--0.json', 'tints--two--0.json']
     cell = found['tints--one--0.json']
@@ -131,7 +131,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(request_of, tmp_path):
     first = cells(tmp_path)
     assert len(first) == 1
     steps = list(fill_matrix(request_of))
-    assert steps[0]['seconds_left'] is None
+    assert steps[0].seconds_left is None
     assert cells(tmp_path) | first == cells(tmp_path)
     assert len(cells(tmp_path)) == 2
 
@@ -139,7 +139,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(request_of, tmp_path):
 def test_the_same_cell_comes_out_the_same(request_of, tmp_path):
     list(fill_matrix(request_of))
     again = list(fill_matrix(request_of | {'out': str(tmp_path / 'again')}))
-    path = tmp_path / 'again' / 'cells' / again[0]['cell']
+    path = tmp_path / 'again' / 'cells' / again[0].cell
     first, second = cells(tmp_path)[path.name], json.loads(path.read_text())
     assert {**first, 'seconds': 0} == {**second, 'seconds': 0}
 
@@ -149,7 +149,7 @@ def test_more_seeds_may_be_added_but_nothing_else_changed(request_of, tmp_path):
     request_of['setup']['seeds'] = 2
     assert len(list(fill_matrix(request_of))) == 4
     request_of['setup'] |= {'seeds': 1, 'first_seed': 5}
-    assert [step['cell'] for step in fill_matrix(request_of)] == [
+    assert [step.cell for step in fill_matrix(request_of)] == [
         'tints--one--5.json',
         'tints--two--5.json',
     ]
@@ -173,7 +173,7 @@ def test_a_cell_that_somebody_else_is_at_is_left_to_them(request_of, tmp_path):
         list(fill_matrix(request_of | {'most': 1}))
         assert list(cells(tmp_path)) == ['tints--two--0.json']
     steps = list(fill_matrix(request_of))  # whoever held it died: the cell is made after all
-    assert [step['seconds_left'] is None for step in steps] == [False, True]
+    assert [step.seconds_left is None for step in steps] == [False, True]
     assert len(cells(tmp_path)) == 2
 
 

@@ -36,6 +36,7 @@ from transfer.selection.benchmark.cell import BenchmarkSetup, run_cell
 from transfer.selection.benchmark.targets import BenchmarkTarget, read_targets, split_target, take_rows
 from transfer.selection.choose import choose_reference_rows
 from transfer.spec.errors import TrainingError
+from transfer.spec.records import to_json
 from transfer.spec.train_spec import SourceModelSpec
 from transfer.zoo.loading import load
 from transfer.zoo.networks.registry import architecture
@@ -66,7 +67,17 @@ class BenchmarkContext:
     out: Path
 
 
-def fill_matrix(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class CellProgress:
+    """The line that is written when a cell is there."""
+
+    cell: str  # name of its file
+    done: int
+    total: int
+    seconds_left: int | None  # None: the cell had been made before
+
+
+def fill_matrix(request: dict[str, Any]) -> Iterator[CellProgress]:
     """Fill the cells that the folder lacks, at most `most` of them (0: all); yields a progress record for
     each.
 
@@ -147,7 +158,7 @@ def _record_setup(
         raise TrainingError(f'{out} holds an evaluation with another setup; give another folder.')
     digest = reference.digest if reference else ''
     source_models = {source_model.name: _describe_source(source_model) for source_model in sources}
-    facts = {
+    facts: dict[str, dict[str, object]] = {
         target.name: {'digest': target.manifest.digest, 'labels': list(target.manifest.labels)}
         for target in targets
     }
@@ -172,12 +183,12 @@ def _record_setup(
     write_json(path, wanted | merged, indent=1)
 
 
-def _describe_source(source: SourceModelSpec) -> dict[str, Any]:
+def _describe_source(source: SourceModelSpec) -> dict[str, object]:
     names = ('name', 'title', 'architecture', 'digest', 'dataset', 'images', 'classes', 'side')
     return {name: getattr(source, name) for name in names} | {'signature': list(source.signature)}
 
 
-def _source_class_means(source: SourceModelSpec, reference: str) -> dict[str, Any] | None:
+def _source_class_means(source: SourceModelSpec, reference: str) -> dict[str, object] | None:
     """The source's own images class by class, where they are known."""
     look = read_class_means(source, reference)
     return (
@@ -246,16 +257,11 @@ class _CellCounter:
     def __init__(self, count: int) -> None:
         self.count, self.done, self.made, self.start = count, 0, 0, time.monotonic()
 
-    def describe(self, name: str, made: bool) -> dict[str, Any]:
+    def describe(self, name: str, made: bool) -> CellProgress:
         self.done += 1
         self.made += made
         seconds = (time.monotonic() - self.start) / max(1, self.made) * (self.count - self.done)
-        return {
-            'cell': name,
-            'done': self.done,
-            'total': self.count,
-            'seconds_left': round(seconds) if made else None,
-        }
+        return CellProgress(name, self.done, self.count, round(seconds) if made else None)
 
 
 def main() -> None:
@@ -266,9 +272,9 @@ def main() -> None:
         # NumPy's own threads: on a busy machine they spin, and the spinning counts as the rule's cost.
         with threadpool_limits(threads):
             for line in fill_matrix(request):
-                sys.stdout.write(json.dumps(line) + '\n')
+                sys.stdout.write(json.dumps(to_json(line)) + '\n')
                 sys.stdout.flush()
-        answer: dict[str, Any] = {'finished': True}
+        answer: dict[str, object] = {'finished': True}
     except TrainingError as error:
         answer = {'error': error.message}
     sys.stdout.write(json.dumps(answer) + '\n')
