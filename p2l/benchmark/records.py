@@ -1,9 +1,9 @@
 """Read what a benchmark of source selection recorded: accuracies, what was known before finetuning, and what
 it cost.
 
-`manage.py zoo evaluate` fills a folder: setup.json; cells/*.json, one finetuning of a source on a target with
-a seed; and looks/*.json, one pass of the reference network over the images of a target and seed
-(transfer.selection.benchmark).
+`manage.py zoo benchmark` fills a folder: setup.json; cells/*.json, one finetuning of a source on a target
+with a seed; and class_means/*.json, one pass of the reference network over the images of a target and seed
+(transfer.selection.benchmark). Folders of earlier versions, which had other names, are read too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,15 @@ from p2l.benchmark.metrics import AccuracyTable
 from p2l.ranking import SourceProfile
 from p2l.signatures import ClassMeans, Floats
 
+CLASS_MEANS = 'class_means'
+EARLIER_CLASS_MEANS = 'looks'  # the folder, and the key of setup.json
+EARLIER_CELL_KEYS = {
+    'images': 'train_images',
+    'held': 'test_images',
+    'right': 'correct',
+    'probe_right': 'probe_correct',
+}
+EARLIER_STEPS = {'held': 'test_features', 'judge': 'evaluate'}
 MEASURES = ('probe', 'logme', 'leep', 'knn', 'linear')
 
 Json = dict[str, Any]
@@ -63,9 +72,15 @@ def read_record(folder: Path) -> BenchmarkRecord:
     if not path.is_file():
         raise ValueError(f'{folder} holds no evaluation.')
     setup = json.loads(path.read_text())
-    cells = [json.loads(file.read_text()) for file in sorted((folder / 'cells').glob('*.json'))]
-    passes = [json.loads(file.read_text()) for file in sorted((folder / 'looks').glob('*.json'))]
+    cells = [_read_cell(file) for file in sorted((folder / 'cells').glob('*.json'))]
+    files = [*(folder / EARLIER_CLASS_MEANS).glob('*.json'), *(folder / CLASS_MEANS).glob('*.json')]
+    passes = [json.loads(file.read_text()) for file in sorted(files, key=lambda file: file.name)]
     return _build_record(setup, _Cells.select_complete(cells), passes)
+
+
+def _read_cell(file: Path) -> Json:
+    cell = {EARLIER_CELL_KEYS.get(key, key): value for key, value in json.loads(file.read_text()).items()}
+    return cell | {'seconds': {EARLIER_STEPS.get(step, step): s for step, s in cell['seconds'].items()}}
 
 
 def select_with_signature(record: BenchmarkRecord) -> BenchmarkRecord | None:
@@ -147,7 +162,7 @@ def _build_record(setup: Json, cells: _Cells, passes: list[Json]) -> BenchmarkRe
         cells.targets, cells.sources, accuracy.transpose(0, 2, 1), _paired_errors(accuracy, cells)
     )
     parameters = cells.of_sources('parameters')
-    class_means = setup.get('looks', {})
+    class_means: Json = setup.get(CLASS_MEANS) or setup.get(EARLIER_CLASS_MEANS) or {}
     # The pass comes before the first cell of its seed: a run that was broken off in between leaves one
     # without any.
     reference = {
@@ -168,8 +183,8 @@ def _build_record(setup: Json, cells: _Cells, passes: list[Json]) -> BenchmarkRe
         parameters=parameters,
         macs=cells.of_sources('macs', default=0),
         classes=cells.of_targets('classes'),
-        train_images=cells.of_targets('images'),
-        test_images=cells.of_targets('held'),
+        train_images=cells.of_targets('train_images'),
+        test_images=cells.of_targets('test_images'),
         means={key: np.array(each['mean']) for key, each in reference.items()},
         class_means={
             key: _read_class_means(each['class_means'], each['class_images'])
@@ -177,7 +192,7 @@ def _build_record(setup: Json, cells: _Cells, passes: list[Json]) -> BenchmarkRe
         },
         reference_seconds=reference_seconds,
         measures={name: cells.array(name) for name in MEASURES},
-        probe_correct={place: _parse_bits(cell['probe_right']) for place, cell in cells.cells.items()},
+        probe_correct={place: _parse_bits(cell['probe_correct']) for place, cell in cells.cells.items()},
         seconds={
             step: cells.array('seconds', step)
             for step in sorted({step for cell in cells.cells.values() for step in cell['seconds']})
@@ -190,7 +205,7 @@ def _paired_errors(accuracy: Floats, cells: _Cells) -> Floats:
 
     By the held-out images that only one of the two got right, over the seeds that both were run with.
     """
-    correct = {place: _parse_bits(cell['right']) for place, cell in cells.cells.items()}
+    correct = {place: _parse_bits(cell['correct']) for place, cell in cells.cells.items()}
     best = np.nanmean(accuracy, 1).argmax(1)
     errors = np.zeros((accuracy.shape[0], accuracy.shape[2]))
     for target, source in np.ndindex(*errors.shape):

@@ -126,7 +126,7 @@ class PromotionView(Endpoint):
     @extend_schema(operation_id='get_promotion', responses=PromotionOut)
     def get(self, request: Request, reference: str) -> Response:
         """The source model that was made of a trained model. 404 if it was not promoted."""
-        row = promotion.find_offered(
+        row = promotion.find_promoted(
             trained_models.get_visible(self.user, trained_models.parse_model_id(reference))
         )
         if row is None:
@@ -140,8 +140,8 @@ class PromotionView(Endpoint):
         Trainings can start from it once an administrator approved it. Posting again changes `share` only.
         """
         model = trained_models.get_owned(self.user, trained_models.parse_model_id(reference))
-        fields = promotion.Offer(**self.parse_body(PromotionIn))
-        return Response(PromotionOut(promotion.offer(model, fields, self.user)).data)
+        fields = promotion.PromotionTerms(**self.parse_body(PromotionIn))
+        return Response(PromotionOut(promotion.submit(model, fields, self.user)).data)
 
     @extend_schema(operation_id='withdraw_promotion', responses={204: None})
     def delete(self, request: Request, reference: str) -> Response:

@@ -49,7 +49,7 @@ def _promotion_context(request: HttpRequest, model: TrainedModel) -> dict[str, o
     is_owner = listings.get_role(require_user(request), model.project) == Role.OWNER
     may_promote = is_owner and promotion.is_possible(model)
     return {
-        'promoted': promotion.find_offered(model),
+        'promoted': promotion.find_promoted(model),
         'may_promote': may_promote,
         'train_images': promotion.count_train_images(model) if may_promote else 0,
     }
@@ -67,9 +67,9 @@ def publish_model(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
 def promote_model(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
     model = trained_models.get_owned(require_user(request), model_id)
     fields = {name: request.POST.get(name, '') for name in ('name', 'title', 'domain', 'licence')}
-    was_promoted = promotion.find_offered(model) is not None
+    was_promoted = promotion.find_promoted(model) is not None
     shared = 'share' in request.POST
-    row = promotion.offer(model, promotion.Offer(share=shared, **fields), require_user(request))
+    row = promotion.submit(model, promotion.PromotionTerms(share=shared, **fields), require_user(request))
     if not was_promoted:
         messages.success(request, f'“{row.name}” was submitted. An administrator has to approve it.')
     elif row.shared_at:

@@ -28,7 +28,7 @@ from transfer.zoo.weights import LINEAR_HEAD
 
 
 @dataclass(frozen=True)
-class Offer:
+class PromotionTerms:
     """What an owner states about a model. Everyone who may start from it can read this, its classes and its
     number of photos.
     """
@@ -40,13 +40,13 @@ class Offer:
     licence: str = ''
 
 
-def find_offered(model: TrainedModel) -> SourceModel | None:
+def find_promoted(model: TrainedModel) -> SourceModel | None:
     """Find the source that a model was promoted to, unless it was removed from the zoo."""
     return SourceModel.objects.filter(model=model, removed_at=None).select_related('approved_by').first()
 
 
-def offer(model: TrainedModel, terms: Offer, user: AbstractBaseUser) -> SourceModel:
-    """Offer a finished model as a source model; if it is offered already, only the consent to share is
+def submit(model: TrainedModel, terms: PromotionTerms, user: AbstractBaseUser) -> SourceModel:
+    """Submit a finished model as a source model; if it is offered already, only the consent to share is
     changed.
 
     Of a detector the backbone is offered, with a linear head (transfer.detection.backbone_export). Errors:
@@ -61,9 +61,9 @@ def offer(model: TrainedModel, terms: Offer, user: AbstractBaseUser) -> SourceMo
             artifacts.SOURCE if _is_detector(model) else artifacts.WEIGHTS
         )
         row = registration.import_source(weights, _build_metadata(model, meta, terms), user)
-        audit.record(user, 'offer source', f'{row.name} from model {model.pk}')
+        audit.record(user, 'submit source', f'{row.name} from model {model.pk}')
     elif row.removed_at is not None:
-        _offer_again(row, user)
+        _submit_again(row, user)
     _set_sharing(row, terms.share, user)
     row.refresh_from_db()
     return row
@@ -74,7 +74,7 @@ def withdraw(model: TrainedModel, user: AbstractBaseUser) -> None:
 
     Errors: NotFoundError (it is not offered), ConflictError (the reference).
     """
-    row = find_offered(model)
+    row = find_promoted(model)
     if row is None:
         raise NotFoundError('This model is not offered as a source.')
     _set_sharing(row, False, user)
@@ -139,7 +139,9 @@ def _read_artifact_meta(model: TrainedModel) -> ArtifactMeta:
     return meta
 
 
-def _build_metadata(model: TrainedModel, meta: ArtifactMeta, terms: Offer) -> registration.SourceMetadata:
+def _build_metadata(
+    model: TrainedModel, meta: ArtifactMeta, terms: PromotionTerms
+) -> registration.SourceMetadata:
     known = model.report.get('signature') or {}
     return registration.SourceMetadata(
         name=terms.name or _choose_name(model),
@@ -169,12 +171,12 @@ def _choose_name(model: TrainedModel) -> str:
     return f'{name}-{model.digest[:6]}'.removeprefix(registration.STARTER_PREFIX) if taken else name
 
 
-def _offer_again(row: SourceModel, user: AbstractBaseUser) -> None:
-    """Offer a withdrawn source again: it waits for approval like a new one."""
+def _submit_again(row: SourceModel, user: AbstractBaseUser) -> None:
+    """Submit a withdrawn source again: it waits for approval like a new one."""
     gone = SourceModel.objects.filter(pk=row.pk).exclude(removed_at=None)
     cleared = {'removed_at': None, 'removed_by': None, 'retired_at': None, 'retired_by': None}
     if gone.update(**cleared, approved_at=None, approved_by=None, shared_at=None, shared_by=None):
-        audit.record(user, 'offer source', row.name)
+        audit.record(user, 'submit source', row.name)
 
 
 def _set_sharing(row: SourceModel, share: bool, user: AbstractBaseUser) -> None:

@@ -113,7 +113,7 @@ def test_of_networks_of_one_data_set_that_probes_cannot_tell_apart_the_lighter_o
     ):  # equal probes on every target, and heavier than its sibling
         cell = json.loads(file.read_text())
         bits = '1' * 39 + '0'
-        cell |= {'macs': 3e8 if cell['source'] == 'huge' else 6e7, 'probe_right': bits, 'probe': 39 / 40}
+        cell |= {'macs': 3e8 if cell['source'] == 'huge' else 6e7, 'probe_correct': bits, 'probe': 39 / 40}
         file.write_text(json.dumps(cell))
     scores, _ = score_by_choice(read_record(folder), 4)
     assert set(scores.argmax(2).ravel()) == {1}
@@ -164,9 +164,27 @@ def test_with_five_targets_the_expected_accuracy_is_a_baseline_of_its_own(tmp_pa
 
 def test_a_run_that_was_broken_off_before_the_first_cell_of_a_new_seed_can_be_read(tmp_path):
     folder = write_evaluation(tmp_path / 'evaluation')
-    look = json.loads((folder / 'looks' / 'a--0.json').read_text())
-    (folder / 'looks' / 'a--2.json').write_text(json.dumps(look | {'seed': 2}))
+    look = json.loads((folder / 'class_means' / 'a--0.json').read_text())
+    (folder / 'class_means' / 'a--2.json').write_text(json.dumps(look | {'seed': 2}))
     assert read_record(folder).complete.shape == (3, 2)
+
+
+def test_a_folder_of_an_earlier_version_is_read_alike(tmp_path):
+    earlier = {
+        'train_images': 'images',
+        'test_images': 'held',
+        'correct': 'right',
+        'probe_correct': 'probe_right',
+    }
+    folder, now = write_evaluation(tmp_path / 'earlier'), write_evaluation(tmp_path / 'now')
+    (folder / 'class_means').rename(folder / 'looks')
+    for path in (folder / 'cells').glob('*.json'):
+        cell = json.loads(path.read_text())
+        path.write_text(json.dumps({earlier.get(key, key): value for key, value in cell.items()}))
+    old, new = read_record(folder), read_record(now)
+    assert evaluate_by_name(old) == evaluate_by_name(new)
+    assert old.means.keys() == new.means.keys() and len(old.means) == 6
+    assert old.test_images.tolist() == new.test_images.tolist()
 
 
 @pytest.fixture
@@ -219,12 +237,12 @@ def test_of_one_data_set_the_larger_network_scores_higher_by_almost_nothing(reco
 def test_class_by_class_a_source_of_the_targets_own_classes_is_nearer_than_its_mean(tmp_path):
     folder = write_evaluation(tmp_path / 'evaluation')
     setup = json.loads((folder / 'setup.json').read_text())
-    look = json.loads((folder / 'looks' / 'c--0.json').read_text())
+    look = json.loads((folder / 'class_means' / 'c--0.json').read_text())
     apart = [[9.0, 1, 1, 1, 1, 1], [1.0, 9, 1, 1, 1, 1]]
-    (folder / 'looks' / 'c--0.json').write_text(
+    (folder / 'class_means' / 'c--0.json').write_text(
         json.dumps(look | {'class_means': apart, 'mean': np.mean(apart, 0).tolist()})
     )
-    setup['looks'] = {'near-b': {'means': apart, 'images': [5, 5]}}
+    setup['class_means'] = {'near-b': {'means': apart, 'images': [5, 5]}}
     setup['sources']['near-a']['signature'] = setup['sources']['near-b']['signature'] = [5, 5, 1, 1, 1, 1]
     (folder / 'setup.json').write_text(json.dumps(setup))
     scores = score_similarity(read_record(folder), 'emd')[2, 0]

@@ -15,18 +15,18 @@ SOURCES = {
     'near-b': (2_000, 1e6, 'b', True, (0.50, 0.70, 0.50)),
 }
 TARGETS = ('a', 'b', 'c')
-LOOKS = {'a': [9, 1, 1, 1, 1, 1], 'b': [1, 9, 1, 1, 1, 1], 'c': [1, 1, 1, 9, 1, 1]}
+MEANS = {'a': [9, 1, 1, 1, 1, 1], 'b': [1, 9, 1, 1, 1, 1], 'c': [1, 1, 1, 9, 1, 1]}
 IMAGES, HELD = 40, 100
 
 
 def write_evaluation(folder, seeds=2, left_out=()):
     """Probes err by little, so that they point at the better source; every step takes known seconds."""
-    cells, looks = folder / 'cells', folder / 'looks'
+    cells, means = folder / 'cells', folder / 'class_means'
     cells.mkdir(parents=True)
-    looks.mkdir()
+    means.mkdir()
     sources = {}
     for name, (images, _, dataset, signed, _) in SOURCES.items():
-        signature = LOOKS[dataset] if signed else []
+        signature = MEANS[dataset] if signed else []
         sources[name] = {
             'name': name,
             'images': images,
@@ -40,10 +40,10 @@ def write_evaluation(folder, seeds=2, left_out=()):
     )
     for place, target in enumerate(TARGETS):
         for seed in range(seeds):
-            mean = np.array(LOOKS[target], dtype=float)
+            mean = np.array(MEANS[target], dtype=float)
             look = {'target': target, 'seed': seed, 'seconds': 1.0, 'mean': mean.tolist()}
             look |= {'class_means': [mean.tolist(), mean.tolist()], 'class_images': [20, 20]}
-            (looks / f'{target}--{seed}.json').write_text(json.dumps(look))
+            (means / f'{target}--{seed}.json').write_text(json.dumps(look))
             for name, (_, parameters, _, _, accuracy) in SOURCES.items():
                 if (target, name, seed) not in left_out:
                     cell = _cell(target, name, seed, accuracy[place], parameters)
@@ -64,13 +64,13 @@ def _cell(target, source, seed, accuracy, parameters):
         'source': source,
         'seed': seed,
         'classes': 2,
-        'images': IMAGES,
-        'held': HELD,
+        'train_images': IMAGES,
+        'test_images': HELD,
         'accuracy': accuracy + 0.01 * seed,
-        'right': _bits(accuracy + 0.01 * seed, HELD),
+        'correct': _bits(accuracy + 0.01 * seed, HELD),
         'linear': accuracy - 0.02,
         'probe': hits / IMAGES,
-        'probe_right': _bits(hits / IMAGES, IMAGES),
+        'probe_correct': _bits(hits / IMAGES, IMAGES),
         'logme': accuracy,
         'leep': accuracy - 1,
         'knn': accuracy / 2,
@@ -81,6 +81,6 @@ def _cell(target, source, seed, accuracy, parameters):
 
 def copy_target(folder, old, new):
     """Another target that came out just like `old`."""
-    for path in [*(folder / 'cells').glob(f'{old}--*'), *(folder / 'looks').glob(f'{old}--*')]:
+    for path in [*(folder / 'cells').glob(f'{old}--*'), *(folder / 'class_means').glob(f'{old}--*')]:
         values = json.loads(path.read_text()) | {'target': new}
         (path.parent / path.name.replace(f'{old}--', f'{new}--', 1)).write_text(json.dumps(values))

@@ -57,7 +57,7 @@ def train_classifier(
     report.instant(instant)
     choice = choose_source(context, ranked, first)
     forecast = forecast_accuracy(context, choice)
-    plan, result = _finetune(context, choice.learned, workdir / 'checkpoints')
+    plan, result = _finetune(context, choice.probed, workdir / 'checkpoints')
     return _seal_best(context, choice, forecast, plan, result, workdir / 'sealed')
 
 
@@ -110,7 +110,7 @@ def _seal_best(
     result: FinetuneResult,
     folder: Path,
 ) -> SealedModel:
-    probed, is_finetuned = choice.learned, result.model is not None
+    probed, is_finetuned = choice.probed, result.model is not None
     inputs = ReportInputs(
         choice.source,
         result.logits if is_finetuned else probed.probe.logits,

@@ -51,7 +51,7 @@ def choose_detector_source(
     return choose_source(context.crops, ranked, first, None if context.info.crops_regions else preference)
 
 
-def _work(learned: ProbedSource, device: torch.device) -> tuple[float]:
+def _work(probed: ProbedSource, device: torch.device) -> tuple[float]:
     """Multiply-adds of an image, by which sources with equal probes are ordered.
 
     Telling crops apart says little of detection.
@@ -60,7 +60,7 @@ def _work(learned: ProbedSource, device: torch.device) -> tuple[float]:
     where MobileNetV2 (0.3 G) had come to 0.82; on blood cells it came to 0.65, SqueezeNet 1.1 (0.3 G) to
     0.71. Of those too heavy for a CPU, the lighter the better.
     """
-    macs = count_multiply_adds(learned.network)
+    macs = count_multiply_adds(probed.network)
     return (-macs if device.type == 'cpu' and macs > HEAVY else macs,)
 
 

@@ -29,7 +29,7 @@ class SourceChoice:
     """The source model chosen, and why."""
 
     source: SourceModelSpec
-    learned: ProbedSource
+    probed: ProbedSource  # as it was before finetuning
     why: str
     ranking: tuple[RankingEntry, ...]
     probes: tuple[ProbeEntry, ...]
@@ -121,8 +121,8 @@ def probe_first_usable(context: TrainingContext, ranked: Sequence[RankedSource])
     if context.spec.source != 'auto':
         return context.probe(_find_source(context, context.spec.source))
     for item in ranked:
-        if learned := _try_probe(context, item.name):
-            return learned
+        if probed := _try_probe(context, item.name):
+            return probed
     raise UnusableSourceError('None of the source models can be used: ' + ' '.join(context.notes))
 
 
@@ -153,16 +153,14 @@ def choose_source(
     with context.tracker.phase('probe', 'Probing the best-ranked sources with a linear model'):
         for item in shortlist(ranked, context.spec.shortlist):
             start = time.monotonic()
-            if learned := _try_probe(context, item.name):
-                probed.append(learned)
-                rows.append(_report_probe(context, learned, time.monotonic() - start))
+            if candidate := _try_probe(context, item.name):
+                probed.append(candidate)
+                rows.append(_report_probe(context, candidate, time.monotonic() - start))
     if not probed:
         probed, rows = [first], [_report_probe(context, first, 0.0)]
-    learned, why = choose_best_probe(
-        context.labels, probed, preference or _default_preference(context, ranked)
-    )
-    context.release_others(learned.network.source)
-    return SourceChoice(learned.network.source, learned, why, entries, tuple(rows))
+    best, why = choose_best_probe(context.labels, probed, preference or _default_preference(context, ranked))
+    context.release_others(best.network.source)
+    return SourceChoice(best.network.source, best, why, entries, tuple(rows))
 
 
 def _default_preference(context: TrainingContext, ranked: Sequence[RankedSource]) -> Preference:

@@ -32,7 +32,7 @@ def forecast_accuracy(context: TrainingContext, choice: SourceChoice) -> Accurac
     """
     with context.tracker.phase('probe', 'Estimating what more photos would add'):
         points = measure_learning_curve(
-            choice.learned, context.labels, context.classes, context.spec.folds, context.spec.seed
+            choice.probed, context.labels, context.classes, context.spec.folds, context.spec.seed
         )
     expected = _expect_accuracy(context, choice)
     more = forecast_gain(points, MORE_IMAGES)
@@ -97,7 +97,7 @@ def _expect_accuracy(context: TrainingContext, choice: SourceChoice) -> Expected
     if not context.spec.forecaster:
         return None
     score = next((row.score for row in choice.ranking if row.name == choice.source.name), 0.0)
-    probe = accuracy(choice.learned.probe.logits, context.labels)
+    probe = accuracy(choice.probed.probe.logits, context.labels)
     # Probe and finetuned network are evaluated on the same images: their counting noise is largely shared,
     # and counts once.
     return Forecaster.from_json(context.spec.forecaster).predict(

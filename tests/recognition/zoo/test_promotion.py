@@ -21,7 +21,7 @@ from recognition.models import AuditEvent, Image, Job, Label, Project, SourceMod
 from recognition.training import reports
 from recognition.training.start import start_training
 from recognition.zoo import catalog, promotion, redaction
-from recognition.zoo.promotion import Offer
+from recognition.zoo.promotion import PromotionTerms
 from transfer.serving.artifacts import ArtifactMeta, Preprocessing, read_meta, write_meta
 from transfer.spec.report import EngineInfo
 from transfer.zoo.loading import load
@@ -125,8 +125,8 @@ class TestOffer:
     def test_it_carries_all_that_a_source_needs_and_is_signed_already(self, model, alice):
         # a name that nobody chose gives way: to refuse it would tell of a source that she may not see
         add('flowers-v1')
-        row = promotion.offer(
-            model, Offer(share=True, title='Flowers', domain='plants', licence='ours'), alice
+        row = promotion.submit(
+            model, PromotionTerms(share=True, title='Flowers', domain='plants', licence='ours'), alice
         )
         assert (row.name, row.title, row.domain, row.licence) == (
             'flowers-v1-000000',
@@ -135,7 +135,9 @@ class TestOffer:
             'ours',
         )
         assert (
-            row.origin == 'promoted' and AuditEvent.objects.filter(action='offer source', user=alice).exists()
+            row.origin == 'promoted'
+            and AuditEvent.objects.filter(action='submit source', user=alice).exists()
+            and AuditEvent.objects.filter(action='submit source', user=alice).exists()
         )
         assert (row.class_names, row.classes, row.images, row.architecture) == (
             ['daisy', 'rose'],
@@ -155,7 +157,7 @@ class TestOffer:
         self, model, alice, charlie, django_user_model
     ):
         made(model, approved_at=None)
-        promotion.offer(model, Offer(share=True), alice)
+        promotion.submit(model, PromotionTerms(share=True), alice)
         assert (names(alice), names(charlie)) == ([], [])
         root = django_user_model.objects.create_superuser('root', password='x')
         catalog.approve('flowers', root)
@@ -164,10 +166,10 @@ class TestOffer:
         assert actions == [('share source', 'alice'), ('approve source', 'root')]
 
     def test_offering_again_only_changes_the_consent(self, shared_source, model, alice, charlie):
-        promotion.offer(model, Offer(share=False, name='other'), alice)
+        promotion.submit(model, PromotionTerms(share=False, name='other'), alice)
         assert SourceModel.objects.get().name == 'flowers'
         assert (names(alice), names(charlie)) == (['flowers'], [])
-        promotion.offer(model, Offer(share=True), alice)
+        promotion.submit(model, PromotionTerms(share=True), alice)
         assert names(charlie) == ['flowers']
 
     def test_withdrawn_it_is_gone_and_offered_anew_it_waits_again(self, shared_source, model, alice, charlie):
@@ -187,7 +189,7 @@ class TestOffer:
             promotion.withdraw(model, alice)
         with pytest.raises(ConflictError, match='withdrawn by an owner'):
             catalog.restore('flowers')  # an administrator cannot undo that
-        row = promotion.offer(model, Offer(share=False), alice)
+        row = promotion.submit(model, PromotionTerms(share=False), alice)
         assert (row.status, row.shared_at, names(charlie)) == ('offered', None, [])
 
     def test_what_is_not_finished_or_cannot_be_a_source_is_refused_with_the_reason(self, project, alice):
@@ -207,13 +209,13 @@ class TestOffer:
             )
             assert not promotion.is_possible(model)
             with pytest.raises(error, match=why):
-                promotion.offer(model, Offer(share=True), alice)
+                promotion.submit(model, PromotionTerms(share=True), alice)
 
     @pytest.mark.usefixtures('in_this_process')
     def test_of_a_detector_its_body_is_offered_under_a_head_that_knows_background(
         self, project, alice, charlie
     ):
-        row = promotion.offer(seal_detector(project), Offer(share=False), alice)
+        row = promotion.submit(seal_detector(project), PromotionTerms(share=False), alice)
         assert (row.class_names, row.classes, row.images) == (['daisy', 'rose', '(background)'], 3, 31)
         assert row.signatures == {'ref': SIGNATURE}
         catalog.approve(row.name)
@@ -230,14 +232,14 @@ class TestOffer:
         else:
             (folder / ('weights.safetensors' if damage == 'weights' else 'meta.json')).write_bytes(b'{}')
         with pytest.raises(ModelUnavailableError):
-            promotion.offer(model, Offer(share=True), alice)
+            promotion.submit(model, PromotionTerms(share=True), alice)
         assert not SourceModel.objects.exists()
         assert not Path(settings.ZOO_DIR).exists() or not list(Path(settings.ZOO_DIR).iterdir())
 
     def test_a_name_that_is_taken_is_refused(self, model, alice):
         add('other')
         with pytest.raises(ConflictError) as refusal:
-            promotion.offer(model, Offer(share=False, name='other'), alice)
+            promotion.submit(model, PromotionTerms(share=False, name='other'), alice)
         assert refusal.value.field == 'name'
 
 

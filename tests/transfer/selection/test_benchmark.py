@@ -73,14 +73,14 @@ def test_a_cell_holds_the_accuracy_on_held_out_photos_and_what_was_known_before(
     found = cells(tmp_path)
     assert list(found) == ['tints--one--0.json', 'tints--two--0.json']
     cell = found['tints--one--0.json']
-    assert (cell['images'], cell['held'], cell['classes']) == (12, 15, 3)
-    assert cell['accuracy'] == cell['right'].count('1') / 15
-    assert len(cell['probe_right']) == 12
+    assert (cell['train_images'], cell['test_images'], cell['classes']) == (12, 15, 3)
+    assert cell['accuracy'] == cell['correct'].count('1') / 15
+    assert len(cell['probe_correct']) == 12
     assert 0 <= cell['knn'] <= 1
     assert cell['leep'] < 0
     assert set(cell['seconds']) == {
         'load',
-        'held',
+        'test_features',
         'features',
         'probe',
         'logme',
@@ -88,7 +88,7 @@ def test_a_cell_holds_the_accuracy_on_held_out_photos_and_what_was_known_before(
         'leep',
         'count',
         'finetune',
-        'judge',
+        'evaluate',
     }
     assert cell['macs'] > 0
 
@@ -100,7 +100,7 @@ def test_the_accuracy_is_of_the_finetuned_network_and_that_of_the_linear_head_st
     list(fill_matrix(request_of | {'most': 1}))
     (cell,) = cells(tmp_path).values()
     assert cell['linear'] > 0.9
-    assert cell['accuracy'] == cell['right'].count('1') / 15 < 0.7
+    assert cell['accuracy'] == cell['correct'].count('1') / 15 < 0.7
 
 
 def test_leep_is_of_the_probabilities_that_the_source_itself_gives(request_of, tmp_path):
@@ -118,7 +118,7 @@ def test_leep_is_of_the_probabilities_that_the_source_itself_gives(request_of, t
 
 def test_what_the_reference_sees_is_kept_for_each_target_and_seed(request_of, tmp_path):
     list(fill_matrix(request_of))
-    look = json.loads((tmp_path / 'out' / 'looks' / 'tints--0.json').read_text())
+    look = json.loads((tmp_path / 'out' / 'class_means' / 'tints--0.json').read_text())
     assert look['class_images'] == [4, 4, 4]
     np.testing.assert_allclose(np.mean(look['class_means'], 0), look['mean'], atol=1e-5)
     assert len({tuple(mean) for mean in look['class_means']}) == 3

@@ -70,7 +70,7 @@ def test_every_network_answers_the_same_questions(name):
             assert whole.shape == (2, 7)
             assert features.shape == embedded.shape
             assert features.min() >= 0
-            assert network.signed or torch.equal(features, embedded)
+            assert network.has_negative_features or torch.equal(features, embedded)
         for group in {groups[0][0], groups[len(groups) // 2][0], 'head'} if is_small else {groups[-2][0]}:
             prefix, suffix = network.split(model, group)
             again = suffix(prefix(images))
@@ -98,7 +98,9 @@ def test_the_layout_of_a_vit_is_its_forward_pass():
         image_size=32, patch_size=8, num_layers=5, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=7
     ).eval()
     nn.init.normal_(model.heads.head.weight)  # torchvision's starts at zero, which would hide any difference
-    network = Architecture('small_vit', lambda classes: model, torchvision_families.vit, side=32, signed=True)
+    network = Architecture(
+        'small_vit', lambda classes: model, torchvision_families.vit, side=32, has_negative_features=True
+    )
     images = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         for group, _ in network.layer_groups(model):

@@ -64,7 +64,7 @@ def run_cell(
     timer.lap('load')
     # First, so that the choice of a precision is not timed below.
     test_features = extract_features_uncached(network, test_pixels, machine)
-    timer.lap('held')
+    timer.lap('test_features')
     features = extract_features_uncached(network, pixels, machine)
     timer.lap('features')
     known, probe = _measure_without_finetuning(network, pixels, features, labels[split.train], machine, timer)
@@ -76,17 +76,17 @@ def run_cell(
     timer.lap('finetune')
     test_labels = labels[split.test]
     logits = predict_scores(model, source, test_pixels, machine)
-    timer.lap('judge')
+    timer.lap('evaluate')
     linear = probe.head.logits(test_features)
     return {
         'target': target.name,
         'source': source.name,
         'seed': seed,
         'classes': len(target.manifest.labels),
-        'images': len(split.train),
-        'held': len(split.test),
+        'train_images': len(split.train),
+        'test_images': len(split.test),
         'accuracy': accuracy(logits, test_labels),
-        'right': encode_hits(logits, test_labels),
+        'correct': encode_hits(logits, test_labels),
         'linear': accuracy(linear, test_labels),
         **known,
         'epochs': plan.epochs,
@@ -125,13 +125,13 @@ def _measure_without_finetuning(
     machine: Machine,
     timer: _StepTimer,
 ) -> tuple[dict[str, object], Probe]:
-    """What can be measured on the learned images without finetuning, each with its own seconds."""
+    """What can be measured on the training images without finetuning, each with its own seconds."""
     classes = int(labels.max()) + 1
     probe = fit_probe(features, labels, classes, assign_folds(labels, list(pixels.digests), 5, 0))
     timer.lap('probe')
     known: dict[str, object] = {
         'probe': accuracy(probe.logits, labels),
-        'probe_right': encode_hits(probe.logits, labels),
+        'probe_correct': encode_hits(probe.logits, labels),
     }
     known['logme'] = logme(features, labels)
     timer.lap('logme')

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from p2l.benchmark.records import CLASS_MEANS, EARLIER_CLASS_MEANS
 from p2l.signatures import mean_feature, round_mean_feature
 from transfer.data.cache import open_pixels
 from transfer.features.extract import extract_features_uncached
@@ -151,6 +152,8 @@ def _record_setup(
     }
     path = out / 'setup.json'
     known = json.loads(path.read_text()) if path.exists() else {}
+    if EARLIER_CLASS_MEANS in known:
+        known[CLASS_MEANS] = known.pop(EARLIER_CLASS_MEANS)
     if known:
         # Older ones had no choice.
         known['setup'] = {'epochs': 0, 'spares': False, 'first_seed': 0} | known['setup']
@@ -171,12 +174,12 @@ def _record_setup(
                 f'The {name} {changed[0]} has changed since the evaluation in {out} began; '
                 'give another folder.'
             )
-    looks = {
+    class_means = {
         name: _source_class_means(source_model, digest)
         for name, source_model in zip(source_models, sources, strict=True)
     }
     merged = {
-        'looks': known.get('looks', {}) | looks,
+        CLASS_MEANS: known.get(CLASS_MEANS, {}) | class_means,
         'sources': known.get('sources', {}) | source_models,
         'targets': known.get('targets', {}) | facts,
     }
@@ -190,10 +193,13 @@ def _describe_source(source: SourceModelSpec) -> dict[str, object]:
 
 def _source_class_means(source: SourceModelSpec, reference: str) -> dict[str, object] | None:
     """The source's own images class by class, where they are known."""
-    look = read_class_means(source, reference)
+    class_means = read_class_means(source, reference)
     return (
-        {'means': [round_mean_feature(mean) for mean in look.means], 'images': look.images.tolist()}
-        if look
+        {
+            'means': [round_mean_feature(mean) for mean in class_means.means],
+            'images': class_means.images.tolist(),
+        }
+        if class_means
         else None
     )
 
@@ -209,20 +215,21 @@ def _record_target_means(
     """The target's mean feature under the reference, whole and by class: what every divergence is computed
     from.
     """
-    path = out / 'looks' / f'{target.name}--{seed}.json'
-    if path.exists():
+    name = f'{target.name}--{seed}.json'
+    path = out / CLASS_MEANS / name
+    if path.exists() or (out / EARLIER_CLASS_MEANS / name).exists():
         return
     every = np.array([target.manifest.images[row].label for row in rows])
-    learned = take_rows(target.manifest, rows[choose_reference_rows(every)])
+    training = take_rows(target.manifest, rows[choose_reference_rows(every)])
     network = Network(reference, architecture(reference.architecture), load(reference))
-    pixels = open_pixels(learned, reference.side, machine.cache / 'pixels', machine.on_progress)
+    pixels = open_pixels(training, reference.side, machine.cache / 'pixels', machine.on_progress)
     extract_features_uncached(network, pixels, machine)  # warms up, and chooses the precision
     now = time.process_time if machine.device.type == 'cpu' else time.perf_counter
     start = now()
     features = np.maximum(extract_features_uncached(network, pixels, machine), 0)
     seconds = now() - start
-    labels = np.array([image.label for image in learned.images])
-    means = [mean_feature(features[labels == label]) for label in range(len(learned.labels))]
+    labels = np.array([image.label for image in training.images])
+    means = [mean_feature(features[labels == label]) for label in range(len(training.labels))]
     values = {
         'target': target.name,
         'seed': seed,

@@ -31,9 +31,9 @@ class Architecture:
 
     Two features, not to be confused: `embed` is what the head sees (pooled, possibly negative): fit linear
     heads on it, for then their weights ARE a head. `features` is its positive part: what P2L compares. For
-    most networks the two are equal (they end in a ReLU); for those with `signed` (ViT, Swin, ConvNeXt,
-    MaxViT; hardly so EfficientNet and MobileNet v3, whose activations reach down to -0.38 only) the negative
-    part is cut off, because a signature is normalised to sum one.
+    most networks the two are equal (they end in a ReLU); for those with `has_negative_features` (ViT, Swin,
+    ConvNeXt, MaxViT; hardly so EfficientNet and MobileNet v3, whose activations reach down to -0.38 only) the
+    negative part is cut off, because a signature is normalised to sum one.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Architecture:
     side: int = 224  # pixels: the input it is usually trained at
     min_side: int = 32  # the smallest input it takes
     fixed_side: bool = False  # takes `side` and no other
-    signed: bool = False
+    has_negative_features: bool = False
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
 

@@ -23,25 +23,28 @@ ARCHITECTURES: dict[str, Architecture] = {}
 # counts.
 FAMILIES: dict[str, tuple[Layout, dict[str, Any]]] = {
     'alexnet': (torchvision_families.plain, {'min_side': 63}),
-    'convnext': (torchvision_families.convnext, {'signed': True}),
+    'convnext': (torchvision_families.convnext, {'has_negative_features': True}),
     'densenet': (torchvision_families.densenet, {}),
-    'efficientnet': (torchvision_families.inverted_residuals, {'signed': True}),
+    'efficientnet': (torchvision_families.inverted_residuals, {'has_negative_features': True}),
     # The published weights of these two rescale their input to mean 0.5, std 0.5 inside the network; ours
     # leave that to the source model's mean and std, as for every other network.
     'googlenet': (torchvision_families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3}),
     'inception': (torchvision_families.inception, {'mean': (0.5,) * 3, 'std': (0.5,) * 3, 'min_side': 75}),
-    'maxvit': (torchvision_families.maxvit, {'signed': True, 'fixed_side': True, 'min_side': 224}),
+    'maxvit': (
+        torchvision_families.maxvit,
+        {'has_negative_features': True, 'fixed_side': True, 'min_side': 224},
+    ),
     'mnasnet': (torchvision_families.mnasnet, {}),
     'mobilenet_v2': (torchvision_families.inverted_residuals, {}),
-    'mobilenet_v3': (torchvision_families.inverted_residuals, {'signed': True}),
+    'mobilenet_v3': (torchvision_families.inverted_residuals, {'has_negative_features': True}),
     'regnet': (torchvision_families.regnet, {}),
     'resnet': (torchvision_families.resnet, {}),
     'resnext': (torchvision_families.resnet, {}),
     'shufflenet': (torchvision_families.shufflenet, {}),
     'squeezenet': (torchvision_families.squeezenet, {}),
-    'swin': (torchvision_families.swin, {'signed': True}),
+    'swin': (torchvision_families.swin, {'has_negative_features': True}),
     'vgg': (torchvision_families.plain, {}),
-    'vit': (torchvision_families.vit, {'signed': True, 'fixed_side': True, 'min_side': 224}),
+    'vit': (torchvision_families.vit, {'has_negative_features': True, 'fixed_side': True, 'min_side': 224}),
     'wide_resnet': (torchvision_families.resnet, {}),
 }
 

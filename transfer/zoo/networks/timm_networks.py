@@ -40,7 +40,7 @@ def architecture(name: str) -> Architecture:
         partial(_layout, wanted),
         side=side,
         fixed_side=bool(facts is not None and facts.fixed_input_size),
-        signed=True,
+        has_negative_features=True,
         mean=tuple(facts.mean) if facts is not None and facts.mean else MEAN,
         std=tuple(facts.std) if facts is not None and facts.std else STD,
     )
