@@ -261,7 +261,7 @@ def world(tmp_path):
 def test_a_detector_learns_drawn_objects_and_finds_them_on_new_pictures(world):
     manifest, held_out, source = world
     report = RecordingReport()
-    spec = dataclasses.replace(SPEC, epochs=60, warm_up=10, rate=0.002)
+    spec = dataclasses.replace(SPEC, epochs=30, warm_up=10, rate=0.002)
     model = train(
         manifest, [propose_around(image, n) for n, image in enumerate(manifest.images)], source, spec, report
     )

@@ -222,6 +222,7 @@ class Stopped(Exception):
 def test_a_training_killed_in_both_of_its_phases_ends_as_an_undisturbed_one(detector, scenes, monkeypatch):
     monkeypatch.setattr(checkpoints, 'SAVE_EVERY', 0.0)
     monkeypatch.setattr('transfer.runtime.progress.REPORT_EVERY', 0.0)
+    monkeypatch.setattr('transfer.detection.sealing.CHECKED', 1)  # a second of searching for each photo
     short = dataclasses.replace(FAST, epochs=2, head_steps=4, rois_per_image=16)
     options = {'fast_rcnn': short, 'faster_rcnn': FASTER, 'rcnn': RCNN}
     whole = learn(scenes, detector, f'whole-{detector}', detector_options=options)
