@@ -17,8 +17,7 @@ from recognition.zoo import import_jobs
 from tests.support.import_jobs import list_zoo_files, metadata_of, refuse_job, run_job
 from tests.support.weights_files import upload_weights
 
-# The heart beats in a thread, which must see the job's row.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 ADD = reverse('admin:recognition_sourcemodel_add')
 LIST = reverse('admin:recognition_sourcemodel_changelist')

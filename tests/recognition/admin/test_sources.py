@@ -28,7 +28,6 @@ def said(answer) -> str:
 
 
 class TestAdding:
-    @pytest.mark.django_db(transaction=True)  # the heart beats in a thread, which must see the job's row
     @pytest.mark.usefixtures('in_this_process')
     def test_an_uploaded_file_becomes_a_source_with_what_was_said_of_it(self, keeper, settings):
         names = SimpleUploadedFile('names.txt', 'eins\r\nzwei\r\ndrei\r\n'.encode('utf-8-sig'))

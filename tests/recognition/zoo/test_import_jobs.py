@@ -25,8 +25,7 @@ from tests.support.weights_files import upload_weights
 from transfer.spec.report import Progress
 from transfer.worker import execute
 
-# The heart beats in a thread, which must see the job's row.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def end_long_ago(job: Job) -> None:
