@@ -137,7 +137,6 @@ class TestOffer:
         assert (
             row.origin == 'promoted'
             and AuditEvent.objects.filter(action='submit source', user=alice).exists()
-            and AuditEvent.objects.filter(action='submit source', user=alice).exists()
         )
         assert (row.class_names, row.classes, row.images, row.architecture) == (
             ['daisy', 'rose'],
