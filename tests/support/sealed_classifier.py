@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from tests.support.photos import draw_photo
 from transfer.data.decode import decode
 from transfer.serving import artifacts, sealing
+from transfer.serving.classifier import Predictor
 from transfer.spec.report import SealedModel, TrainReport
 from transfer.spec.train_spec import SourceModelSpec, TrainSpec
 
@@ -22,6 +24,11 @@ SOURCE = SourceModelSpec(
 
 def photo(label: str, seed: int = 0, side: int = 48) -> bytes:
     return draw_photo(seed, side, TINTS[label])
+
+
+def classify(predictor: Predictor, photos: Sequence[bytes]) -> np.ndarray:
+    """Probabilities (n, classes) of encoded photos."""
+    return predictor.classify_pixels(np.stack([predictor.decode(photo) for photo in photos]))
 
 
 @functools.cache

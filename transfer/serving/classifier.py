@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -56,14 +55,9 @@ class Predictor:
         """The square that this model sees: uint8 (side, side, 3). UnreadableImageError."""
         return decode(image, self.meta.preprocessing.side, self.meta.preprocessing.resize)
 
-    def classify(self, images: Sequence[bytes]) -> np.ndarray:
-        """Encoded photos -> probabilities (n, classes) in the order of `labels`. Errors:
-        UnreadableImageError, OverloadedError."""
-        return self.classify_pixels(np.stack([self.decode(image) for image in images]))
-
     def classify_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes). Error:
-        OverloadedError."""
+        """uint8 (n, side, side, 3) as `decode` gives it -> probabilities (n, classes) in the order of
+        `labels`. Error: OverloadedError."""
         return softmax(self._batches.submit(pixels).astype(np.float64), self.meta.temperature)
 
 

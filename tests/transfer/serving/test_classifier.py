@@ -34,7 +34,7 @@ def test_it_classifies_the_colours(folder):
     photos = [
         sealed_classifier.photo(label, 100 + seed) for label in sealed_classifier.LABELS for seed in range(4)
     ]
-    found = Predictor(folder).classify(photos)
+    found = sealed_classifier.classify(Predictor(folder), photos)
     assert [sealed_classifier.LABELS[index] for index in found.argmax(1)] == [
         label for label in sealed_classifier.LABELS for _ in range(4)
     ]
@@ -44,24 +44,25 @@ def test_it_classifies_the_colours(folder):
 def test_scores_are_softened_by_the_temperature(folder):
     photo = [sealed_classifier.photo('red', 5)]
     change_meta(folder, temperature=1.0)
-    cold = Predictor(folder).classify(photo)[0]
+    cold = sealed_classifier.classify(Predictor(folder), photo)[0]
     change_meta(folder, temperature=4.0)
     flat = cold**0.25
-    np.testing.assert_allclose(Predictor(folder).classify(photo)[0], flat / flat.sum(), rtol=1e-4)
+    softened = sealed_classifier.classify(Predictor(folder), photo)[0]
+    np.testing.assert_allclose(softened, flat / flat.sum(), rtol=1e-4)
 
 
 def test_a_batch_gives_what_each_image_alone_gives(folder):
     predictor = Predictor(folder)
     photos = [sealed_classifier.photo(sealed_classifier.LABELS[seed % 3], 200 + seed) for seed in range(9)]
-    alone = np.concatenate([predictor.classify([photo]) for photo in photos])
-    np.testing.assert_allclose(predictor.classify(photos), alone, atol=1e-3)
+    alone = np.concatenate([sealed_classifier.classify(predictor, [photo]) for photo in photos])
+    np.testing.assert_allclose(sealed_classifier.classify(predictor, photos), alone, atol=1e-3)
 
 
 def test_torch_and_the_graph_answer_alike(folder):
     photos = [sealed_classifier.photo(label, 300) for label in sealed_classifier.LABELS]
-    by_graph = Predictor(folder).classify(photos)
+    by_graph = sealed_classifier.classify(Predictor(folder), photos)
     change_engine(folder, name='torch')
-    np.testing.assert_allclose(Predictor(folder).classify(photos), by_graph, atol=0.02)
+    np.testing.assert_allclose(sealed_classifier.classify(Predictor(folder), photos), by_graph, atol=0.02)
 
 
 def test_a_model_without_a_graph_is_served_by_torch(original, tmp_path):
@@ -74,7 +75,7 @@ def test_a_model_without_a_graph_is_served_by_torch(original, tmp_path):
         'files': {'weights.safetensors': meta['files']['weights.safetensors']},
     }
     (folder / 'meta.json').write_text(json.dumps(meta))
-    found = Predictor(folder).classify([sealed_classifier.photo('green', 1)])
+    found = sealed_classifier.classify(Predictor(folder), [sealed_classifier.photo('green', 1)])
     assert sealed_classifier.LABELS[found[0].argmax()] == 'green'
 
 
@@ -82,7 +83,8 @@ def test_serving_does_not_import_torch(folder, tmp_path):
     (tmp_path / 'red.jpg').write_bytes(sealed_classifier.photo('red', 1))
     code = (
         'import sys; from pathlib import Path; from transfer.serving.classifier import Predictor;'
-        'found = Predictor(Path(sys.argv[1])).classify([Path(sys.argv[2]).read_bytes()]);'
+        'predictor = Predictor(Path(sys.argv[1])); pixels = predictor.decode(Path(sys.argv[2]).read_bytes());'
+        'found = predictor.classify_pixels(pixels[None]);'
         'print(found[0].argmax(), "torch" in sys.modules)'
     )
     command = [sys.executable, '-c', code, str(folder), str(tmp_path / 'red.jpg')]
@@ -96,8 +98,8 @@ def test_eight_threads_may_make_a_process_first_predictions(folder, tmp_path):
     code = (
         'import sys, threading; from concurrent.futures import ThreadPoolExecutor; from pathlib import Path;'
         'from transfer.serving.classifier import Predictor; predictor = Predictor(Path(sys.argv[1]));'
-        'photo = Path(sys.argv[2]).read_bytes(); barrier = threading.Barrier(8);'
-        'ask = lambda _: barrier.wait() >= 0 and int(predictor.classify([photo])[0].argmax());'
+        'pixels = predictor.decode(Path(sys.argv[2]).read_bytes())[None]; barrier = threading.Barrier(8);'
+        'ask = lambda _: barrier.wait() >= 0 and int(predictor.classify_pixels(pixels)[0].argmax());'
         'print(set(ThreadPoolExecutor(8).map(ask, range(8))))'
     )
     command = [sys.executable, '-c', code, str(folder), str(tmp_path / 'red.jpg')]
@@ -109,11 +111,9 @@ def test_models_may_come_and_go_in_any_thread(folder):
     crashed."""
 
     def life(turn: int) -> str:
-        return sealed_classifier.LABELS[
-            Predictor(folder, streams=1 + turn % 2)
-            .classify([sealed_classifier.photo('green', 500 + turn)])[0]
-            .argmax()
-        ]
+        predictor = Predictor(folder, streams=1 + turn % 2)
+        found = sealed_classifier.classify(predictor, [sealed_classifier.photo('green', 500 + turn)])
+        return sealed_classifier.LABELS[found[0].argmax()]
 
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(life, range(24))) == {'green'}
@@ -126,18 +126,18 @@ def test_many_threads_get_the_answers_to_their_own_photos(folder):
         for seed in range(20)
         for label in sealed_classifier.LABELS
     ]
+
+    def ask(pair: tuple[str, bytes]) -> str:
+        return sealed_classifier.LABELS[sealed_classifier.classify(predictor, [pair[1]])[0].argmax()]
+
     with ThreadPoolExecutor(8) as threads:
-        found = list(
-            threads.map(
-                lambda pair: sealed_classifier.LABELS[predictor.classify([pair[1]])[0].argmax()], photos
-            )
-        )
+        found = list(threads.map(ask, photos))
     assert found == [label for label, _ in photos]
 
 
 def test_a_file_that_is_no_image_is_refused(folder):
     with pytest.raises(UnreadableImageError):
-        Predictor(folder).classify([b'not an image'])
+        sealed_classifier.classify(Predictor(folder), [b'not an image'])
 
 
 def test_damaged_weights_are_corrupt(folder):
