@@ -156,10 +156,11 @@ class TestReference:
 
 
 @pytest.mark.usefixtures('in_this_process')
-def test_a_source_that_no_package_brings_is_told_and_nothing_else_happens(settings):
+def test_a_source_that_no_package_brings_is_refused_with_those_that_there_are(settings):
     settings.PACKAGED_SOURCES = ['owls']
-    assert downloads.install_packaged() == [
-        "The source model owls could not be installed: no package brings a source called 'owls'; there is "
-        + SOURCE
-    ]
+    (refusal,) = downloads.install_packaged()
+    assert refusal.startswith(
+        "The source model owls could not be installed: no package brings a source called 'owls'; there are "
+    )
+    assert SOURCE in refusal
     assert not SourceModel.objects.exists()
