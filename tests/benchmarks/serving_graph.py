@@ -77,9 +77,9 @@ def measure(subject: Subject, folder: Path) -> str:
     engine = export.export(
         subject.network, subject.preprocessing, 1.0, pixels[:: len(pixels) // 32], folder, keep_onnx=False
     )
-    if engine['name'] != 'openvino':
-        return f'| {subject.title} | {engine["why_not"]} | | | | | |'
-    graph = OpenVinoEngine(folder / 'graph.xml', engine['precision'], streams=1)
+    if engine.name != 'openvino':
+        return f'| {subject.title} | {engine.why_not} | | | | | |'
+    graph = OpenVinoEngine(folder / 'graph.xml', engine.precision, streams=1)
     eager = export.ServedNetwork(subject.network, subject.preprocessing).eval()
     one = torch.from_numpy(pixels[:1])
 
@@ -97,7 +97,7 @@ def measure(subject: Subject, folder: Path) -> str:
     ]
     plain, best, sealed = (1000 * median(column) for column in zip(*rounds, strict=True))
     return (
-        f'| {subject.title} | {engine["precision"]} | {plain:.2f} | {best:.2f} | {sealed:.2f} '
+        f'| {subject.title} | {engine.precision} | {plain:.2f} | {best:.2f} | {sealed:.2f} '
         f'| {plain / sealed:.1f} x / {best / sealed:.1f} x | '
         f'{agreement(eager, graph, pixels) if subject.learned else "-"} |'
     )
