@@ -66,9 +66,9 @@ def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
     sealed = train(
         manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', recorder, tmp_path / 'cache'
     )
-    found = Predictor(Path(sealed.folder)).classify(
-        [Path(image.path).read_bytes() for image in manifest.images]
-    )
+    predictor = Predictor(Path(sealed.folder))
+    pixels = [predictor.decode(Path(image.path).read_bytes()) for image in manifest.images]
+    found = predictor.classify_pixels(np.stack(pixels))
     assert (found.argmax(1) == [image.label for image in manifest.images]).mean() > 0.9
     assert sealed.report.accuracy > 0.9
     assert len(recorder.instants) == 1
@@ -109,7 +109,7 @@ def test_a_finetuned_network_that_is_better_is_sealed_with_its_own_figures(spec,
     sealed = train(manifest, eager, tmp_path / 'work', ears, tmp_path / 'cache')
     report = sealed.report
     assert report.winner == 'finetuned'
-    assert f' {report.accuracy:.1%} right after finetuning' in report.why
+    assert f' {100 * report.accuracy:.1f} % correctly' in report.why
     assert report.accuracy > report.probes[0].accuracy
     assert not same_weights(ears.instants[0].folder, sealed.folder)
 
@@ -277,7 +277,7 @@ def test_of_equally_good_networks_a_cpu_takes_the_lighter_one(spec, tmp_path):
     assert [row.accuracy for row in report.probes] == [1, 1]
     assert report.source == 'light'
     assert report.plan.source_why.startswith(
-        'light is the lighter network, and its linear model (100.0% out-of-fold) differs'
+        'light is the lighter network, and its linear model (100.0 % out-of-fold) differs'
     )
 
 
