@@ -114,7 +114,9 @@ class Trial:
             network, pixels, features, probe, machine = self.linear(Path(folder))
             spec = TrainSpec(plan=plan, epochs=epochs)
             chosen = choose_plan(spec, list_layer_groups(network), len(self.labels), self.classes, 0.5)
-            task = FinetuneTask(network, pixels, features, self.labels, self.classes, spec, chosen)
+            task = FinetuneTask(
+                network, pixels, features, self.labels, self.classes, spec, chosen, pixels.digests
+            )
             return FoldRunner(task, machine, Path(folder), lambda done, facts: None).train_final(
                 probe.head, 1.0, epochs
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from transfer.data.duplicates_report import report_near_duplicates
 from transfer.features.calibration import calibrate
 from transfer.features.metrics import (
     confusion_matrix,
@@ -49,6 +50,7 @@ def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainR
     predicted = inputs.logits.argmax(1)
     table = confusion_matrix(predicted, labels, context.classes)
     right = int((predicted == labels).sum())
+    duplicates = context.duplicates
     report = TrainReport(
         accuracy=right / len(labels),
         interval=wilson_interval(right, len(labels)),
@@ -71,5 +73,14 @@ def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainR
         data_digest=context.manifest.digest,
         seed=context.spec.seed,
         signature=context.signature,
+        near_duplicates=None
+        if duplicates is None
+        else report_near_duplicates(
+            duplicates,
+            context.manifest.images,
+            labels.tolist(),
+            context.manifest.labels,
+            context.spec.folds,
+        ),
     )
     return report, calibration.temperature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,13 @@ def _finetune(context: TrainingContext, probed: ProbedSource, folder: Path) -> t
         classes=context.classes,
         spec=context.spec,
         plan=plan,
+        groups=context.group_images(probed.pixels),
         macs=macs,
         instant_accuracy=instant_accuracy,
     )
+
+    # By the groups: a run of another assignment to folds must not be continued.
+    folder /= hashlib.sha256('\n'.join(task.groups).encode()).hexdigest()[:16]
 
     def report(done: float, progress: EpochProgress) -> None:
         context.tracker.update(done, **dataclasses.asdict(progress))

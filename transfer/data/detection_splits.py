@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -46,38 +47,59 @@ def keep_trainable_box_labels(manifest: DetectionManifest) -> tuple[DetectionMan
 
 
 def split_manifest(
-    manifest: DetectionManifest, held_out: float, seed: int
+    manifest: DetectionManifest, held_out: float, seed: int, groups: Sequence[str] | None = None
 ) -> tuple[DetectionManifest, DetectionManifest]:
-    """Split into (training images, test images). Copies of an image (one digest) stay together; each class is
-    on both sides.
+    """Split into (training images, test images). Each class is on both sides.
 
-    The same images, share and seed give the same split, in whatever order the images come.
+    `groups`: of each image, in the manifest's order (None: its digest). Images of one group stay together,
+    except where all images of a class are of one group: then its copies of one digest do.
+
+    The same images, groups, share and seed give the same split, in whatever order the images come.
     """
-    groups = sorted({image.digest for image in manifest.images})
-    order = [groups[place] for place in np.random.default_rng(seed).permutation(len(groups))]
-    wanted = min(max(1, round(held_out * len(groups))), len(groups) - 1)
-    held = set(order[:wanted])
+    key = dict(zip((image.digest for image in manifest.images), groups or (), strict=False))
     for label in range(len(manifest.labels)):
-        _ensure_both_sides(held, [digest for digest in order if _has(manifest.images, digest, label)])
+        _break_up(key, {image.digest for image in manifest.images if _shows(image, label)})
+    own = [key.get(image.digest, image.digest) for image in manifest.images]
+    sizes = Counter(own)
+    names = sorted(sizes)
+    order = [names[place] for place in np.random.default_rng(seed).permutation(len(names))]
+    held = _take(order, sizes, held_out)
+    for label in range(len(manifest.labels)):
+        showing = {group for group, image in zip(own, manifest.images, strict=True) if _shows(image, label)}
+        _ensure_both_sides(held, [group for group in order if group in showing], sizes)
+    rows = list(zip(own, manifest.images, strict=True))
     parts = (
-        tuple(image for image in manifest.images if image.digest not in held),
-        tuple(image for image in manifest.images if image.digest in held),
+        tuple(image for group, image in rows if group not in held),
+        tuple(image for group, image in rows if group in held),
     )
     train, test = (DetectionManifest(manifest.labels, part) for part in parts)
     return train, test
 
 
-def _ensure_both_sides(held: set[str], showing: Sequence[str]) -> None:
-    """Of the images that show a class, one must be on each side; where one side has none, it gets the first
-    of the other."""
-    if all(digest in held for digest in showing):
-        held.discard(showing[0])
-    elif not any(digest in held for digest in showing):
-        held.add(showing[0])
+def _break_up(key: dict[str, str], digests: set[str]) -> None:
+    """Let these images stand alone if they are all of one group."""
+    if key and len({key[digest] for digest in digests}) == 1:
+        key.update({digest: digest for digest in digests})
 
 
-def _has(images: Sequence[BoxedImage], digest: str, label: int) -> bool:
-    return any(image.digest == digest and _shows(image, label) for image in images)
+def _take(order: Sequence[str], sizes: Mapping[str, int], share: float) -> set[str]:
+    """Groups from the front of the order with at most that share of all images; at least one."""
+    count = sum(sizes.values())
+    wanted = min(max(1, round(share * count)), count - 1)
+    held: set[str] = set()
+    for group in order:
+        if sum(sizes[each] for each in held) + sizes[group] <= wanted:
+            held.add(group)
+    return held or {min(order, key=lambda group: sizes[group])}
+
+
+def _ensure_both_sides(held: set[str], showing: Sequence[str], sizes: Mapping[str, int]) -> None:
+    """Of the groups that show a class, one must be on each side; where one side has none, it gets the
+    smallest of the other."""
+    if all(group in held for group in showing):
+        held.discard(min(showing, key=lambda group: sizes[group]))
+    elif not any(group in held for group in showing):
+        held.add(min(showing, key=lambda group: sizes[group]))
 
 
 def _shows(image: BoxedImage, label: int) -> bool:

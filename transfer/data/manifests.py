@@ -12,9 +12,10 @@ class LabelledImage:
 
     path: str
     label: int  # index into Manifest.labels
-    digest: str  # of its content: the cache key, and what keeps copies of an image in one fold
+    digest: str  # of its content: the cache key
     name: str  # what a person calls it
     id: str = ''  # of the row it came from, so that a report can point back
+    photo: str = ''  # digest of the photo that it was cut out of
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
-"""Assign images to folds: stratified, with copies of an image in one fold."""
+"""Assign images to folds: stratified, with near-duplicates in one fold."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,22 +14,40 @@ TINY = 24  # images: below, leave-one-out costs little and every training keeps 
 
 
 def assign_folds(
-    labels: np.ndarray, groups: list[str], folds: int, seed: int, tiny: int = TINY
+    labels: np.ndarray, groups: Sequence[str], folds: int, seed: int, tiny: int = TINY
 ) -> np.ndarray:
     """Assign every image to a fold: int (n,), 0 .. k - 1.
 
-    Images of one group (copies share a digest) share a fold; each class is dealt out evenly, so a class of
-    two groups is still learned from in every fold. k is `folds`, or the number of groups where that is
-    smaller or not above `tiny`.
+    Images of one group (near-duplicates: transfer.data.near_duplicates) share a fold. The groups of a class,
+    the large ones first, go each to the fold that has the fewest images of it, so a class of two groups is
+    still learned from in every fold. k is `folds`, or the number of groups where that is smaller or not above
+    `tiny`.
     """
-    first = {group: index for index, group in reversed(list(enumerate(groups)))}
-    members = sorted(first, key=lambda group: (labels[first[group]], group))
+    sizes = count_group_labels(labels, groups)
+    label_of = {
+        group: max(counts, key=lambda label: (counts[label], -label)) for group, counts in sizes.items()
+    }
+    members = sorted(sizes, key=lambda group: (label_of[group], group))
     k = len(members) if len(members) <= tiny else min(folds, len(members))
-    order = np.random.default_rng(seed).permutation(len(members))
-    # stable: shuffled within each class
-    by_class = sorted(order, key=lambda place: labels[first[members[place]]])
-    fold_of = {members[place]: turn % k for turn, place in enumerate(by_class)}
+    order = [members[place] for place in np.random.default_rng(seed).permutation(len(members))]
+    filled = np.zeros((k, int(labels.max()) + 1), int)
+    fold_of = {}
+    # stable: shuffled within each class and size
+    for group in sorted(order, key=lambda group: (label_of[group], -sum(sizes[group].values()))):
+        own = label_of[group]
+        fold = min(range(k), key=lambda fold: (filled[fold, own], filled[fold].sum()))
+        fold_of[group] = fold
+        for label, count in sizes[group].items():
+            filled[fold, label] += count
     return np.array([fold_of[group] for group in groups])
+
+
+def count_group_labels(labels: np.ndarray, groups: Sequence[str]) -> dict[str, Counter[int]]:
+    """How many images of each label each group has."""
+    sizes: dict[str, Counter[int]] = {}
+    for label, group in zip(labels.tolist(), groups, strict=True):
+        sizes.setdefault(group, Counter())[label] += 1
+    return sizes
 
 
 def keep_trainable_labels(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:

@@ -72,7 +72,9 @@ def write_source(model: nn.Module, source: SourceModelSpec, context: TrainingCon
         network = Network(source, architecture(source.architecture), model)
         pixels = context.open_pixels(source.side)
         features = extract_features_uncached(network, pixels, context.machine)
-        folds = assign_folds(context.labels, list(pixels.digests), context.spec.folds, context.spec.seed)
+        folds = assign_folds(
+            context.labels, context.group_images(pixels), context.spec.folds, context.spec.seed
+        )
         model_state = attach_head(
             network, context.classes, fit_probe(features, context.labels, context.classes, folds).head
         )

@@ -31,6 +31,7 @@ class DetectionContext:
     cache: Path
     tracker: ProgressTracker
     notes: list[str] = field(default_factory=list)
+    checkpoints: Path = field(init=False)  # once the photos are split
     crops: TrainingContext = field(init=False)  # on which sources are compared, once they are cut out
 
     def __post_init__(self) -> None:

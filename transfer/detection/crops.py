@@ -88,4 +88,4 @@ def _cut_crop(image: BoxedImage, box: np.ndarray, label: int, folder: Path) -> L
     low = np.floor(np.clip((middle - half) * scale, 0, (width - 1, height - 1))).astype(int)
     high = np.ceil(np.clip((middle + half) * scale, low + 1, (width, height))).astype(int)
     Picture.fromarray(photo.pixels[low[1] : high[1], low[0] : high[0]]).save(path)
-    return LabelledImage(str(path), label, name, image.name, image.id)
+    return LabelledImage(str(path), label, name, image.name, image.id, photo=image.digest)

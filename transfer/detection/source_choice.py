@@ -6,13 +6,14 @@ As for a classifier, by crops of the labelled boxes and of background.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
 from transfer.data.manifests import DetectionManifest
+from transfer.data.near_duplicates import DuplicateGroups
 from transfer.detection.context import DetectionContext
 from transfer.detection.crops import cut_crops
 from transfer.features.network import count_multiply_adds
@@ -32,16 +33,28 @@ from transfer.zoo.networks.registry import architecture
 
 
 def choose_detector_source(
-    context: DetectionContext, manifest: DetectionManifest, proposals: Sequence[np.ndarray]
+    context: DetectionContext,
+    manifest: DetectionManifest,
+    proposals: Sequence[np.ndarray],
+    group_of: Mapping[str, str],
 ) -> SourceChoice:
-    """Rank the sources, probe the best of them and choose one; `proposals` in the manifest's order."""
+    """Rank the sources, probe the best of them and choose one; `proposals` in the manifest's order.
+
+    `group_of`: by the digest of a photo; crops of one group are in one fold.
+    """
     with context.tracker.phase('decode', 'Cutting out the labelled boxes'):
         crops = cut_crops(
             manifest, proposals, context.workdir / 'crops', context.spec.seed, context.tracker.update
         )
     spec = dataclasses.replace(context.spec, sources=_usable_sources(context))
     context.crops = TrainingContext(
-        crops, spec, context.device, context.cache, context.tracker, context.notes
+        crops,
+        spec,
+        context.device,
+        context.cache,
+        context.tracker,
+        context.notes,
+        duplicates=DuplicateGroups(tuple(group_of[crop.photo] for crop in crops.images), (), ()),
     )
     ranked = rank_sources(context.crops)
     with context.tracker.phase('instant', 'Extracting their features with the first source'):

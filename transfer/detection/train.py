@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from transfer.data.alignment import SIDE
+from transfer.data.cache import open_pixels
 from transfer.data.decode import decode_image
 from transfer.data.detection_splits import keep_trainable_box_labels, split_manifest
-from transfer.data.manifests import DetectionManifest
+from transfer.data.duplicates_report import report_near_duplicates
+from transfer.data.manifests import DetectionManifest, LabelledImage, Manifest
+from transfer.data.near_duplicates import DuplicateGroups, find_near_duplicates
 from transfer.detection.context import DetectionContext, Evaluation, PhaseReport
 from transfer.detection.detector import DetectorTrainingData, TrainedDetector
 from transfer.detection.report import compute_figures, read_ground_truth
@@ -59,12 +63,16 @@ def train(
     context = DetectionContext(
         manifest, spec, choose_device(spec.device), workdir, cache, tracker, list(notes)
     )
-    training, held_out = split_manifest(manifest, spec.held_out, spec.seed)
+    duplicates = _group_photos(context)
+    training, held_out = split_manifest(manifest, spec.held_out, spec.seed, duplicates.groups)
+    # By the split: a detector of another one must not be continued.
+    context.checkpoints = workdir / 'checkpoints' / training.digest[:16]
     proposals = _propose(context, training, held_out)
-    chosen = choose_detector_source(context, training, proposals[: len(training.images)])
+    group_of = dict(zip((image.digest for image in manifest.images), duplicates.groups, strict=True))
+    chosen = choose_detector_source(context, training, proposals[: len(training.images)], group_of)
     trained = _train_detector(context, chosen, training, proposals[: len(training.images)])
     evaluation = _evaluate(context, trained, held_out, proposals[len(training.images) :])
-    summary = _summarise(context, trained, chosen, evaluation)
+    summary = _summarise(context, trained, chosen, evaluation, duplicates)
     if not spec.refit:
         return seal(context, trained, chosen, evaluation, summary)
     report.instant(seal(context, trained, chosen, evaluation, summary, provisional=True))
@@ -77,6 +85,16 @@ def phase_shares(spec: TrainSpec) -> dict[str, float]:
     if spec.refit:
         return SHARES | {'refit': SHARES['finetune'] / (1 - spec.held_out)}
     return {name: share for name, share in SHARES.items() if name not in REFIT_ALONE}
+
+
+def _group_photos(context: DetectionContext) -> DuplicateGroups:
+    """The near-duplicates among the photos, at most half of all in one group."""
+    images = [LabelledImage(image.path, 0, image.digest, image.name) for image in context.manifest.images]
+    with context.tracker.phase('proposals', 'Comparing the photos with one another'):
+        pixels = open_pixels(
+            Manifest(('photo',), tuple(images)), SIDE, context.cache / 'pixels', context.tracker.update
+        )
+        return find_near_duplicates(pixels.array, pixels.digests, np.zeros(len(images), int))
 
 
 def _propose(
@@ -100,9 +118,7 @@ def _train_detector(
     training: DetectionManifest,
     proposals: Sequence[np.ndarray],
 ) -> TrainedDetector:
-    data = DetectorTrainingData(
-        training, proposals, chosen.source, context.workdir / 'checkpoints', context.device
-    )
+    data = DetectorTrainingData(training, proposals, chosen.source, context.checkpoints, context.device)
     message = f'Training {context.info.name} on {len(training.images)} photos'
     with context.tracker.phase('finetune', message):
         return _train_with_curve(context, data, context.options)
@@ -121,7 +137,7 @@ def _refit(
     """
     everything = DetectionManifest(context.manifest.labels, (*training.images, *held_out.images))
     data = DetectorTrainingData(
-        everything, proposals, chosen.source, context.workdir / 'checkpoints' / 'refit', context.device
+        everything, proposals, chosen.source, context.checkpoints / 'refit', context.device
     )
     options = context.detector.scale_schedule(context.options, len(training.images), len(everything.images))
     message = (
@@ -157,7 +173,11 @@ def _evaluate(
 
 
 def _summarise(
-    context: DetectionContext, trained: TrainedDetector, chosen: SourceChoice, evaluation: Evaluation
+    context: DetectionContext,
+    trained: TrainedDetector,
+    chosen: SourceChoice,
+    evaluation: Evaluation,
+    duplicates: DuplicateGroups,
 ) -> TrainReport:
     """The report of the evaluated detector, before it is sealed."""
     held_out = evaluation.manifest
@@ -188,4 +208,7 @@ def _summarise(
         seed=context.spec.seed,
         detection=figures,
         signature=context.crops.signature,
+        near_duplicates=report_near_duplicates(
+            duplicates, context.manifest.images, [0] * len(context.manifest.images), ['']
+        ),
     )

@@ -28,7 +28,7 @@ from transfer.data.splits import assign_folds
 from transfer.features.calibration import calibrated_loss
 from transfer.features.extract import forward_precision
 from transfer.features.linear_probe import LinearHead, Probe, fit_probe
-from transfer.features.metrics import accuracy, format_percent, paired_gain
+from transfer.features.metrics import accuracy, paired_gain
 from transfer.features.network import Machine, Network
 from transfer.finetune import trainer
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, make_pixel_inputs
@@ -59,6 +59,7 @@ class FinetuneTask:
     classes: int
     spec: TrainSpec
     plan: Plan
+    groups: tuple[str, ...]  # of each image: those of one are in one fold
     macs: float = 0.0  # multiply-adds of one image, where they matter (on a CPU)
     instant_accuracy: float = (
         0.0  # of the linear head that serves already, out-of-fold: the result must not fall behind it
@@ -220,15 +221,13 @@ def compare(
     is_better = gained > lost or (
         gained == lost and calibrated_loss(finetuned, labels) < calibrated_loss(linear, labels)
     )
-    share = accuracy(finetuned, labels)
-    facts = (
-        f'Of {len(labels)} images not seen in training the finetuned network classifies '
-        f'{format_percent(share)} correctly, a linear head trained on the same images '
-        f'{format_percent(accuracy(linear, labels))} ({gained} corrected, {lost} newly wrong)'
-    )
-    if is_better and share < instant_accuracy:
+    right = accuracy(finetuned, labels)
+    both = f'{right:.1%} right after finetuning, {accuracy(linear, labels):.1%} by a linear head'
+    facts = f'Of {len(labels)} images not seen in training, {both} trained on the same images'
+    facts += f' ({gained} corrected, {lost} newly wrong)'
+    if is_better and right < instant_accuracy:
         return False, (
-            f'{facts}, but a linear head trained on more of them {format_percent(instant_accuracy)}, '
+            f'{facts}, but a linear head trained on more of them gets {instant_accuracy:.1%} right, '
             'so the linear head is kept.'
         )
     return is_better, f'{facts}, so the {"finetuned network" if is_better else "linear head"} is kept.'
@@ -306,7 +305,7 @@ class FoldRunner:
         task = self.task
         is_cheap = task.plan.name == 'last' and bool(self.cached_layers)
         k = task.spec.folds if is_cheap else min(FOLDS_OF_MANY, task.spec.folds)
-        folds = assign_folds(task.labels, list(task.pixels.digests), k, task.spec.seed, tiny=0)
+        folds = assign_folds(task.labels, task.groups, k, task.spec.seed, tiny=0)
         return folds, fit_probe(task.features, task.labels, task.classes, folds)
 
     def make_fold(

@@ -11,6 +11,7 @@ import torch
 from p2l.signatures import round_mean_feature
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifests import Manifest
+from transfer.data.near_duplicates import DuplicateGroups, find_near_duplicates
 from transfer.data.splits import assign_folds
 from transfer.features.extract import extract_features
 from transfer.features.linear_probe import Probe, fit_probe
@@ -43,6 +44,7 @@ class TrainingContext:
     tracker: ProgressTracker
     notes: list[str] = field(default_factory=list)
     signature: DataSignature | None = None  # once the reference model has seen the images
+    duplicates: DuplicateGroups | None = None  # once the first source's pixels are there, unless given
     _probed: dict[str, ProbedSource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,11 +78,20 @@ class TrainingContext:
             self.signature = DataSignature(source.digest, round_mean_feature(mean))
         return network, pixels, features
 
+    def group_images(self, pixels: Pixels) -> tuple[str, ...]:
+        """The group of near-duplicates of each image, which every split keeps together.
+
+        They are searched once, in the pixels of the first call.
+        """
+        if self.duplicates is None:
+            self.duplicates = find_near_duplicates(pixels.array, pixels.digests, self.labels)
+        return self.duplicates.groups
+
     def probe(self, source: SourceModelSpec) -> ProbedSource:
         """Cross-validate a linear head on that source. UnusableSourceError, UnreadableImageError."""
         if source.name not in self._probed:
             network, pixels, features = self.extract_features(source)
-            folds = assign_folds(self.labels, list(pixels.digests), self.spec.folds, self.spec.seed)
+            folds = assign_folds(self.labels, self.group_images(pixels), self.spec.folds, self.spec.seed)
             self._probed[source.name] = ProbedSource(
                 network, pixels, features, fit_probe(features, self.labels, self.classes, folds)
             )

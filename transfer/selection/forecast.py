@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ MORE_IMAGES = 100  # that the forecast speaks of; fewer where that would be more
 # The learning curve is measured on quarters and halves of the images: each image is in one of the parts, so
 # none is left out.
 PARTS = (4, 2)
-LEAST_PER_CLASS = 2  # images in a part: one to train on, one to validate on
+LEAST_PER_CLASS = 2  # groups of images in a part: one to train on, one to validate on
 CURVE_UP_TO = 2_000  # images: beyond, a curve costs half a minute, and more photos are hardly the question
 LEVEL = 0.9  # of the interval of the expected accuracy
 
@@ -31,8 +31,9 @@ def forecast_accuracy(context: TrainingContext, choice: SourceChoice) -> Accurac
     on.
     """
     with context.tracker.phase('probe', 'Estimating what more photos would add'):
+        groups = context.group_images(choice.probed.pixels)
         points = measure_learning_curve(
-            choice.probed, context.labels, context.classes, context.spec.folds, context.spec.seed
+            choice.probed, context.labels, context.classes, groups, context.spec.folds, context.spec.seed
         )
     expected = _expect_accuracy(context, choice)
     more = forecast_gain(points, MORE_IMAGES)
@@ -53,39 +54,51 @@ def forecast_accuracy(context: TrainingContext, choice: SourceChoice) -> Accurac
 
 
 def measure_learning_curve(
-    probed: ProbedSource, labels: np.ndarray, classes: int, folds: int, seed: int
+    probed: ProbedSource, labels: np.ndarray, classes: int, groups: Sequence[str], folds: int, seed: int
 ) -> list[CurvePoint]:
-    """The cross-validated accuracy of linear heads trained on a quarter, a half and all of the images."""
+    """The cross-validated accuracy of linear heads trained on a quarter, a half and all of the images.
+
+    `groups`: of each image; those of one are in one part and in one fold.
+    """
     points = []
     for parts in PARTS:
         rows = (
-            list(_split_into_parts(probed, labels, classes, parts, seed))
+            list(_split_into_parts(labels, classes, groups, parts, seed))
             if len(labels) <= CURVE_UP_TO
             else []
         )
         if rows:
-            right = sum(_count_right(probed, labels, classes, part, folds, seed) for part in rows)
+            right = sum(_count_right(probed, labels, classes, groups, part, folds, seed) for part in rows)
             points.append(CurvePoint(round(len(labels) / parts), right / len(labels), len(labels)))
     return [*points, CurvePoint(len(labels), accuracy(probed.probe.logits, labels), len(labels))]
 
 
 def _split_into_parts(
-    probed: ProbedSource, labels: np.ndarray, classes: int, parts: int, seed: int
+    labels: np.ndarray, classes: int, groups: Sequence[str], parts: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Rows of each part; nothing where a part is tiny or has a class too small to be cross-validated."""
-    part_of = assign_folds(labels, list(probed.pixels.digests), parts, seed + 1)
-    groups = [np.flatnonzero(part_of == part) for part in range(parts)]
-    counts = [np.bincount(labels[rows], minlength=classes).min() for rows in groups]
-    if len(labels) / parts > TINY and min(counts) >= LEAST_PER_CLASS:
-        yield from groups
+    """Rows of each part; nothing where a part is tiny or has a class of too few groups to be
+    cross-validated."""
+    part_of = assign_folds(labels, groups, parts, seed + 1, tiny=0)
+    chosen = [np.flatnonzero(part_of == part) for part in range(parts)]
+    counts = np.zeros((parts, classes), int)
+    for part, label, _ in set(zip(part_of.tolist(), labels.tolist(), groups, strict=True)):
+        counts[part, label] += 1
+    if len(labels) / parts > TINY and counts.min() >= LEAST_PER_CLASS:
+        yield from chosen
 
 
 def _count_right(
-    probed: ProbedSource, labels: np.ndarray, classes: int, rows: np.ndarray, folds: int, seed: int
+    probed: ProbedSource,
+    labels: np.ndarray,
+    classes: int,
+    groups: Sequence[str],
+    rows: np.ndarray,
+    folds: int,
+    seed: int,
 ) -> int:
     """How many images of a part its own cross-validation predicts rightly."""
     own = labels[rows]
-    fold_of = assign_folds(own, [probed.pixels.digests[row] for row in rows], folds, seed)
+    fold_of = assign_folds(own, [groups[row] for row in rows], folds, seed)
     return int((fit_probe(probed.features[rows], own, classes, fold_of).logits.argmax(1) == own).sum())
 
 

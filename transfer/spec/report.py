@@ -181,6 +181,35 @@ class EpochMetrics:
 
 
 @dataclass(frozen=True)
+class DuplicateImage:
+    """One of two near-duplicates."""
+
+    id: str
+    name: str
+    label: str  # '' in a detection project
+
+
+@dataclass(frozen=True)
+class DuplicatePairReport:
+    """Two near-duplicates."""
+
+    first: DuplicateImage
+    second: DuplicateImage
+    similarity: float  # correlation of their aligned thumbnails, up to 1
+
+
+@dataclass(frozen=True)
+class NearDuplicatesReport:
+    """Near-duplicates among the images: those of one group are never on both sides of a split."""
+
+    images: int  # that have a near-duplicate
+    groups: int
+    contradictory: int  # pairs with different labels
+    pairs: tuple[DuplicatePairReport, ...]  # contradictory ones first, then the most alike
+    sentences: tuple[str, ...]  # what to know of them; none where there are none
+
+
+@dataclass(frozen=True)
 class DataSignature:
     """P2L's signature of the training images: should this model become a source, it has one already."""
 
@@ -338,6 +367,7 @@ class TrainReport:
     data_digest: str = ''
     seed: int = 0
     signature: DataSignature | None = field(default=None, metadata=PART)
+    near_duplicates: NearDuplicatesReport | None = field(default=None, metadata=PART)
     detection: DetectionReport | None = field(default=None, metadata=PART)  # of a detector
 
     def to_json(self) -> dict[str, object]:

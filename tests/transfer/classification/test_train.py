@@ -11,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support import near_copies
 from tests.support.small_training import RecordingReport, source, write_photos
+from transfer.data import near_duplicates
 from transfer.data.manifests import Manifest
 from transfer.pipeline import train
 from transfer.serving.artifacts import read_meta
@@ -66,9 +68,9 @@ def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
     sealed = train(
         manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', recorder, tmp_path / 'cache'
     )
-    predictor = Predictor(Path(sealed.folder))
-    pixels = [predictor.decode(Path(image.path).read_bytes()) for image in manifest.images]
-    found = predictor.classify_pixels(np.stack(pixels))
+    found = Predictor(Path(sealed.folder)).classify(
+        [Path(image.path).read_bytes() for image in manifest.images]
+    )
     assert (found.argmax(1) == [image.label for image in manifest.images]).mean() > 0.9
     assert sealed.report.accuracy > 0.9
     assert len(recorder.instants) == 1
@@ -109,9 +111,43 @@ def test_a_finetuned_network_that_is_better_is_sealed_with_its_own_figures(spec,
     sealed = train(manifest, eager, tmp_path / 'work', ears, tmp_path / 'cache')
     report = sealed.report
     assert report.winner == 'finetuned'
-    assert f' {100 * report.accuracy:.1f} % correctly' in report.why
+    assert f' {report.accuracy:.1%} right after finetuning' in report.why
     assert report.accuracy > report.probes[0].accuracy
     assert not same_weights(ears.instants[0].folder, sealed.folder)
+
+
+def write_copies(folder: Path, copies: int, shuffled: int = 0) -> Manifest:
+    """24 photos under labels that mean nothing, each with so many cropped copies."""
+    folder.mkdir()
+    labels = np.random.default_rng(shuffled).permutation(24) % 2
+    images = []
+    for seed in range(24):
+        scene = near_copies.draw_scene(seed)
+        versions = [scene, *(near_copies.crop(scene, 0.02 * (copy + 1)) for copy in range(copies))]
+        for place, photo in enumerate(versions):
+            images.append(near_copies.write(photo, folder / f'{seed}-{place}.png', int(labels[seed])))
+    return Manifest(('a', 'b'), tuple(images))
+
+
+def test_copies_of_photos_do_not_flatter_the_accuracy(spec, tmp_path):
+    """Labels without meaning cannot be predicted; with copies in other folds they were, by 90 %."""
+    instant = dataclasses.replace(spec, instant_only=True)
+    manifest = write_copies(tmp_path / 'photos', 2)
+    report = train(manifest, instant, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
+    assert report.accuracy < 0.75
+    assert (report.near_duplicates.images, report.near_duplicates.groups) == (72, 24)
+    assert report.near_duplicates.contradictory == 0
+    assert report.near_duplicates.pairs[0].first.id.startswith('row ')
+
+
+def test_a_run_of_other_groups_is_not_continued(spec, manifest, tmp_path, monkeypatch):
+    """Checkpoints of a fold that held out other images would have learned what they are tested on."""
+    train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+    checkpoints = tmp_path / 'work' / 'checkpoints'
+    before = {path.parent for path in checkpoints.rglob('*.safetensors')}
+    monkeypatch.setattr(near_duplicates, 'HIGHEST_BAR', 0.05)  # now all photos are alike
+    train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+    assert len({path.parent for path in checkpoints.rglob('*.safetensors')}) == len(before) + 1
 
 
 def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):
@@ -277,7 +313,7 @@ def test_of_equally_good_networks_a_cpu_takes_the_lighter_one(spec, tmp_path):
     assert [row.accuracy for row in report.probes] == [1, 1]
     assert report.source == 'light'
     assert report.plan.source_why.startswith(
-        'light is the lighter network, and its linear model (100.0 % out-of-fold) differs'
+        'light is the lighter network, and its linear model (100.0% out-of-fold) differs'
     )
 
 

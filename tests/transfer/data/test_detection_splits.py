@@ -71,3 +71,30 @@ def test_a_class_that_but_one_photo_shows_clearly_is_left_out():
     kept, notes = keep_trainable_box_labels(DetectionManifest(('clear', 'hidden'), tuple(images)))
     assert kept.labels == ('clear',)
     assert '"hidden" was left out' in notes[0]
+
+
+def test_near_duplicates_stay_on_one_side():
+    images = tuple(dataclasses.replace(EMPTY, digest=f'{n:02}', boxes=(box(0),)) for n in range(20))
+    groups = [str(n // 3) for n in range(20)]
+    for seed in range(5):
+        sides = split_manifest(DetectionManifest(('thing',), images), 0.3, seed, groups)
+        learned, measured = ({groups[int(image.digest)] for image in side.images} for side in sides)
+        assert not learned & measured
+        assert 3 <= len(sides[1].images) <= 6
+
+
+def test_a_class_on_near_duplicates_alone_is_still_on_both_sides():
+    images = tuple(
+        dataclasses.replace(EMPTY, digest=f'{n:02}', boxes=(box(0 if n < 4 else 1),)) for n in range(20)
+    )
+    groups = ['burst' if n < 4 else str(n) for n in range(20)]
+    sides = split_manifest(DetectionManifest(('burst', 'other'), images), 0.3, 1, groups)
+    for side in sides:
+        assert {found.label for image in side.images for found in image.boxes} == {0, 1}
+
+
+def test_half_of_the_photos_in_one_group_do_not_take_over_the_test():
+    images = tuple(dataclasses.replace(EMPTY, digest=f'{n:02}', boxes=(box(0),)) for n in range(20))
+    groups = ['film' if n < 10 else str(n) for n in range(20)]
+    for seed in range(8):
+        assert len(split_manifest(DetectionManifest(('thing',), images), 0.3, seed, groups)[1].images) == 6

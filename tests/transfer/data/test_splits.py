@@ -76,3 +76,27 @@ def test_a_whole_manifest_passes_unchanged():
 def test_fewer_than_two_classes_cannot_be_trained(words):
     with pytest.raises(TrainingError, match='two classes'):
         keep_trainable_labels(manifest(*words))
+
+
+def test_groups_of_different_sizes_leave_folds_of_equal_size():
+    sizes = [9, 5, 4, 3, 3, 2, 2, 1, 1, *[1] * 10]
+    groups = [str(number) for number, size in enumerate(sizes) for _ in range(size)]
+    labels = np.zeros(len(groups), int)
+    counts = np.bincount(assign_folds(labels, groups, 4, 0, tiny=0))
+    assert counts.tolist() == [10, 10, 10, 10]
+
+
+def test_a_group_with_two_labels_is_held_out_once():
+    labels = np.array([0, 1] * 30)
+    groups = [str(row // 2) if row < 20 else f'own {row}' for row in range(60)]
+    folds = assign_folds(labels, groups, 5, 0)
+    assert all(folds[row] == folds[row + 1] for row in range(0, 20, 2))
+
+
+def test_folds_of_images_without_copies_are_as_before():
+    """Groups of one are dealt out in turn, class by class: published figures rest on it."""
+    labels = np.repeat([0, 1, 2], [13, 29, 8])
+    order = np.random.default_rng(7).permutation(50)
+    names = [f'{number:02d}' for number in range(50)]
+    turns = {place: turn % 5 for turn, place in enumerate(sorted(order, key=lambda place: labels[place]))}
+    assert assign_folds(labels, names, 5, 7).tolist() == [turns[row] for row in range(50)]

@@ -162,7 +162,7 @@ def _finetune_once(
     spec = TrainSpec(seed=seed, plan=name, device=setup.device, epochs=setup.epochs)
     groups: list[LayerGroup] = list_layer_groups(network)
     plan = choose_plan(spec, groups, len(labels), classes, 0.0, macs)
-    task = FinetuneTask(network, pixels, features, labels, classes, spec, plan, macs)
+    task = FinetuneTask(network, pixels, features, labels, classes, spec, plan, pixels.digests, macs)
     with tempfile.TemporaryDirectory() as folder:
         runner = FoldRunner(task, machine, Path(folder), lambda done, progress: machine.on_progress(done))
         return plan, runner.train_final(probe.head, setup.scale, plan.epochs)
