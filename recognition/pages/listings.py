@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -144,3 +145,46 @@ def list_misclassified(model: TrainedModel, limit: int = 60) -> list[Misclassifi
         )
         for entry in entries
     ]
+
+
+@dataclass(frozen=True)
+class DuplicateRow:
+    """One of two near-duplicates. `image` is None when it was deleted since."""
+
+    image: Image | None
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class DuplicatePairRow:
+    """Two near-duplicates, as a training found them."""
+
+    photos: tuple[DuplicateRow, DuplicateRow]
+    similarity: float
+
+    @property
+    def is_contradictory(self) -> bool:
+        return self.photos[0].label != self.photos[1].label
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both photos are still there, so that one of them can be deleted."""
+        return all(photo.image for photo in self.photos)
+
+
+def list_near_duplicates(model: TrainedModel, limit: int = 60) -> list[DuplicatePairRow]:
+    """The pairs of the report, those of two classes first; not those of which both photos were deleted."""
+    pairs = model.report.get('near_duplicates', {}).get('pairs', [])[:limit]
+    ids = [pair[side]['id'] for pair in pairs for side in ('first', 'second') if pair[side]['id']]
+    rows = Image.objects.present().filter(project=model.project, id__in=ids)
+    present = {str(image.pk): image for image in rows}
+
+    def describe(entry: Mapping[str, str]) -> DuplicateRow:
+        return DuplicateRow(present.get(entry['id']), entry['name'], entry['label'])
+
+    found = [
+        DuplicatePairRow((describe(pair['first']), describe(pair['second'])), pair['similarity'])
+        for pair in pairs
+    ]
+    return [pair for pair in found if any(photo.image for photo in pair.photos)]

@@ -31,6 +31,8 @@ def show_model(request: HttpRequest, model_id: uuid.UUID) -> HttpResponse:
         'phases': charts.lay_out_phases(report['seconds']),
         'ranking': tables.list_candidates(report),
         'engine_facts': tables.list_engine_facts(report['engine']),
+        'duplicates': listings.list_near_duplicates(model),
+        'may_edit': listings.get_role(require_user(request), model.project) != Role.VIEWER,
         **_promotion_context(request, model),
     }
     if model.task == Task.DETECTION:

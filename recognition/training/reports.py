@@ -23,6 +23,7 @@ REPORT_DEFAULTS: dict[str, object] = {
     'seconds': {},
     'engine': {},
     'notes': [],
+    'near_duplicates': {},
     'detection': {},
 }
 

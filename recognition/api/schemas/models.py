@@ -67,6 +67,9 @@ class ModelReportOut(ModelOut):
     seconds = serializers.DictField(help_text='Duration of each phase of the training.')
     engine = serializers.DictField(help_text='What runs predictions, and how it was checked.')
     notes = serializers.ListField(child=serializers.CharField())
+    near_duplicates = serializers.DictField(
+        help_text='Groups and pairs of near-duplicates among the images; {} where none were searched.'
+    )
     detection = serializers.DictField(
         help_text='Figures of a detector on held-out images; {} for a classifier.'
     )

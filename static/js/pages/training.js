@@ -1,6 +1,7 @@
 // The page of one training, and the learning curve on a model's report.
 import { readJson, refreshElements } from '../site/dom.js';
 import { drawCurve } from '../train/learning_curve.js';
+import { offerDeletion } from '../train/near_duplicates.js';
 import { followTraining } from '../train/progress.js';
 
 const panel = document.getElementById('live');
@@ -12,6 +13,8 @@ if (panel) {
   followTraining(panel, { onState: refresh, onModel: refresh, onEnd: finish });
 }
 drawStoredCurve();
+const duplicates = document.getElementById('near-duplicates');
+if (duplicates) offerDeletion(duplicates);
 
 function drawStoredCurve() {
   const points = readJson('curve-data');
