@@ -14,6 +14,7 @@ from p2l.ranking import RankedSource
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.data.cache import Pixels
 from transfer.data.manifests import LabelledImage, Manifest
+from transfer.data.near_duplicates import DuplicateGroups
 from transfer.data.splits import assign_folds
 from transfer.features.linear_probe import fit_probe
 from transfer.features.network import Network
@@ -120,7 +121,8 @@ def probed(features, labels) -> ProbedSource:
 
 
 def measured(features, labels):
-    return measure_learning_curve(probed(features, labels), labels, int(labels.max()) + 1, 5, 0)
+    known = probed(features, labels)
+    return measure_learning_curve(known, labels, int(labels.max()) + 1, known.pixels.digests, 5, 0)
 
 
 def test_the_curve_of_features_that_tell_the_classes_apart_is_right_at_every_size():
@@ -174,6 +176,7 @@ def test_the_expected_accuracy_is_by_the_score_of_the_chosen_source_and_counts_t
         torch.device('cpu'),
         tmp_path,
         ProgressTracker(RecordingReport()),
+        duplicates=DuplicateGroups(learned.pixels.digests, (), ()),
     )
     choice = SourceChoice(learned.network.source, learned, '', report_ranking(ranked), ())
     expected = forecast.forecast_accuracy(context, choice).expected
