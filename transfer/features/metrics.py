@@ -13,6 +13,11 @@ from transfer.spec.report import ClassReport, MisclassifiedImage
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
+def format_percent(share: float, digits: int = 1) -> str:
+    """As the pages write it: 82.5 %."""
+    return f'{100 * share:.{digits}f} %'
+
+
 def wilson_interval(right: int, n: int) -> tuple[float, float]:
     """The 95 % interval of a proportion (Wilson 1927): valid near 0 and 1 and for small n, where p +- 2
     standard errors is not.

@@ -28,7 +28,7 @@ from transfer.data.splits import assign_folds
 from transfer.features.calibration import calibrated_loss
 from transfer.features.extract import forward_precision
 from transfer.features.linear_probe import LinearHead, Probe, fit_probe
-from transfer.features.metrics import accuracy, paired_gain
+from transfer.features.metrics import accuracy, format_percent, paired_gain
 from transfer.features.network import Machine, Network
 from transfer.finetune import trainer
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, make_pixel_inputs
@@ -221,13 +221,15 @@ def compare(
     is_better = gained > lost or (
         gained == lost and calibrated_loss(finetuned, labels) < calibrated_loss(linear, labels)
     )
-    right = accuracy(finetuned, labels)
-    both = f'{right:.1%} right after finetuning, {accuracy(linear, labels):.1%} by a linear head'
-    facts = f'Of {len(labels)} images not seen in training, {both} trained on the same images'
-    facts += f' ({gained} corrected, {lost} newly wrong)'
-    if is_better and right < instant_accuracy:
+    share = accuracy(finetuned, labels)
+    facts = (
+        f'Of {len(labels)} images not seen in training the finetuned network classifies '
+        f'{format_percent(share)} correctly, a linear head trained on the same images '
+        f'{format_percent(accuracy(linear, labels))} ({gained} corrected, {lost} newly wrong)'
+    )
+    if is_better and share < instant_accuracy:
         return False, (
-            f'{facts}, but a linear head trained on more of them gets {instant_accuracy:.1%} right, '
+            f'{facts}, but a linear head trained on more of them {format_percent(instant_accuracy)}, '
             'so the linear head is kept.'
         )
     return is_better, f'{facts}, so the {"finetuned network" if is_better else "linear head"} is kept.'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transfer.features.metrics import format_percent
 from transfer.spec.errors import InvalidSpecError
 from transfer.spec.train_spec import TrainSpec
 
@@ -114,7 +115,7 @@ def _choose_quadrant(per_class: float, skill: float) -> tuple[str, str, str]:
     much, similar = per_class >= ENOUGH, skill >= SIMILAR
     facts = (
         f"{per_class:.0f} images a class, and the source's frozen features already go "
-        f'{max(0.0, skill):.0%} of the way'
+        f'{format_percent(max(0.0, skill), 0)} of the way'
     )
     if similar and not much:
         return 'little data, similar', 'linear', f'{facts}: too few to train more than a linear head.'

@@ -11,7 +11,7 @@ import numpy as np
 
 from p2l import ranking
 from p2l.ranking import DECIMALS, RankedSource, SourceProfile, choose_within_noise, shortlist
-from transfer.features.metrics import accuracy, wilson_interval
+from transfer.features.metrics import accuracy, format_percent, wilson_interval
 from transfer.features.network import count_multiply_adds
 from transfer.selection.context import ProbedSource, TrainingContext
 from transfer.spec.errors import TrainingError, UnusableSourceError
@@ -184,18 +184,19 @@ def choose_best_probe(
     worths = [preference.worth(each) for each in probed]
     place = choose_within_noise(hits, worths)
     item = probed[place]
-    share, title = accuracy(item.probe.logits, labels), _full_title(item.network.source)
+    share = format_percent(accuracy(item.probe.logits, labels))
+    title = _full_title(item.network.source)
     if item is best:
         return (
             item,
-            f'{title} gave the best linear model of the {len(probed)} probed: {share:.1%} out-of-fold.',
+            f'{title} gave the best linear model of the {len(probed)} probed: {share} out-of-fold.',
         )
-    other = accuracy(best.probe.logits, labels)
+    other = format_percent(accuracy(best.probe.logits, labels))
     pairs = zip(preference.reasons, worths[place], worths[probed.index(best)], strict=True)
     because = next(reason for reason, mine, its in pairs if round(mine, DECIMALS) != round(its, DECIMALS))
     return item, (
-        f'{title} {because}, and its linear model ({share:.1%} out-of-fold) differs from the best one '
-        f'({_full_title(best.network.source)}, {other:.1%}) by no more than chance.'
+        f'{title} {because}, and its linear model ({share} out-of-fold) differs from the best one '
+        f'({_full_title(best.network.source)}, {other}) by no more than chance.'
     )
 
 

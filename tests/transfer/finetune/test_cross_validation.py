@@ -48,9 +48,7 @@ def test_at_equal_accuracy_the_better_calibrated_one_is_kept():
 def test_nobody_gets_a_worse_figure_than_the_first_model_had():
     kept, why = compare(scores(8), scores(7), LABELS, instant_accuracy=0.9)
     assert not kept
-    assert why.endswith(
-        'but a linear head trained on more of them gets 90.0% right, so the linear head is kept.'
-    )
+    assert why.endswith('but a linear head trained on more of them 90.0 %, so the linear head is kept.')
     assert compare(scores(8), scores(7), LABELS, instant_accuracy=0.8)[0]
 
 

@@ -158,7 +158,7 @@ def test_as_many_are_probed_as_the_spec_says_and_the_best_probe_is_taken():
     assert [(row.name, row.accuracy) for row in choice.probes] == [('a', 0.7), ('b', 0.9), ('c', 0.6)]
     low, high = choice.probes[1].interval
     assert 0.8 < low < 0.9 < high < 0.96
-    assert choice.why == 'b gave the best linear model of the 3 probed: 90.0% out-of-fold.'
+    assert choice.why == 'b gave the best linear model of the 3 probed: 90.0 % out-of-fold.'
     assert list(context._probed) == ['b']  # the networks that were only probed are let go of
 
 
@@ -170,8 +170,8 @@ def test_within_noise_the_source_ranked_higher_is_taken_and_the_sentence_names_t
     choice = choose_source(context, ranked, context.probe(context.spec.sources[0]))
     assert choice.source.name == 'a'
     assert choice.why == (
-        'a is ranked higher by P2L, and its linear model (89.0% out-of-fold) differs from the best one '
-        '(b, 90.0%) by no more than chance.'
+        'a is ranked higher by P2L, and its linear model (89.0 % out-of-fold) differs from the best one '
+        '(b, 90.0 %) by no more than chance.'
     )
 
 
