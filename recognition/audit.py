@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from recognition.models import AuditEvent
+from recognition.models import AuditEvent, Project
+
+
+def describe_project(project: Project) -> str:
+    """The name for people first, then the id that stays."""
+    return f'{project.name} ({project.pk})'
 
 
 def record(user: AbstractBaseUser | None, action: str, subject: str) -> None:

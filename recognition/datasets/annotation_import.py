@@ -255,7 +255,7 @@ def _save_annotations(
             user, {key: wanted[key] for key in keys[start : start + CHUNK_SIZE]}, labels, overwrite
         )
     if counts['images'] > counts['unchanged']:
-        audit.record(user, 'import boxes', f'{counts["images"]} photos of project {project.pk}')
+        audit.record(user, 'import boxes', f'{counts["images"]} photos of {audit.describe_project(project)}')
     return AnnotationImport(
         results=results,
         format=read.format,

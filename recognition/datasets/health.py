@@ -196,8 +196,8 @@ def _find_problems_of_label(health: LabelHealth) -> Iterator[DatasetProblem]:
         yield DatasetProblem('few', message, health.label, severe=True)
     elif health.images < FEW_IMAGES:
         message = (
-            f'“{health.label}” has only {health.images} images: its accuracy cannot be measured; '
-            f'add at least {FEW_IMAGES}.'
+            f'“{health.label}” has only {health.images} images, too few to measure how well it is '
+            f'recognised: bring it to at least {FEW_IMAGES}.'
         )
         yield DatasetProblem('few', message, health.label)
 

@@ -71,7 +71,7 @@ def _get_one(rows: models.QuerySet[Project], project_id: uuid.UUID | str) -> Pro
 def create_project(user: AbstractBaseUser, name: str, task: str = Task.CLASSIFICATION) -> Project:
     project = Project.objects.create(name=naming.clean_name(name, field='name'), task=_parse_task(task))
     Membership.objects.create(project=project, user_id=user.pk, role=Role.OWNER)
-    audit.record(user, 'create project', f'{project.id} {project.name}')
+    audit.record(user, 'create project', audit.describe_project(project))
     return project
 
 
@@ -120,7 +120,7 @@ def delete_project(project: Project, user: AbstractBaseUser | None = None) -> No
     undoes it.
     """
     if Project.objects.filter(pk=project.pk, deleted_at=None).update(deleted_at=timezone.now()):
-        audit.record(user, 'delete project', f'{project.id} {project.name}')
+        audit.record(user, 'delete project', audit.describe_project(project))
 
 
 def list_deleted(user: AnyUser) -> ProjectQuerySet:
@@ -134,7 +134,7 @@ def restore_project(user: AbstractBaseUser, project_id: uuid.UUID | str) -> Proj
     """
     project = _get_one(list_deleted(user), project_id)
     if Project.objects.filter(pk=project.pk, deleted_at__isnull=False).update(deleted_at=None):
-        audit.record(user, 'restore project', f'{project.id} {project.name}')
+        audit.record(user, 'restore project', audit.describe_project(project))
     return project
 
 

@@ -65,7 +65,7 @@ def _purge_project(project: Project) -> bool:
         ):
             return False
         catalog.remove_unshared(project)
-        audit.record(None, 'purge project', f'{project.pk} {project.name}')
+        audit.record(None, 'purge project', audit.describe_project(project))
         files = _delete_rows(project)
     _delete_files(files)
     return True

@@ -97,7 +97,11 @@ def delete(model: TrainedModel, user: AbstractBaseUser) -> None:
         raise ConflictError(
             f'The model is published as {names}: unpublish it, or publish another model there, first.'
         ) from None
-    audit.record(user, 'delete model', f'{model.pk} version {model.version} of project {model.project_id}')
+    audit.record(
+        user,
+        'delete model',
+        f'version {model.version} of {audit.describe_project(model.project)}, model {model.pk}',
+    )
     transaction.on_commit(partial(storage.delete_artifact, model.artifact))
     # it may have been the last model to refer to a removed source
     transaction.on_commit(catalog.delete_removed)

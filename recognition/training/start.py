@@ -58,7 +58,7 @@ def _create_job(project: Project, user: AbstractBaseUser, options: dict[str, obj
     job = Job.objects.create(
         project=project, kind=project.task, spec=spec.to_json(), queue=where, created_by_id=user.pk
     )
-    audit.record(user, 'start training', f'{job.pk} of project {project.pk}')
+    audit.record(user, 'start training', f'{audit.describe_project(project)}, job {job.pk}')
     return job
 
 

@@ -75,7 +75,7 @@ def test_a_round_trip_through_a_zip_makes_the_same_project(cells, alice, format)
     assert (result.rejected, result.format) == ((), format)
     assert sorted(map(str, after.values())) == sorted(map(str, before.values()))
     assert (result.images, result.empty, result.boxes) == (5, 1, 7)
-    assert AuditEvent.objects.get(action='import boxes').subject == f'5 photos of project {other.pk}'
+    assert AuditEvent.objects.get(action='import boxes').subject == f'5 photos of {other.name} ({other.pk})'
 
 
 @pytest.mark.parametrize('format', annotation_export.FORMATS)
