@@ -161,7 +161,10 @@ def build_code_examples(base_url: str, name: str, task: str = Task.CLASSIFICATIO
     )
     address = f'{base_url.rstrip("/")}/api/v1/models/{name}/{action}'
     return {
-        'curl': f"curl -H 'Authorization: Bearer YOUR_KEY' -F images=@photo.jpg '{address}?{wish}={value}'",
+        'curl': (
+            "curl \\\n-H 'Authorization: Bearer YOUR_KEY' \\\n"
+            f"-F images=@photo.jpg \\\n'{address}?{wish}={value}'"
+        ),
         'python': (
             'import requests\n'
             '\n'
