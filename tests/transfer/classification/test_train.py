@@ -68,9 +68,9 @@ def test_a_training_ends_in_a_model_that_knows_the_photos(spec, tmp_path):
     sealed = train(
         manifest, dataclasses.replace(spec, plan='auto'), tmp_path / 'work', recorder, tmp_path / 'cache'
     )
-    found = Predictor(Path(sealed.folder)).classify(
-        [Path(image.path).read_bytes() for image in manifest.images]
-    )
+    predictor = Predictor(Path(sealed.folder))
+    photos = [predictor.decode(Path(image.path).read_bytes()) for image in manifest.images]
+    found = predictor.classify_pixels(np.stack(photos))
     assert (found.argmax(1) == [image.label for image in manifest.images]).mean() > 0.9
     assert sealed.report.accuracy > 0.9
     assert len(recorder.instants) == 1
