@@ -7,7 +7,14 @@ import pytest
 from recognition.models import Job
 from tests.support.browser_pages import read_first_bar, write_red_photo
 from tests.support.model_rows import publish_version
-from transfer.spec.report import Progress
+from tests.support.reported_project import add_photos
+from transfer.spec.report import (
+    DuplicateImage,
+    DuplicatePairReport,
+    NearDuplicatesReport,
+    Progress,
+    to_json,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -86,3 +93,24 @@ def test_the_report_shows_the_learning_curve(page_of, alice, project, artifact):
     page.goto(f'/models/{model.pk}/')
     page.get_by_text('How it was made').click()
     assert page.get_by_role('img', name='Validation accuracy after epoch 3: 90.0 %').is_visible()
+
+
+def test_one_of_two_near_duplicates_is_deleted_and_restored(page_of, alice, project, artifact):
+    add_photos(project, alice, ['daisy', 'daisy'])
+    first, second = (
+        DuplicateImage(str(row.pk), row.name, 'daisy') for row in project.images.order_by('name')
+    )
+    found = NearDuplicatesReport(
+        2, 1, 0, (DuplicatePairReport(first, second, 0.99),), ('2 photos are alike.',)
+    )
+    report = {**artifact.report.to_json(), 'near_duplicates': to_json(found)}
+    page = page_of(alice)
+    page.goto(f'/models/{publish_version(project, artifact, 1, report=report).pk}/')
+    page.get_by_text('Show the pairs').click()
+    page.get_by_role('button', name=f'Delete {second.name}').click()
+    page.get_by_text('The photo was moved to the trash.').wait_for()
+    assert str(project.images.get(deleted_at=None).pk) == first.id
+    assert not page.get_by_role('button', name=f'Delete {first.name}').is_visible()
+    page.get_by_role('button', name='Undo').click()
+    page.get_by_role('button', name=f'Delete {first.name}').wait_for()
+    assert project.images.filter(deleted_at=None).count() == 2
