@@ -11,6 +11,7 @@ from recognition.zoo import redaction
 # What a model's report takes over from transfer.spec.report.TrainReport, and what stands there when it was
 # not measured.
 REPORT_DEFAULTS: dict[str, object] = {
+    'members': [],
     'ranking': [],
     'probes': [],
     'forecast': {},

@@ -7,8 +7,13 @@ owner also agreed to share it. An owner may undo that at any time.
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 from django.utils.text import slugify
@@ -21,7 +26,7 @@ from recognition.models.project import Task
 from recognition.models.source_model import Origin
 from recognition.zoo import catalog, registration
 from transfer.data.manifests import BACKGROUND
-from transfer.serving import artifacts
+from transfer.serving import artifacts, source_weights
 from transfer.serving.artifacts import ArtifactMeta
 from transfer.spec.errors import ArtifactError
 from transfer.zoo.weights import LINEAR_HEAD
@@ -49,7 +54,8 @@ def submit(model: TrainedModel, terms: PromotionTerms, user: AbstractBaseUser) -
     """Submit a finished model as a source model; if it is offered already, only the consent to share is
     changed.
 
-    Of a detector the backbone is offered, with a linear head (transfer.detection.backbone_export). Errors:
+    Of a detector the backbone is offered, with a linear head (transfer.detection.backbone_export); of several
+    networks that answer together, that of the chosen source. Errors:
     ConflictError (not finished; the name is taken), InvalidInputError (a detector without a backbone to
     offer; the characters of the name), ModelUnavailableError (its artifact is damaged).
     """
@@ -57,10 +63,8 @@ def submit(model: TrainedModel, terms: PromotionTerms, user: AbstractBaseUser) -
     row = SourceModel.objects.filter(model=model).first()
     if row is None:
         meta = _read_artifact_meta(model)
-        weights = storage.artifact_folder(model.artifact) / (
-            artifacts.SOURCE if _is_detector(model) else artifacts.WEIGHTS
-        )
-        row = registration.import_source(weights, _build_metadata(model, meta, terms), user)
+        with _open_weights(model, meta) as weights:
+            row = registration.import_source(weights, _build_metadata(model, meta, terms), user)
         audit.record(user, 'submit source', f'{row.name} from model {model.pk}')
     elif row.removed_at is not None:
         _submit_again(row, user)
@@ -119,6 +123,24 @@ def _list_class_names(model: TrainedModel) -> tuple[str, ...]:
 def count_train_images(model: TrainedModel) -> int:
     """Images that the served model was trained on; a detector need not have used all of them."""
     return int(model.report['detection']['final_train_images']) if _is_detector(model) else model.images
+
+
+@contextlib.contextmanager
+def _open_weights(model: TrainedModel, meta: ArtifactMeta) -> Iterator[Path]:
+    """The file that holds the model as a source model.
+
+    Where it must be cut out of the artifact, it is deleted afterwards.
+    """
+    folder = storage.artifact_folder(model.artifact)
+    if _is_detector(model):
+        yield folder / artifacts.SOURCE
+    elif source_weights.has_own_names(meta):
+        yield folder / artifacts.WEIGHTS
+    else:
+        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as scratch:
+            path = Path(scratch) / artifacts.WEIGHTS
+            source_weights.write_source_weights(folder, meta, path)
+            yield path
 
 
 def _resolve_architecture(meta: ArtifactMeta) -> str:

@@ -15,7 +15,7 @@ from recognition.models.source_model import Origin, SourceModelQuerySet
 
 REDACTED_NAME = 'a source of another project'
 # The parts of a report that name sources.
-REDACTED_PARTS = ('source', 'ranking', 'probes', 'why', 'plan', 'forecast', 'notes')
+REDACTED_PARTS = ('source', 'members', 'ranking', 'probes', 'why', 'plan', 'forecast', 'notes')
 
 
 def redact_source_name(model: TrainedModel) -> str:

@@ -33,13 +33,14 @@ class ReportInputs:
 
     source: SourceModelSpec
     logits: np.ndarray  # out-of-fold (n, classes)
-    winner: str  # linear or finetuned
+    winner: str  # the kind of a transfer.classification.portfolio.Candidate
     why: str
     ranking: tuple[RankingEntry, ...]
     probes: tuple[ProbeEntry, ...] = ()
     forecast: AccuracyForecast | None = None
     plan: PlanReport | None = None
     curve: tuple[EpochMetrics, ...] = ()
+    members: tuple[str, ...] = ()  # names of the sources that answer together
 
 
 def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainReport, float]:
@@ -59,6 +60,7 @@ def write_report(context: TrainingContext, inputs: ReportInputs) -> tuple[TrainR
         winner=inputs.winner,
         why=inputs.why,
         source=inputs.source.name,
+        members=inputs.members,
         ranking=inputs.ranking,
         probes=inputs.probes,
         forecast=inputs.forecast,

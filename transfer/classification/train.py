@@ -1,24 +1,31 @@
-"""Train a classifier: choose a source model, seal an instant model, finetune, seal the better."""
+"""Train a classifier: choose source models, seal an instant model, finetune, seal the best candidate."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
+from transfer.classification.portfolio import Candidate, choose_candidate, make_ensemble
 from transfer.classification.report import ReportInputs, write_report
 from transfer.data.manifests import Manifest
 from transfer.data.splits import keep_trainable_labels
+from transfer.features.extract import last_layer
+from transfer.features.linear_probe import fit_probe
 from transfer.features.metrics import accuracy
 from transfer.features.network import count_multiply_adds
 from transfer.finetune.cross_validation import (
     EpochProgress,
     FinetuneResult,
     FinetuneTask,
+    FoldScores,
     attach_head,
+    attach_stage_head,
     finetune,
     list_layer_groups,
 )
@@ -34,12 +41,23 @@ from transfer.selection.choose import (
 )
 from transfer.selection.context import ProbedSource, TrainingContext
 from transfer.selection.forecast import forecast_accuracy
-from transfer.serving.artifacts import Preprocessing
+from transfer.serving.artifacts import EnsembleMember, Preprocessing
+from transfer.serving.ensemble import EnsembleNetwork
 from transfer.serving.sealing import seal
 from transfer.spec.report import AccuracyForecast, PlanReport, RankingEntry, Report, SealedModel
 from transfer.spec.train_spec import TrainSpec
 
 CHECKED_IMAGES = 32  # on which the sealed graph is compared with torch
+NETWORKS = 3  # that answer together at most: each is one more pass for every photo that is classified
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A network to seal, and how it is described."""
+
+    network: nn.Module
+    members: tuple[EnsembleMember, ...] = ()
+    stage_features: int = 0
 
 
 def train_classifier(
@@ -56,10 +74,10 @@ def train_classifier(
     if spec.instant_only:
         return instant
     report.instant(instant)
-    choice = choose_source(context, ranked, first)
+    choice = choose_source(context, ranked, first, networks=NETWORKS if spec.prefer == 'accurate' else 1)
     forecast = forecast_accuracy(context, choice)
-    plan, result = _finetune(context, choice.probed, workdir / 'checkpoints')
-    return _seal_best(context, choice, forecast, plan, result, workdir / 'sealed')
+    plan, candidate, result = _choose_classifier(context, choice, workdir / 'checkpoints')
+    return _seal_best(context, choice, forecast, plan, candidate, result, workdir / 'sealed')
 
 
 def _seal_instant(
@@ -68,43 +86,85 @@ def _seal_instant(
     source = probed.network.source
     why = f'A linear model on the frozen features of {source.title or source.name}, ready at once.'
     inputs = ReportInputs(source, probed.probe.logits, 'linear', why, ranking)
-    model = attach_head(probed.network, context.classes, probed.probe.head)
-    return _seal(context, probed, model, inputs, folder, provisional=not context.spec.instant_only)
+    served = _build_linear(context, probed)
+    return _seal(context, probed, served, inputs, folder, provisional=not context.spec.instant_only)
 
 
-def _finetune(context: TrainingContext, probed: ProbedSource, folder: Path) -> tuple[Plan, FinetuneResult]:
-    """Finetune by plan, unless the plan is to keep the linear head or that makes no mistake."""
-    instant_accuracy = accuracy(probed.probe.logits, context.labels)
-    macs = count_multiply_adds(probed.network) if context.device.type == 'cpu' else 0.0
-    groups = list_layer_groups(probed.network)
+def _choose_classifier(
+    context: TrainingContext, choice: SourceChoice, folder: Path
+) -> tuple[Plan, Candidate, FinetuneResult]:
+    """The best of the linear heads, and of what finetuning makes of them, unless the plan is to finetune
+    nothing or the linear heads make no mistake."""
+    best = choice.probed
+    scores = [probed.probe.logits for probed in (best, *choice.others)]
+    kept, why = choose_candidate(_list_frozen(choice, scores, context.labels), context.labels)
+    macs = count_multiply_adds(best.network) if context.device.type == 'cpu' else 0.0
+    groups = list_layer_groups(best.network)
+    instant_accuracy = accuracy(best.probe.logits, context.labels)
     plan = choose_plan(context.spec, groups, len(context.labels), context.classes, instant_accuracy, macs)
     nothing = np.empty((0, context.classes))
     if not plan.epochs:
-        return plan, FinetuneResult(None, nothing, f'{plan.why} The linear head is kept.')
-    if instant_accuracy == 1.0 and context.spec.plan == 'auto':
-        why = 'The linear head predicts every image rightly that it was not trained on: it is kept.'
-        return plan, FinetuneResult(None, nothing, why)
+        return plan, kept, FinetuneResult(None, nothing, f'{plan.why} {why}')
+    if accuracy(kept.logits, context.labels) == 1.0 and context.spec.plan == 'auto':
+        return plan, kept, FinetuneResult(None, nothing, f'{why} Nothing is left for finetuning to correct.')
     task = FinetuneTask(
-        network=probed.network,
-        pixels=probed.pixels,
-        features=probed.features,
+        network=best.network,
+        pixels=best.pixels,
+        features=last_layer(best.network, best.features),
         labels=context.labels,
         classes=context.classes,
         spec=context.spec,
         plan=plan,
-        groups=context.group_images(probed.pixels),
+        groups=context.group_images(best.pixels),
         macs=macs,
-        instant_accuracy=instant_accuracy,
     )
 
     # By the groups: a run of another assignment to folds must not be continued.
     folder /= hashlib.sha256('\n'.join(task.groups).encode()).hexdigest()[:16]
 
+    def decide(scores: FoldScores) -> tuple[bool, str]:
+        nonlocal kept
+        candidates = _list_candidates(context, choice, scores)
+        given_up = len(scores.rows) < len(context.labels)
+        chosen, why = choose_candidate(candidates, context.labels[scores.rows], given_up=given_up)
+        if chosen.is_finetuned:
+            kept = chosen
+        return chosen.is_finetuned, why
+
     def report(done: float, progress: EpochProgress) -> None:
         context.tracker.update(done, **dataclasses.asdict(progress))
 
     with context.tracker.phase('finetune', f'Finetuning: {plan.why}'):
-        return plan, finetune(task, context.machine, folder, report)
+        result = finetune(task, context.machine, folder, report, decide)
+    return plan, kept, result
+
+
+def _list_candidates(context: TrainingContext, choice: SourceChoice, scores: FoldScores) -> list[Candidate]:
+    """All candidates by their scores on the folds of a finetuning, from cheap to dear.
+
+    Each was trained on the same images and scored on the same others.
+    """
+    labels = context.labels[scores.rows]
+    heads = [
+        fit_probe(probed.features, context.labels, context.classes, scores.folds).logits[scores.rows]
+        for probed in (choice.probed, *choice.others)
+    ]
+    linear, *ensemble = _list_frozen(choice, heads, labels)
+    finetuned = Candidate('finetuned', 'the finetuned network', scores.finetuned)
+    if not ensemble:
+        return [linear, finetuned]
+    title = f'the finetuned network and {len(heads) - 1} more networks together'
+    together = make_ensemble('finetuned ensemble', title, [scores.finetuned, *heads[1:]], labels)
+    return [linear, finetuned, *ensemble, together]
+
+
+def _list_frozen(choice: SourceChoice, scores: Sequence[np.ndarray], labels: np.ndarray) -> list[Candidate]:
+    """The candidates that finetune nothing: the chosen source's linear head, and it with those of others."""
+    linear = Candidate('linear', 'a linear head', scores[0])
+    if not choice.others:
+        return [linear]
+    title = f'linear heads of {len(scores)} networks together'
+    return [linear, make_ensemble('ensemble', title, scores, labels)]
 
 
 def _seal_best(
@@ -112,14 +172,14 @@ def _seal_best(
     choice: SourceChoice,
     forecast: AccuracyForecast,
     plan: Plan,
+    candidate: Candidate,
     result: FinetuneResult,
     folder: Path,
 ) -> SealedModel:
-    probed, is_finetuned = choice.probed, result.model is not None
     inputs = ReportInputs(
         choice.source,
-        result.logits if is_finetuned else probed.probe.logits,
-        'finetuned' if is_finetuned else 'linear',
+        candidate.logits,
+        candidate.kind,
         result.why,
         choice.ranking,
         choice.probes,
@@ -127,9 +187,43 @@ def _seal_best(
         _report_plan(context, choice, plan, result),
         result.curve,
     )
-    model = result.model or attach_head(probed.network, context.classes, probed.probe.head)
+    served = _build_served(context, choice, candidate, result)
     with context.tracker.phase('seal', 'Sealing the model'):
-        return _seal(context, probed, model, inputs, folder, provisional=False)
+        return _seal(context, choice.probed, served, inputs, folder, provisional=False)
+
+
+def _build_served(
+    context: TrainingContext, choice: SourceChoice, candidate: Candidate, result: FinetuneResult
+) -> ServedModel:
+    first = ServedModel(result.model) if result.model else _build_linear(context, choice.probed)
+    if not candidate.temperatures:
+        return first
+    parts = [first, *(_build_linear(context, other) for other in choice.others)]
+    probed = (choice.probed, *choice.others)
+    members = tuple(
+        EnsembleMember(
+            source=each.network.source.name,
+            architecture=each.network.source.architecture,
+            mean=tuple(each.network.source.mean),
+            std=tuple(each.network.source.std),
+            temperature=temperature,
+            stage_features=part.stage_features,
+        )
+        for each, part, temperature in zip(probed, parts, candidate.temperatures, strict=True)
+    )
+    networks = [part.network for part in parts]
+    return ServedModel(EnsembleNetwork(networks, members, Preprocessing.of(choice.source)), members)
+
+
+def _build_linear(context: TrainingContext, probed: ProbedSource) -> ServedModel:
+    """The frozen network under its linear head."""
+    network, head = probed.network, probed.probe.head
+    if not probed.has_stage_head:
+        return ServedModel(attach_head(network, context.classes, head))
+    features = last_layer(network, probed.features)
+    last = fit_probe(features, context.labels, context.classes, probed.folds).head
+    model = attach_stage_head(network, context.classes, head, last)
+    return ServedModel(model, stage_features=head.weight.shape[1])
 
 
 def _report_plan(
@@ -154,22 +248,25 @@ def _report_plan(
 def _seal(
     context: TrainingContext,
     probed: ProbedSource,
-    model: nn.Module,
+    served: ServedModel,
     inputs: ReportInputs,
     folder: Path,
     *,
     provisional: bool,
 ) -> SealedModel:
+    inputs = dataclasses.replace(inputs, members=tuple(member.source for member in served.members))
     report, temperature = write_report(context, inputs)
     rows = np.unique(np.linspace(0, len(context.labels) - 1, CHECKED_IMAGES).round().astype(int))
     source = probed.network.source
     return seal(
         folder,
-        model,
+        served.network,
         labels=context.manifest.labels,
         preprocessing=Preprocessing.of(source),
         temperature=temperature,
         source=source,
+        members=served.members,
+        stage_features=served.stage_features,
         why=inputs.plan.source_why if inputs.plan else inputs.why,
         spec=context.spec,
         report=report,

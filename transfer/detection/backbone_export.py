@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from transfer.data.splits import assign_folds
-from transfer.features.extract import extract_features_uncached
+from transfer.features.extract import extract_features_uncached, last_layer
 from transfer.features.linear_probe import fit_probe
 from transfer.features.network import Network
 from transfer.finetune.cross_validation import attach_head
@@ -71,7 +71,7 @@ def write_source(model: nn.Module, source: SourceModelSpec, context: TrainingCon
     try:
         network = Network(source, architecture(source.architecture), model)
         pixels = context.open_pixels(source.side)
-        features = extract_features_uncached(network, pixels, context.machine)
+        features = last_layer(network, extract_features_uncached(network, pixels, context.machine))
         folds = assign_folds(
             context.labels, context.group_images(pixels), context.spec.folds, context.spec.seed
         )

@@ -22,6 +22,7 @@ from transfer.runtime.device import (
     run_in_batches,
     to_float_images,
 )
+from transfer.zoo.networks.architecture import POOLED_STAGES
 
 TIMED_SECONDS = (
     0.1  # seconds of a pass that is timed for the choice of a precision, about; at least one image
@@ -30,17 +31,19 @@ MOST_CACHED = 50_000  # images of one network whose features stay on disk: 200 M
 
 
 def extract_features(network: Network, pixels: Pixels, machine: Machine) -> np.ndarray:
-    """The input of the network's head for each image, float32 (n, d), in the order of the pixels.
+    """The features of each image, float32 (n, d), in the order of the pixels: the pooled outputs of several
+    stages where the network has them (Architecture.embed_stages), else the input of its head
+    (Architecture.embed), which `last_layer` cuts out of either.
 
-    Cached by (weights, side, policy, precision, image). Its positive part is P2L's feature: see
-    Architecture.embed.
+    Cached by (weights, side, policy, precision, image).
     """
     source = network.source
     model = _move_to_device(network, machine)
     precision = forward_precision(network, pixels, machine)
     key = (
         f'{source.digest or source.name} {source.mean} {source.std} '
-        f'{pixels.side} {pixels.policy} {precision} {machine.device.type}'
+        f'{pixels.side} {pixels.policy} {precision} {machine.device.type} '
+        f'{POOLED_STAGES if network.architecture.pools_stages else 1}'
     )
     path = machine.cache / 'features' / f'{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz'
     known = _read_cache(path)
@@ -58,6 +61,12 @@ def extract_features_uncached(network: Network, pixels: Pixels, machine: Machine
     model = _move_to_device(network, machine)
     precision = forward_precision(network, pixels, machine)
     return _extract_rows(network, model, pixels.array, list(range(len(pixels.array))), precision, machine)
+
+
+def last_layer(network: Network, features: np.ndarray) -> np.ndarray:
+    """Of features (n, d), those that the network's own head sees: (n, feature_size). Their positive part is
+    P2L's feature."""
+    return features[:, -network.architecture.feature_size :]
 
 
 def _move_to_device(network: Network, machine: Machine) -> nn.Module:
@@ -86,7 +95,9 @@ def _embed_batch(
         to_float_images(torch.from_numpy(array), device), network.source.mean, network.source.std
     )
     with autocast(device, precision):
-        return network.architecture.embed(model, images).float().cpu().numpy()
+        known = network.architecture
+        embed = known.embed_stages if known.pools_stages else known.embed
+        return embed(model, images).float().cpu().numpy()
 
 
 def forward_precision(network: Network, pixels: Pixels, machine: Machine) -> str:

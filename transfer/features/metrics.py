@@ -32,10 +32,15 @@ def wilson_interval(right: int, n: int) -> tuple[float, float]:
 
 def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
     """Mean negative log likelihood of (n, classes) logits, in nats."""
+    return float(image_losses(logits, labels, temperature).mean())
+
+
+def image_losses(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Negative log likelihood of each image, (n,), from (n, classes) logits, in nats."""
     scaled = logits / temperature
     top = scaled.max(-1)
     evidence = top + np.log(np.exp(scaled - top[:, None]).sum(-1))
-    return float((evidence - scaled[np.arange(len(labels)), labels]).mean())
+    return np.asarray(evidence - scaled[np.arange(len(labels)), labels])
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:

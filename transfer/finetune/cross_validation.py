@@ -1,4 +1,4 @@
-"""Finetune a source model, estimate the result by cross-validation, keep it if it beats the linear head.
+"""Finetune a source model and estimate the result by cross-validation, so that it can be compared.
 
 The estimate: the whole method (linear head, then finetuning from it: Kumar et al. 2022) is repeated on k
 folds, and every image is scored by the run that was not trained on it. Where the first layers are frozen,
@@ -28,7 +28,7 @@ from transfer.data.splits import assign_folds
 from transfer.features.calibration import calibrated_loss
 from transfer.features.extract import forward_precision
 from transfer.features.linear_probe import LinearHead, Probe, fit_probe
-from transfer.features.metrics import accuracy, format_percent, paired_gain
+from transfer.features.metrics import paired_gain
 from transfer.features.network import Machine, Network
 from transfer.finetune import trainer
 from transfer.finetune.inputs import Inputs, PixelInputs, cache_activations, make_pixel_inputs
@@ -37,6 +37,7 @@ from transfer.finetune.plan import LIGHT, LayerGroup, Plan
 from transfer.runtime.device import autocast, choose_precision, use_threads
 from transfer.spec.report import EpochMetrics
 from transfer.spec.train_spec import TrainSpec
+from transfer.zoo.networks.multi_stage import MultiStageNetwork
 
 FOLDS_OF_MANY = 3  # runs of the estimate when more than the last layers are finetuned
 BATCH_STATISTICS_FROM = 2_000  # images: from there on batch norms learn their statistics
@@ -61,9 +62,6 @@ class FinetuneTask:
     plan: Plan
     groups: tuple[str, ...]  # of each image: those of one are in one fold
     macs: float = 0.0  # multiply-adds of one image, where they matter (on a CPU)
-    instant_accuracy: float = (
-        0.0  # of the linear head that serves already, out-of-fold: the result must not fall behind it
-    )
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,22 @@ class FinetuneFacts:
 
 
 @dataclass(frozen=True)
+class FoldScores:
+    """Scores of images by trainings that had not seen them, each on the same other images."""
+
+    rows: np.ndarray  # int (m,): the images; all, unless finetuning was given up before its last fold
+    folds: np.ndarray  # int (n,): the fold of every image
+    finetuned: np.ndarray  # logits (m, classes)
+    linear: np.ndarray  # logits (m, classes) of the heads that finetuning started from
+
+
+# Whether the finetuned network is part of what will be served, and a sentence why.
+Decide = Callable[[FoldScores], tuple[bool, str]]
+
+
+@dataclass(frozen=True)
 class FinetuneResult:
-    """The finetuned network with its estimate. `model` is None when the linear head is kept."""
+    """The finetuned network with its estimate. `model` is None when it is not kept."""
 
     model: nn.Module | None
     logits: np.ndarray  # out-of-fold (n, classes); rows of folds that were not run are NaN
@@ -131,10 +143,24 @@ def attach_head(network: Network, classes: int, head: LinearHead) -> nn.Module:
     return model.eval()
 
 
+def attach_stage_head(network: Network, classes: int, head: LinearHead, last: LinearHead) -> nn.Module:
+    """A copy of the source model under a linear head over several of its stages.
+
+    `last`: the head over its last stage, which it keeps beside it.
+    """
+    model = MultiStageNetwork(
+        network.architecture, attach_head(network, classes, last), head.weight.shape[1], classes
+    )
+    with torch.no_grad():
+        model.stage_head.weight.copy_(torch.from_numpy(head.weight))
+        model.stage_head.bias.copy_(torch.from_numpy(head.bias))
+    return model.eval()
+
+
 def finetune(
-    task: FinetuneTask, machine: Machine, folder: Path, on_progress: EpochCallback
+    task: FinetuneTask, machine: Machine, folder: Path, on_progress: EpochCallback, decide: Decide
 ) -> FinetuneResult:
-    """Estimate on folds, compare with the linear head, and finetune on all images if that is better.
+    """Estimate on folds, and finetune on all images if `decide` keeps the finetuned network.
 
     `folder` holds the checkpoints of all runs.
     """
@@ -160,7 +186,7 @@ def finetune(
         best = _best_epoch(histories, folds, task.labels)
     logits = _collect_scores(histories, folds, best, task)
     scored = ~np.isnan(logits[:, 0])
-    is_kept, why = compare(logits[scored], probe.logits[scored], task.labels[scored], task.instant_accuracy)
+    is_kept, why = decide(FoldScores(np.flatnonzero(scored), folds, logits[scored], probe.logits[scored]))
     facts = FinetuneFacts(
         precision=runner.precision,
         cached_layers=tuple(runner.cached_layers),
@@ -206,33 +232,6 @@ def _collect_scores(
     for fold, history in enumerate(histories):
         logits[folds == fold] = history.logits[epoch]
     return logits
-
-
-def compare(
-    finetuned: np.ndarray, linear: np.ndarray, labels: np.ndarray, instant_accuracy: float = 0.0
-) -> tuple[bool, str]:
-    """Whether the finetuned network is kept, and a sentence why.
-
-    Logits (n, classes) on the same images, out-of-fold, from trainings on the same others. At equal accuracy
-    the calibrated log loss decides. `instant_accuracy`: out-of-fold, of the linear head that serves already,
-    perhaps from more folds: nobody shall get a worse figure for having waited.
-    """
-    gained, lost = paired_gain(finetuned, linear, labels)
-    is_better = gained > lost or (
-        gained == lost and calibrated_loss(finetuned, labels) < calibrated_loss(linear, labels)
-    )
-    share = accuracy(finetuned, labels)
-    facts = (
-        f'Of {len(labels)} images not seen in training the finetuned network classifies '
-        f'{format_percent(share)} correctly, a linear head trained on the same images '
-        f'{format_percent(accuracy(linear, labels))} ({gained} corrected, {lost} newly wrong)'
-    )
-    if is_better and share < instant_accuracy:
-        return False, (
-            f'{facts}, but a linear head trained on more of them {format_percent(instant_accuracy)}, '
-            'so the linear head is kept.'
-        )
-    return is_better, f'{facts}, so the {"finetuned network" if is_better else "linear head"} is kept.'
 
 
 class FoldRunner:

@@ -11,6 +11,8 @@ import numpy as np
 
 from p2l import ranking
 from p2l.ranking import DECIMALS, RankedSource, SourceProfile, choose_within_noise, shortlist
+from transfer.features.calibration import calibrated_loss
+from transfer.features.extract import last_layer
 from transfer.features.metrics import accuracy, format_percent, wilson_interval
 from transfer.features.network import count_multiply_adds
 from transfer.selection.context import ProbedSource, TrainingContext
@@ -33,6 +35,7 @@ class SourceChoice:
     why: str
     ranking: tuple[RankingEntry, ...]
     probes: tuple[ProbeEntry, ...]
+    others: tuple[ProbedSource, ...] = ()  # that may answer together with it, the best first
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def _extract_reference_features(context: TrainingContext, rows: np.ndarray) -> n
         context.open_pixels(reference.side)
     with context.tracker.phase('reference', 'Extracting features of your images with the reference model'):
         try:
-            # P2L's feature: Architecture.features
-            return np.maximum(context.extract_features(reference, rows)[2], 0)
+            network, _, features = context.extract_features(reference, rows)
+            return np.maximum(last_layer(network, features), 0)
         except UnusableSourceError as error:
             context.note(
                 f'The reference model cannot be used here ({error.message}), '
@@ -131,8 +134,11 @@ def choose_source(
     ranked: Sequence[RankedSource],
     first: ProbedSource,
     preference: Preference | None = None,
+    networks: int = 1,
 ) -> SourceChoice:
     """Probe the shortlist and take the best, or take the source that the spec names.
+
+    `networks`: how many may answer together; the other ones are kept loaded.
 
     `preference` decides between sources whose probes differ by no more than noise. Without one the P2L score
     does, and on a CPU, of networks with equal scores, the lighter one is taken: it is finetuned for its whole
@@ -159,8 +165,23 @@ def choose_source(
     if not probed:
         probed, rows = [first], [_report_probe(context, first, 0.0)]
     best, why = choose_best_probe(context.labels, probed, preference or _default_preference(context, ranked))
-    context.release_others(best.network.source)
-    return SourceChoice(best.network.source, best, why, entries, tuple(rows))
+    others = choose_others(context.labels, probed, best, networks - 1)
+    context.release_others(best.network.source, *(other.network.source for other in others))
+    return SourceChoice(best.network.source, best, why, entries, tuple(rows), others)
+
+
+def choose_others(
+    labels: np.ndarray, probed: Sequence[ProbedSource], best: ProbedSource, most: int
+) -> tuple[ProbedSource, ...]:
+    """At most so many of the other probed sources, the lowest calibrated loss first.
+
+    Networks that answer together see the same square of pixels, so only sources of the same side.
+    """
+    able = [
+        item for item in probed if item is not best and item.network.source.side == best.network.source.side
+    ]
+    able.sort(key=lambda item: calibrated_loss(item.probe.logits, labels))
+    return tuple(able[:most])
 
 
 def _default_preference(context: TrainingContext, ranked: Sequence[RankedSource]) -> Preference:

@@ -13,7 +13,7 @@ from transfer.data.cache import Pixels, open_pixels
 from transfer.data.manifests import Manifest
 from transfer.data.near_duplicates import DuplicateGroups, find_near_duplicates
 from transfer.data.splits import assign_folds
-from transfer.features.extract import extract_features
+from transfer.features.extract import extract_features, last_layer
 from transfer.features.linear_probe import Probe, fit_probe
 from transfer.features.network import Machine, Network
 from transfer.runtime.progress import ProgressTracker
@@ -29,8 +29,14 @@ class ProbedSource:
 
     network: Network
     pixels: Pixels
-    features: np.ndarray  # float32 (n, d)
+    features: np.ndarray  # float32 (n, d): see transfer.features.extract.extract_features
     probe: Probe
+    folds: np.ndarray  # int (n,): the fold of each image
+
+    @property
+    def has_stage_head(self) -> bool:
+        """Whether its linear head sees several stages of the network."""
+        return self.features.shape[1] > self.network.architecture.feature_size
 
 
 @dataclass
@@ -64,8 +70,7 @@ class TrainingContext:
     def extract_features(
         self, source: SourceModelSpec, rows: np.ndarray | None = None
     ) -> tuple[Network, Pixels, np.ndarray]:
-        """Load a source; return it, the images (or these rows of them) at its input side, and the input of
-        its head.
+        """Load a source; return it, the images (or these rows of them) at its input side, and their features.
 
         UnusableSourceError, UnreadableImageError.
         """
@@ -74,7 +79,8 @@ class TrainingContext:
         pixels = pixels if rows is None else pixels.rows(rows)
         features = extract_features(network, pixels, self.machine)
         if self.spec.reference is not None and source.digest == self.spec.reference.digest:
-            mean = np.maximum(features, 0).mean(0, dtype=np.float64)  # P2L's feature is the positive part
+            positive = np.maximum(last_layer(network, features), 0)
+            mean = positive.mean(0, dtype=np.float64)
             self.signature = DataSignature(source.digest, round_mean_feature(mean))
         return network, pixels, features
 
@@ -93,11 +99,11 @@ class TrainingContext:
             network, pixels, features = self.extract_features(source)
             folds = assign_folds(self.labels, self.group_images(pixels), self.spec.folds, self.spec.seed)
             self._probed[source.name] = ProbedSource(
-                network, pixels, features, fit_probe(features, self.labels, self.classes, folds)
+                network, pixels, features, fit_probe(features, self.labels, self.classes, folds), folds
             )
             self.tracker.update(1.0)
         return self._probed[source.name]
 
-    def release_others(self, source: SourceModelSpec) -> None:
+    def release_others(self, *kept: SourceModelSpec) -> None:
         """Drop the networks that were only probed: five large ones are gigabytes."""
-        self._probed = {source.name: self._probed[source.name]}
+        self._probed = {source.name: self._probed[source.name] for source in kept}

@@ -67,16 +67,32 @@ class DetectorMeta:
 
 
 @dataclass(frozen=True)
+class EnsembleMember:
+    """One of several networks that answer together (transfer.serving.ensemble)."""
+
+    source: str  # name of its source model
+    architecture: str
+    mean: tuple[float, ...]  # how it was trained; the graph converts from the shared preprocessing
+    std: tuple[float, ...]
+    temperature: float
+    # How many pooled outputs of several stages its head sees (transfer.zoo.networks.multi_stage); 0: its head
+    # sees the last stage alone.
+    stage_features: int = 0
+
+
+@dataclass(frozen=True)
 class ArtifactMeta:
     """meta.json. `digest` is the SHA-256 of its bytes; as it names every file's digest, it stands for the
     whole folder."""
 
     labels: tuple[str, ...]
-    architecture: str
+    architecture: str  # of an ensemble: of its first member
     preprocessing: Preprocessing
     temperature: float
     engine: EngineInfo
     source: dict[str, object] = field(default_factory=dict)
+    stage_features: int = 0  # as of EnsembleMember; of an ensemble 0
+    members: tuple[EnsembleMember, ...] = ()  # of an ensemble; empty: one network
     why: str = ''
     provisional: bool = False
     spec: dict[str, object] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from transfer.runtime.atomic_write import replace_folder
 from transfer.serving import export
 from transfer.serving.artifacts import (
     ArtifactMeta,
+    EnsembleMember,
     Preprocessing,
     omit_signature,
     omit_signatures,
@@ -30,6 +31,8 @@ def seal(
     preprocessing: Preprocessing,
     temperature: float,
     source: SourceModelSpec,
+    members: Sequence[EnsembleMember] = (),
+    stage_features: int = 0,
     why: str,
     spec: TrainSpec,
     report: TrainReport,
@@ -38,12 +41,13 @@ def seal(
 ) -> SealedModel:
     """Write a whole artifact beside `folder`, then rename it there, replacing what an earlier attempt left.
 
-    `model` is `architecture(source.architecture).build(...)` after `replace_head(..., len(labels))`,
-    whichever head won: it takes normalised float (n, 3, side, side) and gives logits (n, classes);
-    normalisation is added here, inside the graph. `sample` is uint8 (n, side, side, 3): real images (about
-    32) on which the graph is checked against torch. `provisional` marks the instant model; its folder goes
-    without the ONNX file, which nobody will download. The returned report is the given one with `engine`
-    filled in. A conversion that fails is recorded there, never raised.
+    `model` is what `transfer.serving.ensemble.build_network` builds from the description: a network with
+    its head over the last stage or (`stage_features`) over several, or an ensemble of `members`. It takes
+    normalised float (n, 3, side, side) and gives logits (n, classes); normalisation is added here, inside
+    the graph. `sample` is uint8 (n, side, side, 3): real images (about 32) on which the graph is checked
+    against torch. `provisional` marks the instant model; its folder goes without the ONNX file, which
+    nobody will download. The returned report is the given one with `engine` filled in. A conversion that
+    fails is recorded there, never raised.
     """
     with replace_folder(folder) as aside:
         engine = export.export(model, preprocessing, temperature, sample, aside, keep_onnx=not provisional)
@@ -55,6 +59,8 @@ def seal(
             temperature=float(temperature),
             engine=engine,
             source=omit_signature(source),
+            stage_features=stage_features,
+            members=tuple(members),
             why=why,
             provisional=provisional,
             spec=omit_signatures(spec),

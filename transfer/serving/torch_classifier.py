@@ -10,26 +10,24 @@ import torch
 from safetensors.torch import load_file
 
 from transfer.serving.artifacts import WEIGHTS, ArtifactMeta
+from transfer.serving.ensemble import build_network
 from transfer.serving.export import ServedNetwork
 from transfer.spec.errors import CorruptArtifactError, IncompatibleArtifactError, UnusableSourceError
-from transfer.zoo.networks.registry import architecture
 
 
 class TorchEngine:
-    """The network rebuilt from the registry with the artifact's weights, one batch at a time."""
+    """The network rebuilt from its description with the artifact's weights, one batch at a time."""
 
     streams = 1
     largest = 32  # a GPU takes many images in the time of one
 
     def __init__(self, folder: Path, meta: ArtifactMeta, device: str) -> None:
         try:
-            known = architecture(meta.architecture)
+            network = build_network(meta)
         except UnusableSourceError as error:
             raise IncompatibleArtifactError(
-                f'the model in {folder.name} needs the architecture {meta.architecture!r}'
+                f'the model in {folder.name} cannot be rebuilt here: {error.message}'
             ) from error
-        network = known.build(len(meta.labels))
-        known.replace_head(network, len(meta.labels))
         try:
             network.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except RuntimeError as error:

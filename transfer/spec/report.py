@@ -349,9 +349,10 @@ class TrainReport:
     interval: Interval  # Wilson
     images: int
     labels: tuple[str, ...]
-    winner: str  # linear, finetuned, or the kind of a detector
+    winner: str  # linear, finetuned, ensemble, finetuned ensemble, or the kind of a detector
     why: str  # one sentence: why the winner won
     source: str
+    members: tuple[str, ...] = ()  # names of the sources whose networks answer together; empty: one network
     ranking: tuple[RankingEntry, ...] = ()
     probes: tuple[ProbeEntry, ...] = ()
     forecast: AccuracyForecast | None = field(default=None, metadata=PART)

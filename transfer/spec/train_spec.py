@@ -17,6 +17,8 @@ from transfer.spec.options import Option, list_options, option, read_spec
 
 DIVERGENCES = ('kl', 'kl_reverse', 'js', 'cosine', 'emd')  # as in p2l.scores.DIVERGENCES
 TASKS = ('classification', 'detection')
+PREFERENCES = ('accurate', 'fast')
+PREFERENCES = ('accurate', 'fast')
 PLANS = ('linear', 'last', 'several', 'all')
 # as in transfer.regions.proposals.METHODS
 PROPOSAL_METHODS = 'selective-search', 'opencv-girshick', 'opencv-single', 'opencv-fast', 'opencv-quality'
@@ -124,6 +126,13 @@ class TrainSpec:
         'auto',
         'Floating-point precision of training; `auto`: bfloat16 where a timed step is faster with it.',
         choices=('auto', 'float32', 'bfloat16'),
+    )
+    prefer: str = option(
+        'accurate',
+        '`accurate`: several networks answer together where that is measured to be better; '
+        '`fast`: one network answers.',
+        choices=PREFERENCES,
+        task='classification',
     )
     instant_only: bool = option(False, 'Stop after the instant model.', task='classification')
     task: str = 'classification'  # one of TASKS

@@ -44,7 +44,13 @@ class ModelReportOut(ModelOut):
     digest = serializers.CharField(help_text='SHA-256 of the artifact.')
     data_digest = serializers.CharField(help_text='SHA-256 of the images with their labels.')
     seed = serializers.IntegerField(allow_null=True)
-    winner = serializers.CharField(help_text='The model that was kept: linear or finetuned.')
+    winner = serializers.CharField(
+        help_text='What is served: linear, finetuned, ensemble or finetuned ensemble; of a detector its kind.'
+    )
+    members = serializers.ListField(
+        child=serializers.CharField(),
+        help_text='Source models whose networks answer together; empty: one network answers.',
+    )
     why = serializers.CharField(help_text='Why it was kept, in a sentence.')
     ranking = serializers.ListField(
         child=serializers.DictField(), help_text='Source models by P2L score, highest first.'

@@ -3,6 +3,7 @@ see it."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +23,10 @@ from recognition.training import reports
 from recognition.training.start import start_training
 from recognition.zoo import catalog, promotion, redaction
 from recognition.zoo.promotion import PromotionTerms
-from transfer.serving.artifacts import ArtifactMeta, Preprocessing, read_meta, write_meta
+from transfer.serving.artifacts import ArtifactMeta, EnsembleMember, Preprocessing, read_meta, write_meta
 from transfer.spec.report import EngineInfo
 from transfer.zoo.loading import load
+from transfer.zoo.networks.multi_stage import build_classifier
 from transfer.zoo.networks.registry import architecture
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +56,24 @@ def seal(project: Project, version: int = 1, name: str = 'lenet5', **fields) -> 
         'report': report,
     }
     return TrainedModel.objects.create(project=project, version=version, **{**known, **fields})
+
+
+def seal_ensemble(project: Project) -> TrainedModel:
+    """As a training leaves two networks that answer together, the first with a head over several stages."""
+    model = seal(project)
+    folder = storage.artifact_folder(model.artifact)
+    first = build_classifier(architecture('mobilenet_v3_small'), 2, 9)
+    state = {f'members.0.{name}': values for name, values in first.state_dict().items()}
+    second = build_classifier(architecture('lenet5'), 2)
+    state |= {f'members.1.{name}': values for name, values in second.state_dict().items()}
+    save_file(state, folder / 'weights.safetensors')
+    members = tuple(
+        EnsembleMember(name, name, (0.4,) * 3, (0.3,) * 3, 1.0, stages)
+        for name, stages in (('mobilenet_v3_small', 9), ('lenet5', 0))
+    )
+    meta = read_meta(folder)
+    write_meta(folder, dataclasses.replace(meta, architecture='mobilenet_v3_small', members=members))
+    return model
 
 
 def seal_detector(project: Project) -> TrainedModel:
@@ -221,6 +241,14 @@ class TestOffer:
         (source,) = catalog.list_sources(alice)
         assert load(source)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
         assert names(charlie) == []
+
+    @pytest.mark.usefixtures('in_this_process')
+    def test_of_several_networks_that_answer_together_the_chosen_sources_is_offered(self, project, alice):
+        row = promotion.submit(seal_ensemble(project), PromotionTerms(share=False), alice)
+        assert (row.architecture, row.class_names) == ('mobilenet_v3_small', ['daisy', 'rose'])
+        catalog.approve(row.name)
+        (source,) = catalog.list_sources(alice)
+        assert load(source)(torch.zeros(2, 3, 64, 64)).shape == (2, 2)
 
     @pytest.mark.usefixtures('in_this_process')
     @pytest.mark.parametrize('damage', ['missing', 'weights', 'meta'])

@@ -13,11 +13,15 @@ from safetensors.torch import load_file
 
 from tests.support import near_copies
 from tests.support.small_training import RecordingReport, source, write_photos
+from transfer.classification import portfolio
 from transfer.data import near_duplicates
 from transfer.data.manifests import Manifest
+from transfer.features.metrics import format_percent
 from transfer.pipeline import train
+from transfer.runtime.softmax import softmax
 from transfer.serving.artifacts import read_meta
 from transfer.serving.classifier import Predictor
+from transfer.serving.torch_classifier import TorchEngine
 from transfer.spec.errors import JobCancelledError, TrainingError, UnreadableImageError, UnusableSourceError
 from transfer.spec.train_spec import TrainSpec
 from transfer.zoo.signatures.compute import compute_signature
@@ -82,7 +86,7 @@ def test_a_linear_head_without_a_mistake_is_not_finetuned(spec, tmp_path):
     report = train(manifest, automatic, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.accuracy == 1
     assert report.plan.name == 'last'
-    assert report.why.startswith('The linear head predicts every image rightly')
+    assert report.why.endswith('Nothing is left for finetuning to correct.')
     assert report.curve == ()
 
 
@@ -111,7 +115,7 @@ def test_a_finetuned_network_that_is_better_is_sealed_with_its_own_figures(spec,
     sealed = train(manifest, eager, tmp_path / 'work', ears, tmp_path / 'cache')
     report = sealed.report
     assert report.winner == 'finetuned'
-    assert f' {report.accuracy:.1%} right after finetuning' in report.why
+    assert f' {format_percent(report.accuracy)} by the finetuned network' in report.why
     assert report.accuracy > report.probes[0].accuracy
     assert not same_weights(ears.instants[0].folder, sealed.folder)
 
@@ -160,6 +164,7 @@ def test_the_report_is_whole_and_plain_json(spec, manifest, tmp_path):
     assert len(again['misclassified']) == round(30 * (1 - again['accuracy']))
     assert all(row['id'].startswith('row ') for row in again['misclassified'])
     assert again['winner'] in ('linear', 'finetuned')
+    assert again['members'] == []
     assert 'images not seen in training' in again['why']
     assert again['calibration']['temperature'] > 0
     assert len(again['curve']) >= 1
@@ -249,7 +254,7 @@ def test_finetuning_that_does_harm_is_thrown_away(spec, tmp_path):
     ruinous = dataclasses.replace(spec, rates=dict.fromkeys(_groups(), 1.0))
     report = train(manifest, ruinous, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.winner == 'linear'
-    assert report.why.endswith('so the linear head is kept.')
+    assert report.why.endswith('Kept: a linear head (no dearer one is clearly better).')
     assert report.accuracy == report.probes[0].accuracy
 
 
@@ -313,7 +318,7 @@ def test_of_equally_good_networks_a_cpu_takes_the_lighter_one(spec, tmp_path):
     assert [row.accuracy for row in report.probes] == [1, 1]
     assert report.source == 'light'
     assert report.plan.source_why.startswith(
-        'light is the lighter network, and its linear model (100.0% out-of-fold) differs'
+        'light is the lighter network, and its linear model (100.0 % out-of-fold) differs'
     )
 
 
@@ -411,3 +416,54 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
     assert found[0] <= found[1] + 1e-9
     # flat signatures are the same distribution, but lie at different distances
     assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')
+
+
+class TestEnsemble:
+    """Several networks that answer together are one model."""
+
+    @pytest.fixture
+    def two(self, spec, tmp_path):
+        other = source(tmp_path / 'zoo', 'other', 'mobilenet_v3_small', seed=3)
+        other = dataclasses.replace(other, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        return dataclasses.replace(spec, sources=(*spec.sources, other), plan='linear')
+
+    @pytest.fixture
+    def always(self, monkeypatch):
+        """The dearest candidate is served whatever it is worth: these networks know next to nothing."""
+        monkeypatch.setattr(portfolio, 'STANDARD_ERRORS', -1e9)
+
+    def test_it_answers_with_the_calibrated_mean_of_its_members(self, two, manifest, tmp_path, always):
+        sealed = train(manifest, two, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+        assert sealed.report.winner == 'ensemble'
+        assert sorted(sealed.report.members) == ['other', 'tiny']
+        predictor = Predictor(Path(sealed.folder))
+        assert [member.source for member in predictor.meta.members] == list(sealed.report.members)
+        assert {member.stage_features > 0 for member in predictor.meta.members} == {True, False}
+        pixels = np.stack([predictor.decode(Path(image.path).read_bytes()) for image in manifest.images])
+        by_graph = predictor.classify_pixels(pixels)
+        assert sealed.report.engine.name == 'openvino'
+        assert sealed.report.engine.largest_difference < 0.01
+        by_torch = TorchEngine(Path(sealed.folder), predictor.meta, 'cpu')
+        logits = by_torch.logits(pixels)
+        np.testing.assert_allclose(softmax(logits, predictor.meta.temperature), by_graph, atol=0.01)
+
+    def test_a_finetuned_network_answers_with_the_frozen_ones(self, two, manifest, tmp_path, always):
+        gentle = dict.fromkeys(_groups(), 1e-4)  # so that it is not given up
+        sources = (two.sources[0], source(tmp_path / 'zoo', 'second', seed=5))
+        spec = dataclasses.replace(two, plan='all', sources=sources, rates=gentle)
+        sealed = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+        assert sealed.report.winner == 'finetuned ensemble'
+        first, second = Predictor(Path(sealed.folder)).meta.members
+        assert first.stage_features == 0  # the finetuned network has a head over its last stage
+        assert (first.source, second.source) == tuple(sealed.report.members)
+
+    def test_who_wants_fast_answers_gets_one_network(self, two, manifest, tmp_path, always):
+        spec = dataclasses.replace(two, prefer='fast')
+        sealed = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+        assert (sealed.report.winner, sealed.report.members) == ('linear', ())
+
+    def test_sources_of_another_side_do_not_join(self, two, manifest, tmp_path, always):
+        first, other = two.sources
+        spec = dataclasses.replace(two, sources=(first, dataclasses.replace(other, side=48)))
+        sealed = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+        assert sealed.report.members == ()

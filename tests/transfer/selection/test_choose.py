@@ -4,6 +4,7 @@ best probe or a preferred source within its noise is taken."""
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ class KnownFeatures(TrainingContext):
         return None
 
     def extract_features(self, source, rows=None):
-        return None, None, self.features[rows]
+        network = SimpleNamespace(architecture=SimpleNamespace(feature_size=self.features.shape[1]))
+        return network, None, self.features[rows]
 
     def probe(self, source):
         if source.name == 'damaged':
@@ -67,7 +69,7 @@ def remember_probe(context: KnownFeatures, name: str, wrong: int, network: str =
     built = architecture(network)
     shown = np.where(np.arange(len(context.labels)) < wrong, 1 - context.labels, context.labels)
     probe = Probe(None, np.eye(3)[shown], (), 1.0)
-    context._probed[name] = ProbedSource(Network(source, built, built.build(2)), None, None, probe)
+    context._probed[name] = ProbedSource(Network(source, built, built.build(2)), None, None, probe, None)
 
 
 def ranked_as(**scores) -> list[RankedSource]:

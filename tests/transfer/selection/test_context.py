@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from p2l.signatures import round_mean_feature
 from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.data.splits import assign_folds
+from transfer.features.extract import last_layer
 from transfer.features.linear_probe import fit_probe
 from transfer.runtime.progress import ProgressTracker
 from transfer.selection.context import TrainingContext
@@ -59,7 +60,8 @@ def test_the_reference_signs_the_images_by_the_positive_part_of_their_features_a
     reference, other = context.spec.sources
     context.extract_features(other)
     assert context.signature is None
-    _, _, features = context.extract_features(reference)
+    network, _, features = context.extract_features(reference)
+    features = last_layer(network, features)
     assert (features.mean(0) < -0.01).any()
     assert context.signature.reference == reference.digest
     assert context.signature.mean == round_mean_feature(np.maximum(features, 0).mean(0, dtype=np.float64))

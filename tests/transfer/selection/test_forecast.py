@@ -117,7 +117,7 @@ def probed(features, labels) -> ProbedSource:
     folds = assign_folds(labels, list(pixels.digests), 5, 0)
     source_model = SourceModelSpec('b', 'lenet5', '', '', 7, 1000)
     network = Network(source_model, None, None)
-    return ProbedSource(network, pixels, features, fit_probe(features, labels, classes, folds))
+    return ProbedSource(network, pixels, features, fit_probe(features, labels, classes, folds), folds)
 
 
 def measured(features, labels):

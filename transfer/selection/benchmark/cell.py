@@ -15,7 +15,7 @@ from torch import nn
 from p2l.transferability import knn_accuracy, leep, logme
 from transfer.data.cache import Pixels, open_pixels
 from transfer.data.splits import assign_folds
-from transfer.features.extract import extract_features_uncached
+from transfer.features.extract import extract_features_uncached, last_layer
 from transfer.features.linear_probe import Probe, fit_probe
 from transfer.features.metrics import accuracy
 from transfer.features.network import Machine, Network, count_multiply_adds
@@ -63,9 +63,9 @@ def run_cell(
     pixels, test_pixels = whole.rows(split.train), whole.rows(split.test)
     timer.lap('load')
     # First, so that the choice of a precision is not timed below.
-    test_features = extract_features_uncached(network, test_pixels, machine)
+    test_features = last_layer(network, extract_features_uncached(network, test_pixels, machine))
     timer.lap('test_features')
-    features = extract_features_uncached(network, pixels, machine)
+    features = last_layer(network, extract_features_uncached(network, pixels, machine))
     timer.lap('features')
     known, probe = _measure_without_finetuning(network, pixels, features, labels[split.train], machine, timer)
     macs = count_multiply_adds(network) if setup.spares and machine.device.type == 'cpu' else 0.0

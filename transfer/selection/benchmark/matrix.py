@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from p2l.benchmark.records import CLASS_MEANS, EARLIER_CLASS_MEANS
 from p2l.signatures import mean_feature, round_mean_feature
 from transfer.data.cache import open_pixels
-from transfer.features.extract import extract_features_uncached
+from transfer.features.extract import extract_features_uncached, last_layer
 from transfer.features.network import Machine, Network
 from transfer.runtime.atomic_write import write_json
 from transfer.runtime.device import choose_device
@@ -226,7 +226,7 @@ def _record_target_means(
     extract_features_uncached(network, pixels, machine)  # warms up, and chooses the precision
     now = time.process_time if machine.device.type == 'cpu' else time.perf_counter
     start = now()
-    features = np.maximum(extract_features_uncached(network, pixels, machine), 0)
+    features = np.maximum(last_layer(network, extract_features_uncached(network, pixels, machine)), 0)
     seconds = now() - start
     labels = np.array([image.label for image in training.images])
     means = [mean_feature(features[labels == label]) for label in range(len(training.labels))]

@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
+POOLED_STAGES = 4  # of the body, counted from its end, whose pooled outputs `embed_stages` puts side by side
+
 # (stages of the body, then the modules behind them: pooling, dense layers, the head)
 Layout = Callable[[Any], tuple[list[list[nn.Module]], list[nn.Module]]]
 
@@ -96,6 +98,16 @@ class Architecture:
         feature_size)."""
         return self.embed(model, images).clamp(min=0)
 
+    def embed_stages(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Images (n, 3, side, side), normalised, to the pooled outputs of the last POOLED_STAGES stages side
+        by side, (n, d). Their last `feature_size` columns are `embed`. Only where `pools_stages`.
+        """
+        found = []
+        for _, stage in self.stages(model)[:-1]:
+            images = stage(images)
+            found.append(pool(images))
+        return torch.cat(found[-POOLED_STAGES:], 1)
+
     def replace_head(self, model: nn.Module, classes: int) -> nn.Linear:
         """Put a fresh linear layer over the embedding in place of the last one; returns it (weights 0.01 x
         normal, bias 0).
@@ -140,12 +152,17 @@ class Architecture:
             feature_size=int(self.head(model).weight.shape[1]),
             group_names=tuple(name for name, _ in self.stages(model)),
             head_path=self.head_path(model),
+            pools_stages=any(isinstance(module, nn.BatchNorm2d) for module in model.modules()),
             shapes={name: tuple(value.shape) for name, value in model.state_dict().items()},
         )
 
     @property
     def feature_size(self) -> int:
         return self.outline.feature_size
+
+    @property
+    def pools_stages(self) -> bool:
+        return self.outline.pools_stages
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -159,6 +176,9 @@ class Outline:
     feature_size: int
     group_names: tuple[str, ...]
     head_path: str  # of the layer that has one row a class
+    # Whether every stage gives a map (n, channels, h, w), which can be pooled: convolutional networks with
+    # batch norms. Tokens and maps with channels last (ViT, Swin) are left out.
+    pools_stages: bool
     shapes: dict[str, tuple[int, ...]]  # of every tensor of its state
 
     def shapes_for(self, classes: int) -> dict[str, tuple[int, ...]]:

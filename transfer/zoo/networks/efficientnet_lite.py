@@ -37,17 +37,17 @@ class Scale:
 
     width: float  # multiplies the channels of every stage
     depth: float  # multiplies the blocks of every stage but the first and the last
-    side: int  # pixels
     dropout: float
 
 
-# The published sides of Lite1 and Lite2 are 240 and 260. A side that 32 divides is used instead, for which
-# the padding below is exact.
 SCALES = {
-    'efficientnet_lite0': Scale(1.0, 1.0, 224, 0.2),
-    'efficientnet_lite1': Scale(1.0, 1.1, 224, 0.2),
-    'efficientnet_lite2': Scale(1.1, 1.2, 256, 0.3),
+    'efficientnet_lite0': Scale(1.0, 1.0, 0.2),
+    'efficientnet_lite1': Scale(1.0, 1.1, 0.2),
+    'efficientnet_lite2': Scale(1.1, 1.2, 0.3),
 }
+# Published: 224, 240 and 260. At one side they can answer together, and 32 divides it, for which the padding
+# below is exact.
+SIDE = 224
 NORMALISATION = (127 / 255, 128 / 255)  # mean and deviation of its input, of 0..1
 WIDER = 2  # pixels of a strided kernel
 

@@ -121,13 +121,13 @@ def _register_all() -> None:
         build = _builder(name, BUILD_OPTIONS.get(family, {}))
         register(Architecture(name, build, layout, side=_published_side(name), **departures))
     mean, std = ((value,) * 3 for value in efficientnet_lite.NORMALISATION)
-    for name, scale in efficientnet_lite.SCALES.items():
+    for name in efficientnet_lite.SCALES:
         register(
             Architecture(
                 name,
                 partial(efficientnet_lite.build, name),
                 torchvision_families.inverted_residuals,
-                side=scale.side,
+                side=efficientnet_lite.SIDE,
                 mean=mean,
                 std=std,
             )
