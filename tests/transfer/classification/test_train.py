@@ -447,10 +447,12 @@ class TestEnsemble:
         logits = by_torch.logits(pixels)
         np.testing.assert_allclose(softmax(logits, predictor.meta.temperature), by_graph, atol=0.01)
 
-    def test_a_finetuned_network_answers_with_the_frozen_ones(self, two, manifest, tmp_path, always):
-        gentle = dict.fromkeys(_groups(), 1e-4)  # so that it is not given up
+    def test_a_finetuned_network_answers_with_the_frozen_ones(self, two, tmp_path, always):
+        closer = {'a': (124, 118, 118), 'b': (118, 124, 118)}
+        manifest = write_photos(tmp_path / 'photos', 30, closer)
         sources = (two.sources[0], source(tmp_path / 'zoo', 'second', seed=5))
-        spec = dataclasses.replace(two, plan='all', sources=sources, rates=gentle)
+        rates = dict.fromkeys(_groups(), 0.001)
+        spec = dataclasses.replace(two, plan='all', sources=sources, rates=rates, epochs=12, batch=16)
         sealed = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
         assert sealed.report.winner == 'finetuned ensemble'
         first, second = Predictor(Path(sealed.folder)).meta.members
