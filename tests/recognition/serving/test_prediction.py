@@ -188,7 +188,9 @@ def test_too_many_requests_at_once_are_refused_with_retry_after(model):
         lambda images: computing.set() or (gate.wait(20) and compute(images)),
     )
     batches._free, batches._max_queued = 1, 0
-    first = threading.Thread(target=predictor.classify, args=([sealed_classifier.photo('red', 55)],))
+    first = threading.Thread(
+        target=sealed_classifier.classify, args=(predictor, [sealed_classifier.photo('red', 55)])
+    )
     first.start()
     assert computing.wait(20)
     with pytest.raises(ModelOverloadedError) as refusal:
