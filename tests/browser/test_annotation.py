@@ -73,6 +73,8 @@ def test_boxes_are_drawn_moved_resized_named_and_undone_with_the_mouse(page_of, 
     corner = ('red', 30, 30, 48, 48)
     wait_until_saved(page, cells, ('red', 5, 5, 20, 25), corner)
     page.mouse.click(*locate_pixel(page, 12, 15))
+    # selecting shows the details of the box, which may move the photo
+    page.locator('[data-id][aria-pressed=true]', has_text='15 × 20').wait_for()
     drag(page, (12, 15), (14, 18))
     wait_until_saved(page, cells, ('red', 7, 8, 22, 28), corner)
     drag(page, (22, 28), (25, 26))
