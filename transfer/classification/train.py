@@ -153,7 +153,8 @@ def _list_candidates(context: TrainingContext, choice: SourceChoice, scores: Fol
     finetuned = Candidate('finetuned', 'the finetuned network', scores.finetuned)
     if not ensemble:
         return [linear, finetuned]
-    title = f'the finetuned network and {len(heads) - 1} more networks together'
+    others = 'one other' if len(choice.others) == 1 else f'{len(choice.others)} others'
+    title = f'the finetuned network together with {others}'
     together = make_ensemble('finetuned ensemble', title, [scores.finetuned, *heads[1:]], labels)
     return [linear, finetuned, *ensemble, together]
 
