@@ -86,7 +86,7 @@ def test_a_linear_head_without_a_mistake_is_not_finetuned(spec, tmp_path):
     report = train(manifest, automatic, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.accuracy == 1
     assert report.plan.name == 'last'
-    assert report.why.endswith('Nothing is left for finetuning to correct.')
+    assert report.why.endswith('It makes no mistakes: too few for finetuning.')
     assert report.curve == ()
 
 
