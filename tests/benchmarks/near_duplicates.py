@@ -28,7 +28,7 @@ import torch
 from PIL import Image as Picture
 from PIL import ImageEnhance
 
-from tests.benchmarks.accuracy import Silent, right, unsealed
+from tests.benchmarks.accuracy import Silent, judge_served
 from tests.support.photos import SHARED
 from transfer.data import near_duplicates
 from transfer.data.decode import decode
@@ -173,11 +173,10 @@ def compare_accuracy(
         with tempfile.TemporaryDirectory() as folder:
             manifest = write_copies([rows[row] for row in chosen], copies, change, Path(folder))
             sealed = train(manifest, spec, Path(folder) / 'work', Silent(), Path(folder) / 'cache')
-            model = unsealed(source, len(manifest.labels), Path(sealed.folder))
+            held = judge_served(Path(sealed.folder), Manifest(manifest.labels, tuple(rest)))
             stated.append(sealed.report.accuracy)
         near_duplicates.MOST_IMAGES = before
-    held = Manifest(manifest.labels, tuple(rest))
-    return stated[0], stated[1], right(model, source, held) / len(rest)
+    return stated[0], stated[1], held
 
 
 def measure_time() -> None:
