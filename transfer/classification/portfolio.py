@@ -77,11 +77,12 @@ def _calibrated_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _explain(chosen: Candidate, candidates: Sequence[Candidate], labels: np.ndarray) -> str:
-    shares = ', '.join(
-        f'{format_percent(accuracy(each.logits, labels))} by {each.title}' for each in candidates
-    )
-    sentence = f'Of {len(labels)} images not seen in training, classified correctly: {shares}.'
-    if len(candidates) == 1:
+    first, *others = [
+        (candidate.title, format_percent(accuracy(candidate.logits, labels))) for candidate in candidates
+    ]
+    sentence = f'Of {len(labels)} images not seen in training {first[0]} classified {first[1]} correctly'
+    sentence = ', '.join([sentence, *(f'{title} {share}' for title, share in others)]) + '.'
+    if not others:
         return sentence
-    beaten = 'has the lowest log loss' if chosen is not candidates[0] else 'no dearer one is clearly better'
-    return f'{sentence} Kept: {chosen.title} ({beaten}).'
+    reason = 'no dearer one is clearly better' if chosen is candidates[0] else 'it has the lowest log loss'
+    return f'{sentence} Kept: {chosen.title}, because {reason}.'

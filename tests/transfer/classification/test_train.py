@@ -115,7 +115,7 @@ def test_a_finetuned_network_that_is_better_is_sealed_with_its_own_figures(spec,
     sealed = train(manifest, eager, tmp_path / 'work', ears, tmp_path / 'cache')
     report = sealed.report
     assert report.winner == 'finetuned'
-    assert f' {format_percent(report.accuracy)} by the finetuned network' in report.why
+    assert f' the finetuned network {format_percent(report.accuracy)}' in report.why
     assert report.accuracy > report.probes[0].accuracy
     assert not same_weights(ears.instants[0].folder, sealed.folder)
 
@@ -254,7 +254,7 @@ def test_finetuning_that_does_harm_is_thrown_away(spec, tmp_path):
     ruinous = dataclasses.replace(spec, rates=dict.fromkeys(_groups(), 1.0))
     report = train(manifest, ruinous, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.winner == 'linear'
-    assert report.why.endswith('Kept: a linear head (no dearer one is clearly better).')
+    assert report.why.endswith('Kept: a linear head, because no dearer one is clearly better.')
     assert report.accuracy == report.probes[0].accuracy
 
 
