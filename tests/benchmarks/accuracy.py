@@ -1,11 +1,12 @@
 """Held-out accuracy of the whole method beside that of peers, with the same sources, on the same splits.
 
     python -m tests.benchmarks.accuracy [--sets a,b] [--sources x,y] [--seeds 0,1,2] [--peers probe,finetune]
-    [--side N] [--threads N] [--out FILE]
+    [--options JSON] [--side N] [--threads N] [--out FILE]
 
 Each set of the development images is split 60 : 40 within its classes (at most 50 images a class to learn
-from), by the seed. Ours is transfer.pipeline.train on the learning part with all sources. The peers use one
-source each, as their users would, and are judged on the same images, whole photos squashed:
+from), by the seed. Ours is transfer.pipeline.train on the learning part with all sources and the options of
+--options (docs/options.md). The peers use one source each, as their users would, and are judged on the same
+images, whole photos squashed:
 
 * probe: features of the last layer over their deviation, scikit-learn's logistic regression, C by 3-fold
   cross-validation;
@@ -190,9 +191,11 @@ def probe(source: SourceModelSpec, parts: Split) -> float:
     return float((fitted.predict(judge / spread) == [image.label for image in parts.judge.images]).mean())
 
 
-def ours(sources: Sequence[SourceModelSpec], parts: Split, seed: int) -> dict[str, Any]:
+def ours(
+    sources: Sequence[SourceModelSpec], parts: Split, seed: int, options: dict[str, Any]
+) -> dict[str, Any]:
     """The whole method; judged as the model is served."""
-    spec = TrainSpec(sources=tuple(sources), reference=sources[0], seed=seed)
+    spec = TrainSpec(sources=tuple(sources), reference=sources[0], seed=seed, **options)
     start, wall = time.process_time(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         sealed = train(parts.learn, spec, Path(folder) / 'work', Silent(), Path(folder) / 'cache')
@@ -221,11 +224,13 @@ def judge_served(folder: Path, manifest: Manifest) -> float:
     return float(np.mean(hits))
 
 
-def cell(name: str, sources: Sequence[SourceModelSpec], seed: int, peers: Sequence[str]) -> dict[str, Any]:
+def cell(
+    name: str, sources: Sequence[SourceModelSpec], seed: int, peers: Sequence[str], options: dict[str, Any]
+) -> dict[str, Any]:
     """Ours and the peers on one split."""
     parts = split(name, seed)
     n = len(parts.judge.images)
-    found = {'n': n, **ours(sources, parts, seed), 'peers': {}}
+    found = {'n': n, **ours(sources, parts, seed, options), 'peers': {}}
     for source in sources:
         if 'probe' in peers:
             found['peers'][f'probe {source.name}'] = probe(source, parts)
@@ -244,7 +249,7 @@ def run(sets: list[str], sources: list[str], seeds: list[int], options: argparse
         for name in sets:
             key = f'{name} {seed}'
             if key not in done:
-                done[key] = cell(name, found, seed, options.peers.split(','))
+                done[key] = cell(name, found, seed, options.peers.split(','), json.loads(options.options))
                 aside = out.with_suffix('.part')
                 aside.write_text(json.dumps(done, indent=1))
                 os.replace(aside, out)
@@ -287,6 +292,7 @@ def main() -> None:
     parser.add_argument('--sources', default=','.join(package.PACKAGED))
     parser.add_argument('--seeds', default='0,1,2')
     parser.add_argument('--peers', default='probe')
+    parser.add_argument('--options', default='{}')
     parser.add_argument('--side', type=int, default=0, help="0: each source's own")
     parser.add_argument('--out', type=Path, default=Path(tempfile.gettempdir()) / 'graft-accuracy.json')
     parser.add_argument('--threads', type=int, default=2)
