@@ -59,3 +59,10 @@ def test_a_network_without_a_last_norm_gives_no_estimate(name):
     network = architecture(name)
     with pytest.raises(ValueError, match=f'{name} does not end in a batch norm and a ReLU'):
         estimate_mean_feature(network, network.build(3))
+
+
+@pytest.mark.parametrize('name', ['resnet50', 'resnext50_32x4d', 'regnet_y_400mf'])
+def test_a_network_that_adds_a_shortcut_before_its_last_rectifier_tells_nothing(name):
+    network = architecture(name)
+    with pytest.raises(ValueError, match=f'{name} adds something between'):
+        estimate_mean_feature(network, network.build(3))

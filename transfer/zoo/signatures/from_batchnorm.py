@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transfer.zoo.networks.architecture import Architecture
+from transfer.zoo.networks.architecture import Architecture, pool
 
 WITHOUT_EFFECT = (nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout)  # on the mean of a channel
 CEILING = 6.0  # of ReLU6
@@ -26,21 +26,45 @@ CEILING = 6.0  # of ReLU6
 def estimate_mean_feature(network: Architecture, model: nn.Module) -> np.ndarray:
     """Estimate P2L's feature averaged over the images that the model was trained on: float64 (feature_size,).
 
-    ValueError for a network whose feature is not pooled from a batch norm and a ReLU or ReLU6.
+    ValueError for a network whose feature is not pooled from a batch norm and a ReLU or ReLU6, with nothing
+    in between: ResNet-50 adds a shortcut there.
     """
-    leaves = [
-        layer
-        for layer in network.split(model, 'head')[0].modules()
-        if not any(True for _ in layer.children())
-    ]
+    body = network.split(model, 'head')[0]
+    leaves = [layer for layer in body.modules() if not any(True for _ in layer.children())]
     norm, rectifier = [layer for layer in leaves if not isinstance(layer, WITHOUT_EFFECT)][-2:]
     if not isinstance(norm, nn.BatchNorm2d) or not isinstance(rectifier, nn.ReLU | nn.ReLU6):
         raise ValueError(f'{network.name} does not end in a batch norm and a ReLU')
+    if not _feeds_directly(body, network.side, norm, rectifier):
+        raise ValueError(f'{network.name} adds something between its last batch norm and its last ReLU')
     mean, deviation = norm.bias.detach().double(), norm.weight.detach().double().abs()
     above = _expect_rectified(mean, deviation)
     if isinstance(rectifier, nn.ReLU6):
         above = above - _expect_rectified(mean - CEILING, deviation)
     return above.clamp(min=0).numpy()  # a difference of nearly equal numbers may fall below
+
+
+@torch.inference_mode()
+def _feeds_directly(body: nn.Module, side: int, norm: nn.Module, rectifier: nn.Module) -> bool:
+    """Whether on a random image the rectifier gets what the norm gives, and the feature is its pooled output.
+
+    Watched, not read off the modules: their order in a network says nothing of what its forward adds.
+    """
+    seen: dict[str, Tensor] = {}
+    handles = [
+        norm.register_forward_hook(lambda _, __, given: seen.update(norm=given.clone())),
+        rectifier.register_forward_pre_hook(lambda _, given: seen.update(before=given[0].clone())),
+        rectifier.register_forward_hook(lambda _, __, given: seen.update(after=given.clone())),
+    ]
+    modes = {layer: layer.training for layer in body.modules()}
+    try:
+        images = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+        feature = pool(body.eval()(images))
+    finally:
+        for layer, was_training in modes.items():
+            layer.training = was_training
+        for handle in handles:
+            handle.remove()
+    return torch.equal(seen['norm'], seen['before']) and torch.allclose(pool(seen['after']), feature)
 
 
 def _expect_rectified(mean: Tensor, deviation: Tensor) -> Tensor:
