@@ -16,9 +16,12 @@ from tests.support.small_training import RecordingReport, source, write_photos
 from transfer.classification import portfolio
 from transfer.data import near_duplicates
 from transfer.data.manifests import Manifest
+from transfer.features.calibration import fit_temperature
 from transfer.features.metrics import format_percent
 from transfer.pipeline import train
+from transfer.runtime.progress import ProgressTracker
 from transfer.runtime.softmax import softmax
+from transfer.selection.context import TrainingContext
 from transfer.serving.artifacts import read_meta
 from transfer.serving.classifier import Predictor
 from transfer.serving.torch_classifier import TorchEngine
@@ -418,6 +421,23 @@ def test_likeness_is_measured_as_the_spec_says(spec, manifest, tmp_path, diverge
     assert (found[0] == pytest.approx(found[1])) == (divergence == 'js')
 
 
+def probe_again(spec, manifest, folder):
+    """The training's own probes of its sources, by name."""
+    tracker = ProgressTracker(RecordingReport())
+    context = TrainingContext(manifest, spec, torch.device('cpu'), folder, tracker)
+    with tracker.phase('probe', ''):
+        return {card.name: context.probe(card) for card in spec.sources}
+
+
+def test_the_sealed_linear_model_has_learned_from_every_image(spec, manifest, tmp_path):
+    linear = dataclasses.replace(spec, plan='linear')
+    sealed = train(manifest, linear, tmp_path / 'work', RecordingReport(), tmp_path / 'cache')
+    (probed,) = probe_again(linear, manifest, tmp_path / 'cache').values()
+    meta = read_meta(Path(sealed.folder))
+    logits = TorchEngine(Path(sealed.folder), meta, 'cpu').logits(np.array(probed.pixels.array))
+    np.testing.assert_allclose(logits, probed.probe.head.logits(probed.features), atol=1e-3)
+
+
 class TestEnsemble:
     """Several networks that answer together are one model."""
 
@@ -439,6 +459,11 @@ class TestEnsemble:
         predictor = Predictor(Path(sealed.folder))
         assert [member.source for member in predictor.meta.members] == list(sealed.report.members)
         assert {member.stage_features > 0 for member in predictor.meta.members} == {True, False}
+        probes = probe_again(two, manifest, tmp_path / 'cache')
+        labels = np.array([image.label for image in manifest.images])
+        for member in predictor.meta.members:
+            temperature = fit_temperature(probes[member.source].probe.logits, labels)
+            assert member.temperature == pytest.approx(temperature)
         pixels = np.stack([predictor.decode(Path(image.path).read_bytes()) for image in manifest.images])
         by_graph = predictor.classify_pixels(pixels)
         assert sealed.report.engine.name == 'openvino'
