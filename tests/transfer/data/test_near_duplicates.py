@@ -49,6 +49,25 @@ def test_a_burst_longer_than_the_list_of_candidates_is_one_group():
     assert len(set(groups[24:])) == 1
 
 
+def test_a_video_whose_frames_are_never_most_alike_mirrored_is_one_group():
+    video = [near_copies.turn(SCENES[0], degrees / 2) for degrees in range(-6, 7)]
+    groups = find_near_duplicates(near_copies.stack(video), digests(len(video))).groups
+    assert len(set(groups)) == 1
+
+
+@pytest.mark.parametrize('count', [0, 1, 2, 3, 5])
+def test_few_photos_are_searched_too(count):
+    groups = find_near_duplicates(near_copies.stack(SCENES)[:count], digests(count)).groups
+    assert len(set(groups)) == count
+
+
+@pytest.mark.parametrize('level', [0, 128, 255])
+def test_photos_without_any_content_are_searched_too(level):
+    array = np.full((6, 64, 64, 3), level, np.uint8)
+    found = find_near_duplicates(array, digests(6), np.arange(6) % 2)
+    assert len(found.groups) == 6
+
+
 def test_another_colour_is_another_thing():
     """Ripe and unripe fruit have one shape."""
     red, green = np.zeros((2, 96, 96, 3), np.uint8)
