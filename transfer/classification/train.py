@@ -113,18 +113,7 @@ def _choose_classifier(
         count = f'{mistakes or "no"} mistake{"" if mistakes == 1 else "s"}'
         why = f'{why} It makes {count}: too few for finetuning.'
         return plan, kept, FinetuneResult(None, nothing, why)
-    task = FinetuneTask(
-        network=best.network,
-        pixels=best.pixels,
-        features=last_layer(best.network, best.features),
-        labels=context.labels,
-        classes=context.classes,
-        spec=context.spec,
-        plan=plan,
-        groups=context.group_images(best.pixels),
-        macs=macs,
-    )
-
+    task = _make_finetune_task(context, best, plan, macs)
     # By the groups: a run of another assignment to folds must not be continued.
     folder /= hashlib.sha256('\n'.join(task.groups).encode()).hexdigest()[:16]
 
@@ -143,6 +132,22 @@ def _choose_classifier(
     with context.tracker.phase('finetune', f'Finetuning: {plan.why}'):
         result = finetune(task, context.machine, folder, report, decide)
     return plan, kept, result
+
+
+def _make_finetune_task(
+    context: TrainingContext, probed: ProbedSource, plan: Plan, macs: float
+) -> FinetuneTask:
+    return FinetuneTask(
+        network=probed.network,
+        pixels=probed.pixels,
+        features=last_layer(probed.network, probed.features),
+        labels=context.labels,
+        classes=context.classes,
+        spec=context.spec,
+        plan=plan,
+        groups=context.group_images(probed.pixels),
+        macs=macs,
+    )
 
 
 def _list_candidates(context: TrainingContext, choice: SourceChoice, scores: FoldScores) -> list[Candidate]:
