@@ -15,8 +15,8 @@ import numpy as np
 from transfer.features.calibration import fit_temperature
 from transfer.features.metrics import accuracy, format_percent, image_losses
 from transfer.runtime.softmax import softmax
+from transfer.serving.ensemble import LEAST_PROBABILITY
 
-LEAST_PROBABILITY = 1e-12  # as in transfer.serving.ensemble
 # Standard errors of the paired difference by which a dearer candidate's loss must be lower. On the twenty
 # development sets three networks together beat the best probe by 1.7 points of held-out accuracy, with 0 or
 # 0.25 here alike; asking for 1 lost 0.2 of them, for more hits instead of a lower loss 0.7.
@@ -84,5 +84,8 @@ def _explain(chosen: Candidate, candidates: Sequence[Candidate], labels: np.ndar
     sentence = ', '.join([sentence, *(f'{title} {share}' for title, share in others)]) + '.'
     if not others:
         return sentence
-    reason = 'no dearer one is clearly better' if chosen is candidates[0] else 'it has the lowest log loss'
+    if chosen is candidates[0]:
+        reason = 'no dearer one has a noticeably lower log loss'
+    else:
+        reason = 'its log loss is noticeably lower than that of cheaper ones'
     return f'{sentence} Kept: {chosen.title}, because {reason}.'

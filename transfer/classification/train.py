@@ -17,7 +17,7 @@ from transfer.data.manifests import Manifest
 from transfer.data.splits import keep_trainable_labels
 from transfer.features.extract import last_layer
 from transfer.features.linear_probe import fit_probe
-from transfer.features.metrics import accuracy
+from transfer.features.metrics import accuracy, format_percent
 from transfer.features.network import count_multiply_adds
 from transfer.finetune.cross_validation import (
     EpochProgress,
@@ -100,18 +100,18 @@ def _choose_classifier(
     nothing or the linear heads make hardly a mistake."""
     best = choice.probed
     scores = [probed.probe.logits for probed in (best, *choice.others)]
-    kept, why = choose_candidate(_list_frozen(choice, scores, context.labels), context.labels)
+    kept, frozen_why = choose_candidate(_list_frozen(choice, scores, context.labels), context.labels)
     macs = count_multiply_adds(best.network) if context.device.type == 'cpu' else 0.0
     groups = list_layer_groups(best.network)
     instant_accuracy = accuracy(best.probe.logits, context.labels)
     plan = choose_plan(context.spec, groups, len(context.labels), context.classes, instant_accuracy, macs)
     nothing = np.empty((0, context.classes))
     if not plan.epochs:
-        return plan, kept, FinetuneResult(None, nothing, f'{plan.why} {why}')
+        return plan, kept, FinetuneResult(None, nothing, f'{plan.why} {frozen_why}')
     mistakes = int((kept.logits.argmax(1) != context.labels).sum())
     if mistakes < LEAST_MISTAKES and context.spec.plan == 'auto':
         count = f'{mistakes or "no"} mistake{"" if mistakes == 1 else "s"}'
-        why = f'{why} It makes {count}: too few for finetuning.'
+        why = f'{frozen_why} It makes {count}: too few for finetuning.'
         return plan, kept, FinetuneResult(None, nothing, why)
     task = _make_finetune_task(context, best, plan, macs)
     # By the groups: a run of another assignment to folds must not be continued.
@@ -124,7 +124,12 @@ def _choose_classifier(
         chosen, why = choose_candidate(candidates, context.labels[scores.rows], given_up=given_up)
         if chosen.is_finetuned:
             kept = chosen
-        return chosen.is_finetuned, why
+            return True, why
+        # Which of the frozen ones is kept was settled above, on more folds and all images.
+        share = format_percent(accuracy(scores.finetuned, context.labels[scores.rows]))
+        outcome = 'was given up' if given_up else 'does not improve that'
+        facts = f'the finetuned network classified {share} of {len(scores.rows)} images correctly'
+        return False, f'{frozen_why} Finetuning {outcome}: {facts}.'
 
     def report(done: float, progress: EpochProgress) -> None:
         context.tracker.update(done, **dataclasses.asdict(progress))

@@ -1,5 +1,5 @@
-"""A finished model becomes a source: offered by an owner, approved by an administrator, seen by whoever may
-see it."""
+"""A finished model becomes a source: offered by an owner, approved by an administrator, seen by those
+who may see it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_the_cheaper_candidate_is_kept_when_the_dearer_one_answers_the_same():
     )
     chosen, why = choose_candidate([cheap, dear], LABELS)
     assert chosen is cheap
-    assert why.endswith('Kept: a linear head, because no dearer one is clearly better.')
+    assert why.endswith('Kept: a linear head, because no dearer one has a noticeably lower log loss.')
 
 
 def test_a_dearer_candidate_that_is_surer_of_the_truth_replaces_a_cheaper_one():
@@ -51,7 +51,7 @@ def test_a_dearer_candidate_that_is_surer_of_the_truth_replaces_a_cheaper_one():
     chosen, why = choose_candidate([cheap, dear], LABELS)
     assert chosen is dear
     assert why.startswith('Of 60 images not seen in training a linear head classified ')
-    assert why.endswith('Kept: three, because it has the lowest log loss.')
+    assert why.endswith('Kept: three, because its log loss is noticeably lower than that of cheaper ones.')
 
 
 def test_a_worse_candidate_is_never_taken_however_dear():

@@ -257,7 +257,8 @@ def test_finetuning_that_does_harm_is_thrown_away(spec, tmp_path):
     ruinous = dataclasses.replace(spec, rates=dict.fromkeys(_groups(), 1.0))
     report = train(manifest, ruinous, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
     assert report.winner == 'linear'
-    assert report.why.endswith('Kept: a linear head, because no dearer one is clearly better.')
+    assert 'Finetuning was given up: the finetuned network classified' in report.why
+    assert report.why.endswith(' of 10 images correctly.')
     assert report.accuracy == report.probes[0].accuracy
 
 
@@ -483,6 +484,18 @@ class TestEnsemble:
         first, second = Predictor(Path(sealed.folder)).meta.members
         assert first.stage_features == 0  # the finetuned network has a head over its last stage
         assert (first.source, second.source) == tuple(sealed.report.members)
+
+    def test_after_a_finetuning_that_does_harm_the_sentence_names_what_is_served(
+        self, two, manifest, tmp_path, always
+    ):
+        sources = (two.sources[0], source(tmp_path / 'zoo', 'second', seed=5))
+        ruinous = dict.fromkeys(_groups(), 1.0)
+        spec = dataclasses.replace(two, plan='all', sources=sources, rates=ruinous)
+        report = train(manifest, spec, tmp_path / 'work', RecordingReport(), tmp_path / 'cache').report
+        assert report.winner == 'ensemble'
+        assert 'Of 30 images not seen in training' in report.why
+        assert 'Kept: linear heads of 2 networks together' in report.why
+        assert ' Finetuning was given up: ' in report.why
 
     def test_who_wants_fast_answers_gets_one_network(self, two, manifest, tmp_path, always):
         spec = dataclasses.replace(two, prefer='fast')
